@@ -1,0 +1,60 @@
+"""The client of an edit-rrm service, for RL trainers and evaluation teams. Light: nothing beyond httpx."""
+
+from edit_rrm.principles import Category, Principle
+from edit_rrm.wire import (
+    CandidateFailed,
+    CandidateScored,
+    DecomposeAnswer,
+    ModelAnswer,
+    ModelsAnswer,
+    Sampling,
+    ScoreAnswer,
+)
+
+from edit_rrm_client._answers import rewards, scored
+from edit_rrm_client._async_client import AsyncRewardClient
+from edit_rrm_client._client import RewardClient
+from edit_rrm_client._flows import Probe
+from edit_rrm_client._images import ImageInput
+from edit_rrm_client._retries import RetryPolicy
+from edit_rrm_client._version import __version__
+from edit_rrm_client.errors import (
+    AuthenticationError,
+    DeadlineExceededError,
+    EditRRMClientError,
+    InvalidImageError,
+    InvalidRequestError,
+    OverloadedError,
+    ProtocolError,
+    ScoringFailedError,
+    UnavailableError,
+)
+
+__all__ = [
+    "AsyncRewardClient",
+    "AuthenticationError",
+    "CandidateFailed",
+    "CandidateScored",
+    "Category",
+    "DeadlineExceededError",
+    "DecomposeAnswer",
+    "EditRRMClientError",
+    "ImageInput",
+    "InvalidImageError",
+    "InvalidRequestError",
+    "ModelAnswer",
+    "ModelsAnswer",
+    "OverloadedError",
+    "Principle",
+    "Probe",
+    "ProtocolError",
+    "RetryPolicy",
+    "RewardClient",
+    "Sampling",
+    "ScoreAnswer",
+    "ScoringFailedError",
+    "UnavailableError",
+    "__version__",
+    "rewards",
+    "scored",
+]

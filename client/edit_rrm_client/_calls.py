@@ -1,0 +1,158 @@
+"""Calls of the API as values: what to send and how the answer must look. The only I/O is reading files."""
+
+import base64
+import math
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, Literal, TypeAlias, TypeVar
+
+from edit_rrm.checkpoint import AggregatorName
+from edit_rrm.principles import Principle
+from edit_rrm.wire import (
+    AnswerModel,
+    CandidateScored,
+    DecomposeAnswer,
+    DecomposeRequest,
+    GuardMode,
+    ImageRef,
+    ModelsAnswer,
+    Priority,
+    RequestModel,
+    Sampling,
+    ScoreAnswer,
+    ScoreRequest,
+)
+from pydantic import ValidationError
+
+from edit_rrm_client._images import EncodedImage, ImageInput, encode_image
+from edit_rrm_client.errors import InvalidRequestError, ProtocolError
+
+Transport: TypeAlias = Literal["multipart", "base64"]
+Include: TypeAlias = Literal["reasoning", "tokens"]
+AnswerT = TypeVar("AnswerT", bound=AnswerModel)
+
+MAX_DEADLINE_S = 3600.0
+
+
+@dataclass(frozen=True)
+class Call(Generic[AnswerT]):
+    """One call: where it goes, its JSON, the files beside it, and the check its answer must pass."""
+
+    method: Literal["GET", "POST"]
+    path: str
+    answer: type[AnswerT]
+    request: RequestModel | None = None
+    parts: Mapping[str, EncodedImage] = field(default_factory=dict)
+    check: Callable[[AnswerT], None] = lambda answer: None
+
+    def body(self, remaining_s: float) -> bytes | None:
+        """The JSON to send when `remaining_s` of the total deadline are left; the service learns it."""
+        if self.request is None:
+            return None
+        request = self.request
+        if isinstance(request, ScoreRequest):
+            request = request.model_copy(update={"deadline_s": min(remaining_s, MAX_DEADLINE_S)})
+        return request.model_dump_json(exclude_none=True).encode()
+
+
+def models_call() -> Call[ModelsAnswer]:
+    """GET /v1/models."""
+    return Call("GET", "/v1/models", ModelsAnswer)
+
+
+def decompose_call(
+    instruction: str, source: ImageInput, *, sampling: Sampling | None, transport: Transport
+) -> Call[DecomposeAnswer]:
+    """POST /v1/decompose. Raises InvalidRequestError."""
+    outbox = _Outbox(transport)
+    source_ref = outbox.add("source", encode_image(source, "source"))
+    try:
+        request = DecomposeRequest(
+            instruction=instruction, source=source_ref, sampling=sampling or Sampling()
+        )
+    except ValidationError as error:
+        raise _refusal(error) from error
+    return Call("POST", "/v1/decompose", DecomposeAnswer, request, outbox.parts)
+
+
+def score_call(
+    instruction: str,
+    source: ImageInput,
+    candidates: Sequence[ImageInput],
+    *,
+    principles: Sequence[Principle] | None,
+    samples: int,
+    sampling: Sampling | None,
+    aggregator: AggregatorName | None,
+    guards: GuardMode,
+    include: Sequence[Include],
+    priority: Priority,
+    transport: Transport,
+) -> Call[ScoreAnswer]:
+    """POST /v1/score. Raises InvalidRequestError."""
+    if isinstance(candidates, str | bytes | bytearray | os.PathLike) or not isinstance(candidates, Sequence):
+        raise InvalidRequestError(f"candidates must be a list of images, got {type(candidates).__name__}")
+    outbox = _Outbox(transport)
+    source_ref = outbox.add("source", encode_image(source, "source"))
+    candidate_refs = [
+        outbox.add(f"candidate-{index}", encode_image(candidate, f"candidates[{index}]"))
+        for index, candidate in enumerate(candidates)
+    ]
+    try:
+        request = ScoreRequest(
+            instruction=instruction,
+            source=source_ref,
+            candidates=candidate_refs,
+            principles=None if principles is None else list(principles),
+            samples=samples,
+            sampling=sampling or Sampling(),
+            aggregator=aggregator,
+            guards=guards,
+            include=list(include),
+            priority=priority,
+        )
+    except ValidationError as error:
+        raise _refusal(error) from error
+    return Call(
+        "POST",
+        "/v1/score",
+        ScoreAnswer,
+        request,
+        outbox.parts,
+        lambda answer: _check_score(answer, len(candidate_refs)),
+    )
+
+
+class _Outbox:
+    """Turns encoded images into references, inline or to a part that it collects."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self.parts: dict[str, EncodedImage] = {}
+
+    def add(self, part: str, image: EncodedImage) -> ImageRef:
+        if self._transport == "base64":
+            return ImageRef(b64=base64.b64encode(image.data).decode("ascii"))
+        self.parts[part] = image
+        return ImageRef(part=part)
+
+
+def _refusal(error: ValidationError) -> InvalidRequestError:
+    problems = (
+        f"{'.'.join(str(step) for step in problem['loc']) or 'request'}: {problem['msg']}"
+        for problem in error.errors(include_input=False, include_url=False)
+    )
+    return InvalidRequestError("; ".join(problems))
+
+
+def _check_score(answer: ScoreAnswer, candidate_count: int) -> None:
+    """The promises that the types alone cannot hold. Raises ProtocolError."""
+    if len(answer.results) != candidate_count:
+        raise ProtocolError(f"expected {candidate_count} results, got {len(answer.results)}")
+    for index, result in enumerate(answer.results):
+        if not isinstance(result, CandidateScored):
+            continue
+        for name, value, top in (("reward", result.reward, 1.0), ("score", result.score, 10.0)):
+            if not (math.isfinite(value) and 0.0 <= value <= top):
+                raise ProtocolError(f"results[{index}].{name} must lie in [0, {top:g}], got {value}")

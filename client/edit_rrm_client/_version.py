@@ -1,0 +1,5 @@
+"""The distribution's version."""
+
+from importlib.metadata import version
+
+__version__ = version("edit-rrm")

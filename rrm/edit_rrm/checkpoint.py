@@ -1,0 +1,66 @@
+"""`rrm.json`, the card beside a checkpoint's weights: how it was trained to be asked and served.
+
+What is trained is what is served: training writes this file, the server reads it.
+"""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from edit_rrm.errors import CheckpointError
+from edit_rrm.principles import Category
+
+FILE_NAME = "rrm.json"
+AggregatorName = Literal["model_score", "weighted_mean", "gated", "soft"]
+
+
+class SamplingDefaults(BaseModel):
+    """How traces are drawn unless a request says otherwise."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    temperature: float = Field(default=0.0, ge=0.0, le=2.0)
+    top_p: float = Field(default=1.0, gt=0.0, le=1.0)
+    seed: int = 0
+    max_tokens: int = Field(default=1024, ge=1)
+
+
+class RRMCard(BaseModel):
+    """The content of `rrm.json`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(min_length=1)
+    profile: Literal["trained", "zero_shot"]
+    trace_format: Literal["1", "json"]
+    categories: tuple[Category, ...] = tuple(Category)
+    sampling: SamplingDefaults = SamplingDefaults()
+    aggregator: AggregatorName = "model_score"
+    max_image_side: int | None = Field(default=None, ge=28, description="longest side in pixels the model takes")
+    judges: str = Field(default="", description="what the scores are good for, shown wherever they are")
+    training: dict[str, Any] = Field(default_factory=dict, description="how it was trained, and its results")
+
+
+def zero_shot_card(name: str) -> RRMCard:
+    """The card of a checkpoint that has none: any instruction-tuned VLM."""
+    return RRMCard(name=name, profile="zero_shot", trace_format="json", max_image_side=1280)
+
+
+def read_card(directory: Path) -> RRMCard:
+    """`directory/rrm.json`, or the zero-shot card named after the directory when there is none.
+
+    Raises CheckpointError for a file that exists and does not fit.
+    """
+    path = directory / FILE_NAME
+    if not path.exists():
+        return zero_shot_card(directory.name)
+    try:
+        return RRMCard.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise CheckpointError(f"{path} does not fit: {error}") from error
+
+
+def write_card(directory: Path, card: RRMCard) -> None:
+    """Writes `directory/rrm.json`."""
+    (directory / FILE_NAME).write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,53 @@
+"""The one exception tree of `edit_rrm`. Every error carries the API's `code` for it.
+
+EditRRMError
+├── ImageError          an image cannot be used (code: image_too_large, too_many_pixels,
+│                       unsupported_image, broken_image)
+├── TraceError          a verifier's text could not be turned into verdicts (trace_unparseable)
+├── DecompositionError  a decomposition's text could not be turned into principles (decomposition_failed)
+└── CheckpointError     a checkpoint's rrm.json is missing a field or holds an unknown value
+"""
+
+from typing import ClassVar, Literal
+
+ImageErrorCode = Literal["image_too_large", "too_many_pixels", "unsupported_image", "broken_image"]
+
+
+class EditRRMError(Exception):
+    """Base of every error this package raises."""
+
+    code: str = "internal"
+
+
+class ImageError(EditRRMError):
+    """An image was refused; `code` names the problem as api.md does."""
+
+    def __init__(self, code: ImageErrorCode, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+
+
+class TraceError(EditRRMError):
+    """A trace does not hold a verdict for every principle and a score. `text` is the trace as written."""
+
+    code: ClassVar[str] = "trace_unparseable"
+
+    def __init__(self, detail: str, text: str = "") -> None:
+        super().__init__(detail)
+        self.text = text
+
+
+class DecompositionError(EditRRMError):
+    """A decomposition holds no usable principle set. `text` is what the model wrote."""
+
+    code: ClassVar[str] = "decomposition_failed"
+
+    def __init__(self, detail: str, text: str = "") -> None:
+        super().__init__(detail)
+        self.text = text
+
+
+class CheckpointError(EditRRMError):
+    """A checkpoint directory cannot be served as it is."""
+
+    code: ClassVar[str] = "bad_checkpoint"

@@ -1,0 +1,178 @@
+"""Untrusted bytes become an `EditImage` here: upright RGB, fully loaded, known by its content.
+
+Nothing after this module sees bytes of an image. No limit or setting of Pillow's is changed, since
+those belong to the whole process. Colour profiles are not applied.
+"""
+
+import hashlib
+import io
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from edit_rrm.errors import ImageError
+
+_FORMATS = ("PNG", "JPEG", "WEBP")
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_JPEG_SIGNATURE = b"\xff\xd8\xff"
+_PNG_BIT_DEPTH_OFFSET = 24
+_EXIF_ORIENTATION = 0x0112
+_TO_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_WHITE = (255, 255, 255)
+
+
+@dataclass(frozen=True)
+class ImageLimits:
+    """What `decode_image` accepts; the first two refuse, `max_side` (pixels) scales down."""
+
+    max_encoded_bytes: int = 20 * 2**20
+    max_pixels: int = 40_000_000
+    max_side: int | None = None
+
+
+_DEFAULT_LIMITS = ImageLimits()
+
+
+@dataclass(frozen=True, eq=False)
+class EditImage:
+    """An upright RGB image in memory. `digest` is the SHA-256 (hex) of its size and pixels."""
+
+    image: Image.Image
+    digest: str
+
+    @property
+    def width(self) -> int:
+        """Pixels."""
+        return self.image.width
+
+    @property
+    def height(self) -> int:
+        """Pixels."""
+        return self.image.height
+
+    @classmethod
+    def from_pil(cls, image: Image.Image, max_side: int | None = None) -> "EditImage":
+        """A copy of `image` as `decode_image` would give it: upright, RGB, on white, within `max_side`.
+
+        Raises ImageError for an image that does not load or has a mode without a known range (F, or
+        I beyond 16 bits).
+        """
+        rgb = _within_side(_upright_rgb(image), max_side)
+        pixels = rgb.tobytes()
+        digest = hashlib.sha256(b"%dx%d:" % rgb.size + pixels).hexdigest()
+        return cls(Image.frombytes("RGB", rgb.size, pixels), digest)
+
+
+def decode_image(data: bytes, limits: ImageLimits = _DEFAULT_LIMITS) -> EditImage:
+    """A PNG, JPEG or WebP file's bytes as an upright RGB image; the bytes alone tell the format.
+
+    Raises ImageError: image_too_large and too_many_pixels before any pixel is decoded,
+    unsupported_image for another format or an animation, broken_image for everything that does not
+    decode to its last pixel.
+    """
+    if len(data) > limits.max_encoded_bytes:
+        raise ImageError(
+            "image_too_large",
+            f"the file has {len(data)} bytes; at most {limits.max_encoded_bytes} are accepted",
+        )
+    _check_signature(data)
+    try:
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+            _check_header(image, data, limits)
+            return EditImage.from_pil(image, limits.max_side)
+    except ImageError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ImageError("too_many_pixels", f"the decoder refuses its size: {error}") from error
+    except UnidentifiedImageError as error:
+        raise ImageError("broken_image", "the file has an image's signature, but no readable header") from error
+    except MemoryError:  # the sizes were checked: this machine's memory ran out, the image is not to blame
+        raise
+    except Exception as error:  # decoders of hostile bytes raise whatever they happen to
+        raise ImageError("broken_image", f"the image does not decode: {error!r}") from error
+
+
+def encode_png(image: Image.Image) -> bytes:
+    """The upright RGB form of `image` as a PNG without metadata, lossless and compressed for speed.
+
+    `decode_image(encode_png(image))` equals `EditImage.from_pil(image)`. Raises ImageError as that does.
+    """
+    buffer = io.BytesIO()
+    rgb = _upright_rgb(image)
+    Image.frombytes("RGB", rgb.size, rgb.tobytes()).save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
+
+
+def _check_signature(data: bytes) -> None:
+    if data.startswith((_PNG_SIGNATURE, _JPEG_SIGNATURE)) or (data[:4] == b"RIFF" and data[8:12] == b"WEBP"):
+        return
+    if len(data) < 12 and any(start.startswith(data) for start in (_PNG_SIGNATURE, _JPEG_SIGNATURE, b"RIFF")):
+        raise ImageError("broken_image", f"the file ends after {len(data)} bytes")
+    raise ImageError("unsupported_image", "the bytes are not those of a PNG, JPEG or WebP file")
+
+
+def _check_header(image: Image.Image, data: bytes, limits: ImageLimits) -> None:
+    """What can be told before pixels are decoded."""
+    if image.width * image.height > limits.max_pixels:
+        raise ImageError(
+            "too_many_pixels",
+            f"the image has {image.width} x {image.height} pixels; at most {limits.max_pixels} are accepted",
+        )
+    # An MPO file is a photograph whose further frames are depth or gain maps, not an animation.
+    if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
+        raise ImageError("unsupported_image", f"the {image.format} file is animated; a still image is expected")
+    # Pillow keeps the upper byte of each 16-bit sample, against which a 16-bit colour key cannot be told.
+    if image.format == "PNG" and data[_PNG_BIT_DEPTH_OFFSET] == 16 and "transparency" in image.info:
+        raise ImageError("unsupported_image", "a 16-bit PNG with a transparent colour key is not supported")
+
+
+def _upright_rgb(image: Image.Image) -> Image.Image:
+    if image.width == 0 or image.height == 0:
+        raise ImageError("broken_image", f"the image has no pixels: {image.width} x {image.height}")
+    try:
+        image.load()
+        transpose = _TO_UPRIGHT.get(image.getexif().get(_EXIF_ORIENTATION, 1))
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ImageError("broken_image", f"the image does not load: {error}") from error
+    rgb = _on_white(image)
+    return rgb if transpose is None else rgb.transpose(transpose)
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):
+        return _from_16_bit(image)
+    if image.mode == "F":
+        raise ImageError("unsupported_image", "floating-point images have no known range")
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    rgba = image.convert("RGBA")
+    canvas = Image.new("RGB", image.size, _WHITE)
+    canvas.paste(rgba, mask=rgba)
+    return canvas
+
+
+def _from_16_bit(image: Image.Image) -> Image.Image:
+    """Grey levels 0 to 65535 scaled (not clipped) to 0 to 255, rounded to the nearest."""
+    levels = np.asarray(image).astype(np.int64)
+    if levels.min() < 0 or levels.max() > 65535:
+        raise ImageError(
+            "unsupported_image", f"grey levels from {levels.min()} to {levels.max()} do not fit in 16 bits"
+        )
+    return Image.fromarray(((levels + 128) // 257).astype(np.uint8)).convert("RGB")
+
+
+def _within_side(image: Image.Image, max_side: int | None) -> Image.Image:
+    longest = max(image.size)
+    if max_side is None or longest <= max_side:
+        return image
+    width, height = (max(1, round(side * max_side / longest)) for side in image.size)
+    return image.resize((width, height), Image.Resampling.LANCZOS)

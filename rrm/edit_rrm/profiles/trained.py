@@ -1,0 +1,60 @@
+"""The profile of checkpoints trained by this project: short prompts, trace format 1, strict parsing."""
+
+import re
+from collections.abc import Sequence
+
+from edit_rrm.errors import DecompositionError
+from edit_rrm.principles import Category, Principle, numbered
+from edit_rrm.prompts import ImageSlot, Message, Prompt, neutralise
+from edit_rrm.traces import Trace, parse_trace
+
+VERIFY_SYSTEM = "Verify the edit: evidence and verdict for each principle, then the score."
+DECOMPOSE_SYSTEM = "List the principles of the edit."
+MAX_PRINCIPLES = 16
+
+_PRINCIPLE = re.compile(r"(?P<number>\d+)\. (?P<category>follow|keep|quality): (?P<question>\S.*)")
+
+
+def principle_lines(principles: Sequence[tuple[Category | str, str]]) -> str:
+    """Principles as prompts show them and decompositions write them, one numbered line each."""
+    return "\n".join(
+        f"{number}. {Category(category).value}: {question}"
+        for number, (category, question) in enumerate(principles, start=1)
+    )
+
+
+class TrainedProfile:
+    """See the module. Satisfies `PromptProfile`."""
+
+    name = "trained"
+
+    def decompose(self, instruction: str, *, seed: int = 0) -> Prompt:
+        """Needs no exemplars: the checkpoint was trained on the task, so `seed` changes nothing."""
+        user = Message("user", (ImageSlot.SOURCE, f"instruction: {neutralise(instruction)}"))
+        return Prompt((Message("system", (DECOMPOSE_SYSTEM,)), user))
+
+    def parse_principles(self, text: str) -> tuple[Principle, ...]:
+        """One principle a line, numbered from 1, each with its category; all three categories present."""
+        pairs = []
+        for number, line in enumerate(text.strip().split("\n"), start=1):
+            match = _PRINCIPLE.fullmatch(line.strip())
+            if match is None or int(match["number"]) != number:
+                raise DecompositionError(f"line {number} is not '{number}. category: question': {line[:80]!r}", text)
+            pairs.append((match["category"], match["question"]))
+        if len(pairs) > MAX_PRINCIPLES:
+            raise DecompositionError(f"at most {MAX_PRINCIPLES} principles, got {len(pairs)}", text)
+        missing = [c.value for c in Category if c.value not in {category for category, _ in pairs}]
+        if missing:
+            raise DecompositionError(f"no principle of category {', '.join(missing)}", text)
+        return numbered(pairs)
+
+    def verify(self, instruction: str, principles: Sequence[Principle]) -> Prompt:
+        """System, source, instruction and numbered principles, then the candidate."""
+        lines = principle_lines([(p.category, neutralise(p.question)) for p in principles])
+        shared = f"instruction: {neutralise(instruction)}\n{lines}\nedited:"
+        user = Message("user", (ImageSlot.SOURCE, shared, ImageSlot.CANDIDATE))
+        return Prompt((Message("system", (VERIFY_SYSTEM,)), user))
+
+    def parse_trace(self, text: str, principles: Sequence[Principle]) -> Trace:
+        """Trace format 1, strictly."""
+        return parse_trace(text, len(principles))

@@ -1,0 +1,1 @@
+"""Measures a checkpoint on held-out edits, by free generation only."""

@@ -1,0 +1,103 @@
+"""Measures of a verifier as pure functions: shares with intervals, verdict tables, pairwise accuracy."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from edit_rrm.principles import Category
+
+Z_95 = 1.959963984540054
+
+
+@dataclass(frozen=True)
+class Share:
+    """`hits` of `total`, with its 95 % Wilson score interval."""
+
+    hits: int
+    total: int
+
+    @property
+    def value(self) -> float:
+        """The share, NaN when there is nothing to share."""
+        return self.hits / self.total if self.total else math.nan
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Wilson's interval (E. B. Wilson, 1927), which behaves near 0 and 1 and for small samples."""
+        if not self.total:
+            return (math.nan, math.nan)
+        n, p, z2 = self.total, self.value, Z_95**2
+        middle = (p + z2 / (2 * n)) / (1 + z2 / n)
+        half = Z_95 * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n)) / (1 + z2 / n)
+        return (max(0.0, middle - half), min(1.0, middle + half))
+
+    def as_dict(self) -> dict[str, float | int | list[float]]:
+        """JSON form, rounded to four decimals."""
+        low, high = self.interval
+        return {
+            "value": round(self.value, 4), "n": self.total, "interval95": [round(low, 4), round(high, 4)],
+        }  # fmt: skip
+
+    def __str__(self) -> str:
+        low, high = self.interval
+        return f"{self.value:.3f} [{low:.3f}, {high:.3f}] n={self.total}"
+
+
+def share(outcomes: Iterable[bool]) -> Share:
+    """The share of true outcomes."""
+    listed = list(outcomes)
+    return Share(sum(listed), len(listed))
+
+
+@dataclass(frozen=True)
+class JudgedVerdict:
+    """One verdict beside the truth; `written` is None when the trace could not be parsed."""
+
+    category: Category
+    gold: bool
+    written: bool | None
+
+    @property
+    def right(self) -> bool:
+        """An unparsed trace's verdicts are wrong."""
+        return self.written is self.gold
+
+
+def verdict_shares(verdicts: Sequence[JudgedVerdict]) -> dict[str, Share]:
+    """Accuracy overall, and by category on the verdicts whose truth is met and not met."""
+    shares = {"all": share(v.right for v in verdicts)}
+    for category in Category:
+        for gold, name in ((True, "met"), (False, "not met")):
+            shares[f"{category.value}, {name}"] = share(
+                v.right for v in verdicts if v.category is category and v.gold is gold
+            )
+    return shares
+
+
+@dataclass(frozen=True)
+class PairOutcome:
+    """Pairwise accuracy with the share of ties, which count as wrong."""
+
+    accuracy: Share
+    ties: Share
+
+
+def pairwise(groups: Sequence[Sequence[tuple[float | None, float]]], same_zone: float) -> PairOutcome:
+    """Does the score order candidates as the utility does?
+
+    `groups` holds (score or None, gold utility) for the candidates of each edit. Pairs whose utilities
+    differ by less than `same_zone` are left out; ties and pairs with an unscored candidate are wrong.
+    """
+    right, ties = [], []
+    for group in groups:
+        for (score_a, utility_a), (score_b, utility_b) in combinations(group, 2):
+            if abs(utility_a - utility_b) < same_zone:
+                continue
+            if score_a is None or score_b is None:
+                right.append(False)
+                ties.append(False)
+                continue
+            right.append((score_a - score_b) * (utility_a - utility_b) > 0)
+            ties.append(score_a == score_b)
+    return PairOutcome(share(right), share(ties))

@@ -1,0 +1,1 @@
+"""The shapes world: procedural image edits whose truth is known (docs/shapes.md)."""

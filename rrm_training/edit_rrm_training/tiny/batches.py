@@ -1,0 +1,140 @@
+"""Batches of samples as tensors, each from (seed, step) alone, so that a resumed run sees the same data."""
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch.utils.data import Dataset
+from transformers import Qwen2_5_VLProcessor
+
+from edit_rrm_training.tiny.model import IMAGE_TOKENS
+from edit_rrm_training.tiny.tasks import Sample, Task, make_sample
+
+VERDICT_WEIGHT = 3.0
+SEEN_WEIGHT = 2.0
+SCORE_WEIGHT = 2.0
+GROUP = 4
+"""Steps that share a task and are cut from one length-sorted draw, which keeps padding low."""
+BATCH_FACTOR: Mapping[Task, float] = {
+    Task.DESCRIBE: 2.0, Task.DESCRIBE_EDITED: 1.5, Task.COMPARE: 1.5, Task.DECOMPOSE: 1.5, Task.VERIFY: 1.0,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Right-padded samples. Padding needs no mask: attention is causal and its loss weight is 0."""
+
+    task: Task
+    input_ids: torch.Tensor  # [batch, tokens] int64
+    loss_weights: torch.Tensor  # [batch, tokens] float32: weight of predicting the token at that place
+    mm_token_type_ids: torch.Tensor  # [batch, tokens] int64: 1 at image tokens
+    pixel_values: torch.Tensor  # [patches of all images, patch values]
+    image_grid_thw: torch.Tensor  # [images, 3]
+    attention_mask: torch.Tensor  # [batch, tokens] int64, for position ids only
+
+
+@dataclass(frozen=True)
+class EncodedSample:
+    """A sample's tokens; `prompt_length` of them are given."""
+
+    tokens: tuple[int, ...]
+    prompt_length: int
+
+
+def prompt_text(processor: Qwen2_5_VLProcessor, sample: Sample) -> str:
+    """The chat-formatted prompt, one image token a slot."""
+    text: str = processor.tokenizer.apply_chat_template(
+        sample.prompt.chat(), tokenize=False, add_generation_prompt=True
+    )
+    return text
+
+
+def encode(processor: Qwen2_5_VLProcessor, sample: Sample) -> EncodedSample:
+    """Prompt and completion as token ids, image slots expanded as the processor expands them."""
+    text = prompt_text(processor, sample).replace(
+        processor.image_token, processor.image_token * IMAGE_TOKENS
+    )
+    prompt = processor.tokenizer(text)["input_ids"]
+    completion = processor.tokenizer(sample.completion)["input_ids"]
+    return EncodedSample((*prompt, *completion, processor.tokenizer.eos_token_id), len(prompt))
+
+
+class LossWeights:
+    """Weights a completion's tokens by role: verdicts, what was seen, and the score count more."""
+
+    def __init__(self, processor: Qwen2_5_VLProcessor) -> None:
+        vocabulary = processor.tokenizer.convert_ids_to_tokens(range(len(processor.tokenizer)))
+        self._asked = {i for i, token in enumerate(vocabulary) if token.startswith("/")}
+        self._arrow = vocabulary.index("Ġ=>")
+        self._score = vocabulary.index("<score")
+        self._close = vocabulary.index("</")
+
+    def __call__(self, sample: EncodedSample) -> list[float]:
+        """One weight a token; 0 for the prompt."""
+        tokens = sample.tokens
+        weights = [0.0] * sample.prompt_length + [1.0] * (len(tokens) - sample.prompt_length)
+        in_score = False
+        for place in range(sample.prompt_length, len(tokens)):
+            if tokens[place] == self._arrow and place + 2 < len(tokens):
+                weights[place + 2] = VERDICT_WEIGHT
+            if place + 1 < len(tokens) and tokens[place + 1] in self._asked:
+                weights[place] = SEEN_WEIGHT
+            in_score = (in_score or tokens[place] == self._score) and tokens[place] != self._close
+            if in_score:
+                weights[place] = SCORE_WEIGHT
+        return weights
+
+
+class StepBatches(Dataset[Batch]):
+    """Maps a step to its batch."""
+
+    def __init__(
+        self, processor: Qwen2_5_VLProcessor, mix: Mapping[Task, float], seed: int, batch_size: int, steps: int
+    ) -> None:
+        self.processor = processor
+        self.mix = mix
+        self.seed = seed
+        self.batch_size = batch_size
+        self.steps = steps
+        self._weights = LossWeights(processor)
+        self._group: tuple[int, list[Batch]] = (-1, [])
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __getitem__(self, step: int) -> Batch:
+        group = step // GROUP
+        if self._group[0] != group:
+            self._group = (group, self._make_group(group))
+        return self._group[1][step % GROUP]
+
+    def _make_group(self, group: int) -> list[Batch]:
+        rng = random.Random(f"batches-{self.seed}-{group}")
+        task = rng.choices(list(self.mix), weights=list(self.mix.values()))[0]
+        size = int(self.batch_size * BATCH_FACTOR[task])
+        samples = []
+        for _ in range(size * GROUP):
+            sample = make_sample(task, self.seed, rng.getrandbits(40))
+            samples.append((encode(self.processor, sample), sample))
+        samples.sort(key=lambda pair: len(pair[0].tokens))
+        batches = [self._collate(task, samples[k * size : (k + 1) * size]) for k in range(GROUP)]
+        rng.shuffle(batches)
+        return batches
+
+    def _collate(self, task: Task, samples: list[tuple[EncodedSample, Sample]]) -> Batch:
+        length = max(len(encoded.tokens) for encoded, _ in samples)
+        tokens = torch.full((len(samples), length), self.processor.tokenizer.pad_token_id)
+        weights = torch.zeros(len(samples), length)
+        mask = torch.zeros(len(samples), length, dtype=torch.int64)
+        for row, (encoded, _) in enumerate(samples):
+            tokens[row, : len(encoded.tokens)] = torch.tensor(encoded.tokens)
+            weights[row, : len(encoded.tokens)] = torch.tensor(self._weights(encoded))
+            mask[row, : len(encoded.tokens)] = 1
+        pixels = self.processor.image_processor(
+            images=[image for _, sample in samples for image in sample.images], return_tensors="pt"
+        )
+        return Batch(
+            task, tokens, weights, (tokens == self.processor.image_token_id).long(),
+            pixels["pixel_values"], pixels["image_grid_thw"], mask,
+        )  # fmt: skip

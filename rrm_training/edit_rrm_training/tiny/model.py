@@ -1,0 +1,122 @@
+"""The tiny model's configuration and processor: Qwen2.5-VL's own classes at 4 million parameters."""
+
+from pathlib import Path
+
+import torch
+from torch.nn import functional
+from transformers import (
+    AttentionInterface,
+    Qwen2_5_VLConfig,
+    Qwen2_5_VLForConditionalGeneration,
+    Qwen2_5_VLProcessor,
+    Qwen2Tokenizer,
+    Qwen2VLImageProcessor,
+    Qwen2VLVideoProcessor,
+)
+
+from edit_rrm_training.shapes.render import SIZE
+
+PATCH = 8
+MERGE = 2
+IMAGE_TOKENS = (SIZE // PATCH // MERGE) ** 2
+
+
+def build_config(tokenizer: Qwen2Tokenizer) -> Qwen2_5_VLConfig:
+    """The configuration; head sizes and full vision attention are chosen for vLLM's CPU path (docs/shapes.md)."""
+    token = tokenizer.convert_tokens_to_ids
+    return Qwen2_5_VLConfig(
+        text_config={
+            "vocab_size": len(tokenizer),
+            "hidden_size": 192,
+            "intermediate_size": 576,
+            "num_hidden_layers": 6,
+            "num_attention_heads": 3,
+            "num_key_value_heads": 1,
+            "max_position_embeddings": 2048,
+            "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [8, 12, 12]},
+            "tie_word_embeddings": True,
+            "bos_token_id": None,
+            "eos_token_id": token("<|im_end|>"),
+            "pad_token_id": token("<|endoftext|>"),
+        },
+        vision_config={
+            "depth": 4,
+            "hidden_size": 128,
+            "intermediate_size": 256,
+            "num_heads": 4,
+            "patch_size": PATCH,
+            "spatial_merge_size": MERGE,
+            "temporal_patch_size": 2,
+            "window_size": 112,
+            "out_hidden_size": 192,
+            "fullatt_block_indexes": [0, 1, 2, 3],
+        },
+        image_token_id=token("<|image_pad|>"),
+        video_token_id=token("<|video_pad|>"),
+        vision_start_token_id=token("<|vision_start|>"),
+        vision_end_token_id=token("<|vision_end|>"),
+        tie_word_embeddings=True,
+    )
+
+
+def build_processor(tokenizer: Qwen2Tokenizer) -> Qwen2_5_VLProcessor:
+    """Qwen2.5-VL's processor for pictures of 96×96 pixels; others are resized to that area."""
+    size = {"shortest_edge": SIZE * SIZE, "longest_edge": SIZE * SIZE}
+    options = {"patch_size": PATCH, "merge_size": MERGE, "temporal_patch_size": 2, "size": size}
+    return Qwen2_5_VLProcessor(
+        image_processor=Qwen2VLImageProcessor(**options),
+        video_processor=Qwen2VLVideoProcessor(**options),
+        tokenizer=tokenizer,
+        chat_template=tokenizer.chat_template,
+    )
+
+
+def _equal_images_attention(
+    module: torch.nn.Module,
+    query: torch.Tensor,  # [1, heads, images * patches, head size]
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    *,
+    scaling: float,
+    cu_seq_lens_q: torch.Tensor,
+    max_length_q: int,
+    **_: object,
+) -> tuple[torch.Tensor, None]:
+    """Vision attention of a batch of equally large images in one call instead of one call an image."""
+    images = len(cu_seq_lens_q) - 1
+    _one, heads, total, size = query.shape
+    if images * int(max_length_q) != total:
+        raise ValueError("equal-images attention needs images of one size in a batch")
+
+    def split(tensor: torch.Tensor) -> torch.Tensor:
+        return tensor.view(heads, images, -1, size).transpose(0, 1)
+
+    mixed = functional.scaled_dot_product_attention(split(query), split(key), split(value), scale=scaling)
+    return mixed.permute(0, 2, 1, 3).reshape(1, total, heads, size), None
+
+
+# "flash" in the name makes transformers pass the images' boundaries instead of looping over them.
+EQUAL_IMAGES = "flash_equal_images"
+AttentionInterface.register(EQUAL_IMAGES, _equal_images_attention)
+
+
+def new_model(tokenizer: Qwen2Tokenizer, seed: int) -> Qwen2_5_VLForConditionalGeneration:
+    """A randomly initialised model in float32."""
+    torch.manual_seed(seed)
+    return Qwen2_5_VLForConditionalGeneration(build_config(tokenizer))
+
+
+def batch_vision_attention(model: Qwen2_5_VLForConditionalGeneration) -> None:
+    """Lets the vision tower attend over all images of a batch at once; the weights and results are the same."""
+    model.model.visual.config._attn_implementation = EQUAL_IMAGES
+
+
+def save_servable(
+    model: Qwen2_5_VLForConditionalGeneration, tokenizer: Qwen2Tokenizer, directory: Path, dtype: torch.dtype
+) -> None:
+    """Writes weights in `dtype`, configuration, tokenizer and processor as any server loads them."""
+    directory.mkdir(parents=True, exist_ok=True)
+    weights = {name: tensor.detach().to(dtype) for name, tensor in model.state_dict().items()}
+    model.save_pretrained(directory, state_dict=weights)
+    build_processor(tokenizer).save_pretrained(directory)

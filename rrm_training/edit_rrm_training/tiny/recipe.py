@@ -1,0 +1,49 @@
+"""The recipe of the bundled checkpoint: tokenizer, base on descriptions, SFT on decompose and verify."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLProcessor
+
+from edit_rrm_training.tiny.model import build_processor, new_model, save_servable
+from edit_rrm_training.tiny.tasks import BASE_MIX, SFT_MIX
+from edit_rrm_training.tiny.tokenizer import build_tokenizer
+from edit_rrm_training.tiny.training import Stage, StepReport, run_stage
+
+BASE = Stage("base", BASE_MIX, steps=1000, seed=1, warmup_steps=200, decay_share=0.0)
+SFT = Stage("sft", SFT_MIX, steps=3600, seed=2, warmup_steps=50, decay_share=0.3)
+MODEL_SEED = 0
+
+
+def load_processor(directory: Path) -> Qwen2_5_VLProcessor:
+    """The processor saved in `directory`, built and saved there the first time."""
+    saved = directory / "processor"
+    if not (saved / "tokenizer.json").exists():
+        build_processor(build_tokenizer()).save_pretrained(saved)
+    processor: Qwen2_5_VLProcessor = Qwen2_5_VLProcessor.from_pretrained(saved)
+    return processor
+
+
+def train(
+    directory: Path,
+    base: Stage = BASE,
+    sft: Stage = SFT,
+    *,
+    workers: int = 1,
+    on_step: Callable[[Stage, StepReport], None] = lambda stage, report: None,
+) -> dict[str, float]:
+    """Runs what is left of the recipe in `directory` and returns the seconds of each stage.
+
+    Leaves `directory/base` and `directory/sft`, both servable.
+    """
+    processor = load_processor(directory)
+    model: Qwen2_5_VLForConditionalGeneration = new_model(processor.tokenizer, MODEL_SEED)
+    seconds = {}
+    for stage in (base, sft):
+        seconds[stage.name] = run_stage(
+            stage, model, processor, directory, workers=workers,
+            on_step=lambda report, stage=stage: on_step(stage, report),
+        )  # fmt: skip
+        save_servable(model, processor.tokenizer, directory / stage.name, torch.float32)
+    return seconds

@@ -1,0 +1,157 @@
+"""One training stage of the tiny model: plain PyTorch, resumable, logged.
+
+Departs from the paper: SFT loss is weighted by token role (batches.py), because 4 million parameters
+learn the verdict's tokens late otherwise, and the gold traces come from the shapes world.
+"""
+
+import json
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.nn import functional
+from torch.utils.data import DataLoader, Subset
+from torch.utils.tensorboard import SummaryWriter
+from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLProcessor
+
+from edit_rrm_training.tiny.batches import Batch, StepBatches
+from edit_rrm_training.tiny.model import batch_vision_attention
+from edit_rrm_training.tiny.tasks import Task
+
+BETAS = (0.9, 0.98)
+WEIGHT_DECAY = 0.05
+CLIP_NORM = 1.0
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage's recipe. The learning rate warms up, stays, and decays linearly to 0 at the end."""
+
+    name: str
+    mix: Mapping[Task, float]
+    steps: int
+    seed: int
+    batch_size: int = 32
+    lr: float = 1e-3
+    warmup_steps: int = 100
+    decay_share: float = 0.3
+
+    def lr_at(self, step: int) -> float:
+        """The learning rate of the step with index `step`, from 0."""
+        warm = min(1.0, (step + 1) / self.warmup_steps)
+        decay_steps = max(1, math.ceil(self.steps * self.decay_share))
+        return self.lr * warm * min(1.0, (self.steps - step) / decay_steps)
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """What one step did; losses per completion token."""
+
+    step: int
+    task: Task
+    loss: float
+    lr: float
+    grad_norm: float
+    samples_per_s: float
+    elapsed_s: float
+
+
+def completion_loss(model: Qwen2_5_VLForConditionalGeneration, batch: Batch) -> torch.Tensor:
+    """Weighted mean cross-entropy of the completions' tokens, a scalar in nats a token."""
+    hidden = model.model(
+        input_ids=batch.input_ids,
+        pixel_values=batch.pixel_values,
+        image_grid_thw=batch.image_grid_thw,
+        mm_token_type_ids=batch.mm_token_type_ids,
+        use_cache=False,
+    ).last_hidden_state  # [batch, tokens, hidden]
+    weights = batch.loss_weights[:, 1:]
+    wanted = weights > 0
+    logits = model.lm_head(hidden[:, :-1][wanted])  # [completion tokens, vocabulary]
+    losses = functional.cross_entropy(logits, batch.input_ids[:, 1:][wanted], reduction="none")
+    return (losses * weights[wanted]).sum() / weights.sum()
+
+
+def _optimizer(model: torch.nn.Module) -> torch.optim.AdamW:
+    matrices = [p for p in model.parameters() if p.ndim >= 2]
+    vectors = [p for p in model.parameters() if p.ndim < 2]
+    return torch.optim.AdamW(
+        [{"params": matrices, "weight_decay": WEIGHT_DECAY}, {"params": vectors, "weight_decay": 0.0}],
+        lr=0.0, betas=BETAS, fused=True,
+    )  # fmt: skip
+
+
+def _save(path: Path, step: int, elapsed_s: float, model: torch.nn.Module, optimizer: torch.optim.AdamW) -> None:
+    """Writes the checkpoint beside its place and moves it there, so that a kill leaves the old one whole."""
+    partial = path.with_suffix(".partial")
+    state = {"step": step, "elapsed_s": elapsed_s, "model": model.state_dict(), "optimizer": optimizer.state_dict()}
+    torch.save(state, partial)
+    partial.replace(path)
+
+
+def run_stage(
+    stage: Stage,
+    model: Qwen2_5_VLForConditionalGeneration,
+    processor: Qwen2_5_VLProcessor,
+    directory: Path,
+    *,
+    checkpoint_every: int = 200,
+    stop_after: int | None = None,
+    workers: int = 1,
+    on_step: Callable[[StepReport], None] = lambda report: None,
+) -> float:
+    """Trains `model` in place through the stage and returns the seconds it took over all its runs.
+
+    Continues from `directory/<name>.ckpt` when there is one; a finished stage returns at once.
+    `stop_after` ends this run early, after that many steps of the stage, leaving a checkpoint.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    checkpoint = directory / f"{stage.name}.ckpt"
+    batch_vision_attention(model)
+    model.train()
+    optimizer = _optimizer(model)
+    start, before_s = 0, 0.0
+    if checkpoint.exists():
+        state: dict[str, Any] = torch.load(checkpoint, weights_only=True)
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        start, before_s = state["step"], state["elapsed_s"]
+    end = min(stage.steps, stop_after or stage.steps)
+    if start >= end:
+        return before_s
+    batches = StepBatches(processor, stage.mix, stage.seed, stage.batch_size, stage.steps)
+    loader = DataLoader(
+        Subset(batches, range(start, end)), batch_size=None, num_workers=workers,
+        prefetch_factor=8 if workers else None,
+    )  # fmt: skip
+    log = (directory / f"{stage.name}.jsonl").open("a", encoding="utf-8")
+    board = SummaryWriter(str(directory / "tensorboard" / stage.name), purge_step=start)
+    begun = last = time.perf_counter()
+    with log:
+        for step, batch in enumerate(loader, start=start):
+            for group in optimizer.param_groups:
+                group["lr"] = stage.lr_at(step)
+            loss = completion_loss(model, batch)
+            loss.backward()  # type: ignore[no-untyped-call]
+            norm = torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP_NORM)
+            optimizer.step()
+            optimizer.zero_grad()
+            now = time.perf_counter()
+            report = StepReport(
+                step, batch.task, loss.item(), stage.lr_at(step), float(norm),
+                len(batch.input_ids) / (now - last), before_s + now - begun,
+            )  # fmt: skip
+            last = now
+            log.write(json.dumps({**report.__dict__, "task": batch.task.value}) + "\n")
+            board.add_scalar(f"loss/{batch.task.value}", report.loss, step)
+            board.add_scalar("lr", report.lr, step)
+            on_step(report)
+            if (step + 1) % checkpoint_every == 0 or step + 1 == end:
+                log.flush()
+                _save(checkpoint, step + 1, report.elapsed_s, model, optimizer)
+    board.close()
+    return before_s + time.perf_counter() - begun
