@@ -28,6 +28,7 @@ _BY_STATUS: Mapping[int, type[EditRRMClientError]] = {
     415: InvalidRequestError,
     422: InvalidRequestError,
     429: OverloadedError,
+    500: ScoringFailedError,
     502: ScoringFailedError,
     503: UnavailableError,
     504: DeadlineExceededError,

@@ -7,7 +7,7 @@ EditRRMClientError
 ├── OverloadedError        429: the queue is full or the rate is limited (retried)
 ├── UnavailableError       503, or no answer came at all (retried)
 ├── DeadlineExceededError  the total deadline passed, here or in the service (504)
-├── ScoringFailedError     502: the model's text could not be used for any candidate
+├── ScoringFailedError     502: the model's text could not be used for any candidate; 500: a defect
 └── ProtocolError          the answer is not what api.md promises
 
 A candidate that fails while others succeed raises nothing: it is a `CandidateFailed` in the answer.
@@ -88,7 +88,7 @@ class DeadlineExceededError(EditRRMClientError):
 
 
 class ScoringFailedError(EditRRMClientError):
-    """The service answered, but the model's text could not be turned into principles or verdicts."""
+    """The service took the call and could not finish it: unusable model text, a failed engine, a defect."""
 
     default_code = "scoring_failed"
 

@@ -3,18 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from PIL import Image, ImageDraw
-
 from edit_rrm.principles import Category
 from edit_rrm.wire import CandidateFailed, CandidateScored, ScoreAnswer
-from edit_rrm_client._lettering import font, spellable, wrap
+from PIL import Image, ImageDraw
 
-WIDTH = 1500
+from edit_rrm.lettering import font, spellable, wrap
+
+WIDTH = 1600
 MARGIN = 36
 CARD_PADDING = 24
-PICTURE_SIDE = 240
+PICTURE_SIDE = 288  # three times a 96-pixel image
 SCORE_WIDTH = 150
 LINE_GAP = 5
+LEGEND = "Each line: verdict, category, the model's probability that it is met, the principle, the evidence."
 
 Colour = tuple[int, int, int]
 PAPER: Colour = (244, 245, 248)
@@ -45,20 +46,21 @@ class ScoredEdit:
 
 
 def draw_contact_sheet(edits: Sequence[ScoredEdit], *, title: str, note: str = "") -> Image.Image:
-    """An RGB image, 1,500 pixels wide, one card an edit; `note` (what the scores are good for) heads it.
+    """An RGB image, 1,600 pixels wide, one card an edit; `note` (what the scores are good for) heads it.
 
     Small images are enlarged by whole factors without smoothing, so that their pixels stay visible.
     Raises ValueError for no edits.
     """
     if not edits:
         raise ValueError("a contact sheet needs at least one edit")
-    note_lines = wrap(note, 19, WIDTH - 2 * MARGIN, max_lines=4)
+    note_lines = wrap(note, 19, WIDTH - 2 * MARGIN, max_lines=4) + wrap(LEGEND, 19, WIDTH - 2 * MARGIN, 1)
     header_height = MARGIN + 46 + 26 * len(note_lines) + 14
     cards = [_draw_card(edit, WIDTH - 2 * MARGIN) for edit in edits]
     height = header_height + sum(card.height + 20 for card in cards) + MARGIN - 20
     sheet = Image.new("RGB", (WIDTH, height), PAPER)
     draw = ImageDraw.Draw(sheet)
-    draw.text((MARGIN, MARGIN - 8), spellable(title), INK, font(34))
+    for line in wrap(title, 34, WIDTH - 2 * MARGIN, max_lines=1):
+        draw.text((MARGIN, MARGIN - 8), line, INK, font(34))
     for number, line in enumerate(note_lines):
         draw.text((MARGIN, MARGIN + 42 + 26 * number), line, FADED, font(19))
     top = header_height
@@ -132,10 +134,10 @@ def _lay_verdicts(column: _Column, answer: ScoreAnswer, result: CandidateScored)
         column.mark(None if verdict is None else verdict.met)
         column.lay_aside(principle.category.value, 17, CATEGORY_COLOURS[principle.category], indent=32)
         probability = "-" if verdict is None or verdict.probability is None else f"{verdict.probability:.0%}"
-        column.lay_aside(probability, 17, FADED, indent=96)
-        column.lay(principle.question, 18, INK, indent=150, max_lines=2)
+        column.lay_aside(probability, 17, FADED, indent=106)
+        column.lay(principle.question, 18, INK, indent=158, max_lines=2)
         if verdict is not None and verdict.evidence:
-            column.lay(verdict.evidence, 16, FADED, indent=150, max_lines=2)
+            column.lay(verdict.evidence, 16, FADED, indent=158, max_lines=2)
         column.skip(3)
     if not verdicts:
         column.lay("A guard decided; the model was not asked.", 17, FADED, max_lines=1)
@@ -193,12 +195,11 @@ def _place_picture(
 
 
 def _fit(picture: Image.Image, side: int) -> Image.Image:
-    longest = max(picture.size)
-    if longest * 2 <= side:  # enlarge sharply; the last, uneven part of the way would blur or distort
-        factor = side / longest
-        return picture.resize(_scaled(picture, factor), Image.Resampling.NEAREST)
-    return picture.resize(_scaled(picture, side / longest), Image.Resampling.LANCZOS)
-
-
-def _scaled(picture: Image.Image, factor: float) -> tuple[int, int]:
-    return max(1, round(picture.width * factor)), max(1, round(picture.height * factor))
+    """Small pictures grow by a whole factor, pixels kept sharp; the others are resampled to the side."""
+    whole_factor = side // max(picture.size)
+    if whole_factor >= 2:
+        size = (picture.width * whole_factor, picture.height * whole_factor)
+        return picture.resize(size, Image.Resampling.NEAREST)
+    factor = side / max(picture.size)
+    size = (max(1, round(picture.width * factor)), max(1, round(picture.height * factor)))
+    return picture.resize(size, Image.Resampling.LANCZOS)

@@ -36,12 +36,12 @@ def score_view(answer: ScoreAnswer, index: int = 0, *, title: str = "") -> Rende
             ("not scored ", "bold red"), f"{result.error.code}: {printable(result.error.detail)}"
         )
         return Group(principle_table(answer.principles, title=title), reason)
-    verdicts = {verdict.principle: verdict for verdict in result.verdicts}
-    return Group(
-        verdict_table(answer.principles, verdicts, title=title),
-        guard_line(result.guards),
-        score_line(result),
-    )
+    if answer.principles:
+        verdicts = {verdict.principle: verdict for verdict in result.verdicts}
+        top: RenderableType = verdict_table(answer.principles, verdicts, title=title)
+    else:  # a guard decided before anything was decomposed
+        top = Text(printable(title), "italic")
+    return Group(top, guard_line(result.guards), score_line(result))
 
 
 def principle_table(principles: Iterable[Principle], *, title: str = "") -> Table:
@@ -82,7 +82,7 @@ def guard_line(guards: Iterable[GuardAnswer]) -> Text:
     line = Text("guards  ", "dim")
     checks = list(guards)
     for guard in checks:
-        state, style = ("fired", "bold red") if guard.triggered else ("quiet", "green")
+        state, style = ("fired", "bold red") if guard.triggered else ("passed", "green")
         line.append(f"{printable(guard.name)} {state}", style).append(f" ({guard.value:.3g})  ", "dim")
     return line if checks else line.append("off", "dim")
 

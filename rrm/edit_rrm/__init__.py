@@ -1,1 +1,1 @@
-"""The reward model's language: principles, prompts, traces, verdicts, guards and rewards. No torch, no HTTP."""
+"""The reward model's language: principles, prompts, traces, verdicts, guards, rewards. No torch, no HTTP."""

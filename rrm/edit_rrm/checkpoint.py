@@ -37,7 +37,9 @@ class RRMCard(BaseModel):
     categories: tuple[Category, ...] = tuple(Category)
     sampling: SamplingDefaults = SamplingDefaults()
     aggregator: AggregatorName = "model_score"
-    max_image_side: int | None = Field(default=None, ge=28, description="longest side in pixels the model takes")
+    max_image_side: int | None = Field(
+        default=None, ge=28, description="longest side in pixels the model takes"
+    )
     judges: str = Field(default="", description="what the scores are good for, shown wherever they are")
     training: dict[str, Any] = Field(default_factory=dict, description="how it was trained, and its results")
 

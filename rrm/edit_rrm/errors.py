@@ -8,7 +8,7 @@ EditRRMError
 └── CheckpointError     a checkpoint's rrm.json is missing a field or holds an unknown value
 """
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 ImageErrorCode = Literal["image_too_large", "too_many_pixels", "unsupported_image", "broken_image"]
 
@@ -30,7 +30,7 @@ class ImageError(EditRRMError):
 class TraceError(EditRRMError):
     """A trace does not hold a verdict for every principle and a score. `text` is the trace as written."""
 
-    code: ClassVar[str] = "trace_unparseable"
+    code: str = "trace_unparseable"
 
     def __init__(self, detail: str, text: str = "") -> None:
         super().__init__(detail)
@@ -40,7 +40,7 @@ class TraceError(EditRRMError):
 class DecompositionError(EditRRMError):
     """A decomposition holds no usable principle set. `text` is what the model wrote."""
 
-    code: ClassVar[str] = "decomposition_failed"
+    code: str = "decomposition_failed"
 
     def __init__(self, detail: str, text: str = "") -> None:
         super().__init__(detail)
@@ -50,4 +50,4 @@ class DecompositionError(EditRRMError):
 class CheckpointError(EditRRMError):
     """A checkpoint directory cannot be served as it is."""
 
-    code: ClassVar[str] = "bad_checkpoint"
+    code: str = "bad_checkpoint"

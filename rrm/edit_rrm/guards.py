@@ -9,18 +9,31 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageChops, ImageFilter
+from PIL import Image, ImageChops, ImageFilter, ImageStat
 from pydantic import BaseModel, ConfigDict, Field
 
 from edit_rrm.images import EditImage
 
-Pixels = npt.NDArray[np.uint8]  # [height, width] or [height, width, channel]
+Pixels = npt.NDArray[np.uint8]  # [height, width], or [height, width, channel] where a frame is sought
+Colour = npt.NDArray[np.float64]  # [channel], 0 to 255
 Sides = tuple[int, int, int, int]  # top, bottom, left, right, in pixels
 
-_PATCH_RADIUS = 3.5  # patches of 8 x 8 working pixels
+# Patches are the smallest that average away noise (brightness: 3 working pixels wide, 4 in a large image),
+# halved colour resolution as in JPEG files (6), and what resizing does to texture (8). The weights bring
+# each kind of change to the scale of brightness.
+_SMALLEST_RADIUS = 1.0
+_RADIUS_PER_PIXEL = 1 / 1024
+_COLOUR_RADIUS = 2.5
+_DETAIL_RADIUS = 3.5
+_COLOUR_WEIGHT = 0.42
+_MEAN_WEIGHT = 3.4
+
 _DEEPEST_FRAME = 0.2  # of a side; what is left of the image inside is at least 60 % of each side
-_FRAME_FLATNESS = 0.95  # share of a frame's pixels that have its colour
-_FRAME_VISIBILITY = 0.75  # share of the line inside a frame's edge that differs from it, on every side
+_DEEPEST_MARGIN = 0.45  # of a side; how deep a margin around an object of the source is still seen as one
+_FRAME_FLATNESS = 0.9  # share of a frame's pixels that have its colour
+_FRAME_VISIBILITY = 0.6  # share of the line inside a frame's edge that differs from it, on every side
+_DEPTH_SLACK = 2  # pixels by which two measurements of one depth may differ
+_MARGIN_KEPT = 0.5  # share of a frame's pixels from which on it is a background the source had already
 
 
 class GuardSettings(BaseModel):
@@ -28,21 +41,21 @@ class GuardSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    working_side: int = Field(default=512, ge=32, description="longest side in pixels at which images are compared")
+    working_side: int = Field(default=512, ge=32, description="longest side in pixels for comparing")
     no_edit_change: float = Field(
-        default=0.03, ge=0.0, le=1.0, description="a smaller `no_edit` value fires (share of full scale)"
-    )
-    global_weight: float = Field(
-        default=4.0, ge=1.0, description="how much heavier a change of the whole image weighs than a patch's"
+        default=0.04, ge=0.0, le=1.0, description="a smaller `no_edit` value fires (share of full scale)"
     )
     blank_range: float = Field(
         default=0.04, ge=0.0, le=1.0, description="a smaller `blank` value fires (share of full scale)"
     )
     border_depth: float = Field(
-        default=0.01, gt=0.0, le=_DEEPEST_FRAME, description="a `border` value from here on fires (share of a side)"
+        default=0.01,
+        gt=0.0,
+        le=_DEEPEST_FRAME,
+        description="a `border` value this large fires (share of a side)",
     )
     border_tolerance: float = Field(
-        default=0.065, ge=0.0, le=1.0, description="how far a pixel may be from a frame's colour (share of full scale)"
+        default=0.11, ge=0.0, le=1.0, description="a frame's noise, peak (share of full scale)"
     )
     size_change: float = Field(
         default=0.05, ge=0.0, description="a larger `size` value fires (relative change of the aspect ratio)"
@@ -66,20 +79,17 @@ def check_guards(
 ) -> tuple[GuardResult, ...]:
     """The results of `no_edit`, `blank`, `border` and `size`, in this order, fired or not.
 
-    | guard     | fires when                     | value                                                 |
-    |-----------|--------------------------------|-------------------------------------------------------|
-    | `no_edit` | the two are nearly identical   | largest change of a patch's colour or detail, or of   |
-    |           |                                | the image's mean times `global_weight`; 0 to 1 of full |
-    |           |                                | scale (1 is black to white)                           |
-    | `blank`   | the candidate is flat          | range of its patches' colours, 0 to 1 of full scale   |
-    | `border`  | it has a frame the source lacks | depth of that frame's thinnest side, 0 to 1 of the    |
-    |           |                                | image's side; 0 without one                           |
-    | `size`    | its aspect ratio is another    | larger aspect ratio / smaller one - 1                 |
+    - `no_edit` fires when the two are nearly identical. Value: the largest change that a patch or the
+      whole image shows in brightness, colour or texture, 0 to 1 of full scale (1 is black to white).
+    - `blank` fires when the candidate is flat. Value: the range of its patches' brightness or colour, 0 to 1.
+    - `border` fires when the candidate has a uniform frame that the source lacks. Value: the depth of that
+      frame's thinnest side as a share of the image's height or width; 0 without such a frame.
+    - `size` fires when the aspect ratio is another. Value: the larger ratio / the smaller one - 1.
     """
     size = _working_size(source, candidate, settings.working_side)
     before, after = (_resized(image.image, size) for image in (source, candidate))
-    change = _change(before, after, settings.global_weight)
-    spread = _range(after)
+    views = _View.of(before), _View.of(after)
+    change, spread = _change(*views), _range(views[1])
     depth = _added_frame_depth(np.asarray(before), np.asarray(after), settings)
     aspect = _aspect_change(source, candidate)
     return (
@@ -107,30 +117,56 @@ def _working_size(source: EditImage, candidate: EditImage, working_side: int) ->
 
 
 def _resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    return image if image.size == size else image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
+    """Of Pillow's filters Hamming comes closest to what the usual ones leave of an image."""
+    return image if image.size == size else image.resize(size, Image.Resampling.HAMMING, reducing_gap=2.0)
 
 
-def _patches(image: Image.Image) -> Image.Image:
+@dataclass(frozen=True)
+class _View:
+    """What `no_edit` and `blank` see of an image."""
+
+    brightness: Pixels  # [height, width]
+    colours: tuple[Pixels, Pixels]  # Cb and Cr, [height, width] each
+    detail: Pixels  # [height, width]
+    mean: Colour
+
+    @classmethod
+    def of(cls, image: Image.Image) -> "_View":
+        grey, *colours = image.convert("YCbCr").split()
+        return cls(
+            brightness=_patches(grey, _SMALLEST_RADIUS + _RADIUS_PER_PIXEL * max(grey.size)),
+            colours=(_patches(colours[0], _COLOUR_RADIUS), _patches(colours[1], _COLOUR_RADIUS)),
+            detail=_detail(grey),
+            mean=np.asarray(ImageStat.Stat(image).mean),
+        )
+
+
+def _patches(channel: Image.Image, radius: float) -> Pixels:
     """The mean of the patch around each pixel."""
-    return image.filter(ImageFilter.BoxBlur(_PATCH_RADIUS))
+    return np.asarray(channel.filter(ImageFilter.BoxBlur(radius)))
 
 
-def _change(before: Image.Image, after: Image.Image, global_weight: float) -> float:
-    """Patches average sensor noise and compression away; the whole image's mean sees a faint change of tone."""
-    colours = [np.asarray(_patches(image)) for image in (before, after)]
-    details = [np.asarray(_detail(image)) for image in (before, after)]
-    means = [np.asarray(image, dtype=np.float64).mean(axis=(0, 1)) for image in (before, after)]
-    return max(
-        _largest_gap(*colours) / 255,
-        _largest_gap(*details) / 255,
-        min(1.0, global_weight * float(np.abs(means[0] - means[1]).max()) / 255),
+def _detail(grey: Image.Image) -> Pixels:
+    """How far the pixels of each patch lie from their surroundings: texture, which no patch's mean shows."""
+    smooth = grey.filter(ImageFilter.BoxBlur(1))  # the finest detail is noise and does not survive resizing
+    deviation = ImageChops.difference(smooth, smooth.filter(ImageFilter.BoxBlur(_DETAIL_RADIUS)))
+    return _patches(deviation, _DETAIL_RADIUS)
+
+
+def _change(before: _View, after: _View) -> float:
+    """See `check_guards`. A faint change of tone shows in no patch, but in the mean of the whole image."""
+    change = max(
+        _largest_gap(before.brightness, after.brightness),
+        _largest_gap(before.detail, after.detail),
+        *(_COLOUR_WEIGHT * _largest_gap(*pair) for pair in zip(before.colours, after.colours, strict=True)),
+        _MEAN_WEIGHT * float(np.abs(before.mean - after.mean).max()),
     )
+    return min(1.0, change / 255)
 
 
-def _detail(image: Image.Image) -> Image.Image:
-    """How far the pixels of each patch lie from their surroundings: texture, which a patch's mean does not show."""
-    grey = image.convert("L")
-    return _patches(ImageChops.difference(grey, _patches(grey)))
+def _range(view: _View) -> float:
+    """The widest range of the patches' brightness or colour, as a share of full scale."""
+    return max(float(np.ptp(patches)) for patches in (view.brightness, *view.colours)) / 255
 
 
 def _largest_gap(before: Pixels, after: Pixels) -> int:
@@ -156,74 +192,72 @@ def _neighbourhood(pixels: Pixels) -> tuple[Pixels, Pixels]:
     return low, high
 
 
-def _range(image: Image.Image) -> float:
-    """Range of the patches' colours, in the channel where it is widest, as a share of full scale."""
-    patches = np.asarray(_patches(image))
-    return float(np.ptp(patches, axis=(0, 1)).max()) / 255
-
-
 def _aspect_change(source: EditImage, candidate: EditImage) -> float:
     crossed = (source.width * candidate.height, candidate.width * source.height)
     return (max(crossed) - min(crossed)) / min(crossed)
 
 
 def _added_frame_depth(before: Pixels, after: Pixels, settings: GuardSettings) -> float:
-    """Share of the side that the thinnest side of the candidate's frame takes; 0 if it has none of its own."""
+    """Share of the side that the thinnest side of the candidate's own frame takes; 0 without one."""
     tolerance = round(settings.border_tolerance * 255)
-    sides = _frame(after, tolerance)
-    if sides is None or _had_margin(before, after, sides, tolerance):
+    sides = _margins(after, tolerance, _DEEPEST_FRAME)
+    if sides is None or _had_margins(before, after, sides, tolerance):
         return 0.0
     height, width = after.shape[:2]
     top, bottom, left, right = sides
-    return min(top / height, bottom / height, left / width, right / width)
+    return float(min(top / height, bottom / height, left / width, right / width))
 
 
-def _frame(pixels: Pixels, tolerance: int) -> Sides | None:
-    """The depths of a uniform frame on all four sides, or None.
+def _margins(pixels: Pixels, tolerance: int, deepest: float) -> Sides | None:
+    """The depths of a uniform margin on all four sides, or None; `deepest` is a share of the side.
 
-    A frame, unlike a plain background, ends on every side at a line along which nearly everything
-    differs from it; on a plain background objects lie only here and there.
+    Unlike a plain background it ends on every side at a line along which most of the image differs from
+    it: on a plain background objects lie only here and there.
     """
     height, width = pixels.shape[:2]
     plain = _matches(pixels, _ring_colour(pixels), tolerance)
     rows = plain[:, width // 4 : width - width // 4].mean(axis=1)
     columns = plain[height // 4 : height - height // 4].mean(axis=0)
     top, bottom, left, right = (_leading_run(line) for line in (rows, rows[::-1], columns, columns[::-1]))
-    if not 0 < min(top, bottom, left, right):
+    if min(top, bottom, left, right) == 0:
         return None
-    if max(top, bottom) > _DEEPEST_FRAME * height or max(left, right) > _DEEPEST_FRAME * width:
+    if max(top, bottom) > deepest * height or max(left, right) > deepest * width:
         return None
     inside = plain[top : height - bottom, left : width - right]
-    outside_count = plain.size - inside.size
-    if plain.sum() - inside.sum() < _FRAME_FLATNESS * outside_count:
+    if plain.sum() - inside.sum() < _FRAME_FLATNESS * (plain.size - inside.size):
         return None
     edges = (inside[:3], inside[:-4:-1], inside[:, :3].T, inside[:, :-4:-1].T)
     visible = all((1.0 - edge.mean(axis=1)).max() >= _FRAME_VISIBILITY for edge in edges)
     return (top, bottom, left, right) if visible else None
 
 
-def _had_margin(before: Pixels, after: Pixels, sides: Sides, tolerance: int) -> bool:
-    """Whether the source already had a frame of these depths, or this very margin around an object."""
-    own = _frame(before, tolerance)
-    slack = max(2, round(0.02 * max(after.shape[:2])))
-    if own is not None and all(abs(a - b) <= slack for a, b in zip(own, sides, strict=True)):
+def _had_margins(before: Pixels, after: Pixels, sides: Sides, tolerance: int) -> bool:
+    """Whether the source had margins at least this deep, of any colour, or mostly this colour there."""
+    own = _margins(before, tolerance, _DEEPEST_MARGIN)
+    if own is not None and all(had >= side - _DEPTH_SLACK for had, side in zip(own, sides, strict=True)):
         return True
     top, bottom, left, right = sides
-    margin = np.ones(before.shape[:2], dtype=bool)
-    margin[top : before.shape[0] - bottom, left : before.shape[1] - right] = False
-    return bool(_matches(before[margin], _ring_colour(after), tolerance).mean() >= _FRAME_FLATNESS)
+    frame = np.ones(before.shape[:2], dtype=np.bool_)
+    frame[top : before.shape[0] - bottom, left : before.shape[1] - right] = False
+    return bool(_matches(before[frame], _ring_colour(after), tolerance).mean() >= _MARGIN_KEPT)
 
 
-def _ring_colour(pixels: Pixels) -> npt.NDArray[np.float64]:
+def _ring_colour(pixels: Pixels) -> Colour:
     """Median colour of the outermost pixels."""
     ring = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
-    return np.median(ring, axis=0)
+    colour: Colour = np.median(ring, axis=0)
+    return colour
 
 
-def _matches(pixels: Pixels, colour: npt.NDArray[np.float64], tolerance: int) -> npt.NDArray[np.bool_]:
+def _matches(pixels: Pixels, colour: Colour, tolerance: int) -> npt.NDArray[np.bool_]:
+    """Which pixels ([..., channel]) lie within `tolerance` of a colour in every channel."""
     low = np.clip(np.floor(colour) - tolerance, 0, 255).astype(np.uint8)
     high = np.clip(np.ceil(colour) + tolerance, 0, 255).astype(np.uint8)
-    return ((pixels >= low) & (pixels <= high)).all(axis=-1)
+    matches = np.ones(pixels.shape[:-1], dtype=np.bool_)
+    for channel in range(pixels.shape[-1]):
+        plane = np.ascontiguousarray(pixels[..., channel])
+        matches &= (plane >= low[channel]) & (plane <= high[channel])
+    return matches
 
 
 def _leading_run(shares: npt.NDArray[np.float64]) -> int:

@@ -63,8 +63,8 @@ class EditImage:
     def from_pil(cls, image: Image.Image, max_side: int | None = None) -> "EditImage":
         """A copy of `image` as `decode_image` would give it: upright, RGB, on white, within `max_side`.
 
-        Raises ImageError for an image that does not load or has a mode without a known range (F, or
-        I beyond 16 bits).
+        Raises ImageError for an image that does not load, or whose mode has no known range (F, and I
+        beyond 16 bits) or no conversion.
         """
         rgb = _within_side(_upright_rgb(image), max_side)
         pixels = rgb.tobytes()
@@ -94,7 +94,7 @@ def decode_image(data: bytes, limits: ImageLimits = _DEFAULT_LIMITS) -> EditImag
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageError("too_many_pixels", f"the decoder refuses its size: {error}") from error
     except UnidentifiedImageError as error:
-        raise ImageError("broken_image", "the file has an image's signature, but no readable header") from error
+        raise ImageError("broken_image", "the image's header cannot be read") from error
     except MemoryError:  # the sizes were checked: this machine's memory ran out, the image is not to blame
         raise
     except Exception as error:  # decoders of hostile bytes raise whatever they happen to
@@ -129,7 +129,7 @@ def _check_header(image: Image.Image, data: bytes, limits: ImageLimits) -> None:
         )
     # An MPO file is a photograph whose further frames are depth or gain maps, not an animation.
     if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
-        raise ImageError("unsupported_image", f"the {image.format} file is animated; a still image is expected")
+        raise ImageError("unsupported_image", f"the {image.format} file is animated, not a still image")
     # Pillow keeps the upper byte of each 16-bit sample, against which a 16-bit colour key cannot be told.
     if image.format == "PNG" and data[_PNG_BIT_DEPTH_OFFSET] == 16 and "transparency" in image.info:
         raise ImageError("unsupported_image", "a 16-bit PNG with a transparent colour key is not supported")
@@ -152,9 +152,12 @@ def _on_white(image: Image.Image) -> Image.Image:
         return _from_16_bit(image)
     if image.mode == "F":
         raise ImageError("unsupported_image", "floating-point images have no known range")
-    if not image.has_transparency_data:
-        return image.convert("RGB")
-    rgba = image.convert("RGBA")
+    try:
+        if not image.has_transparency_data:
+            return image.convert("RGB")
+        rgba = image.convert("RGBA")
+    except ValueError as error:
+        raise ImageError("unsupported_image", f"mode {image.mode} does not convert: {error}") from error
     canvas = Image.new("RGB", image.size, _WHITE)
     canvas.paste(rgba, mask=rgba)
     return canvas

@@ -76,20 +76,26 @@ class PromptProfile(Protocol):
         ...
 
 
-# Chat templates' control tokens (<|im_end|>, <|image_pad|>, …), the tags the parser reads, and the
-# sentinels of other model families. Each is broken by a space after its first character.
-_CONTROL = re.compile(r"<(?=\|)|<(?=/?(?:s|score|think|img|image|bos|eos|pad|unk)\b[^>]*>)|\[(?=/?INST\])", re.I)
+# What no untrusted text may hold, in any model family's spelling: <|im_end|> and all <|…|>, also with the
+# full-width bars and brackets that some tokenizers use or fold; every tag, be it <image>, <start_of_turn>,
+# <0x0A> or the parser's own <score>; the bracketed words of the Mistral, GLM and BERT families.
+_CONTROL = re.compile(
+    r"[<＜﹤](?=[|｜]|[/／]?score|[/／]?(?:[a-z_]|0x)[^\s<>]{0,80}[>＞﹥])"
+    r"|\[(?=/?(?-i:INST|IMG\w*|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_\w+|[gs]?MASK|CLS|SEP|PAD|UNK|BOS|EOS)\])",
+    re.IGNORECASE,
+)
 
 
 def neutralise(text: str, control_tokens: Sequence[str] = ()) -> str:
-    """Untrusted text in which no control token and no score tag can be read as one.
+    """Untrusted text in which no control token and no tag can be read as one: a space breaks each.
 
-    `control_tokens` adds the special tokens of the model at hand. Newlines and other control
-    characters become single spaces, so that a question cannot add a line of its own to the prompt.
+    Newlines and other unprintable characters become single spaces, so that a question cannot add a line
+    of its own to the prompt; other text ("a < b", "<3", quotes) stays as it is. `control_tokens` adds the
+    special tokens of the model at hand; those with a space in them stay.
     """
     text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     text = _CONTROL.sub(lambda match: match[0] + " ", text)
     for token in control_tokens:
-        if len(token) > 1 and token in text:
+        while len(token) > 1 and " " not in token and token in text:  # breaking one may complete another
             text = text.replace(token, f"{token[0]} {token[1:]}")
     return text

@@ -13,9 +13,9 @@ from edit_rrm.errors import TraceError
 TRACE_FORMAT = 1
 MAX_SCORE = 10.0
 
-_LINE = re.compile(r"(?P<number>\d+)\. (?P<evidence>.*\S) => (?P<verdict>[01])")
-_AVERAGE = re.compile(r"average (?P<average>[01]\.\d\d)")
-_SCORE = re.compile(r"<score>(?P<score>\d{1,2}(?:\.\d{1,4})?)</score>")
+_LINE = re.compile(r"(?P<number>[1-9][0-9]{0,3})\. (?P<evidence>.*\S) => (?P<verdict>[01])")
+_AVERAGE = re.compile(r"average (?P<average>[01]\.[0-9]{2})")
+_SCORE = re.compile(r"<score>(?P<score>[0-9]{1,2}(?:\.[0-9]{1,4})?)</score>")
 
 
 @dataclass(frozen=True)
@@ -71,20 +71,25 @@ def render_trace(findings: Sequence[tuple[str, bool]], score: float) -> str:
 
 
 def parse_trace(text: str, principle_count: int) -> Trace:
-    """Φ for trace format 1: strict. Raises TraceError naming the first thing that is wrong."""
+    """Φ for trace format 1: strict. Raises TraceError naming the first thing that is wrong.
+
+    Raises ValueError for a `principle_count` below 1.
+    """
+    if principle_count < 1:
+        raise ValueError(f"a trace has at least one principle, got {principle_count}")
     offset = len(text) - len(text.lstrip())
     lines = text.strip().split("\n")
     expected = principle_count + 2
     if len(lines) != expected:
-        raise TraceError(f"expected {expected} lines for {principle_count} principles, got {len(lines)}", text)
+        raise TraceError(
+            f"expected {expected} lines for {principle_count} principles, got {len(lines)}", text
+        )
     verdicts = []
     for number, line in enumerate(lines[:principle_count], start=1):
         match = _LINE.fullmatch(line)
         if match is None or int(match["number"]) != number:
             raise TraceError(f"line {number} is not '{number}. evidence => 0|1': {line[:80]!r}", text)
-        verdicts.append(
-            Verdict(match["verdict"] == "1", match["evidence"], offset + match.start("verdict"))
-        )
+        verdicts.append(Verdict(match["verdict"] == "1", match["evidence"], offset + match.start("verdict")))
         offset += len(line) + 1
     if _AVERAGE.fullmatch(lines[-2]) is None:
         raise TraceError(f"expected 'average 0.00' after the verdicts, got {lines[-2][:80]!r}", text)

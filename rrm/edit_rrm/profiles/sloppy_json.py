@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 _MAX_DEPTH = 16
 _WORK_PER_CHARACTER = 8
+_WORK_PER_BRACKET = 10
 
 _SPACE = re.compile(r"\s*")
 _SEPARATORS = re.compile(r"[\s,]*")
@@ -95,6 +96,7 @@ class _Reader:
     def read(self, at: int, depth: int) -> tuple[Value, int]:
         opening = self._text[at : at + 1]
         if opening in ("[", "{"):
+            self._account(_WORK_PER_BRACKET)
             if depth == _MAX_DEPTH:
                 raise _NotAValueError
             return self._read_array(at + 1, depth) if opening == "[" else self._read_object(at + 1, depth)

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Sequence
 
+from pydantic import ValidationError
+
 from edit_rrm.errors import DecompositionError
 from edit_rrm.principles import Category, Principle, numbered
 from edit_rrm.prompts import ImageSlot, Message, Prompt, neutralise
@@ -12,7 +14,9 @@ VERIFY_SYSTEM = "Verify the edit: evidence and verdict for each principle, then 
 DECOMPOSE_SYSTEM = "List the principles of the edit."
 MAX_PRINCIPLES = 16
 
-_PRINCIPLE = re.compile(r"(?P<number>\d+)\. (?P<category>follow|keep|quality): (?P<question>\S.*)")
+_PRINCIPLE = re.compile(
+    r"(?P<number>[1-9][0-9]{0,3})\. (?P<category>follow|keep|quality): (?P<question>\S.*)"
+)
 
 
 def principle_lines(principles: Sequence[tuple[Category | str, str]]) -> str:
@@ -39,14 +43,19 @@ class TrainedProfile:
         for number, line in enumerate(text.strip().split("\n"), start=1):
             match = _PRINCIPLE.fullmatch(line.strip())
             if match is None or int(match["number"]) != number:
-                raise DecompositionError(f"line {number} is not '{number}. category: question': {line[:80]!r}", text)
+                raise DecompositionError(
+                    f"line {number} is not '{number}. category: question': {line[:80]!r}", text
+                )
             pairs.append((match["category"], match["question"]))
         if len(pairs) > MAX_PRINCIPLES:
             raise DecompositionError(f"at most {MAX_PRINCIPLES} principles, got {len(pairs)}", text)
         missing = [c.value for c in Category if c.value not in {category for category, _ in pairs}]
         if missing:
             raise DecompositionError(f"no principle of category {', '.join(missing)}", text)
-        return numbered(pairs)
+        try:
+            return numbered(pairs)
+        except ValidationError as error:
+            raise DecompositionError(f"a question does not fit: {error}", text) from error
 
     def verify(self, instruction: str, principles: Sequence[Principle]) -> Prompt:
         """System, source, instruction and numbered principles, then the candidate."""

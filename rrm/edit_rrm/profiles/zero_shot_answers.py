@@ -42,9 +42,11 @@ _SCORE_VALUE = re.compile(
     r"[\s*]*(?P<score>-?[0-9]{1,9}(?:[.,][0-9]{1,9})?)(?:\s*(?:/|out of)\s*10(?:\.0)?)?[\s*]*(?=[<\n\"']|\Z)"
 )
 _PRINCIPLE_LINE = re.compile(
-    r"(?:[-*•]|[0-9]{1,3}[.)])?[ \t]*[\[(*]*(?P<category>[A-Za-z][A-Za-z _-]{2,40})[\])*:]+[ \t]*(?P<question>\S.*)"
+    r"(?:[-*•]|[0-9]{1,3}[.)])?[ \t]*[\[(*]*(?P<category>[A-Za-z][A-Za-z _-]{2,40})[\])*:]+[ \t]*"
+    r"(?P<question>\S.*)"
 )
-_END_OF_THOUGHT = "</think>"
+# Anywhere but at the start of the text or of a line, the tags are an echo in somebody's reasoning.
+_THOUGHT = re.compile(r"\A\s*<think>.*?(?:</think>|\Z)|^[ \t]*</think>", re.DOTALL | re.MULTILINE)
 
 
 def read_trace(text: str, principles: Sequence[Principle]) -> Trace:
@@ -78,7 +80,7 @@ def read_principles(text: str) -> tuple[Principle, ...]:
     """
     start = _answer_start(text)
     answers = [list(_questions(block.value, "")) for block in find_blocks(text, start)]
-    complete = [pairs for pairs in answers if len({_category(name) for name, _ in pairs} - {None}) == len(Category)]
+    complete = [pairs for pairs in answers if {_category(name) for name, _ in pairs} >= set(Category)]
     pairs = complete[-1] if complete else [pair for pairs in answers for pair in pairs]
     return _principle_set(pairs or list(_question_lines(text[start:])), text)
 
@@ -94,9 +96,9 @@ class _Check:
 
 
 def _answer_start(text: str) -> int:
-    """Where the answer begins: after the thinking that some models write first."""
-    end = text.rfind(_END_OF_THOUGHT)
-    return 0 if end < 0 else end + len(_END_OF_THOUGHT)
+    """Where the answer begins: after the thinking that some models write first; unfinished, it is all."""
+    thought = _THOUGHT.search(text)
+    return thought.end() if thought else 0
 
 
 def _speaks_of_verdicts(value: Value, count: int) -> bool:
@@ -112,7 +114,9 @@ def _checks(value: Value, name: str = "") -> Iterator[_Check]:
         nested = [check for key, item in value.pairs for check in _checks(item, key)]
         if nested:
             yield from nested
-        elif not any(isinstance(item, Array) and _VERDICT_LIST_KEY.search(_key(key)) for key, item in value.pairs):
+        elif not any(
+            isinstance(item, Array) and _VERDICT_LIST_KEY.search(_key(key)) for key, item in value.pairs
+        ):
             yield from _own_checks(value, name)
 
 
@@ -123,7 +127,9 @@ def _own_checks(value: Object, name: str) -> Iterator[_Check]:
     if verdict is None:
         ordinals = [_ordinal(key) for key in scalars]
         if scalars and None not in ordinals:
-            yield from (_Check(item, ordinal) for item, ordinal in zip(scalars.values(), ordinals, strict=True))
+            yield from (
+                _Check(item, ordinal) for item, ordinal in zip(scalars.values(), ordinals, strict=True)
+            )
         return
     question, evidence = (_first(scalars, keys) for keys in (_QUESTION_KEYS, _EVIDENCE_KEYS))
     numbers = (_ordinal(scalars[key].text) for key in _NUMBER_KEYS if key in scalars)
@@ -161,7 +167,9 @@ def _assigned(checks: Sequence[_Check], principles: Sequence[Principle], text: s
     count = len(principles)
     ordinals = {check.ordinal for check in checks}
     first = 0 if 0 in ordinals and count not in ordinals else 1
-    by_question = {_plain(principle.question): index for index, principle in reversed(list(enumerate(principles)))}
+    by_question = {
+        _plain(principle.question): index for index, principle in reversed(list(enumerate(principles)))
+    }
     found: dict[int, _Check] = {}
     unnamed = []
     for check in checks:
@@ -182,7 +190,9 @@ def _assigned(checks: Sequence[_Check], principles: Sequence[Principle], text: s
 def _verdict(check: _Check, ordinal: int, text: str) -> Verdict:
     met = _met(check.verdict)
     if met is None:
-        raise TraceError(f"the verdict on principle {ordinal} is neither 0 nor 1: {check.verdict.text[:40]!r}", text)
+        raise TraceError(
+            f"the verdict on principle {ordinal} is neither 0 nor 1: {check.verdict.text[:40]!r}", text
+        )
     written = check.verdict.text
     position = check.verdict.start + len(written) - len(written.lstrip())
     return Verdict(met, check.evidence, position if text[position] in "01" else None)
@@ -282,7 +292,9 @@ def _principle_set(pairs: Sequence[tuple[str, str]], text: str) -> tuple[Princip
 
 def _category(name: str) -> Category | None:
     lower = name.lower()
-    return next((category for category, words in _CATEGORY_WORDS if any(word in lower for word in words)), None)
+    return next(
+        (category for category, words in _CATEGORY_WORDS if any(word in lower for word in words)), None
+    )
 
 
 def _key(name: str) -> str:

@@ -17,7 +17,7 @@ SCORE_WEIGHT = 2.0
 GROUP = 4
 """Steps that share a task and are cut from one length-sorted draw, which keeps padding low."""
 BATCH_FACTOR: Mapping[Task, float] = {
-    Task.DESCRIBE: 2.0, Task.DESCRIBE_EDITED: 1.5, Task.COMPARE: 1.5, Task.DECOMPOSE: 1.5, Task.VERIFY: 1.0,
+    Task.DESCRIBE: 1.0, Task.DESCRIBE_EDITED: 1.0, Task.COMPARE: 1.5, Task.DECOMPOSE: 1.5, Task.VERIFY: 1.0,
 }  # fmt: skip
 
 

@@ -7,11 +7,12 @@ import torch
 from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLProcessor
 
 from edit_rrm_training.tiny.model import build_processor, new_model, save_servable
-from edit_rrm_training.tiny.tasks import BASE_MIX, SFT_MIX
+from edit_rrm_training.tiny.tasks import BASE_MIX, SEE_MIX, SFT_MIX
 from edit_rrm_training.tiny.tokenizer import build_tokenizer
 from edit_rrm_training.tiny.training import Stage, StepReport, run_stage
 
-BASE = Stage("base", BASE_MIX, steps=1000, seed=1, warmup_steps=200, decay_share=0.0)
+SEE = Stage("see", SEE_MIX, steps=600, seed=3, lr=1.5e-3, warmup_steps=150, decay_share=0.0)
+BASE = Stage("base", BASE_MIX, steps=400, seed=1, warmup_steps=20, decay_share=0.0)
 SFT = Stage("sft", SFT_MIX, steps=3600, seed=2, warmup_steps=50, decay_share=0.3)
 MODEL_SEED = 0
 
@@ -27,6 +28,7 @@ def load_processor(directory: Path) -> Qwen2_5_VLProcessor:
 
 def train(
     directory: Path,
+    see: Stage = SEE,
     base: Stage = BASE,
     sft: Stage = SFT,
     *,
@@ -40,7 +42,7 @@ def train(
     processor = load_processor(directory)
     model: Qwen2_5_VLForConditionalGeneration = new_model(processor.tokenizer, MODEL_SEED)
     seconds = {}
-    for stage in (base, sft):
+    for stage in (see, base, sft):
         seconds[stage.name] = run_stage(
             stage, model, processor, directory, workers=workers,
             on_step=lambda report, stage=stage: on_step(stage, report),

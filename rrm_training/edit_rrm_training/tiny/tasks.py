@@ -17,7 +17,8 @@ from edit_rrm.principles import numbered
 from edit_rrm.traces import render_trace
 from edit_rrm_training.shapes.dataset import Candidate, EditRecord, make_edit
 from edit_rrm_training.shapes.gold import compare_thing, margin, pair, seen_tone, treatment
-from edit_rrm_training.shapes.scene import CELLS, Scene, Thing
+from edit_rrm_training.shapes.render import render
+from edit_rrm_training.shapes.scene import CELLS, Scene, Thing, crowd
 
 DESCRIBE_SYSTEM = "Describe the image."
 COMPARE_SYSTEM = "Compare the images."
@@ -37,6 +38,7 @@ class Task(StrEnum):
     VERIFY = "verify"
 
 
+SEE_MIX: Mapping[Task, float] = {Task.DESCRIBE: 1.0}
 BASE_MIX: Mapping[Task, float] = {Task.DESCRIBE: 0.3, Task.DESCRIBE_EDITED: 0.2, Task.COMPARE: 0.5}
 SFT_MIX: Mapping[Task, float] = {Task.VERIFY: 0.82, Task.DECOMPOSE: 0.08, Task.COMPARE: 0.10}
 
@@ -99,14 +101,21 @@ def decompose_completion(edit: EditRecord) -> str:
     return principle_lines([(check.category, check.question) for check in edit.checks])
 
 
+def _something_to_describe(edit: EditRecord, rng: random.Random) -> tuple[Image.Image, Scene]:
+    """Mostly a crowded scene: the more things, the more there is to learn about places from one image."""
+    if rng.random() < 0.3:
+        candidate = rng.choice(edit.candidates)
+        return candidate.picture(), candidate.scene
+    scene = crowd(edit.source, rng)
+    return render(scene, edit.noise_seed), scene
+
+
 def make_sample(task: Task, seed: int, index: int) -> Sample:
     """The sample number `index` of a task in world `seed`."""
     edit = make_edit(seed, index, 4)
     source = edit.picture()
     if task is Task.DESCRIBE:
-        rng = random.Random(f"describe-{seed}-{index}")
-        shown = edit.candidates[index % 4] if rng.random() < 0.5 else None
-        picture, scene = (shown.picture(), shown.scene) if shown else (source, edit.source)
+        picture, scene = _something_to_describe(edit, random.Random(f"describe-{seed}-{index}"))
         prompt = Prompt((Message("system", (DESCRIBE_SYSTEM,)), Message("user", (ImageSlot.SOURCE,))))
         return Sample(prompt, (picture,), _describe_scene(scene))
     if task is Task.DECOMPOSE:

@@ -1,13 +1,16 @@
 """Text for pictures: Pillow's bundled font, wrapping by measured width, and what that font can spell."""
 
 import unicodedata
+from bisect import bisect_right
 from functools import cache
 
 from PIL import ImageFont
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
-_SPELLED = str.maketrans({"–": "-", "—": "-", "×": "x", "→": ">", "≥": ">=", "≤": "<=", "•": "-", "✓": "yes", "✗": "no"})
+_SPELLED = str.maketrans(
+    {"–": "-", "—": "-", "×": "x", "→": ">", "≥": ">=", "≤": "<=", "•": "-", "✓": "yes", "✗": "no"}
+)
 _FONT_SPELLS = "…·“”‘’"
 
 
@@ -33,7 +36,9 @@ def wrap(text: str, size_pixels: int, width_pixels: float, max_lines: int) -> li
     lines: list[str] = []
     while words and len(lines) < max_lines:
         count = 1
-        while count < len(words) and font(size_pixels).getlength(" ".join(words[: count + 1])) <= width_pixels:
+        while (
+            count < len(words) and font(size_pixels).getlength(" ".join(words[: count + 1])) <= width_pixels
+        ):
             count += 1
         lines.append(" ".join(words[:count]))
         words = words[count:]
@@ -45,8 +50,8 @@ def wrap(text: str, size_pixels: int, width_pixels: float, max_lines: int) -> li
 
 def _cut(line: str, size_pixels: int, width_pixels: float, *, more: bool) -> str:
     """`line`, shortened to the width; an ellipsis says that something is missing."""
-    if not more and font(size_pixels).getlength(line) <= width_pixels:
+    length = font(size_pixels).getlength
+    if not more and length(line) <= width_pixels:
         return line
-    while line and font(size_pixels).getlength(line + "…") > width_pixels:
-        line = line[:-1]
-    return line.rstrip() + "…"
+    kept = bisect_right(range(len(line)), width_pixels, key=lambda count: length(line[: count + 1] + "…"))
+    return line[:kept].rstrip() + "…"

@@ -1,0 +1,73 @@
+# What a developer needs. `make` alone lists the targets.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+BIN := .venv/bin
+EXTRAS := cpu,training,edit-training,dev
+INSTALLED := .venv/.installed
+
+# Nothing here looks for models on a hub or reports usage.
+export HF_HUB_OFFLINE := 1
+export VLLM_NO_USAGE_STATS := 1
+
+
+.PHONY: help install demo serve test lint format bench clean
+
+help: ## list the targets
+	@echo "edit-rrm: a reward model for image editing, served over HTTP"; echo
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)$$/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) \
+		| while IFS=$$'\t' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
+	@echo; echo "  PYTHON=python3.12 make install   chooses the interpreter (3.11 or newer)"
+
+install: $(INSTALLED) ## create .venv with everything in it (about 6 GB)
+
+# The stamp is written last, so that an interrupted install is taken up again.
+$(INSTALLED): pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) was not found; choose one with PYTHON=…" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "edit-rrm needs Python 3.11 or newer; $(PYTHON) is not ($$($(PYTHON) -V 2>&1 | head -n 1));" \
+			"choose one with PYTHON=…" >&2; exit 1; }
+	@echo "==> virtual environment in .venv ($$($(PYTHON) -V 2>&1))"
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
+	@$(BIN)/python -m uv --version >/dev/null 2>&1 || $(BIN)/python -m pip install --disable-pip-version-check uv
+	@echo "==> edit-rrm with $(EXTRAS): several GB when nothing is cached"
+	$(BIN)/python -m uv pip install --python $(BIN)/python -e ".[$(EXTRAS)]"
+	@touch $@
+	@echo "==> installed"
+
+demo: $(INSTALLED) ## start the service, score sample edits, draw a contact sheet, stop
+	@$(BIN)/python demo/run.py
+
+serve: $(INSTALLED) ## run the service with its bundled model on 127.0.0.1:8000
+	@$(BIN)/edit-rrm-server serve
+
+test: $(INSTALLED) ## everything that must hold: style, types, import rules, tests
+	@echo "==> ruff check";  $(BIN)/ruff check .
+	@echo "==> ruff format"; $(BIN)/ruff format --check .
+	@echo "==> mypy";        $(BIN)/mypy
+	@echo "==> import rules"; $(BIN)/lint-imports
+	@echo "==> pytest";      $(BIN)/python -m pytest
+
+lint: $(INSTALLED) ## style, types and import rules only
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(INSTALLED) ## rewrite the code in the project's style
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(INSTALLED) ## list the benchmarks; `make bench SCRIPT=name` runs one
+	@if [ -n "$(SCRIPT)" ]; then $(BIN)/python benchmarks/$(SCRIPT).py; \
+	elif compgen -G 'benchmarks/*.py' >/dev/null; then \
+		for script in benchmarks/*.py; do echo "  make bench SCRIPT=$$(basename "$$script" .py)"; done; \
+	else echo "there are no benchmarks yet"; fi
+
+clean: ## remove caches and the demo's output; .venv stays
+	rm -rf demo-out dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -path ./.venv -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +

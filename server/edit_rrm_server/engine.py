@@ -1,0 +1,76 @@
+"""What an engine is: it runs a prompt with its images and returns text with token log-probabilities.
+
+An engine knows nothing of principles, verdicts or rewards.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from edit_rrm.images import EditImage
+from edit_rrm.prompts import ImageSlot, Prompt
+
+FinishReason = Literal["stop", "length"]
+
+
+@dataclass(frozen=True)
+class DrawSettings:
+    """How one completion is drawn. Temperature 0 is greedy; the same settings give the same text."""
+
+    temperature: float
+    top_p: float
+    seed: int
+    max_tokens: int
+
+
+@dataclass(frozen=True)
+class Token:
+    """One written token: its text, the character offset of its start, and natural-log probabilities.
+
+    `alternatives` holds, by text, the log-probabilities of other tokens the engine showed at this
+    place. Log-probabilities are the model's own, before temperature and top-p.
+    """
+
+    text: str
+    offset: int
+    logprob: float | None
+    alternatives: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What the model wrote for one prompt, and what it cost in tokens."""
+
+    text: str
+    tokens: tuple[Token, ...]
+    prompt_tokens: int
+    cached_prompt_tokens: int
+    completion_tokens: int
+    finish_reason: FinishReason
+
+
+class Engine(Protocol):
+    """Runs prompts. Cancelling a `generate` aborts its work in the engine."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can run another prompt."""
+        ...
+
+    async def generate(
+        self,
+        prompt: Prompt,
+        images: Mapping[ImageSlot, EditImage],
+        draw: DrawSettings,
+        watched: tuple[str, ...] = (),
+    ) -> Completion:
+        """One completion. `watched` are token texts whose log-probabilities are wanted at every place.
+
+        Raises UnavailableError (engine_dead), EngineError for a failure of this prompt alone, and
+        RequestRefusedError (invalid_request) for a prompt the model cannot take.
+        """
+        ...
+
+    async def stop(self) -> None:
+        """Ends the engine and every process it started. Safe to call twice."""
+        ...

@@ -1,0 +1,94 @@
+"""The envelope of a request: content type, size, JSON or multipart, and where each image's bytes are.
+
+No image is decoded here: room in the queue is asked for first.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from pydantic import ValidationError
+from starlette.requests import Request
+
+from edit_rrm.wire import DecomposeRequest, ImageRef, ScoreRequest
+from edit_rrm_server.errors import RequestRefusedError
+from edit_rrm_server.multipart import boundary_of, read_parts
+from edit_rrm_server.problems import refusal_of
+
+REQUEST_PART = "request"
+Body = TypeVar("Body", ScoreRequest, DecomposeRequest)
+
+
+@dataclass(frozen=True)
+class Envelope(Generic[Body]):
+    """A validated body and the parts that came with it; `body_bytes` is what was read."""
+
+    body: Body
+    parts: Mapping[str, bytes]
+    body_bytes: int
+
+    def encoded_images(self, refs: Mapping[str, ImageRef]) -> dict[str, bytes | str]:
+        """The file's bytes or base64 text of each image, by the path of its field.
+
+        Raises RequestRefusedError for a part that did not come, and for one that no field names.
+        """
+        named = {ref.part: path for path, ref in refs.items() if ref.part is not None}
+        for part, path in named.items():
+            if part not in self.parts:
+                raise RequestRefusedError("invalid_request", f"{path}.part: no part is named {part!r}")
+        for part in self.parts:
+            if part not in named:
+                raise RequestRefusedError("invalid_request", f"request: no field names the part {part!r}")
+        return {path: ref.b64 or self.parts[ref.part or ""] for path, ref in refs.items()}
+
+
+async def read_envelope(request: Request, model: type[Body], max_body_bytes: int) -> Envelope[Body]:
+    """The request's body as `model`.
+
+    Raises RequestRefusedError: unsupported_media_type, body_too_large (while reading, before more is
+    taken in), malformed_json, malformed_multipart, or invalid_request with the path of the field.
+    """
+    content_type = request.headers.get("content-type", "")
+    media_type = content_type.split(";")[0].strip().lower()
+    counter = _Counter(request, max_body_bytes)
+    if media_type == "application/json":
+        json_bytes = b"".join([chunk async for chunk in counter.chunks()])
+        parts: dict[str, bytes] = {}
+    elif media_type == "multipart/form-data":
+        parts = await read_parts(counter.chunks(), boundary_of(content_type))
+        if REQUEST_PART not in parts:
+            raise RequestRefusedError("malformed_multipart", f"there is no part named {REQUEST_PART!r}")
+        json_bytes = parts.pop(REQUEST_PART)
+    else:
+        raise RequestRefusedError(
+            "unsupported_media_type",
+            f"expected application/json or multipart/form-data, got {media_type or 'no content type'!r}",
+        )
+    try:
+        body = model.model_validate_json(json_bytes)
+    except ValidationError as error:
+        raise refusal_of(error) from None
+    return Envelope(body, parts, counter.read_bytes)
+
+
+class _Counter:
+    """Reads a body and stops at the first byte too many; a declared length too large is refused unread."""
+
+    def __init__(self, request: Request, limit_bytes: int) -> None:
+        self._request = request
+        self._limit_bytes = limit_bytes
+        self.read_bytes = 0
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        declared = self._request.headers.get("content-length", "")
+        if declared.isdigit() and int(declared) > self._limit_bytes:
+            raise self._refusal()
+        async for chunk in self._request.stream():
+            self.read_bytes += len(chunk)
+            if self.read_bytes > self._limit_bytes:
+                raise self._refusal()
+            if chunk:
+                yield chunk
+
+    def _refusal(self) -> RequestRefusedError:
+        return RequestRefusedError("body_too_large", f"the body has more than {self._limit_bytes} bytes")

@@ -1,0 +1,78 @@
+"""The one exception tree of the service. Each error carries the API's `code`; problems.py holds its status.
+
+ServiceError
+├── RequestRefusedError     the request is wrong: malformed_json, malformed_multipart, body_too_large,
+│                           unsupported_media_type, invalid_request, missing_key, bad_key
+├── QueueFullError          queue_full: no room, nothing was queued
+├── UnavailableError        loading, draining, engine_dead: nobody could be served now
+├── DeadlineExceededError   deadline_exceeded: the call's work was cancelled
+├── AllCandidatesFailedError  every candidate failed for the same reason, whose code it carries
+├── CallerGoneError         caller_gone: nobody is left to answer
+└── EngineError             engine_failed: the engine could not finish one prompt, others may still work
+
+Errors of `edit_rrm` (images, traces, decompositions) carry codes of their own and pass through as they are.
+"""
+
+
+class ServiceError(Exception):
+    """Base of every error this package raises. `retry_after_s` is set where trying again makes sense."""
+
+    code: str = "internal"
+    retry_after_s: float | None = None
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+class RequestRefusedError(ServiceError):
+    """The request cannot be served as it is; the same bytes will be refused again."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+
+
+class QueueFullError(ServiceError):
+    """There is no room for the call's jobs."""
+
+    code = "queue_full"
+
+    def __init__(self, detail: str, retry_after_s: float) -> None:
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s
+
+
+class UnavailableError(ServiceError):
+    """The service cannot score now: `code` is loading, draining or engine_dead."""
+
+    def __init__(self, code: str, detail: str, retry_after_s: float) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.retry_after_s = retry_after_s
+
+
+class DeadlineExceededError(ServiceError):
+    """The call's deadline passed before its answer was complete."""
+
+    code = "deadline_exceeded"
+
+
+class AllCandidatesFailedError(ServiceError):
+    """Every candidate failed with the same `code`."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+
+
+class CallerGoneError(ServiceError):
+    """The caller closed the connection; its work is cancelled."""
+
+    code = "caller_gone"
+
+
+class EngineError(ServiceError):
+    """The engine gave no completion for one prompt."""
+
+    code = "engine_failed"

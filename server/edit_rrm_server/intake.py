@@ -1,0 +1,50 @@
+"""Images in and checked, off the event loop, in a bounded pool of threads."""
+
+import asyncio
+import base64
+import binascii
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from edit_rrm.guards import GuardResult, GuardSettings, check_guards
+from edit_rrm.images import EditImage, ImageLimits, decode_image
+from edit_rrm_server.errors import RequestRefusedError
+
+T = TypeVar("T")
+
+
+class ImageIntake:
+    """Decodes images within `limits` and runs the guards on them."""
+
+    def __init__(self, limits: ImageLimits, guards: GuardSettings, threads: int) -> None:
+        self.limits = limits
+        self._guards = guards
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="images")
+
+    async def decode(self, encoded: bytes | str, path: str) -> EditImage:
+        """An image from a file's bytes or their base64 text. `path` names the field in errors.
+
+        Raises ImageError, and RequestRefusedError (invalid_request) for text that is not base64.
+        """
+        return await self._run(lambda: decode_image(_file_bytes(encoded, path), self.limits))
+
+    async def check(self, source: EditImage, candidate: EditImage) -> tuple[GuardResult, ...]:
+        """The guards' findings on one candidate."""
+        return await self._run(lambda: check_guards(source, candidate, self._guards))
+
+    def close(self) -> None:
+        """Ends the threads; work that has not begun is dropped."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+
+def _file_bytes(encoded: bytes | str, path: str) -> bytes:
+    if isinstance(encoded, bytes):
+        return encoded
+    try:
+        return base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise RequestRefusedError("invalid_request", f"{path}: is not base64: {error}") from error

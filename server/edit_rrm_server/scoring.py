@@ -1,0 +1,226 @@
+"""`RewardService`: the only place that knows the order of a score.
+
+Guards, then principles (given, cached or decomposed once), then one job per candidate and sample,
+then judgements, then rewards. A candidate that fails keeps its reason; it never gets a number.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import Protocol
+
+from edit_rrm.checkpoint import RRMCard
+from edit_rrm.errors import EditRRMError, ImageError
+from edit_rrm.guards import GuardResult, reward_ceiling
+from edit_rrm.images import EditImage
+from edit_rrm.principles import Principle
+from edit_rrm.wire import (
+    CandidateError,
+    CandidateFailed,
+    CandidateScored,
+    PrinciplesFrom,
+    Sampling,
+    ScoreAnswer,
+    ScoreRequest,
+    Timing,
+    Usage,
+)
+from edit_rrm_server.batching import Admission
+from edit_rrm_server.decomposition import Decomposed, Decomposer
+from edit_rrm_server.drawing import base_draw, distinct_samples
+from edit_rrm_server.errors import AllCandidatesFailedError, ServiceError
+from edit_rrm_server.intake import ImageIntake
+from edit_rrm_server.judging import candidate_answer, refused_by_guard
+from edit_rrm_server.usage import NO_USAGE, add_usage
+from edit_rrm_server.verifying import Verification, Verifier
+
+Outcome = CandidateScored | CandidateFailed
+
+
+class ScoringMetrics(Protocol):
+    """What scoring reports."""
+
+    def candidate_judged(self, outcome: Outcome, principles: Sequence[Principle]) -> None:
+        """A candidate is done, with or without a reward."""
+        ...
+
+    def tokens_used(self, usage: Usage) -> None:
+        """A call is done."""
+        ...
+
+    def phase_took(self, phase: str, duration_s: float) -> None:
+        """`decompose` or `verify` of one call."""
+        ...
+
+
+@dataclass(frozen=True)
+class ScoreCall:
+    """A score request whose images are decoded; a candidate that did not decode holds its error."""
+
+    id: str
+    request: ScoreRequest
+    source: EditImage
+    candidates: Sequence[EditImage | ImageError]
+    arrived_at: float  # monotonic seconds
+
+
+class RewardService:
+    """Scores calls on one engine. Raises ServiceError and EditRRMError (see errors.py)."""
+
+    def __init__(
+        self,
+        card: RRMCard,
+        model_name: str,
+        verifier: Verifier,
+        decomposer: Decomposer,
+        intake: ImageIntake,
+        metrics: ScoringMetrics,
+    ) -> None:
+        self._card = card
+        self._model_name = model_name
+        self._verifier = verifier
+        self._decomposer = decomposer
+        self._intake = intake
+        self._metrics = metrics
+
+    def jobs_of(self, request: ScoreRequest) -> int:
+        """The jobs to reserve for a call: one per candidate and distinct sample, one more to decompose."""
+        samples = distinct_samples(base_draw(request.sampling, self._card.sampling), request.samples)
+        return len(request.candidates) * samples + (request.principles is None)
+
+    async def decompose(
+        self, source: EditImage, instruction: str, sampling: Sampling, admission: Admission
+    ) -> Decomposed:
+        """The principles of an edit."""
+        started = time.monotonic()
+        draw = base_draw(sampling, self._card.sampling)
+        decomposed = await self._decomposer.principles(source, instruction, draw, admission)
+        self._metrics.phase_took("decompose", time.monotonic() - started)
+        self._metrics.tokens_used(decomposed.usage)
+        return decomposed
+
+    async def score(self, call: ScoreCall, admission: Admission) -> ScoreAnswer:
+        """The answer to a call that `admission` has room for."""
+        request = call.request
+        guards = await self._guards(call)
+        settled = [self._settled(c, g, request) for c, g in zip(call.candidates, guards, strict=True)]
+        draw = base_draw(request.sampling, self._card.sampling)
+        admission.forgo(
+            distinct_samples(draw, request.samples) * sum(outcome is not None for outcome in settled)
+        )
+
+        started = time.monotonic()
+        needed = any(outcome is None for outcome in settled)
+        principles, origin, decomposed = await self._principles(call, needed, admission)
+        decompose_s = time.monotonic() - started
+
+        started = time.monotonic()
+        asked = Verification(
+            instruction=request.instruction,
+            source=call.source,
+            principles=principles,
+            draw=draw,
+            samples=request.samples,
+            aggregator=request.aggregator or self._card.aggregator,
+        )
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(self._judge(asked, candidate, found, request, admission))
+                for candidate, found, outcome in zip(call.candidates, guards, settled, strict=True)
+                if outcome is None and isinstance(candidate, EditImage)
+            ]
+        judged = [task.result() for task in tasks]
+        verify_s = time.monotonic() - started
+
+        rest = iter(outcome for outcome, _ in judged)
+        outcomes = [next(rest) if outcome is None else outcome for outcome in settled]
+        for outcome in outcomes:
+            self._metrics.candidate_judged(outcome, principles)
+        if needed:
+            self._metrics.phase_took("verify", verify_s)
+        usage = reduce(add_usage, (used for _, used in judged), decomposed.usage if decomposed else NO_USAGE)
+        self._metrics.tokens_used(usage)
+        _raise_common_failure(outcomes)
+        return ScoreAnswer(
+            id=call.id,
+            model=self._model_name,
+            principles=list(principles),
+            principles_from=origin,
+            results=outcomes,
+            usage=usage,
+            timing=Timing(
+                queue_s=max(admission.longest_wait_s, decomposed.queue_s if decomposed else 0.0),
+                decompose_s=decompose_s,
+                verify_s=verify_s,
+                total_s=time.monotonic() - call.arrived_at,
+            ),
+        )
+
+    async def _guards(self, call: ScoreCall) -> list[tuple[GuardResult, ...]]:
+        if call.request.guards == "off":
+            return [() for _ in call.candidates]
+
+        async def check(candidate: EditImage | ImageError) -> tuple[GuardResult, ...]:
+            return (
+                () if isinstance(candidate, ImageError) else await self._intake.check(call.source, candidate)
+            )
+
+        return list(await asyncio.gather(*(check(candidate) for candidate in call.candidates)))
+
+    def _settled(
+        self, candidate: EditImage | ImageError, guards: Sequence[GuardResult], request: ScoreRequest
+    ) -> Outcome | None:
+        """The outcome of a candidate the model need not see; None for the others."""
+        if isinstance(candidate, ImageError):
+            return _failed(candidate)
+        if request.guards == "enforce" and reward_ceiling(guards) == 0.0:
+            return refused_by_guard(guards)
+        return None
+
+    async def _principles(
+        self, call: ScoreCall, needed: bool, admission: Admission
+    ) -> tuple[tuple[Principle, ...], PrinciplesFrom, Decomposed | None]:
+        """Principles, their origin, and the decomposition if there was one. Not decomposed for nobody."""
+        request = call.request
+        if request.principles is not None:
+            return tuple(request.principles), "request", None
+        if not needed:
+            return (), "model", None
+        started = time.monotonic()
+        draw = base_draw(request.sampling, self._card.sampling)
+        decomposed = await self._decomposer.principles(call.source, request.instruction, draw, admission)
+        self._metrics.phase_took("decompose", time.monotonic() - started)
+        return decomposed.principles, decomposed.origin, decomposed
+
+    async def _judge(
+        self,
+        asked: Verification,
+        candidate: EditImage,
+        guards: Sequence[GuardResult],
+        request: ScoreRequest,
+        admission: Admission,
+    ) -> tuple[Outcome, Usage]:
+        """One candidate: samples that failed are left out; if none succeeded, the candidate failed."""
+        verified = await self._verifier.verify(asked, candidate, admission)
+        if not verified.samples:
+            return _failed(verified.failures[0]), verified.usage
+        enforce = request.guards == "enforce"
+        answer = candidate_answer(
+            verified.samples, asked.principles, guards, enforce=enforce, include=request.include
+        )
+        return answer, verified.usage
+
+
+def _failed(error: ServiceError | EditRRMError) -> CandidateFailed:
+    return CandidateFailed(error=CandidateError(code=error.code, detail=str(error)))
+
+
+def _raise_common_failure(outcomes: Sequence[Outcome]) -> None:
+    """If every candidate failed for the same reason, the request fails with it."""
+    errors = [outcome.error for outcome in outcomes if isinstance(outcome, CandidateFailed)]
+    if len(errors) == len(outcomes) and len({error.code for error in errors}) == 1:
+        raise AllCandidatesFailedError(
+            errors[0].code, f"all {len(errors)} candidates failed: {errors[0].detail}"
+        )

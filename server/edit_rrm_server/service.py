@@ -1,0 +1,198 @@
+"""The running service: its state, the loaded model, and what every route shares.
+
+States: loading → ready → draining; engine_dead when the engine died, failed when the model could not
+be loaded. The HTTP socket is open in all of them.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from edit_rrm.checkpoint import RRMCard
+from edit_rrm.errors import EditRRMError
+from edit_rrm.images import ImageLimits
+from edit_rrm.profiles import get_profile
+from edit_rrm_server.batching import Batcher
+from edit_rrm_server.decomposition import Decomposer
+from edit_rrm_server.drawing import Attempts
+from edit_rrm_server.engine import Engine
+from edit_rrm_server.errors import UnavailableError
+from edit_rrm_server.intake import ImageIntake
+from edit_rrm_server.metrics import ServiceMetrics
+from edit_rrm_server.scoring import RewardService
+from edit_rrm_server.settings import ServerSettings
+from edit_rrm_server.verifying import Verifier
+
+State = Literal["loading", "ready", "draining", "engine_dead", "failed"]
+
+logger = logging.getLogger(__name__)
+
+_LOADING_RETRY_S = 5.0
+_DRAINING_RETRY_S = 10.0
+_DEAD_RETRY_S = 30.0
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A checkpoint in an engine, and what identifies it."""
+
+    engine: Engine
+    card: RRMCard
+    weights_digest: str  # 12 hex digits
+    architecture: str
+    max_model_len: int  # tokens
+
+    @property
+    def name(self) -> str:
+        """`name@weights_digest`, reported with every score."""
+        return f"{self.card.name}@{self.weights_digest}"
+
+
+Loader = Callable[[], Awaitable[LoadedModel]]
+
+
+class Service:
+    """See the module. `load` brings the model up; it runs in the background after `start`."""
+
+    def __init__(self, settings: ServerSettings, load: Loader) -> None:
+        self.settings = settings
+        self.started_at = time.monotonic()
+        self.metrics = ServiceMetrics(lambda: self.state in ("ready", "draining"))
+        self.batcher = Batcher(settings.queue_capacity, settings.window, settings.turn_jobs, self.metrics)
+        self.intake = ImageIntake(
+            ImageLimits(settings.max_image_bytes, settings.max_image_pixels, settings.max_image_side),
+            settings.guards,
+            settings.image_threads,
+        )
+        self.failure: BaseException | None = None
+        self.load_ended = asyncio.Event()
+        self._load = load
+        self._loading: asyncio.Task[None] | None = None
+        self._model: LoadedModel | None = None
+        self._rewards: RewardService | None = None
+        self._draining = False
+        self._active_calls = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    @property
+    def state(self) -> State:
+        """The state now; a dead engine is noticed here."""
+        if self._draining:
+            return "draining"
+        if self.failure is not None:
+            return "failed"
+        if self._model is None:
+            return "loading"
+        return "ready" if self._model.engine.alive else "engine_dead"
+
+    @property
+    def model(self) -> LoadedModel:
+        """The loaded model. Raises UnavailableError while there is none."""
+        if self._model is None:
+            raise self._unavailable("loading")
+        return self._model
+
+    @property
+    def active_calls(self) -> int:
+        """Calls being served."""
+        return self._active_calls
+
+    def rewards(self) -> RewardService:
+        """The reward service, if a score could run now. Raises UnavailableError."""
+        state = self.state
+        if state != "ready":
+            raise self._unavailable(state)
+        assert self._rewards is not None
+        return self._rewards
+
+    def call(self) -> "_ActiveCall":
+        """A context in which a call counts as running: draining waits for it."""
+        return _ActiveCall(self)
+
+    def start(self) -> None:
+        """Begins to load the model."""
+        self._loading = asyncio.create_task(self._bring_up())
+
+    async def drain(self, timeout_s: float) -> bool:
+        """Takes no further calls and waits for the running ones; False if some outlast `timeout_s`."""
+        self._draining = True
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._idle.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def stop(self) -> None:
+        """Ends the engine and the image threads."""
+        self._draining = True
+        if self._loading is not None and not self._loading.done():
+            self._loading.cancel()
+            await asyncio.wait([self._loading])
+        if self._model is not None:
+            await self._model.engine.stop()
+        self.intake.close()
+
+    async def _bring_up(self) -> None:
+        try:
+            model = await self._load()
+            self._serve(model)
+        except Exception as error:  # shown by whoever started the service; the probes say `failed`
+            self.failure = error
+            expected = isinstance(error, EditRRMError)
+            logger.error("the model could not be loaded: %s", error, exc_info=None if expected else error)
+        finally:
+            self.load_ended.set()
+
+    def _serve(self, model: LoadedModel) -> None:
+        if self.settings.max_image_side is None:
+            self.intake.limits = replace(self.intake.limits, max_side=model.card.max_image_side)
+        profile = get_profile(model.card.profile)
+        attempts = Attempts(self.settings.retries, self.settings.retry_temperature)
+        decomposer = Decomposer(
+            model.engine,
+            profile,
+            self.batcher,
+            attempts,
+            self.metrics,
+            weights_digest=model.weights_digest,
+            cache_entries=self.settings.principle_cache_entries,
+        )
+        verifier = Verifier(model.engine, profile, attempts, self.metrics)
+        self._rewards = RewardService(model.card, model.name, verifier, decomposer, self.intake, self.metrics)
+        self._model = model
+
+    def _unavailable(self, state: State) -> UnavailableError:
+        match state:
+            case "draining":
+                return UnavailableError("draining", "the service is shutting down", _DRAINING_RETRY_S)
+            case "engine_dead":
+                return UnavailableError("engine_dead", "the engine has died", _DEAD_RETRY_S)
+            case "failed":
+                return UnavailableError("engine_dead", "the model could not be loaded", _DEAD_RETRY_S)
+            case _:
+                return UnavailableError("loading", "the model is being loaded", _LOADING_RETRY_S)
+
+    def _call_began(self) -> None:
+        self._active_calls += 1
+        self._idle.clear()
+
+    def _call_ended(self) -> None:
+        self._active_calls -= 1
+        if self._active_calls == 0:
+            self._idle.set()
+
+
+class _ActiveCall:
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def __enter__(self) -> None:
+        self._service._call_began()
+
+    def __exit__(self, *_: object) -> None:
+        self._service._call_ended()

@@ -1,0 +1,128 @@
+"""The process: uvicorn around the application, the start shown as it goes, SIGTERM turned into a drain."""
+
+import asyncio
+import logging
+import socket
+import sys
+import time
+from types import FrameType
+
+import uvicorn
+
+from edit_rrm_server.app import create_app
+from edit_rrm_server.progress import StartProgress
+from edit_rrm_server.quiet import quieten
+from edit_rrm_server.service import Service
+from edit_rrm_server.settings import ServerSettings
+from edit_rrm_server.vllm_engine import load_vllm_model
+from edit_rrm_server.vllm_start import end_forkserver
+
+_CLOSE_CONNECTIONS_S = 2
+_KEEP_ALIVE_S = 65
+
+logger = logging.getLogger(__name__)
+
+
+def serve(settings: ServerSettings, started_at: float) -> int:
+    """Serves until SIGTERM or SIGINT; returns the exit status: 0, or 1 if the model did not load.
+
+    `vllm_start.prepare_environment` must have been called.
+    """
+    _configure_logging(settings.log_level)
+    progress = StartProgress(started_at)
+    progress.step("starting")
+    try:
+        return asyncio.run(_serve(settings, progress))
+    finally:
+        progress.end()
+        end_forkserver()
+
+
+async def _serve(settings: ServerSettings, progress: StartProgress) -> int:
+    service = Service(settings, lambda: load_vllm_model(settings, progress.step))
+    listening = _listen(settings.host, settings.port)
+    config = uvicorn.Config(
+        create_app(service),
+        log_config=None,
+        access_log=False,
+        lifespan="on",
+        timeout_graceful_shutdown=_CLOSE_CONNECTIONS_S,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+    )
+    server = _DrainingServer(config, service)
+    announcing = asyncio.create_task(_announce(service, server, progress, _url(settings.host, listening)))
+    await server.serve(sockets=[listening])
+    announcing.cancel()
+    return 0 if service.failure is None else 1
+
+
+async def _announce(service: Service, server: uvicorn.Server, progress: StartProgress, url: str) -> None:
+    progress.say(f"listening on {url}; the model is being loaded")
+    await service.load_ended.wait()
+    progress.end()
+    if service.failure is not None:
+        progress.say(f"the model could not be loaded: {service.failure}")
+        server.should_exit = True
+        return
+    took_s = time.monotonic() - progress.started_at
+    progress.say(f"ready in {took_s:.1f} s: {service.model.name} on {url}")
+    if service.model.card.judges:
+        progress.say(service.model.card.judges)
+
+
+class _DrainingServer(uvicorn.Server):
+    """Goes on answering probes while running calls finish; a second signal ends them at once.
+
+    Does not pass the signal on to the default handler afterwards: a drained service ended well.
+    """
+
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+        super().__init__(config)
+        self._service = service
+        self._drain: asyncio.Task[None] | None = None
+        self._loop = asyncio.get_running_loop()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A signal handler: only tells the loop."""
+        self._loop.call_soon_threadsafe(self._signalled)
+
+    def _signalled(self) -> None:
+        if self._drain is None:
+            self._drain = asyncio.create_task(self._drain_and_exit())
+        else:
+            self.should_exit = True
+
+    async def _drain_and_exit(self) -> None:
+        timeout_s = self._service.settings.drain_timeout_s
+        logger.info("draining: %d calls are running", self._service.active_calls)
+        if not await self._service.drain(timeout_s):
+            logger.warning("%d calls did not finish in %g s", self._service.active_calls, timeout_s)
+        self.should_exit = True
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A bound socket, so that the address is known (and a taken port refused) before anything is loaded."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.bind((host, port))
+    return listening
+
+
+def _url(host: str, listening: socket.socket) -> str:
+    shown = f"[{host}]" if ":" in host else host
+    return f"http://{shown}:{listening.getsockname()[1]}"
+
+
+def _configure_logging(level: str) -> None:
+    """Our own lines as they are (the access log is JSON already), others only from warnings on."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    logging.getLogger("edit_rrm_server").setLevel(level.upper())
+    quieten()
+    access = logging.getLogger("edit_rrm_server.access")
+    lines = logging.StreamHandler(sys.stdout)
+    lines.setFormatter(logging.Formatter("%(message)s"))
+    access.addHandler(lines)
+    access.propagate = False

@@ -1,0 +1,177 @@
+"""The one settings model of `edit-rrm-server`; environment, file and command line all fill it.
+
+Order of precedence: command line, environment (`EDIT_RRM_<NAME>`), file (TOML or JSON), defaults. A name
+that no field has is refused wherever it comes from.
+"""
+
+import json
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from edit_rrm.guards import GuardSettings
+
+ENV_PREFIX = "EDIT_RRM_"
+BUNDLED_MODEL = Path(__file__).parent / "models" / "edit-rrm-tiny"
+# Variables with our prefix that belong to the client and may live in the same environment.
+_CLIENT_VARIABLES = frozenset({"EDIT_RRM_API_KEY", "EDIT_RRM_URL"})
+
+
+class SettingsFileError(ValueError):
+    """A settings file cannot be read, or names something that is no setting."""
+
+
+class ServerSettings(BaseSettings):
+    """Everything an operator can decide."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, protected_namespaces=()
+    )
+
+    # What is served
+    model: Path = Field(
+        default=BUNDLED_MODEL,
+        description="directory of the checkpoint; one without rrm.json is served with the zero_shot profile",
+    )
+
+    # Where it is served
+    host: str = Field(default="127.0.0.1", description="address to listen on; set api_keys before opening it")
+    port: int = Field(default=8000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+    api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        default=(), description="keys that may call, separated by commas; none leaves the service open"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="level of this service's own log"
+    )
+
+    # Limits of one request
+    max_body_bytes: int = Field(default=256 * 2**20, ge=1024, description="largest request body")
+    max_image_bytes: int = Field(default=20 * 2**20, ge=1, description="largest encoded image")
+    max_image_pixels: int = Field(default=40_000_000, ge=1, description="largest decoded image")
+    max_image_side: int | None = Field(
+        default=None, ge=28, description="longest side images are scaled down to; default: what rrm.json says"
+    )
+    default_deadline_s: float = Field(
+        default=600.0, gt=0.0, description="deadline of a call that names none, from its arrival"
+    )
+
+    # Admission and batching
+    queue_capacity: int = Field(
+        default=4096,
+        ge=1,
+        description="jobs (candidates x samples) that may wait; more is queue_full",
+    )
+    window: int = Field(default=64, ge=1, description="jobs in the engine at once")
+    turn_jobs: int = Field(
+        default=8,
+        ge=1,
+        description="jobs a call may start in a row while another call waits",
+    )
+    image_threads: int = Field(default=2, ge=1, description="threads that decode and check images")
+
+    # Scoring
+    retries: int = Field(default=1, ge=0, le=5, description="further attempts at a text that does not parse")
+    retry_temperature: float = Field(
+        default=0.3,
+        gt=0.0,
+        le=2.0,
+        description="least temperature of those attempts; greedy would repeat itself",
+    )
+    principle_cache_entries: int = Field(
+        default=1024,
+        ge=0,
+        description="principle sets kept for further calls on the same source and instruction",
+    )
+    guards: GuardSettings = Field(default=GuardSettings(), description="thresholds of the image guards")
+
+    # Engine (passed on to vLLM)
+    dtype: Literal["auto", "float32", "float16", "bfloat16"] = Field(
+        default="auto", description="type of weights and activations; auto is float32 on a CPU"
+    )
+    max_model_len: int | None = Field(
+        default=None, ge=64, description="longest prompt plus trace in tokens; default: the checkpoint's"
+    )
+    max_num_seqs: int = Field(default=64, ge=1, description="sequences vLLM runs in one step")
+    tensor_parallel_size: int = Field(default=1, ge=1, description="devices that share each layer")
+    pipeline_parallel_size: int = Field(default=1, ge=1, description="devices that share the stack of layers")
+    data_parallel_size: int = Field(default=1, ge=1, description="whole copies of the model")
+    gpu_memory_utilization: float = Field(
+        default=0.9, gt=0.0, le=1.0, description="share of a GPU's memory to take"
+    )
+    kv_cache_gib: float | None = Field(
+        default=None, gt=0.0, description="size of the KV cache; default: 1 on a CPU, what is left on a GPU"
+    )
+    image_cache_gib: float = Field(default=1.0, ge=0.0, description="memory for preprocessed images")
+    enforce_eager: bool | None = Field(
+        default=None, description="run without compiled graphs; default: true on a CPU, false on a GPU"
+    )
+    forkserver: bool | None = Field(
+        default=None,
+        description="import vLLM for the engine process meanwhile; default: only for one replica on a CPU",
+    )
+
+    # The end
+    drain_timeout_s: float = Field(
+        default=60.0, ge=0.0, description="how long running calls may take to finish after SIGTERM"
+    )
+
+    @field_validator("api_keys", mode="before")
+    @classmethod
+    def _split_keys(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(key.strip() for key in value.split(",") if key.strip())
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only arguments and the environment; `load_settings` adds the file below them."""
+        return init_settings, env_settings
+
+
+def load_settings(overrides: Mapping[str, Any], file: Path | None = None) -> ServerSettings:
+    """Settings from the command line's `overrides`, the environment and `file`, in this order of precedence.
+
+    Raises SettingsFileError for an unreadable file or an unknown variable, pydantic.ValidationError for
+    an unknown name or a value that does not fit.
+    """
+    _refuse_unknown_variables()
+    from_file = {} if file is None else _read_file(file)
+    in_environment = {name for name in ServerSettings.model_fields if _is_in_environment(name)}
+    base = {name: value for name, value in from_file.items() if name not in in_environment}
+    return ServerSettings(**{**base, **overrides})
+
+
+def _is_in_environment(name: str) -> bool:
+    variable = (ENV_PREFIX + name).upper()
+    return any(key.upper() == variable or key.upper().startswith(variable + "__") for key in os.environ)
+
+
+def _refuse_unknown_variables() -> None:
+    known = {(ENV_PREFIX + name).upper() for name in ServerSettings.model_fields} | _CLIENT_VARIABLES
+    for variable in os.environ:
+        upper = variable.upper()
+        if upper.startswith(ENV_PREFIX) and upper.split("__")[0] not in known:
+            raise SettingsFileError(f"the environment variable {variable} is no setting of edit-rrm-server")
+
+
+def _read_file(file: Path) -> dict[str, Any]:
+    try:
+        text = file.read_text(encoding="utf-8")
+        content = json.loads(text) if file.suffix == ".json" else tomllib.loads(text)
+    except (OSError, ValueError) as error:
+        raise SettingsFileError(f"cannot read the settings file {file}: {error}") from error
+    if not isinstance(content, dict):
+        raise SettingsFileError(f"the settings file {file} must hold a table of settings")
+    return content

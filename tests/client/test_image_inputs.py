@@ -1,0 +1,79 @@
+"""What the client takes as an image, and what it refuses to guess about."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from edit_rrm_client._images import encode_image
+from edit_rrm_client.errors import InvalidImageError
+from PIL import Image
+
+PIXELS = np.arange(4 * 5 * 3, dtype=np.uint8).reshape(4, 5, 3)
+
+
+def decoded(data: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+
+
+def jpeg_file(path: Path) -> bytes:
+    Image.fromarray(PIXELS).save(path, format="JPEG")
+    return path.read_bytes()
+
+
+def test_a_file_is_sent_byte_for_byte(tmp_path: Path) -> None:
+    data = jpeg_file(tmp_path / "a.jpg")
+    for image in (tmp_path / "a.jpg", str(tmp_path / "a.jpg"), data, bytearray(data)):
+        encoded = encode_image(image, "source")
+        assert encoded.data == data
+        assert encoded.media_type == "image/jpeg"
+
+
+def test_arrays_and_pil_images_arrive_with_the_same_pixels() -> None:
+    for image in (PIXELS, PIXELS[:, ::-1][:, ::-1], Image.fromarray(PIXELS)):
+        encoded = encode_image(image, "source")
+        assert encoded.media_type == "image/png"
+        np.testing.assert_array_equal(decoded(encoded.data), PIXELS)
+
+
+def test_a_rotated_photograph_scores_the_same_as_a_file_and_as_a_pil_image(tmp_path: Path) -> None:
+    image = Image.fromarray(PIXELS)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # stored lying, to be shown a quarter turn to the right
+    image.save(tmp_path / "turned.png", exif=exif)
+    with Image.open(tmp_path / "turned.png") as turned:
+        upright = decoded(encode_image(turned, "source").data)
+    np.testing.assert_array_equal(upright, np.rot90(PIXELS, k=-1))
+
+
+@pytest.mark.parametrize(
+    ("image", "words"),
+    [
+        (PIXELS.astype(np.float32) / 255, "uint8, got float32; scale to 0..255"),
+        (PIXELS.astype(np.int64), "uint8, got int64"),
+        (PIXELS.transpose(2, 0, 1), r"\(height, width, 3\), got \(3, 4, 5\); move the channels last"),
+        (PIXELS[..., 0], r"got \(4, 5\)"),
+        (PIXELS[:0], r"got \(0, 5, 3\)"),
+        (b"", "the image file is empty"),
+        ("https://example.org/a.png", "fetches URLs"),
+        ("no/such/file.png", "No such file"),
+        ("a\0b.png", "not a usable path"),
+        (Image.new("CMYK", (4, 4)), "PIL mode CMYK"),
+        (Image.new("I;16", (4, 4)), "PIL mode I;16"),
+        ([[0, 0, 0]], "got builtins.list"),
+        (None, "got builtins.NoneType"),
+    ],
+)
+def test_what_is_not_clearly_an_image_is_refused_by_name(image: object, words: str) -> None:
+    with pytest.raises(InvalidImageError, match=words) as refusal:
+        encode_image(image, "candidates[3]")  # type: ignore[arg-type]
+    assert "candidates[3]" in refusal.value.detail
+
+
+def test_a_pil_image_whose_file_is_cut_off_is_a_typed_error(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    whole = io.BytesIO()
+    Image.fromarray(noise).save(whole, format="PNG")
+    cut = Image.open(io.BytesIO(whole.getvalue()[:2000]))
+    with pytest.raises(InvalidImageError, match="source: the PIL image cannot be encoded"):
+        encode_image(cut, "source")

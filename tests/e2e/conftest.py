@@ -1,0 +1,86 @@
+"""One server process for the whole session: the bundled model on the real vLLM. Edits of the shapes world."""
+
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from service_process import ServiceProcess
+
+from edit_rrm_server.settings import BUNDLED_MODEL
+from edit_rrm_training.shapes.dataset import EditRecord, make_edit
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything here is end to end."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.e2e)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
+    """The bundled model, ready. Afterwards: SIGTERM gives exit status 0 and no process is left."""
+    process = ServiceProcess(tmp_path_factory.mktemp("server"), "--set", "max_body_bytes=2000000")
+    try:
+        process.wait_until_ready()
+        yield process
+    finally:
+        status, left = process.end(), process.left_behind()
+    log = process.log.read_text()
+    assert status == 0, log[-3000:]
+    assert left == []
+    assert not any(word in log for word in ("Traceback", "ERROR", "Exception")), log[-3000:]
+
+
+@pytest.fixture(scope="session")
+def trained(server: ServiceProcess) -> ServiceProcess:
+    """The session's server, for tests that need traces that parse."""
+    if json.loads((BUNDLED_MODEL / "rrm.json").read_text())["training"].get("stage") == "untrained":
+        pytest.skip("the bundled checkpoint is not trained yet")
+    return server
+
+
+@pytest.fixture(scope="session")
+def edit() -> EditRecord:
+    """An edit of the shapes world with eight candidates."""
+    return make_edit(seed=2026, index=1, candidate_count=8)
+
+
+def png(image: Image.Image) -> bytes:
+    """The picture as a PNG file."""
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def gold_principles(edit: EditRecord) -> list[dict[str, str]]:
+    """The principles the shapes world knows to be right."""
+    return [
+        {"id": f"g{i}", "question": c.question, "category": c.category.value}
+        for i, c in enumerate(edit.checks)
+    ]
+
+
+def group_call(edit: EditRecord, count: int = 8, **fields: Any) -> dict[str, Any]:
+    """A score call for the edit's first `count` candidates and gold principles, as multipart arguments."""
+    pictures = {
+        "source": edit.picture(),
+        **{f"c{i}": c.picture() for i, c in enumerate(edit.candidates[:count])},
+    }
+    body = {
+        "instruction": edit.request.instruction,
+        "source": {"part": "source"},
+        "candidates": [{"part": f"c{i}"} for i in range(count)],
+        "principles": gold_principles(edit),
+        **fields,
+    }
+    body = {name: value for name, value in body.items() if value is not None}
+    files: dict[str, Any] = {
+        name: (f"{name}.png", png(image), "image/png") for name, image in pictures.items()
+    }
+    return {"files": {"request": (None, json.dumps(body).encode(), "application/json"), **files}}

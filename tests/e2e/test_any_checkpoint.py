@@ -1,0 +1,65 @@
+"""`--model PATH`: a Qwen2.5-VL without rrm.json gets the zero_shot profile; and the death of an engine."""
+
+import time
+from collections.abc import Iterator
+
+import psutil
+import pytest
+from conftest import group_call
+from service_process import ServiceProcess
+from untrained_checkpoint import save_untrained
+
+from edit_rrm_training.shapes.dataset import EditRecord
+
+
+@pytest.fixture(scope="module")
+def zero_shot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
+    """A random checkpoint, ready. No trace of it ever parses."""
+    directory = tmp_path_factory.mktemp("zero_shot")
+    checkpoint = save_untrained(directory / "random-vlm")
+    process = ServiceProcess(
+        directory, "--model", str(checkpoint), "--set", "retries=0", "--dtype", "float32"
+    )
+    try:
+        process.wait_until_ready()
+        yield process
+    finally:
+        status, left = process.end(), process.left_behind()
+    assert status == 0, process.log.read_text()[-3000:]
+    assert left == []
+
+
+def test_it_is_served_with_the_zero_shot_profile(zero_shot: ServiceProcess) -> None:
+    (model,) = zero_shot.http.get("/v1/models").json()["models"]
+    assert (model["name"], model["profile"], model["trace_format"]) == ("random-vlm", "zero_shot", "json")
+    assert model["limits"]["max_model_len"] == 8192
+
+
+def test_its_prompts_run_and_its_noise_is_no_score(zero_shot: ServiceProcess, edit: EditRecord) -> None:
+    call = group_call(edit, 3, sampling={"max_tokens": 24}, guards="off")
+    response = zero_shot.http.post("/v1/score", **call)
+    assert (response.status_code, response.json()["code"]) == (502, "trace_unparseable")
+    call = group_call(edit, 1, sampling={"max_tokens": 24}, guards="off", principles=None)
+    response = zero_shot.http.post("/v1/score", **call)
+    assert (response.status_code, response.json()["code"]) == (502, "decomposition_failed")
+
+
+def test_the_death_of_the_engine_is_told_and_the_service_still_ends_well(
+    zero_shot: ServiceProcess, edit: EditRecord
+) -> None:
+    engine_core(zero_shot).kill()
+    give_up_at = time.monotonic() + 20
+    while zero_shot.http.get("/ready").status_code == 200:
+        assert time.monotonic() < give_up_at, "nobody noticed"
+        time.sleep(0.1)
+    for response in (zero_shot.http.get("/ready"), zero_shot.http.post("/v1/score", **group_call(edit, 1))):
+        assert (response.status_code, response.json()["code"]) == (503, "engine_dead")
+        assert "Retry-After" in response.headers
+    assert zero_shot.http.get("/health").status_code == 200
+
+
+def engine_core(service: ServiceProcess) -> psutil.Process:
+    """The process that holds the model: the largest that is neither the service nor a mere helper of it."""
+    others = [p for p in service.processes() if p.pid != service.process.pid]
+    forked = [p for p in others if p.ppid() != service.process.pid]
+    return max(forked or others, key=lambda process: process.memory_info().rss)

@@ -1,0 +1,24 @@
+"""Ends other than the usual one: before the model is loaded, and because it cannot be."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from service_process import ServiceProcess
+
+
+def test_sigterm_while_loading_ends_well_and_leaves_nothing(tmp_path: Path) -> None:
+    process = ServiceProcess(tmp_path)
+    process.wait_for_step("loading the model")
+    assert process.http.get("/ready").json()["code"] == "loading"
+    assert process.end() == 0, process.log.read_text()[-3000:]
+    assert process.left_behind() == []
+
+
+def test_a_directory_that_is_no_checkpoint_ends_the_start(tmp_path: Path) -> None:
+    script = Path(sys.executable).with_name("edit-rrm-server")
+    command = [str(script), "serve", "--port", "0", "--model", str(tmp_path)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert ended.returncode == 1
+    assert "is no checkpoint: it holds no config.json" in ended.stderr
+    assert "Traceback" not in ended.stderr

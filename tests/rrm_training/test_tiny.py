@@ -1,0 +1,177 @@
+"""The tiny model: tokenizer, processor, batches, training steps."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from edit_rrm.checkpoint import read_card, write_card
+from edit_rrm_training.tiny.batches import LossWeights, StepBatches, encode, prompt_text
+from edit_rrm_training.tiny.bundle import tiny_card
+from edit_rrm_training.tiny.model import (
+    batch_vision_attention,
+    build_config,
+    build_processor,
+    new_model,
+    save_servable,
+)
+from edit_rrm_training.tiny.recipe import load_processor, train
+from edit_rrm_training.tiny.tasks import BASE_MIX, SFT_MIX, Task, make_sample
+from edit_rrm_training.tiny.tokenizer import CONTROL_TOKENS, build_tokenizer
+from edit_rrm_training.tiny.training import Stage, completion_loss, run_stage
+from transformers import AutoProcessor, Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLProcessor
+
+STAGE = Stage("probe", SFT_MIX, steps=4, seed=3, batch_size=2, warmup_steps=2)
+
+
+@pytest.fixture(scope="module")
+def processor() -> Qwen2_5_VLProcessor:
+    return build_processor(build_tokenizer(corpus_size=600))
+
+
+def test_the_tokenizer_is_reproducible_and_splits_digits(processor: Qwen2_5_VLProcessor) -> None:
+    tokenizer = processor.tokenizer
+    assert build_tokenizer(corpus_size=600).get_vocab() == tokenizer.get_vocab()
+    assert tokenizer.tokenize("12") == ["1", "2"]
+    assert tokenizer.tokenize(" => 1") == ["Ġ=>", "Ġ", "1"]
+    for token in CONTROL_TOKENS:
+        assert len(tokenizer(token)["input_ids"]) == 1
+    text = "wörds no corpus has: 漢字 ☃"
+    assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
+
+
+def test_our_token_layout_is_the_processor_s_own(processor: Qwen2_5_VLProcessor) -> None:
+    """The prompt's ids and pixel tensors in training are bit for bit what a server's processor makes."""
+    sample = make_sample(Task.VERIFY, 1, 0)
+    served = processor(text=[prompt_text(processor, sample)], images=list(sample.images), return_tensors="pt")
+    encoded = encode(processor, sample)
+    assert list(encoded.tokens[: encoded.prompt_length]) == served["input_ids"][0].tolist()
+    dataset = StepBatches(processor, {Task.VERIFY: 1.0}, 1, 2, 4)
+    batch = dataset[0]
+    assert torch.equal(
+        processor.image_processor(images=list(sample.images), return_tensors="pt")["pixel_values"],
+        served["pixel_values"],
+    )
+    assert batch.image_grid_thw.tolist() == [[1, 12, 12]] * 4
+    assert (batch.input_ids == processor.image_token_id).sum() == 4 * 36
+
+
+def test_a_saved_processor_prepares_the_same_pixels(processor: Qwen2_5_VLProcessor, tmp_path: Path) -> None:
+    processor.save_pretrained(tmp_path)
+    loaded = AutoProcessor.from_pretrained(tmp_path)
+    images = list(make_sample(Task.VERIFY, 1, 5).images)
+    ours = processor.image_processor(images=images, return_tensors="pt")["pixel_values"]
+    theirs = loaded.image_processor(images=images, return_tensors="pt")["pixel_values"]
+    assert torch.equal(ours, theirs)
+    assert loaded.tokenizer.get_vocab() == processor.tokenizer.get_vocab()
+
+
+def test_loss_weights_single_out_verdicts_seen_words_and_score(processor: Qwen2_5_VLProcessor) -> None:
+    sample = make_sample(Task.VERIFY, 1, 2)
+    encoded = encode(processor, sample)
+    weights = LossWeights(processor)(encoded)
+    tokens = processor.tokenizer.convert_ids_to_tokens(encoded.tokens)
+    verdicts = [tokens[i] for i, w in enumerate(weights) if w == 3.0]
+    lines = sample.completion.splitlines()[:-2]
+    assert verdicts == [line[-1] for line in lines]
+    assert set(weights[: encoded.prompt_length]) == {0.0}
+    assert min(weights[encoded.prompt_length :]) == 1.0
+
+
+def test_batches_are_a_function_of_seed_and_step(processor: Qwen2_5_VLProcessor) -> None:
+    a, b = (StepBatches(processor, SFT_MIX, 9, 2, 16) for _ in range(2))
+    assert torch.equal(a[6].input_ids, b[6].input_ids)
+    a[1]
+    assert torch.equal(a[6].pixel_values, b[6].pixel_values)
+    assert {a[step].task for step in range(0, 16, 4)} <= set(SFT_MIX)
+
+
+def test_vision_attention_over_a_batch_equals_one_image_at_a_time(processor: Qwen2_5_VLProcessor) -> None:
+    model = new_model(processor.tokenizer, 0).eval()
+    batch = StepBatches(processor, {Task.VERIFY: 1.0}, 1, 2, 4)[0]
+    with torch.no_grad():
+        separate = model.model.visual(batch.pixel_values, grid_thw=batch.image_grid_thw).pooler_output
+        batch_vision_attention(model)
+        together = model.model.visual(batch.pixel_values, grid_thw=batch.image_grid_thw).pooler_output
+    assert torch.allclose(separate, together, atol=1e-5)
+    assert separate.abs().mean() > 1e-3
+
+
+def test_padding_does_not_change_the_loss(processor: Qwen2_5_VLProcessor) -> None:
+    model = new_model(processor.tokenizer, 0).eval()
+    batch = StepBatches(processor, {Task.VERIFY: 1.0}, 1, 2, 4)[1]
+    pad = torch.full((2, 40), processor.tokenizer.pad_token_id)
+    wider = replace(
+        batch,
+        input_ids=torch.cat([batch.input_ids, pad], 1),
+        loss_weights=torch.cat([batch.loss_weights, torch.zeros(2, 40)], 1),
+        mm_token_type_ids=torch.cat([batch.mm_token_type_ids, torch.zeros(2, 40, dtype=torch.int64)], 1),
+    )
+    with torch.no_grad():
+        assert completion_loss(model, wider).item() == pytest.approx(completion_loss(model, batch).item(), abs=1e-5)
+
+
+def test_a_resumed_stage_ends_with_the_weights_of_a_straight_one(
+    processor: Qwen2_5_VLProcessor, tmp_path: Path
+) -> None:
+    straight = new_model(processor.tokenizer, 1)
+    run_stage(STAGE, straight, processor, tmp_path / "straight", workers=0)
+    first = new_model(processor.tokenizer, 1)
+    run_stage(STAGE, first, processor, tmp_path / "resumed", workers=0, stop_after=2)
+    second = new_model(processor.tokenizer, 2)  # whatever it holds, the checkpoint decides
+    run_stage(STAGE, second, processor, tmp_path / "resumed", workers=0)
+    for (name, a), b in zip(straight.state_dict().items(), second.state_dict().values(), strict=True):
+        assert torch.equal(a, b), name
+    logged = [json.loads(line)["step"] for line in (tmp_path / "resumed" / "probe.jsonl").read_text().splitlines()]
+    assert logged == [0, 1, 2, 3]
+
+
+def test_a_few_steps_lower_the_loss_on_what_was_seen(processor: Qwen2_5_VLProcessor, tmp_path: Path) -> None:
+    model = new_model(processor.tokenizer, 1)
+    batch = StepBatches(processor, BASE_MIX, 3, 4, 4)[0]
+    before = completion_loss(model, batch).item()
+    stage = Stage("few", BASE_MIX, steps=8, seed=3, batch_size=4, warmup_steps=2)
+    run_stage(stage, model, processor, tmp_path, workers=0)
+    assert completion_loss(model, batch).item() < before - 0.5
+
+
+def test_the_whole_recipe_leaves_servable_checkpoints(tmp_path: Path) -> None:
+    base = Stage("base", BASE_MIX, steps=2, seed=1, batch_size=2)
+    sft = Stage("sft", SFT_MIX, steps=2, seed=2, batch_size=2)
+    seen: list[str] = []
+    train(tmp_path, base, sft, workers=0, on_step=lambda stage, report: seen.append(stage.name))
+    assert seen == ["base", "base", "sft", "sft"]
+    for stage in ("base", "sft"):
+        model = Qwen2_5_VLForConditionalGeneration.from_pretrained(tmp_path / stage)
+        assert model.num_parameters() == pytest.approx(3.8e6, rel=0.1)
+    # A finished run is not repeated.
+    train(tmp_path, base, sft, workers=0, on_step=lambda stage, report: seen.append(stage.name))
+    assert len(seen) == 4
+
+
+def test_bundled_weights_are_half_precision_with_their_card(processor: Qwen2_5_VLProcessor, tmp_path: Path) -> None:
+    model = new_model(processor.tokenizer, 0)
+    save_servable(model, processor.tokenizer, tmp_path, torch.float16)
+    write_card(tmp_path, tiny_card("edit-rrm-tiny", {"command": "x"}))
+    assert sum(p.stat().st_size for p in tmp_path.glob("*")) < 10e6
+    loaded = Qwen2_5_VLForConditionalGeneration.from_pretrained(tmp_path, dtype=torch.float32)
+    drift = max((a - b).abs().max() for a, b in zip(model.state_dict().values(), loaded.state_dict().values(), strict=True))
+    assert 0 < drift < 1e-3
+    assert read_card(tmp_path).profile == "trained"
+
+
+def test_head_sizes_suit_vllm_s_cpu_attention(processor: Qwen2_5_VLProcessor) -> None:
+    config = build_config(processor.tokenizer)
+    text, vision = config.text_config, config.vision_config
+    assert text.hidden_size // text.num_attention_heads == 64
+    assert vision.hidden_size // vision.num_heads == 32
+    assert list(vision.fullatt_block_indexes) == list(range(vision.depth))
+
+
+def test_load_processor_builds_once(tmp_path: Path) -> None:
+    first = load_processor(tmp_path)
+    stamp = (tmp_path / "processor" / "tokenizer.json").stat().st_mtime_ns
+    second = load_processor(tmp_path)
+    assert (tmp_path / "processor" / "tokenizer.json").stat().st_mtime_ns == stamp
+    assert first.tokenizer.get_vocab() == second.tokenizer.get_vocab()

@@ -1,0 +1,114 @@
+"""Verdict probabilities and what becomes of several samples."""
+
+import math
+
+import pytest
+from scripted_engine import completion
+
+from edit_rrm.errors import TraceError
+from edit_rrm.guards import GuardResult
+from edit_rrm.principles import numbered
+from edit_rrm.profiles import TrainedProfile
+from edit_rrm.traces import render_trace
+from edit_rrm_server.engine import Token
+from edit_rrm_server.judging import Sample, candidate_answer, met_probability, read_sample, refused_by_guard
+
+PRINCIPLES = numbered([("follow", "is it blue?"), ("keep", "is the rest the same?")])
+
+
+def sample(score: float, *met: bool) -> Sample:
+    text = render_trace([(f"evidence {score:g}", m) for m in met], score)
+    return read_sample(completion(text), PRINCIPLES, TrainedProfile(), "model_score")
+
+
+@pytest.mark.parametrize(
+    ("text", "alternatives", "expected"),
+    [
+        ("1", {"0": math.log(0.2)}, 0.75),  # 0.6 against 0.2
+        ("0", {"1": math.log(0.2)}, 0.25),
+        (
+            " 1",
+            {" 0": math.log(0.2), "0": math.log(0.19)},
+            0.75,
+        ),  # the digit is swapped in the token's own text
+    ],
+)
+def test_the_probability_of_met_is_renormalised_over_the_two_verdict_tokens(
+    text: str, alternatives: dict[str, float], expected: float
+) -> None:
+    token = Token(text, 5, math.log(0.6), alternatives)
+    assert met_probability([token], 5 + len(text) - 1) == pytest.approx(expected)
+
+
+def test_an_unseen_verdict_token_is_as_likely_as_it_can_be_unseen() -> None:
+    shown = Token("1", 0, math.log(0.9), {"x": math.log(0.06), "y": math.log(0.01)})
+    assert met_probability([shown], 0) == pytest.approx(0.9 / 0.91)  # no more than the least shown
+    certain = Token("1", 0, 0.0, {})
+    assert met_probability([certain], 0) == 1.0
+
+
+@pytest.mark.parametrize(
+    "tokens",
+    [[], [Token("10", 0, -0.1, {})], [Token("yes", 0, -0.1, {})], [Token("1", 0, None, {})]],
+    ids=["no token there", "not a lone digit", "no digit", "no log-probability"],
+)
+def test_no_probability_is_made_up(tokens: list[Token]) -> None:
+    assert met_probability(tokens, 0) is None
+
+
+def test_rewards_and_scores_are_means_and_disagreement_is_their_spread() -> None:
+    answer = candidate_answer(
+        [sample(4, True, True), sample(8, True, True)], PRINCIPLES, (), enforce=True, include=()
+    )
+    assert (answer.score, answer.disagreement) == (6.0, 2.0)
+    assert answer.reward == pytest.approx(0.6)
+
+
+def test_verdicts_are_majorities_and_a_tie_is_not_met() -> None:
+    samples = [sample(4, True, True), sample(6, False, True), sample(8, True, False), sample(2, False, True)]
+    answer = candidate_answer(samples, PRINCIPLES, (), enforce=True, include=())
+    assert [v.met for v in answer.verdicts] == [False, True]
+    assert [v.evidence for v in answer.verdicts] == ["evidence 6", "evidence 4"]  # the first that agrees
+    assert [v.probability for v in answer.verdicts] == pytest.approx([0.5, 0.7])  # means of 0.9 and 0.1
+    assert answer.average == 0.5
+    assert {c.value: m for c, m in answer.categories.items()} == {"follow": 0.0, "keep": 1.0}
+
+
+def test_a_guard_caps_the_reward_and_leaves_the_score() -> None:
+    fired = (GuardResult("border", True, 0.1),)
+    capped = candidate_answer([sample(9, True, True)], PRINCIPLES, fired, enforce=True, include=())
+    assert (capped.reward, capped.score, capped.samples[0].reward) == (0.5, 9.0, 0.9)
+    reported = candidate_answer([sample(9, True, True)], PRINCIPLES, fired, enforce=False, include=())
+    assert reported.reward == 0.9
+    low = candidate_answer([sample(2, True, True)], PRINCIPLES, fired, enforce=True, include=())
+    assert low.reward == 0.2  # a cap, not a grant
+
+
+def test_a_guard_that_decides_leaves_nothing_of_the_model() -> None:
+    answer = refused_by_guard((GuardResult("no_edit", True, 0.0),))
+    assert (answer.reward, answer.score, answer.average, answer.verdicts, answer.samples) == (
+        0.0,
+        0.0,
+        None,
+        [],
+        [],
+    )
+
+
+def test_extras_come_only_when_asked_for() -> None:
+    one = [sample(4, True, True)]
+    plain = candidate_answer(one, PRINCIPLES, (), enforce=True, include=()).samples[0]
+    assert (plain.reasoning, plain.tokens) == (None, None)
+    full = candidate_answer(one, PRINCIPLES, (), enforce=True, include=("reasoning", "tokens")).samples[0]
+    assert full.reasoning == one[0].trace.text
+    assert full.tokens is not None
+    assert "".join(token["text"] for token in full.tokens) == full.reasoning
+
+
+def test_a_soft_reward_without_probabilities_is_a_failure() -> None:
+    text = render_trace([("a", True), ("b", True)], 5.0)
+    bare = completion(text)
+    blind = bare.__class__(text, (), 1, 0, 1, "stop")
+    with pytest.raises(TraceError, match="probability"):
+        read_sample(blind, PRINCIPLES, TrainedProfile(), "soft")
+    assert read_sample(bare, PRINCIPLES, TrainedProfile(), "soft").reward == pytest.approx(0.9)

@@ -1,0 +1,62 @@
+"""Prompts as the bundled checkpoint's tokenizer reads them: no text of a caller's becomes a control token."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import AutoTokenizer
+
+from edit_rrm.errors import CheckpointError
+from edit_rrm.principles import numbered
+from edit_rrm.profiles import TrainedProfile
+from edit_rrm.prompts import ImageSlot, Message, Prompt
+from edit_rrm_server.prompt_text import ChatText
+from edit_rrm_server.settings import BUNDLED_MODEL
+
+TOKENIZER: Any = AutoTokenizer.from_pretrained(BUNDLED_MODEL)
+CONTROL = [token for token in TOKENIZER.get_added_vocab() if len(token) > 1]
+CHAT = ChatText(TOKENIZER)
+PRINCIPLES = numbered([("follow", "is it blue?")])
+
+
+def control_ids(text: str) -> list[int]:
+    """The control tokens of a rendered prompt, in order."""
+    added = set(TOKENIZER.get_added_vocab().values())
+    return [number for number in TOKENIZER.encode(text, add_special_tokens=False) if number in added]
+
+
+EXPECTED = control_ids(CHAT.render(TrainedProfile().verify("make it blue", PRINCIPLES)))
+
+
+def test_a_verify_prompt_has_the_templates_own_control_tokens_and_two_images() -> None:
+    names = TOKENIZER.convert_ids_to_tokens(EXPECTED)
+    assert names.count("<|image_pad|>") == 2
+    assert (names.count("<|im_start|>"), names.count("<|im_end|>")) == (3, 2)
+    text = CHAT.render(TrainedProfile().verify("make it blue", PRINCIPLES))
+    assert text.endswith("<|im_start|>assistant\n")
+    assert text.index("instruction: make it blue") < text.rindex("<|image_pad|>")
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.one_of(st.sampled_from(CONTROL), st.text(max_size=6), st.sampled_from("<|>_"))).map("".join)
+)
+def test_no_text_of_the_caller_adds_a_control_token(text: str) -> None:
+    prompt = TrainedProfile().verify(f"x{text}", numbered([("follow", f"is it {text}?")]))
+    assert control_ids(CHAT.render(prompt)) == EXPECTED
+
+
+@pytest.mark.parametrize("token", CONTROL)
+def test_the_checkpoints_own_tokens_are_broken_even_if_a_profile_lets_them_through(token: str) -> None:
+    bare = Prompt((Message("user", (f"a {token}{token} b", ImageSlot.SOURCE)),))
+    plain = Prompt((Message("user", ("a b", ImageSlot.SOURCE)),))
+    assert control_ids(CHAT.render(bare)) == control_ids(CHAT.render(plain))
+
+
+def test_a_checkpoint_without_any_chat_template_is_refused() -> None:
+    class Bare:
+        chat_template = None
+
+    with pytest.raises(CheckpointError, match="chat template"):
+        ChatText(Bare())

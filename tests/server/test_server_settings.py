@@ -1,0 +1,87 @@
+"""Settings: one model filled by command line, environment and file, and nothing unknown accepted."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+from typer.testing import CliRunner
+
+from edit_rrm_server.cli import app
+from edit_rrm_server.settings import ServerSettings, SettingsFileError, load_settings
+
+
+def test_the_default_is_private_and_serves_the_bundled_model() -> None:
+    settings = load_settings({})
+    assert settings.host == "127.0.0.1"
+    assert settings.model.name == "edit-rrm-tiny"
+    assert settings.api_keys == ()
+
+
+def test_command_line_beats_environment_beats_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text("port = 1\nwindow = 2\nretries = 3\n")
+    monkeypatch.setenv("EDIT_RRM_PORT", "10")
+    monkeypatch.setenv("EDIT_RRM_WINDOW", "20")
+    settings = load_settings({"port": 100}, file)
+    assert (settings.port, settings.window, settings.retries) == (100, 20, 3)
+
+
+def test_a_json_file_and_nested_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "settings.json"
+    file.write_text('{"guards": {"no_edit_change": 0.5}, "queue_capacity": 7}')
+    settings = load_settings({}, file)
+    assert (settings.guards.no_edit_change, settings.queue_capacity) == (0.5, 7)
+    monkeypatch.setenv("EDIT_RRM_GUARDS__NO_EDIT_CHANGE", "0.25")
+    assert load_settings({}, file).guards.no_edit_change == 0.25
+
+
+def test_keys_are_separated_by_commas_and_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDIT_RRM_API_KEYS", "lighthouse, windmill,")
+    settings = load_settings({})
+    assert [key.get_secret_value() for key in settings.api_keys] == ["lighthouse", "windmill"]
+    assert "lighthouse" not in repr(settings)
+
+
+def test_unknown_names_are_refused_wherever_they_come_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ValidationError):
+        load_settings({"prot": 1})
+    file = tmp_path / "settings.toml"
+    file.write_text("prot = 1\n")
+    with pytest.raises(ValidationError):
+        load_settings({}, file)
+    monkeypatch.setenv("EDIT_RRM_API_KEY", "the client's, not ours")
+    load_settings({})
+    monkeypatch.setenv("EDIT_RRM_PROT", "1")
+    with pytest.raises(SettingsFileError, match="EDIT_RRM_PROT"):
+        load_settings({})
+
+
+def test_an_unreadable_file_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(SettingsFileError, match="cannot read"):
+        load_settings({}, tmp_path / "absent.toml")
+
+
+def test_every_setting_is_described() -> None:
+    assert [name for name, field in ServerSettings.model_fields.items() if not field.description] == []
+
+
+def test_the_command_line_names_what_is_wrong() -> None:
+    for arguments, expected in (
+        (["serve", "--set", "prot=1"], "prot"),
+        (["serve", "--set", "prot"], "NAME=VALUE"),
+        (["serve", "--port", "99999"], "port"),
+        (["serve", "--config", "absent.toml"], "cannot read"),
+    ):
+        result = CliRunner().invoke(app, arguments)
+        assert result.exit_code == 2
+        assert expected in result.output
+
+
+def test_help_and_settings_teach() -> None:
+    result = CliRunner().invoke(app, ["serve", "--help"])
+    assert result.exit_code == 0
+    assert "--model" in result.output
+    result = CliRunner().invoke(app, ["settings"], env={"COLUMNS": "200"})
+    assert "EDIT_RRM_QUEUE_CAPACITY" in result.output
