@@ -113,9 +113,8 @@ def main() -> None:
     equal = share(a[0] == b[0] for a, b in pairs)
     gaps = [abs(p - q) for a, b in pairs if a[0] == b[0] for p, q in zip(a[1], b[1], strict=False)]
     print(f"equal greedy traces: {equal}")
-    print(
-        f"verdict probabilities: largest difference {max(gaps):.2e}, mean {sum(gaps) / len(gaps):.2e}, n={len(gaps)}"
-    )
+    mean = sum(gaps) / len(gaps)
+    print(f"verdict probabilities: largest difference {max(gaps):.2e}, mean {mean:.2e}, n={len(gaps)}")
     if equal.value < 0.99 or max(gaps) > 1e-3:
         raise SystemExit("the two differ by more than they may")
 

@@ -68,8 +68,8 @@ async def bare(engine: Any, card: Any, images: Sequence[Image.Image]) -> tuple[f
 
 async def through_http(
     http: httpx.AsyncClient, images: Sequence[Image.Image], principles: Sequence[Principle]
-) -> float:
-    """Seconds of one score call, files included."""
+) -> tuple[float, int | None]:
+    """Seconds of one score call, files included, and the tokens written, if it could be scored."""
     files = {
         f"i{number}": ("image.png", encode_png(image), "image/png") for number, image in enumerate(images)
     }
@@ -89,7 +89,8 @@ async def through_http(
     took_s = time.perf_counter() - started
     if response.status_code not in (200, 502):
         raise RuntimeError(response.text)
-    return took_s
+    scored = response.status_code == 200
+    return took_s, response.json()["usage"]["completion_tokens"] if scored else None
 
 
 def _json(body: dict[str, Any]) -> bytes:
@@ -113,21 +114,17 @@ async def compare(settings: ServerSettings, group: int, rounds: int) -> Table:
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://service", timeout=600) as http:
         for count in (1, group):
-            direct, served, tokens = [], [], []
+            direct, served = [], []
             for index in range(rounds):
-                # The same pictures would be found in vLLM's caches the second time: two equal sets of draws.
-                took_s, written = await bare(
-                    service.model.engine, service.model.card, pictures(count + 1, index)
-                )
-                direct.append(took_s)
-                tokens.append(written)
-                served.append(await through_http(http, pictures(count + 1, 1000 + index), PRINCIPLES))
-            for what, seconds in (("bare vLLM", direct), ("service", served)):
-                median_s = statistics.median(seconds)
-                rate = statistics.mean(tokens) / median_s
-                table.add_row(
-                    f"{what}, {count} a call", f"{median_s:.3f}", f"{count / median_s:.1f}", f"{rate:.0f}"
-                )
+                engine, card = service.model.engine, service.model.card
+                direct.append(await bare(engine, card, pictures(count + 1, index)))
+                took_s, written = await through_http(http, pictures(count + 1, 1000 + index), PRINCIPLES)
+                served.append((took_s, direct[-1][1] if written is None else written))
+            for what, runs in (("bare vLLM", direct), ("service", served)):
+                median_s = statistics.median(took_s for took_s, _ in runs)
+                tokens_per_s = sum(written for _, written in runs) / sum(took_s for took_s, _ in runs)
+                cells = (f"{median_s:.3f}", f"{count / median_s:.1f}", f"{tokens_per_s:.0f}")
+                table.add_row(f"{what}, {count} a call", *cells)
     await service.stop()
     return table
 

@@ -1,4 +1,4 @@
-"""Draws the demo's sample edits with the shapes world: `python demo/make_edits.py` rewrites images/ and edits.json."""
+"""Draws the demo's sample edits with the shapes world; run it to rewrite images/ and edits.json."""
 
 import json
 from dataclasses import replace
@@ -24,15 +24,16 @@ EDITS = [
     ("recolour-good", "A proper edit", "make the red circle blue",
      _with(BLUE_CIRCLE, SQUARE, STAR), "Everything is met; a score of 10."),
     ("recolour-none", "No edit at all", "make the red circle blue",
-     SOURCE, "The guard no_edit decides: reward 0, whatever else looks right."),
+     SOURCE, "The guard no_edit decides: reward 0."),
     ("recolour-wrong", "The wrong colour", "make the red circle blue",
-     _with(replace(CIRCLE, colour="purple"), SQUARE, STAR), "The circle is purple, not blue; the rest is kept."),
+     _with(replace(CIRCLE, colour="purple"), SQUARE, STAR),
+     "The circle is purple, not blue; the rest is kept."),
     ("remove-collateral", "Collateral damage", "remove the green square",
      _with(replace(CIRCLE, colour="orange"), STAR),
      "The square is gone, but the circle has turned orange and nobody asked for that."),
     ("background-framed", "A white frame", "make the background pink",
      _with(CIRCLE, SQUARE, STAR, background="pink", frame=6),
-     "The background is pink, but a white frame has appeared: a principle fails and the guard border caps the reward."),
+     "The background is pink, but a white frame has appeared; the guard border caps the reward."),
     ("move-noisy", "A noisy picture", "move the yellow star to the top right",
      _with(CIRCLE, SQUARE, replace(STAR, cell=CELLS.index("top right")), noise=30.0),
      "The star has moved; the noise costs the quality principle."),

@@ -9,6 +9,12 @@ import time
 from pathlib import Path
 from types import FrameType
 
+from PIL import Image
+from pydantic import ValidationError
+from rich.console import Console
+from rich.rule import Rule
+from rich.text import Text
+
 from edit_rrm_client import (
     CandidateFailed,
     EditRRMClientError,
@@ -21,11 +27,6 @@ from edit_rrm_client import (
 from edit_rrm_client.pictures import ScoredEdit, draw_contact_sheet
 from edit_rrm_client.tables import judges_panel, printable, score_view
 from edits import SampleEdit, load_edits
-from PIL import Image
-from pydantic import ValidationError
-from rich.console import Console
-from rich.rule import Rule
-from rich.text import Text
 from service import Service, ServiceDiedError
 
 FOLDER = Path(__file__).resolve().parent

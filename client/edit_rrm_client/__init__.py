@@ -10,7 +10,6 @@ from edit_rrm.wire import (
     Sampling,
     ScoreAnswer,
 )
-
 from edit_rrm_client._answers import rewards, scored
 from edit_rrm_client._async_client import AsyncRewardClient
 from edit_rrm_client._client import RewardClient

@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 
 import httpx
+
 from edit_rrm.checkpoint import AggregatorName
 from edit_rrm.principles import Principle
 from edit_rrm.wire import DecomposeAnswer, GuardMode, ModelsAnswer, Priority, Sampling, ScoreAnswer
-
 from edit_rrm_client._calls import Include, Transport, decompose_call, models_call, score_call
 from edit_rrm_client._flows import Flow, Probe, Reply, Step, T, Wait, call_flow, probe_flow, wait_flow
 from edit_rrm_client._images import ImageInput

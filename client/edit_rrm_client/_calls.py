@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeAlias, TypeVar
 
+from pydantic import ValidationError
+
 from edit_rrm.checkpoint import AggregatorName
 from edit_rrm.principles import Principle
 from edit_rrm.wire import (
@@ -23,8 +25,6 @@ from edit_rrm.wire import (
     ScoreAnswer,
     ScoreRequest,
 )
-from pydantic import ValidationError
-
 from edit_rrm_client._images import EncodedImage, ImageInput, encode_image
 from edit_rrm_client.errors import InvalidRequestError, ProtocolError
 

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from edit_rrm.checkpoint import AggregatorName
-from edit_rrm.principles import Principle
-from edit_rrm.wire import AnswerModel, CandidateFailed, GuardMode, ModelAnswer
 from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 
+from edit_rrm.checkpoint import AggregatorName
+from edit_rrm.principles import Principle
+from edit_rrm.wire import AnswerModel, CandidateFailed, GuardMode, ModelAnswer
 from edit_rrm_client import (
     AuthenticationError,
     EditRRMClientError,

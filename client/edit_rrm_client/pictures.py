@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edit_rrm.principles import Category
-from edit_rrm.wire import CandidateFailed, CandidateScored, ScoreAnswer
 from PIL import Image, ImageDraw
 
 from edit_rrm.lettering import font, spellable, wrap
+from edit_rrm.principles import Category
+from edit_rrm.wire import CandidateFailed, CandidateScored, ScoreAnswer
 
 WIDTH = 1600
 MARGIN = 36

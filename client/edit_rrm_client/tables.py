@@ -6,6 +6,11 @@ and without the control characters that could drive a terminal.
 
 from collections.abc import Iterable
 
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
 from edit_rrm.principles import Category, Principle
 from edit_rrm.wire import (
     CandidateFailed,
@@ -15,10 +20,6 @@ from edit_rrm.wire import (
     ScoreAnswer,
     VerdictAnswer,
 )
-from rich.console import Group, RenderableType
-from rich.panel import Panel
-from rich.table import Table
-from rich.text import Text
 
 CATEGORY_STYLES = {Category.FOLLOW: "cyan", Category.KEEP: "magenta", Category.QUALITY: "yellow"}
 

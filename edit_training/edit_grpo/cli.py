@@ -3,6 +3,11 @@
 from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from edit_grpo.preflight import MAX_GROUP_SIZE, MIN_GROUP_SIZE, Preflight, run_preflight
 from edit_rrm_client import (
     AuthenticationError,
     EditRRMClientError,
@@ -11,11 +16,6 @@ from edit_rrm_client import (
     RewardClient,
 )
 from edit_rrm_client.tables import judges_panel, printable
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
-from edit_grpo.preflight import MAX_GROUP_SIZE, MIN_GROUP_SIZE, Preflight, run_preflight
 
 EXIT_NOT_FIT = 1
 EXIT_BAD_INPUT = 2

@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import pstdev
 
-from edit_rrm_client import CandidateScored, ModelAnswer, RewardClient, ScoreAnswer, rewards
 from PIL import Image, ImageDraw
+
+from edit_rrm_client import CandidateScored, ModelAnswer, RewardClient, ScoreAnswer, rewards
 
 INSTRUCTION = "change the color of the red circle to blue"
 MIN_GROUP_SIZE = 4

@@ -7,14 +7,23 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.markdown import Markdown
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     help="Produce and measure the Edit-RRM. Start with 'shapes show' to see the world it is taught on.",
 )
-shapes_app = typer.Typer(no_args_is_help=True, help="The procedural world of shape edits whose truth is known.")
+shapes_app = typer.Typer(
+    no_args_is_help=True, help="The procedural world of shape edits whose truth is known."
+)
 app.add_typer(shapes_app, name="shapes")
 console = Console()
 
@@ -61,7 +70,9 @@ def shapes_show(
 
 @app.command()
 def tiny(
-    out: Annotated[Path, typer.Option(help="Run directory; a run found there is continued.")] = Path("runs/tiny"),
+    out: Annotated[Path, typer.Option(help="Run directory; a run found there is continued.")] = Path(
+        "runs/tiny"
+    ),
     base_steps: Annotated[int | None, typer.Option(help="Steps of the description stage.")] = None,
     sft_steps: Annotated[int | None, typer.Option(help="Steps of the decompose-and-verify stage.")] = None,
     bundle_to: Annotated[
@@ -82,7 +93,9 @@ def tiny(
 
     base = replace(BASE, steps=base_steps or BASE.steps)
     sft = replace(SFT, steps=sft_steps or SFT.steps)
-    console.print(f"training in {out}: base {base.steps} steps, sft {sft.steps} steps (a finished part is skipped)")
+    console.print(
+        f"training in {out}: base {base.steps} steps, sft {sft.steps} steps (a finished part is skipped)"
+    )
     with _progress() as progress:
         bars = {stage.name: progress.add_task(stage.name, total=stage.steps) for stage in (base, sft)}
 
@@ -93,7 +106,9 @@ def tiny(
                 console.print(f"{text} step {report.step} {report.elapsed_s:.0f} s")
 
         seconds = train(out, base, sft, workers=workers, on_step=on_step)
-    console.print(f"done: {', '.join(f'{name} {s / 60:.0f} min' for name, s in seconds.items())}; {out / 'sft'}")
+    console.print(
+        f"done: {', '.join(f'{name} {s / 60:.0f} min' for name, s in seconds.items())}; {out / 'sft'}"
+    )
     if bundle_to is not None:
         training = {
             "command": f"edit-rrm-train tiny --base-steps {base.steps} --sft-steps {sft.steps}",
@@ -109,7 +124,9 @@ def evaluate(
     seed: Annotated[int, typer.Option(help="World seed; training never uses 1000 and above.")] = 2000,
     count: Annotated[int, typer.Option(min=1, help="How many held-out edits.")] = 1000,
     candidates: Annotated[int, typer.Option(min=2, help="Candidates per edit.")] = 4,
-    out: Annotated[Path | None, typer.Option(help="Directory for evaluation.json, .md and traces.jsonl.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Directory for evaluation.json, .md and traces.jsonl.")
+    ] = None,
 ) -> None:
     """Measure a checkpoint on held-out shape edits by free generation through vLLM.
 

@@ -7,6 +7,7 @@ from email.parser import BytesParser
 from typing import Any
 
 import httpx
+
 from edit_rrm_client import AsyncRewardClient, RewardClient
 
 PRINCIPLES = [

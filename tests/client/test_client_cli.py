@@ -5,10 +5,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-from edit_rrm_client import RetryPolicy, RewardClient, cli
 from PIL import Image
 from scripted_service import MODELS_JSON, PRINCIPLES, Script, failed, problem, score_json, scored, sent_json
 from typer.testing import CliRunner, Result
+
+from edit_rrm_client import RetryPolicy, RewardClient, cli
 
 DECOMPOSED = {"id": "r", "model": "tiny@0", "principles": PRINCIPLES, "principles_from": "model"}
 

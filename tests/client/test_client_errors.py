@@ -3,6 +3,7 @@
 import pickle
 
 import pytest
+
 from edit_rrm_client import EditRRMClientError, OverloadedError
 
 

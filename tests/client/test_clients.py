@@ -4,10 +4,23 @@ import asyncio
 import base64
 import inspect
 
-import edit_rrm_client
 import httpx
 import numpy as np
 import pytest
+from scripted_service import (
+    MODELS_JSON,
+    PRINCIPLES,
+    Driver,
+    Script,
+    failed,
+    problem,
+    read_parts,
+    score_json,
+    scored,
+    sent_json,
+)
+
+import edit_rrm_client
 from edit_rrm_client import (
     AsyncRewardClient,
     AuthenticationError,
@@ -24,18 +37,6 @@ from edit_rrm_client import (
     ScoringFailedError,
     UnavailableError,
     rewards,
-)
-from scripted_service import (
-    MODELS_JSON,
-    PRINCIPLES,
-    Driver,
-    Script,
-    failed,
-    problem,
-    read_parts,
-    score_json,
-    scored,
-    sent_json,
 )
 
 SOURCE = np.zeros((4, 4, 3), np.uint8)

@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 import httpx
 import numpy as np
 import pytest
+from PIL import Image
+
 from edit_rrm.checkpoint import RRMCard
 from edit_rrm.images import EditImage
 from edit_rrm.prompts import ImageSlot, Prompt
@@ -24,7 +26,6 @@ from edit_rrm_server.app import create_app
 from edit_rrm_server.engine import Completion, DrawSettings, Token
 from edit_rrm_server.service import LoadedModel, Service
 from edit_rrm_server.settings import ServerSettings
-from PIL import Image
 
 PRINCIPLES = "1. follow: Is the circle blue?\n2. keep: Is the square unchanged?\n3. quality: Is it clean?"
 TRACE = render_trace([("red/blue differs", False), ("same", True), ("clean", True)], 3.5)

@@ -3,11 +3,12 @@
 from typing import Any
 
 import pytest
-from edit_rrm.wire import ScoreAnswer
-from edit_rrm.lettering import font, spellable, wrap
-from edit_rrm_client.pictures import CARD, MET, MISSED, PAPER, WIDTH, ScoredEdit, draw_contact_sheet
 from PIL import Image
 from scripted_service import failed, score_json, scored
+
+from edit_rrm.lettering import font, spellable, wrap
+from edit_rrm.wire import ScoreAnswer
+from edit_rrm_client.pictures import CARD, MET, MISSED, PAPER, WIDTH, ScoredEdit, draw_contact_sheet
 
 
 def edit(result: dict[str, Any], side: int = 96, instruction: str = "make the circle blue") -> ScoredEdit:

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
+
 from edit_rrm_client import RetryPolicy
 from edit_rrm_client._retries import parse_retry_after
 

@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from edit_rrm.wire import ModelsAnswer, ScoreAnswer
-from edit_rrm_client.tables import judges_panel, models_table, score_view
 from rich.console import Console
 from scripted_service import MODELS_JSON, failed, score_json, scored
+
+from edit_rrm.wire import ModelsAnswer, ScoreAnswer
+from edit_rrm_client.tables import judges_panel, models_table, score_view
 
 
 def printed(renderable: Any) -> str:

@@ -6,12 +6,13 @@ from typing import Any
 
 import httpx
 import pytest
-import run
-from edit_rrm_client import RetryPolicy, RewardClient
-from edits import load_edits
 from PIL import Image
 from pydantic import ValidationError
 from rich.console import Console
+
+import run
+from edit_rrm_client import RetryPolicy, RewardClient
+from edits import load_edits
 
 PRINCIPLES = [{"id": "p1", "question": "Is the circle blue?", "category": "follow", "weight": 1.0}]
 SCORED = {

@@ -1,13 +1,10 @@
 """One server process for the whole session: the bundled model on the real vLLM. Edits of the shapes world."""
 
-import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from PIL import Image
 from service_process import ServiceProcess
 
 from edit_rrm_server.settings import BUNDLED_MODEL
@@ -49,38 +46,3 @@ def trained(server: ServiceProcess) -> ServiceProcess:
 def edit() -> EditRecord:
     """An edit of the shapes world with eight candidates."""
     return make_edit(seed=2026, index=1, candidate_count=8)
-
-
-def png(image: Image.Image) -> bytes:
-    """The picture as a PNG file."""
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-def gold_principles(edit: EditRecord) -> list[dict[str, str]]:
-    """The principles the shapes world knows to be right."""
-    return [
-        {"id": f"g{i}", "question": c.question, "category": c.category.value}
-        for i, c in enumerate(edit.checks)
-    ]
-
-
-def group_call(edit: EditRecord, count: int = 8, **fields: Any) -> dict[str, Any]:
-    """A score call for the edit's first `count` candidates and gold principles, as multipart arguments."""
-    pictures = {
-        "source": edit.picture(),
-        **{f"c{i}": c.picture() for i, c in enumerate(edit.candidates[:count])},
-    }
-    body = {
-        "instruction": edit.request.instruction,
-        "source": {"part": "source"},
-        "candidates": [{"part": f"c{i}"} for i in range(count)],
-        "principles": gold_principles(edit),
-        **fields,
-    }
-    body = {name: value for name, value in body.items() if value is not None}
-    files: dict[str, Any] = {
-        name: (f"{name}.png", png(image), "image/png") for name, image in pictures.items()
-    }
-    return {"files": {"request": (None, json.dumps(body).encode(), "application/json"), **files}}

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import psutil
 import pytest
-from conftest import group_call
 from service_process import ServiceProcess
+from shape_calls import group_call
 from untrained_checkpoint import save_untrained
 
 from edit_rrm_training.shapes.dataset import EditRecord

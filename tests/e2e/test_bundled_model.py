@@ -8,9 +8,9 @@ import time
 from typing import Any
 
 import pytest
-from conftest import gold_principles, group_call, png
 from prometheus_client.parser import text_string_to_metric_families
 from service_process import ServiceProcess
+from shape_calls import gold_principles, group_call, png
 
 from edit_rrm_server.settings import BUNDLED_MODEL
 from edit_rrm_training.shapes.dataset import EditRecord

@@ -4,11 +4,12 @@ from typing import Any
 
 import httpx
 import pytest
+from PIL import ImageChops
+from typer.testing import CliRunner, Result
+
 from edit_grpo import cli
 from edit_grpo.preflight import synthetic_group
 from edit_rrm_client import RetryPolicy, RewardClient
-from PIL import ImageChops
-from typer.testing import CliRunner, Result
 
 MODEL = {
     "name": "tiny",

@@ -393,6 +393,8 @@ GOOD_CHECK = '{"principle": 1, "reasoning": "a", "verdict": 1},'
     "unit",
     [
         "<score>",
+        "<score>{}",
+        '{"a":"<score>"}',
         "<score>8",
         "<score>" + " " * 90,
         GOOD_CHECK,

@@ -4,9 +4,10 @@ import hashlib
 import json
 from pathlib import Path
 
+from PIL import Image
+
 from edit_rrm.principles import Principle
 from edit_rrm_training.shapes.dataset import SAME_ZONE, make_edit, make_pairs, write_dataset
-from PIL import Image
 
 
 def digest(directory: Path) -> dict[str, str]:
@@ -27,7 +28,9 @@ def test_the_same_seed_writes_the_same_bytes(tmp_path: Path) -> None:
 def test_rows_have_the_documented_fields_and_their_images(tmp_path: Path) -> None:
     write_dataset(tmp_path, seed=5, count=3, candidate_count=4)
     rows = [json.loads(line) for line in (tmp_path / "edits.jsonl").read_text().splitlines()]
-    assert [set(row) for row in rows] == [{"id", "category", "instruction", "source", "principles", "candidates"}] * 3
+    assert [set(row) for row in rows] == [
+        {"id", "category", "instruction", "source", "principles", "candidates"}
+    ] * 3
     for row in rows:
         principles = [Principle(**p) for p in row["principles"]]
         assert Image.open(tmp_path / row["source"]).size == (96, 96)

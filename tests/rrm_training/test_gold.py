@@ -4,6 +4,7 @@ import random
 from dataclasses import replace
 
 import pytest
+
 from edit_rrm.principles import Category, count_by_category, numbered
 from edit_rrm.traces import parse_trace, render_trace
 from edit_rrm_training.shapes.dataset import make_edit
@@ -103,7 +104,9 @@ def test_principle_sets_and_gold_traces_are_well_formed(index: int) -> None:
     assert len({c.question for c in edit.checks}) == len(edit.checks)
     for candidate in edit.candidates:
         text = render_trace([(f.evidence, f.met) for f in candidate.findings], candidate.score)
-        assert [v.met for v in parse_trace(text, len(edit.checks)).verdicts] == [f.met for f in candidate.findings]
+        assert [v.met for v in parse_trace(text, len(edit.checks)).verdicts] == [
+            f.met for f in candidate.findings
+        ]
         assert 0 <= candidate.utility <= 10
 
 

@@ -3,6 +3,7 @@
 import math
 
 import pytest
+
 from edit_rrm.principles import Category
 from edit_rrm_training.evaluation.metrics import JudgedVerdict, Share, pairwise, verdict_shares
 
@@ -25,12 +26,14 @@ def test_pairwise_leaves_out_same_and_counts_ties_and_failures_as_wrong() -> Non
 
 
 def test_verdict_shares_split_by_truth_and_count_unparsed_as_wrong() -> None:
-    shares = verdict_shares([
-        JudgedVerdict(Category.FOLLOW, True, True),
-        JudgedVerdict(Category.FOLLOW, False, True),
-        JudgedVerdict(Category.FOLLOW, False, None),
-        JudgedVerdict(Category.KEEP, False, False),
-    ])
+    shares = verdict_shares(
+        [
+            JudgedVerdict(Category.FOLLOW, True, True),
+            JudgedVerdict(Category.FOLLOW, False, True),
+            JudgedVerdict(Category.FOLLOW, False, None),
+            JudgedVerdict(Category.KEEP, False, False),
+        ]
+    )
     assert shares["all"] == Share(2, 4)
     assert shares["follow, met"] == Share(1, 1)
     assert shares["follow, not met"] == Share(0, 2)

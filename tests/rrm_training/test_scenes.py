@@ -4,8 +4,19 @@ import random
 
 import numpy as np
 import pytest
+
 from edit_rrm_training.shapes.render import SIZE, centre, render
-from edit_rrm_training.shapes.scene import BACKGROUNDS, CELLS, COLOURS, FILLS, SHAPES, Scene, Thing, cell_distance, random_scene
+from edit_rrm_training.shapes.scene import (
+    BACKGROUNDS,
+    CELLS,
+    COLOURS,
+    FILLS,
+    SHAPES,
+    Scene,
+    Thing,
+    cell_distance,
+    random_scene,
+)
 
 CENTRE_CELL = CELLS.index("center")
 
@@ -15,7 +26,15 @@ def picture(scene: Scene) -> np.ndarray:
 
 
 def lone(**changes: object) -> Scene:
-    fields = {"shape": "square", "colour": "red", "fill": "solid", "cell": CENTRE_CELL, "dx": 0, "dy": 0, "radius": 12}
+    fields = {
+        "shape": "square",
+        "colour": "red",
+        "fill": "solid",
+        "cell": CENTRE_CELL,
+        "dx": 0,
+        "dy": 0,
+        "radius": 12,
+    }
     return Scene((Thing(**(fields | changes)),), "gray")  # type: ignore[arg-type]
 
 
@@ -57,7 +76,9 @@ def test_treatments_do_what_they_say() -> None:
 
     assert picture(replace(base, tone="darker", tone_strength=1.0)).mean() < 0.6 * plain.mean()
     assert picture(replace(base, tone="brighter", tone_strength=1.0)).mean() > plain.mean() + 30
-    warm = picture(replace(base, tone="warmer", tone_strength=1.0)).reshape(-1, 3).mean(0) - plain.reshape(-1, 3).mean(0)
+    warm = picture(replace(base, tone="warmer", tone_strength=1.0)).reshape(-1, 3).mean(0) - plain.reshape(
+        -1, 3
+    ).mean(0)
     assert warm[0] > 20 > -20 > warm[2]
     framed = picture(replace(base, frame=5))
     assert framed[:5].mean() > 245

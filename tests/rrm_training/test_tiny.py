@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import AutoProcessor, Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLProcessor
+
 from edit_rrm.checkpoint import read_card, write_card
 from edit_rrm_training.tiny.batches import LossWeights, StepBatches, encode, prompt_text
 from edit_rrm_training.tiny.bundle import tiny_card
@@ -20,7 +22,6 @@ from edit_rrm_training.tiny.recipe import load_processor, train
 from edit_rrm_training.tiny.tasks import BASE_MIX, SFT_MIX, Task, make_sample
 from edit_rrm_training.tiny.tokenizer import CONTROL_TOKENS, build_tokenizer
 from edit_rrm_training.tiny.training import Stage, completion_loss, run_stage
-from transformers import AutoProcessor, Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLProcessor
 
 STAGE = Stage("probe", SFT_MIX, steps=4, seed=3, batch_size=2, warmup_steps=2)
 
@@ -109,7 +110,9 @@ def test_padding_does_not_change_the_loss(processor: Qwen2_5_VLProcessor) -> Non
         mm_token_type_ids=torch.cat([batch.mm_token_type_ids, torch.zeros(2, 40, dtype=torch.int64)], 1),
     )
     with torch.no_grad():
-        assert completion_loss(model, wider).item() == pytest.approx(completion_loss(model, batch).item(), abs=1e-5)
+        assert completion_loss(model, wider).item() == pytest.approx(
+            completion_loss(model, batch).item(), abs=1e-5
+        )
 
 
 def test_a_resumed_stage_ends_with_the_weights_of_a_straight_one(
@@ -123,7 +126,9 @@ def test_a_resumed_stage_ends_with_the_weights_of_a_straight_one(
     run_stage(STAGE, second, processor, tmp_path / "resumed", workers=0)
     for (name, a), b in zip(straight.state_dict().items(), second.state_dict().values(), strict=True):
         assert torch.equal(a, b), name
-    logged = [json.loads(line)["step"] for line in (tmp_path / "resumed" / "probe.jsonl").read_text().splitlines()]
+    logged = [
+        json.loads(line)["step"] for line in (tmp_path / "resumed" / "probe.jsonl").read_text().splitlines()
+    ]
     assert logged == [0, 1, 2, 3]
 
 
@@ -150,13 +155,18 @@ def test_the_whole_recipe_leaves_servable_checkpoints(tmp_path: Path) -> None:
     assert len(seen) == 4
 
 
-def test_bundled_weights_are_half_precision_with_their_card(processor: Qwen2_5_VLProcessor, tmp_path: Path) -> None:
+def test_bundled_weights_are_half_precision_with_their_card(
+    processor: Qwen2_5_VLProcessor, tmp_path: Path
+) -> None:
     model = new_model(processor.tokenizer, 0)
     save_servable(model, processor.tokenizer, tmp_path, torch.float16)
     write_card(tmp_path, tiny_card("edit-rrm-tiny", {"command": "x"}))
     assert sum(p.stat().st_size for p in tmp_path.glob("*")) < 10e6
     loaded = Qwen2_5_VLForConditionalGeneration.from_pretrained(tmp_path, dtype=torch.float32)
-    drift = max((a - b).abs().max() for a, b in zip(model.state_dict().values(), loaded.state_dict().values(), strict=True))
+    drift = max(
+        (a - b).abs().max()
+        for a, b in zip(model.state_dict().values(), loaded.state_dict().values(), strict=True)
+    )
     assert 0 < drift < 1e-3
     assert read_card(tmp_path).profile == "trained"
 

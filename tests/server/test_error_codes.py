@@ -8,8 +8,9 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import BLUE, PRINCIPLES, RED, Running, Start, b64, picture, png, score_body, until
+from running_service import Running, Start, until
 from scripted_engine import ScriptedEngine
+from small_calls import BLUE, PRINCIPLES, RED, b64, picture, png, score_body
 
 
 def assert_problem(response: httpx.Response, status: int, code: str, detail: str = "") -> None:

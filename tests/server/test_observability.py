@@ -5,9 +5,10 @@ import logging
 import re
 
 import pytest
-from conftest import BLUE, RED, Running, Start, b64
 from prometheus_client.parser import text_string_to_metric_families
+from running_service import Running, Start
 from scripted_engine import ScriptedEngine
+from small_calls import BLUE, RED, b64, picture, png
 
 
 async def values(running: Running) -> dict[tuple[str, ...], float]:
@@ -84,8 +85,6 @@ async def test_models_describes_the_checkpoint(running: Running) -> None:
 
 
 async def test_images_are_scaled_to_what_the_checkpoint_takes(running: Running) -> None:
-    from conftest import picture, png
-
     large = b64(png(picture(size=(256, 128))))
     await running.score(source=large, guards="off")
     sizes = {slot.value: image.image.size for slot, image in running.engine.asked[0].images.items()}

@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from conftest import BLUE, RED, Running, Start, b64, picture, png, score_body, until
+from running_service import Running, Start, until
 from scripted_engine import (
     CACHED_TOKENS,
     DECOMPOSITION,
@@ -15,6 +15,7 @@ from scripted_engine import (
     trace,
     well_behaved,
 )
+from small_calls import BLUE, RED, b64, picture, png, score_body
 
 
 async def test_a_score_has_every_part_of_the_contract(running: Running) -> None:

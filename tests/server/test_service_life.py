@@ -5,8 +5,9 @@ import json
 from typing import Any
 
 import pytest
-from conftest import BLUE, CARD, Running, Start, b64, score_body, until
+from running_service import CARD, Running, Start, until
 from scripted_engine import ScriptedEngine
+from small_calls import BLUE, b64, score_body
 
 from edit_rrm_server.service import LoadedModel
 

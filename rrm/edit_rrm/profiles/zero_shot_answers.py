@@ -5,6 +5,7 @@ principle, or a score that is not plainly stated, is an error.
 """
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -205,12 +206,12 @@ def _met(scalar: Scalar) -> bool | None:
 
 def _final_score(text: str, blocks: Sequence[Block], last_verdicts: Block) -> float:
     """The last score tag's value. A tag inside JSON counts only as the whole of a string named a score."""
-    inside = {start for block in blocks for start in _score_strings(block.value)}
+    named = {start for block in blocks for start in _score_strings(block.value)}
+    starts = [block.start for block in blocks]
     tags = [
         tag
         for tag in _SCORE_TAG.finditer(text, last_verdicts.start)
-        if tag.start() in inside
-        or (tag.start() >= last_verdicts.end and not any(b.start <= tag.start() < b.end for b in blocks))
+        if tag.start() in named or tag.start() >= blocks[bisect_right(starts, tag.start()) - 1].end
     ]
     if not tags:
         raise TraceError("no <score> after the verdicts", text)

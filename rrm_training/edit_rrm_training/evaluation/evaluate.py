@@ -69,11 +69,10 @@ def _parse(text: str, count: int) -> Trace | None:
         return None
 
 
-def judge(
-    engine: Completer, edits: Sequence[EditRecord], sampling: SamplingDefaults
-) -> list[JudgedEdit]:
+def judge(engine: Completer, edits: Sequence[EditRecord], sampling: SamplingDefaults) -> list[JudgedEdit]:
     """Decomposes every edit and verifies its candidates with the gold principles."""
-    decompose, verify = [], []
+    decompose: list[Sample] = []
+    verify: list[Sample] = []
     for edit in edits:
         source = edit.picture()
         decompose.append(Sample(PROFILE.decompose(edit.request.instruction, seed=0), (source,), ""))

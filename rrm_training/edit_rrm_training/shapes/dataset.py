@@ -8,8 +8,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from edit_rrm_training.shapes.edits import Request, random_request
 from edit_rrm_training.shapes.editors import EDITORS, run_editor
+from edit_rrm_training.shapes.edits import Request, random_request
 from edit_rrm_training.shapes.gold import Check, Finding, checks_of, find, score_of, utility_of
 from edit_rrm_training.shapes.render import render
 from edit_rrm_training.shapes.scene import Scene, random_scene

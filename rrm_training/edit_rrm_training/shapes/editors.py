@@ -60,9 +60,13 @@ def _wrong_attribute(scene: Scene, edit: Edit, rng: random.Random) -> Scene:
     if thing is None:
         return scene
     if edit.kind is EditKind.RECOLOUR:
-        return substitute(scene, thing, replace(thing, colour=other_than(rng, COLOURS, edit.value, thing.colour)))
+        return substitute(
+            scene, thing, replace(thing, colour=other_than(rng, COLOURS, edit.value, thing.colour))
+        )
     if edit.kind is EditKind.REPLACE:
-        return substitute(scene, thing, replace(thing, shape=other_than(rng, SHAPES, edit.value, thing.shape)))
+        return substitute(
+            scene, thing, replace(thing, shape=other_than(rng, SHAPES, edit.value, thing.shape))
+        )
     if edit.kind is EditKind.MATERIAL:
         return substitute(scene, thing, replace(thing, fill=other_than(rng, FILLS, edit.value, thing.fill)))
     if edit.kind is EditKind.MOVE:
@@ -155,9 +159,7 @@ def run_editor(source: Scene, request: Request, rates: EditorRates, rng: random.
         # Things drawn anew never sit exactly where they sat.
         scene = replace(
             scene,
-            things=tuple(
-                replace(t, dx=max(-3, min(3, t.dx + rng.randint(-1, 1)))) for t in scene.things
-            ),
+            things=tuple(replace(t, dx=max(-3, min(3, t.dx + rng.randint(-1, 1)))) for t in scene.things),
         )
     if rng.random() < rates.noise_or_blur:
         if rng.random() < 0.5:
@@ -170,5 +172,3 @@ def run_editor(source: Scene, request: Request, rates: EditorRates, rng: random.
         else:
             scene = replace(scene, cast=rng.choice(CASTS), cast_strength=rng.uniform(0.5, 1.0))
     return scene
-
-

@@ -52,10 +52,15 @@ def _follow(edit: Edit, count_after: int) -> list[Check]:
     if edit.kind is EditKind.ADD and edit.added is not None:
         thing, cell = edit.added, CELLS[edit.cell]
         return [
-            _thing_check(follow, f"Is there a {thing.colour} {thing.shape} at the {cell}?", edit.cell,
-                         colour=thing.colour, shape=thing.shape),
+            _thing_check(
+                follow,
+                f"Is there a {thing.colour} {thing.shape} at the {cell}?",
+                edit.cell,
+                colour=thing.colour,
+                shape=thing.shape,
+            ),
             Check(follow, f"Are there exactly {count_after} objects?", (("objects", str(count_after)),)),
-        ]  # fmt: skip
+        ]
     if edit.kind is EditKind.BACKGROUND:
         return [Check(follow, f"Is the whole background {edit.value}?", (("background", edit.value),))]
     if edit.kind is EditKind.TONE:
@@ -64,22 +69,34 @@ def _follow(edit: Edit, count_after: int) -> list[Check]:
         raise ValueError(f"{edit.kind} needs a target")
     thing, cell = edit.target, CELLS[edit.target.cell]
     if edit.kind is EditKind.RECOLOUR:
-        return [_thing_check(follow, f"Is the {thing.shape} at the {cell} now {edit.value}?", thing.cell,
-                             colour=edit.value)]  # fmt: skip
+        return [
+            _thing_check(
+                follow, f"Is the {thing.shape} at the {cell} now {edit.value}?", thing.cell, colour=edit.value
+            )
+        ]
     if edit.kind is EditKind.REPLACE:
-        return [_thing_check(follow, f"Is the object at the {cell} now a {edit.value}?", thing.cell,
-                             shape=edit.value)]  # fmt: skip
+        return [
+            _thing_check(
+                follow, f"Is the object at the {cell} now a {edit.value}?", thing.cell, shape=edit.value
+            )
+        ]
     if edit.kind is EditKind.MATERIAL:
-        return [_thing_check(follow, f"Is the {thing.shape} at the {cell} now {edit.value}?", thing.cell,
-                             fill=edit.value)]  # fmt: skip
+        return [
+            _thing_check(
+                follow, f"Is the {thing.shape} at the {cell} now {edit.value}?", thing.cell, fill=edit.value
+            )
+        ]
     gone = _thing_check(
         follow, f"Is the {thing.colour} {thing.shape} gone from the {cell}?", thing.cell, presence=EMPTY
     )
     if edit.kind is EditKind.MOVE:
         arrived = _thing_check(
-            follow, f"Is there a {thing.colour} {thing.shape} at the {CELLS[edit.cell]}?", edit.cell,
-            colour=thing.colour, shape=thing.shape,
-        )  # fmt: skip
+            follow,
+            f"Is there a {thing.colour} {thing.shape} at the {CELLS[edit.cell]}?",
+            edit.cell,
+            colour=thing.colour,
+            shape=thing.shape,
+        )
         return [arrived, gone]
     return [
         gone,
@@ -97,29 +114,51 @@ def _keep(source: Scene, request: Request) -> list[Check]:
             continue
         cell = CELLS[thing.cell]
         if edit.kind is EditKind.RECOLOUR:
-            checks.append(_thing_check(keep, f"Is the object at the {cell} still a {thing.shape}?", thing.cell,
-                                       shape=thing.shape))  # fmt: skip
+            checks.append(
+                _thing_check(
+                    keep, f"Is the object at the {cell} still a {thing.shape}?", thing.cell, shape=thing.shape
+                )
+            )
         elif edit.kind is EditKind.REPLACE:
-            checks.append(_thing_check(keep, f"Is the object at the {cell} still {thing.colour}?", thing.cell,
-                                       colour=thing.colour))  # fmt: skip
+            checks.append(
+                _thing_check(
+                    keep,
+                    f"Is the object at the {cell} still {thing.colour}?",
+                    thing.cell,
+                    colour=thing.colour,
+                )
+            )
         elif edit.kind is EditKind.MATERIAL:
             checks.append(
-                _thing_check(keep, f"Is the object at the {cell} still a {thing.colour} {thing.shape}?",
-                             thing.cell, colour=thing.colour, shape=thing.shape)
-            )  # fmt: skip
+                _thing_check(
+                    keep,
+                    f"Is the object at the {cell} still a {thing.colour} {thing.shape}?",
+                    thing.cell,
+                    colour=thing.colour,
+                    shape=thing.shape,
+                )
+            )
     targets = {edit.target.cell for edit in request.edits if edit.target}
     for thing in source.things:
         if thing.cell in targets:
             continue
         cell = CELLS[thing.cell]
         if EditKind.TONE in kinds:  # the colour words of a toned picture would be a matter of taste
-            checks.append(_thing_check(keep, f"Is there still a {thing.shape} at the {cell}?", thing.cell,
-                                       shape=thing.shape))  # fmt: skip
+            checks.append(
+                _thing_check(
+                    keep, f"Is there still a {thing.shape} at the {cell}?", thing.cell, shape=thing.shape
+                )
+            )
         else:
             checks.append(
-                _thing_check(keep, f"Is the {thing.colour} {thing.shape} at the {cell} unchanged?", thing.cell,
-                             colour=thing.colour, shape=thing.shape)
-            )  # fmt: skip
+                _thing_check(
+                    keep,
+                    f"Is the {thing.colour} {thing.shape} at the {cell} unchanged?",
+                    thing.cell,
+                    colour=thing.colour,
+                    shape=thing.shape,
+                )
+            )
     if not kinds & {EditKind.BACKGROUND, EditKind.TONE}:
         checks.append(
             Check(keep, f"Is the background still {source.background}?", (("background", source.background),))
@@ -134,7 +173,9 @@ def checks_of(source: Scene, request: Request) -> tuple[Check, ...]:
     follow = {check.question: check for edit in request.edits for check in _follow(edit, count)}
     quality = [
         Check(Category.QUALITY, "Is the image free of noise and blur?", (("noise and blur", "none"),)),
-        Check(Category.QUALITY, "Is the image free of a frame and a colour cast?", (("frame and cast", "none"),)),
+        Check(
+            Category.QUALITY, "Is the image free of a frame and a colour cast?", (("frame and cast", "none"),)
+        ),
     ]
     return (*follow.values(), *_keep(source, request), *quality)
 
@@ -248,9 +289,10 @@ def _completion(source: Scene, candidate: Scene, edit: Edit) -> float:
         if arrived:
             return 1.0 if there is None else 0.5
         reached = [
-            thing for thing in candidate.things
+            thing
+            for thing in candidate.things
             if (thing.shape, thing.colour) == (edit.target.shape, edit.target.colour)
-        ]  # fmt: skip
+        ]
         if there is None and reached:
             return 0.5 * (1 - min(cell_distance(thing.cell, edit.cell) for thing in reached) / 2)
         return 0.0

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 SHAPES = ("circle", "square", "triangle", "diamond", "star", "cross")
 COLOURS: dict[str, tuple[int, int, int]] = {
@@ -107,13 +107,3 @@ def random_scene(rng: random.Random) -> Scene:
     ]
     things.sort(key=lambda thing: thing.cell)
     return Scene(tuple(things), rng.choice(list(BACKGROUNDS)))
-
-
-def crowd(scene: Scene, rng: random.Random) -> Scene:
-    """The scene with things put into any number of its free cells."""
-    free = scene.free_cells()
-    more = [
-        place(rng, rng.choice(SHAPES), rng.choice(list(COLOURS)), rng.choice(FILLS), cell)
-        for cell in rng.sample(free, rng.randint(0, len(free)))
-    ]
-    return replace(scene, things=(*scene.things, *more))

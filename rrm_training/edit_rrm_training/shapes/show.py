@@ -1,8 +1,8 @@
 """A contact sheet of the shapes world: one row an edit, the truth written under every candidate."""
 
-from edit_rrm.lettering import font, wrap
 from PIL import Image, ImageDraw
 
+from edit_rrm.lettering import font, wrap
 from edit_rrm_training.shapes.dataset import Candidate, EditRecord, make_edit
 from edit_rrm_training.shapes.render import SIZE
 
@@ -14,7 +14,13 @@ _MISSED = (196, 44, 44)
 _INK = (28, 32, 40)
 
 
-def _column(sheet: Image.Image, left: int, top: int, picture: Image.Image, lines: list[tuple[str, tuple[int, int, int]]]) -> None:
+def _column(
+    sheet: Image.Image,
+    left: int,
+    top: int,
+    picture: Image.Image,
+    lines: list[tuple[str, tuple[int, int, int]]],
+) -> None:
     side = SIZE * _ZOOM
     sheet.paste(picture.resize((side, side), Image.Resampling.NEAREST), (left, top))
     pen = ImageDraw.Draw(sheet)
@@ -39,10 +45,14 @@ def contact_sheet(seed: int, count: int, candidate_count: int) -> Image.Image:
     sheet = Image.new("RGB", (20 + _COLUMN * (candidate_count + 1), 10 + sum(heights)), (250, 250, 252))
     top = 10
     for edit, height in zip(edits, heights, strict=True):
-        ImageDraw.Draw(sheet).text((20, top), f"{edit.request.category}: {edit.request.instruction}", _INK, font(16))
+        ImageDraw.Draw(sheet).text(
+            (20, top), f"{edit.request.category}: {edit.request.instruction}", _INK, font(16)
+        )
         principles = [(f"{n}. {c.question}", _INK) for n, c in enumerate(edit.checks, start=1)]
         _column(sheet, 20, top + 26, edit.picture(), principles)
         for place, candidate in enumerate(edit.candidates, start=1):
-            _column(sheet, 20 + place * _COLUMN, top + 26, candidate.picture(), _candidate_lines(edit, candidate))
+            _column(
+                sheet, 20 + place * _COLUMN, top + 26, candidate.picture(), _candidate_lines(edit, candidate)
+            )
         top += height
     return sheet

@@ -52,9 +52,7 @@ def prompt_text(processor: Qwen2_5_VLProcessor, sample: Sample) -> str:
 
 def encode(processor: Qwen2_5_VLProcessor, sample: Sample) -> EncodedSample:
     """Prompt and completion as token ids, image slots expanded as the processor expands them."""
-    text = prompt_text(processor, sample).replace(
-        processor.image_token, processor.image_token * IMAGE_TOKENS
-    )
+    text = prompt_text(processor, sample).replace(processor.image_token, processor.image_token * IMAGE_TOKENS)
     prompt = processor.tokenizer(text)["input_ids"]
     completion = processor.tokenizer(sample.completion)["input_ids"]
     return EncodedSample((*prompt, *completion, processor.tokenizer.eos_token_id), len(prompt))
@@ -86,11 +84,16 @@ class LossWeights:
         return weights
 
 
-class StepBatches(Dataset[Batch]):
+class StepBatches(Dataset[Batch]):  # type: ignore[misc]  # torch is Any here
     """Maps a step to its batch."""
 
     def __init__(
-        self, processor: Qwen2_5_VLProcessor, mix: Mapping[Task, float], seed: int, batch_size: int, steps: int
+        self,
+        processor: Qwen2_5_VLProcessor,
+        mix: Mapping[Task, float],
+        seed: int,
+        batch_size: int,
+        steps: int,
     ) -> None:
         self.processor = processor
         self.mix = mix

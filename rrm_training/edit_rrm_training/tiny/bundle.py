@@ -30,9 +30,7 @@ def tiny_card(name: str, training: dict[str, Any]) -> RRMCard:
     )
 
 
-def bundle(
-    run_directory: Path, stage: str, destination: Path, name: str, training: dict[str, Any]
-) -> None:
+def bundle(run_directory: Path, stage: str, destination: Path, name: str, training: dict[str, Any]) -> None:
     """Copies `run_directory/stage` to `destination` in float16 with its card."""
     processor = load_processor(run_directory)
     model = Qwen2_5_VLForConditionalGeneration.from_pretrained(run_directory / stage, dtype=torch.float32)

@@ -19,10 +19,11 @@ from edit_rrm_training.shapes.render import SIZE
 PATCH = 8
 MERGE = 2
 IMAGE_TOKENS = (SIZE // PATCH // MERGE) ** 2
+EMBEDDING_STD = 0.05
 
 
 def build_config(tokenizer: Qwen2Tokenizer) -> Qwen2_5_VLConfig:
-    """The configuration; head sizes and full vision attention are chosen for vLLM's CPU path (docs/shapes.md)."""
+    """The configuration; head sizes and full vision attention suit vLLM on a CPU (docs/shapes.md)."""
     token = tokenizer.convert_tokens_to_ids
     return Qwen2_5_VLConfig(
         text_config={
@@ -102,13 +103,32 @@ AttentionInterface.register(EQUAL_IMAGES, _equal_images_attention)
 
 
 def new_model(tokenizer: Qwen2Tokenizer, seed: int) -> Qwen2_5_VLForConditionalGeneration:
-    """A randomly initialised model in float32."""
-    torch.manual_seed(seed)
-    return Qwen2_5_VLForConditionalGeneration(build_config(tokenizer))
+    """A randomly initialised model in float32.
+
+    transformers draws every weight with a standard deviation of 0.02, which suits widths of thousands.
+    At a width of 192 signals all but vanish and attention stays uniform for hundreds of steps, so
+    matrices are drawn with 1/√fan_in here, and smaller where they write into the residual stream
+    (docs/shapes.md, What helped).
+    """
+    model = Qwen2_5_VLForConditionalGeneration(build_config(tokenizer))
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if weight.ndim < 2:
+                continue
+            std = weight[0].numel() ** -0.5
+            if "embed_tokens" in name:
+                std = EMBEDDING_STD
+            elif name.endswith(("o_proj.weight", "down_proj.weight", "attn.proj.weight")):
+                std *= 0.25
+            elif name.endswith("merger.mlp.2.weight"):
+                std *= 0.5
+            weight.normal_(0.0, std, generator=generator)
+    return model
 
 
 def batch_vision_attention(model: Qwen2_5_VLForConditionalGeneration) -> None:
-    """Lets the vision tower attend over all images of a batch at once; the weights and results are the same."""
+    """Lets the vision tower attend over all images of a batch at once; the results are the same."""
     model.model.visual.config._attn_implementation = EQUAL_IMAGES
 
 

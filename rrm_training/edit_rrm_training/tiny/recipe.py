@@ -1,6 +1,7 @@
 """The recipe of the bundled checkpoint: tokenizer, base on descriptions, SFT on decompose and verify."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -11,9 +12,9 @@ from edit_rrm_training.tiny.tasks import BASE_MIX, SEE_MIX, SFT_MIX
 from edit_rrm_training.tiny.tokenizer import build_tokenizer
 from edit_rrm_training.tiny.training import Stage, StepReport, run_stage
 
-SEE = Stage("see", SEE_MIX, steps=600, seed=3, lr=1.5e-3, warmup_steps=150, decay_share=0.0)
-BASE = Stage("base", BASE_MIX, steps=400, seed=1, warmup_steps=20, decay_share=0.0)
-SFT = Stage("sft", SFT_MIX, steps=3600, seed=2, warmup_steps=50, decay_share=0.3)
+SEE = Stage("see", SEE_MIX, steps=800, seed=3, batch_size=16, warmup_steps=60, decay_share=0.0)
+BASE = Stage("base", BASE_MIX, steps=300, seed=1, batch_size=16, warmup_steps=20, decay_share=0.0)
+SFT = Stage("sft", SFT_MIX, steps=2400, seed=2, batch_size=16, warmup_steps=50, decay_share=0.3)
 MODEL_SEED = 0
 
 
@@ -44,8 +45,7 @@ def train(
     seconds = {}
     for stage in (see, base, sft):
         seconds[stage.name] = run_stage(
-            stage, model, processor, directory, workers=workers,
-            on_step=lambda report, stage=stage: on_step(stage, report),
-        )  # fmt: skip
+            stage, model, processor, directory, workers=workers, on_step=partial(on_step, stage)
+        )
         save_servable(model, processor.tokenizer, directory / stage.name, torch.float32)
     return seconds

@@ -11,14 +11,13 @@ from enum import StrEnum
 
 from PIL import Image
 
+from edit_rrm.principles import numbered
 from edit_rrm.profiles.trained import TrainedProfile, principle_lines
 from edit_rrm.prompts import ImageSlot, Message, Prompt
-from edit_rrm.principles import numbered
 from edit_rrm.traces import render_trace
 from edit_rrm_training.shapes.dataset import Candidate, EditRecord, make_edit
 from edit_rrm_training.shapes.gold import compare_thing, margin, pair, seen_tone, treatment
-from edit_rrm_training.shapes.render import render
-from edit_rrm_training.shapes.scene import CELLS, Scene, Thing, crowd
+from edit_rrm_training.shapes.scene import CELLS, Scene, Thing
 
 DESCRIBE_SYSTEM = "Describe the image."
 COMPARE_SYSTEM = "Compare the images."
@@ -53,7 +52,9 @@ class Sample:
 
 
 def _describe_scene(scene: Scene) -> str:
-    lines = [f"{CELLS[t.cell]}: {t.colour} {t.shape} {t.fill}" for t in sorted(scene.things, key=lambda t: t.cell)]
+    lines = [
+        f"{CELLS[t.cell]}: {t.colour} {t.shape} {t.fill}" for t in sorted(scene.things, key=lambda t: t.cell)
+    ]
     lines.append(f"objects: {len(scene.things)}")
     background = "mixed" if scene.lower_background else scene.background
     lines.append(f"background: {background}")
@@ -102,12 +103,11 @@ def decompose_completion(edit: EditRecord) -> str:
 
 
 def _something_to_describe(edit: EditRecord, rng: random.Random) -> tuple[Image.Image, Scene]:
-    """Mostly a crowded scene: the more things, the more there is to learn about places from one image."""
+    """Mostly a source: flaws of quality come in small doses until places and colours are learned."""
     if rng.random() < 0.3:
         candidate = rng.choice(edit.candidates)
         return candidate.picture(), candidate.scene
-    scene = crowd(edit.source, rng)
-    return render(scene, edit.noise_seed), scene
+    return edit.picture(), edit.source
 
 
 def make_sample(task: Task, seed: int, index: int) -> Sample:

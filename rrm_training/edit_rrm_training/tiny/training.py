@@ -85,10 +85,17 @@ def _optimizer(model: torch.nn.Module) -> torch.optim.AdamW:
     )  # fmt: skip
 
 
-def _save(path: Path, step: int, elapsed_s: float, model: torch.nn.Module, optimizer: torch.optim.AdamW) -> None:
+def _save(
+    path: Path, step: int, elapsed_s: float, model: torch.nn.Module, optimizer: torch.optim.AdamW
+) -> None:
     """Writes the checkpoint beside its place and moves it there, so that a kill leaves the old one whole."""
     partial = path.with_suffix(".partial")
-    state = {"step": step, "elapsed_s": elapsed_s, "model": model.state_dict(), "optimizer": optimizer.state_dict()}
+    state = {
+        "step": step,
+        "elapsed_s": elapsed_s,
+        "model": model.state_dict(),
+        "optimizer": optimizer.state_dict(),
+    }
     torch.save(state, partial)
     partial.replace(path)
 
@@ -136,7 +143,7 @@ def run_stage(
             for group in optimizer.param_groups:
                 group["lr"] = stage.lr_at(step)
             loss = completion_loss(model, batch)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             norm = torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP_NORM)
             optimizer.step()
             optimizer.zero_grad()
