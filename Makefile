@@ -35,7 +35,7 @@ $(INSTALLED): pyproject.toml
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 	@$(BIN)/python -m uv --version >/dev/null 2>&1 || $(BIN)/python -m pip install --disable-pip-version-check uv
 	@echo "==> edit-rrm with $(EXTRAS): several GB when nothing is cached"
-	$(BIN)/python -m uv pip install --python $(BIN)/python -e ".[$(EXTRAS)]"
+	$(BIN)/python -m uv pip install --compile-bytecode --python $(BIN)/python -e ".[$(EXTRAS)]"
 	@touch $@
 	@echo "==> installed"
 

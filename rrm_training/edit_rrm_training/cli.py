@@ -73,8 +73,9 @@ def tiny(
     out: Annotated[Path, typer.Option(help="Run directory; a run found there is continued.")] = Path(
         "runs/tiny"
     ),
-    base_steps: Annotated[int | None, typer.Option(help="Steps of the description stage.")] = None,
-    sft_steps: Annotated[int | None, typer.Option(help="Steps of the decompose-and-verify stage.")] = None,
+    see_steps: Annotated[int | None, typer.Option(help="Steps of describing one picture.")] = None,
+    base_steps: Annotated[int | None, typer.Option(help="Steps of describing and comparing two.")] = None,
+    sft_steps: Annotated[int | None, typer.Option(help="Steps of decomposing and verifying.")] = None,
     bundle_to: Annotated[
         Path | None, typer.Option(help="Also write the finished checkpoint, with its card, here.")
     ] = None,
@@ -88,16 +89,15 @@ def tiny(
     from dataclasses import replace
 
     from edit_rrm_training.tiny.bundle import bundle
-    from edit_rrm_training.tiny.recipe import BASE, SFT, train
+    from edit_rrm_training.tiny.recipe import BASE, SEE, SFT, train
     from edit_rrm_training.tiny.training import Stage, StepReport
 
-    base = replace(BASE, steps=base_steps or BASE.steps)
-    sft = replace(SFT, steps=sft_steps or SFT.steps)
-    console.print(
-        f"training in {out}: base {base.steps} steps, sft {sft.steps} steps (a finished part is skipped)"
-    )
+    wanted = ((SEE, see_steps), (BASE, base_steps), (SFT, sft_steps))
+    stages = [replace(stage, steps=steps or stage.steps) for stage, steps in wanted]
+    plan = ", ".join(f"{stage.name} {stage.steps} steps" for stage in stages)
+    console.print(f"training in {out}: {plan} (what is done already is not repeated)")
     with _progress() as progress:
-        bars = {stage.name: progress.add_task(stage.name, total=stage.steps) for stage in (base, sft)}
+        bars = {stage.name: progress.add_task(stage.name, total=stage.steps) for stage in stages}
 
         def on_step(stage: Stage, report: StepReport) -> None:
             text = f"{stage.name} {report.task.value} loss {report.loss:.3f} {report.samples_per_s:.0f}/s"
@@ -105,13 +105,13 @@ def tiny(
             if not console.is_terminal and report.step % 50 == 0:
                 console.print(f"{text} step {report.step} {report.elapsed_s:.0f} s")
 
-        seconds = train(out, base, sft, workers=workers, on_step=on_step)
+        seconds = train(out, *stages, workers=workers, on_step=on_step)
     console.print(
         f"done: {', '.join(f'{name} {s / 60:.0f} min' for name, s in seconds.items())}; {out / 'sft'}"
     )
     if bundle_to is not None:
         training = {
-            "command": f"edit-rrm-train tiny --base-steps {base.steps} --sft-steps {sft.steps}",
+            "command": "edit-rrm-train tiny " + " ".join(f"--{s.name}-steps {s.steps}" for s in stages),
             "seconds": {name: round(value) for name, value in seconds.items()},
         }
         bundle(out, "sft", bundle_to, "edit-rrm-tiny", training)
@@ -127,6 +127,9 @@ def evaluate(
     out: Annotated[
         Path | None, typer.Option(help="Directory for evaluation.json, .md and traces.jsonl.")
     ] = None,
+    record: Annotated[
+        bool, typer.Option(help="Write the results into the checkpoint's rrm.json and model card.")
+    ] = False,
 ) -> None:
     """Measure a checkpoint on held-out shape edits by free generation through vLLM.
 
@@ -149,6 +152,10 @@ def evaluate(
             progress=lambda done: progress.update(bar, completed=done),
         )  # fmt: skip
     console.print(Markdown(evaluation.markdown()))
+    if record:
+        from edit_rrm_training.tiny.bundle import record_results
+
+        record_results(checkpoint, evaluation)
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         (out / "evaluation.json").write_text(json.dumps(evaluation.as_dict(), indent=2) + "\n")

@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from transformers import Qwen2_5_VLForConditionalGeneration
 
-from edit_rrm.checkpoint import RRMCard, SamplingDefaults, write_card
+from edit_rrm.checkpoint import RRMCard, SamplingDefaults, read_card, write_card
+from edit_rrm_training.evaluation.evaluate import Evaluation
 from edit_rrm_training.tiny.model import save_servable
 from edit_rrm_training.tiny.recipe import load_processor
 
@@ -31,8 +32,38 @@ def tiny_card(name: str, training: dict[str, Any]) -> RRMCard:
 
 
 def bundle(run_directory: Path, stage: str, destination: Path, name: str, training: dict[str, Any]) -> None:
-    """Copies `run_directory/stage` to `destination` in float16 with its card."""
+    """Copies `run_directory/stage` to `destination` in float16 with its card; results are recorded later."""
     processor = load_processor(run_directory)
     model = Qwen2_5_VLForConditionalGeneration.from_pretrained(run_directory / stage, dtype=torch.float32)
     save_servable(model, processor.tokenizer, destination, torch.float16)
     write_card(destination, tiny_card(name, training))
+    _write_model_card(destination, "Not evaluated yet.")
+
+
+def record_results(checkpoint: Path, evaluation: Evaluation) -> None:
+    """Writes an evaluation into the checkpoint's `rrm.json` and model card."""
+    card = read_card(checkpoint)
+    training = {**card.training, "results": evaluation.as_dict()}
+    write_card(checkpoint, card.model_copy(update={"training": training}))
+    command = f"edit-rrm-train evaluate --seed {evaluation.seed} --count {evaluation.edits}"
+    _write_model_card(
+        checkpoint,
+        f"Free generation through vLLM on {evaluation.edits} held-out edits of world {evaluation.seed}, "
+        f"{evaluation.candidates} candidates each (`{command}`); intervals are Wilson's.\n\n"
+        f"{evaluation.markdown()}",
+    )
+
+
+def _write_model_card(checkpoint: Path, results: str) -> None:
+    card = read_card(checkpoint)
+    seconds: dict[str, int] = card.training.get("seconds", {})
+    times = ", ".join(f"{stage} {duration / 60:.0f} min" for stage, duration in seconds.items())
+    (checkpoint / "README.md").write_text(
+        f"# {card.name}\n\n{card.judges}\n\n"
+        "A Qwen2.5-VL of about 4 million parameters, trained from random weights on the shapes world of "
+        "edit-rrm (docs/shapes.md): no other data, no other model. Weights in float16; prompts, trace "
+        "format and sampling in rrm.json.\n\n"
+        f"## Training\n\n`{card.training.get('command', 'unknown')}`, on two CPU cores in float32: "
+        f"{times or 'time unknown'}.\n\n## Results\n\n{results}\n",
+        encoding="utf-8",
+    )
