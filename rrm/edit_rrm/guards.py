@@ -25,8 +25,8 @@ _SMALLEST_RADIUS = 1.0
 _RADIUS_PER_PIXEL = 1 / 1024
 _COLOUR_RADIUS = 2.5
 _DETAIL_RADIUS = 3.5
-_COLOUR_WEIGHT = 0.42
-_MEAN_WEIGHT = 3.4
+_COLOUR_WEIGHT = 0.35
+_MEAN_WEIGHT = 3.0
 
 _DEEPEST_FRAME = 0.2  # of a side; what is left of the image inside is at least 60 % of each side
 _DEEPEST_MARGIN = 0.45  # of a side; how deep a margin around an object of the source is still seen as one
@@ -43,7 +43,7 @@ class GuardSettings(BaseModel):
 
     working_side: int = Field(default=512, ge=32, description="longest side in pixels for comparing")
     no_edit_change: float = Field(
-        default=0.04, ge=0.0, le=1.0, description="a smaller `no_edit` value fires (share of full scale)"
+        default=0.033, ge=0.0, le=1.0, description="a smaller `no_edit` value fires (share of full scale)"
     )
     blank_range: float = Field(
         default=0.04, ge=0.0, le=1.0, description="a smaller `blank` value fires (share of full scale)"
@@ -117,7 +117,7 @@ def _working_size(source: EditImage, candidate: EditImage, working_side: int) ->
 
 
 def _resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """Hamming leaves an image most like the usual resizers do; whole factors are averaged first, for speed."""
+    """Hamming leaves an image most like the usual resizers do; whole factors are averaged first."""
     return image if image.size == size else image.resize(size, Image.Resampling.HAMMING, reducing_gap=1.0)
 
 

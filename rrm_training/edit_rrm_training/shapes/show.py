@@ -14,45 +14,46 @@ _MISSED = (196, 44, 44)
 _INK = (28, 32, 40)
 
 
-def _column(
-    sheet: Image.Image,
-    left: int,
-    top: int,
-    picture: Image.Image,
-    lines: list[tuple[str, tuple[int, int, int]]],
-) -> None:
-    side = SIZE * _ZOOM
-    sheet.paste(picture.resize((side, side), Image.Resampling.NEAREST), (left, top))
-    pen = ImageDraw.Draw(sheet)
-    y = top + side + 6
-    for text, colour in lines:
-        for line in wrap(text, 12, _COLUMN - 16, max_lines=2):
-            pen.text((left, y), line, colour, font(12))
-            y += _LINE
+Colour = tuple[int, int, int]
+Column = tuple[Image.Image, list[tuple[str, Colour]]]
+"""A picture and the lines under it."""
 
 
-def _candidate_lines(edit: EditRecord, candidate: Candidate) -> list[tuple[str, tuple[int, int, int]]]:
+def _wrapped(lines: list[tuple[str, Colour]]) -> list[tuple[str, Colour]]:
+    return [(part, colour) for text, colour in lines for part in wrap(text, 12, _COLUMN - 16, max_lines=2)]
+
+
+def _candidate_column(edit: EditRecord, candidate: Candidate) -> Column:
     lines = [(f"{candidate.editor}: score {candidate.score:.1f}, utility {candidate.utility:.2f}", _INK)]
     for check, finding in zip(edit.checks, candidate.findings, strict=True):
         lines.append((f"{check.category.value}: {finding.evidence}", _MET if finding.met else _MISSED))
-    return lines
+    return candidate.picture(), _wrapped(lines)
+
+
+def _row(edit: EditRecord) -> Image.Image:
+    principles = [(f"{n}. {check.question}", _INK) for n, check in enumerate(edit.checks, start=1)]
+    columns = [(edit.picture(), _wrapped(principles))]
+    columns += [_candidate_column(edit, candidate) for candidate in edit.candidates]
+    side = SIZE * _ZOOM
+    text_top = 26 + side + 6
+    height = text_top + _LINE * max(len(lines) for _, lines in columns) + 24
+    row = Image.new("RGB", (20 + _COLUMN * len(columns), height), (250, 250, 252))
+    pen = ImageDraw.Draw(row)
+    pen.text((20, 0), f"{edit.request.category}: {edit.request.instruction}", _INK, font(16))
+    for place, (picture, lines) in enumerate(columns):
+        left = 20 + place * _COLUMN
+        row.paste(picture.resize((side, side), Image.Resampling.NEAREST), (left, 26))
+        for number, (text, colour) in enumerate(lines):
+            pen.text((left, text_top + number * _LINE), text, colour, font(12))
+    return row
 
 
 def contact_sheet(seed: int, count: int, candidate_count: int) -> Image.Image:
     """Edits 0 to `count` - 1 of world `seed`: the source with its principles, then each candidate."""
-    edits = [make_edit(seed, index, candidate_count) for index in range(count)]
-    heights = [SIZE * _ZOOM + 60 + 2 * _LINE * (len(edit.checks) + 1) for edit in edits]
-    sheet = Image.new("RGB", (20 + _COLUMN * (candidate_count + 1), 10 + sum(heights)), (250, 250, 252))
+    rows = [_row(make_edit(seed, index, candidate_count)) for index in range(count)]
+    sheet = Image.new("RGB", (rows[0].width, 10 + sum(row.height for row in rows)), (250, 250, 252))
     top = 10
-    for edit, height in zip(edits, heights, strict=True):
-        ImageDraw.Draw(sheet).text(
-            (20, top), f"{edit.request.category}: {edit.request.instruction}", _INK, font(16)
-        )
-        principles = [(f"{n}. {c.question}", _INK) for n, c in enumerate(edit.checks, start=1)]
-        _column(sheet, 20, top + 26, edit.picture(), principles)
-        for place, candidate in enumerate(edit.candidates, start=1):
-            _column(
-                sheet, 20 + place * _COLUMN, top + 26, candidate.picture(), _candidate_lines(edit, candidate)
-            )
-        top += height
+    for row in rows:
+        sheet.paste(row, (0, top))
+        top += row.height
     return sheet
