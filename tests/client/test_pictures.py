@@ -42,6 +42,10 @@ def test_images_of_any_shape_find_their_place(size: tuple[int, int]) -> None:
     assert draw_contact_sheet([odd], title="t").width == WIDTH
 
 
+def test_long_words_and_foreign_letters_do_not_break_the_sheet() -> None:
+    assert draw_contact_sheet([edit(scored(0.5), instruction="x" * 4000)], title="é中" * 400).width == WIDTH
+
+
 def test_no_edits_make_no_sheet() -> None:
     with pytest.raises(ValueError, match="at least one edit"):
         draw_contact_sheet([], title="t")
