@@ -2,24 +2,21 @@
 
     python benchmarks/latency.py [--model PATH] [--group 24] [--rounds 5]
 
-One process, one engine, one run: first the prompts of a group straight to the engine, then the same
-group through HTTP (the real application over an in-process transport), each round with pictures of
-its own so that no image is known yet. With an untrained checkpoint traces do not parse; tokens a
-second are still right, since retries are off.
+One process, one engine, one run: the prompts of a group straight to the engine, then a group through
+HTTP (the real application over an in-process transport), each round with an edit of its own from the
+shapes world, so that no image is known yet. Tokens a second are the ones to compare: traces differ in
+length. With a checkpoint whose traces do not parse the bare run's tokens are counted for both.
 """
 
 import asyncio
 import os
-import random
 import statistics
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import httpx
 import typer
-from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
@@ -29,56 +26,36 @@ from edit_rrm.profiles import get_profile
 from edit_rrm.prompts import ImageSlot
 from edit_rrm_server.settings import BUNDLED_MODEL, ServerSettings
 from edit_rrm_server.vllm_start import end_forkserver, prepare_environment
+from edit_rrm_training.shapes.dataset import EditRecord, make_edit
 
-INSTRUCTION = "make the red circle blue"
-PRINCIPLES = numbered(
-    [
-        ("follow", "is the top right a blue circle?"),
-        ("keep", "is the background still gray?"),
-        ("keep", "is the center still a green square?"),
-        ("quality", "is it clean, without noise or blur?"),
-    ]
-)
+SEED = 4000
 
 
-def pictures(count: int, seed: int) -> list[Image.Image]:
-    """Noise of 96 x 96 pixels, never seen before."""
-    rng = random.Random(seed)
-    return [Image.frombytes("RGB", (96, 96), rng.randbytes(96 * 96 * 3)) for _ in range(count)]
-
-
-async def bare(engine: Any, card: Any, images: Sequence[Image.Image]) -> tuple[float, int]:
+async def bare(engine: Any, card: Any, edit: EditRecord) -> tuple[float, int]:
     """Seconds and written tokens of a group's prompts, all at once, straight to the engine."""
     from edit_rrm.wire import Sampling
     from edit_rrm_server.drawing import base_draw
     from edit_rrm_server.judging import VERDICT_TEXTS
 
-    prompt = get_profile(card.profile).verify(INSTRUCTION, PRINCIPLES)
-    source, *candidates = [EditImage.from_pil(image) for image in images]
+    prompt = get_profile(card.profile).verify(edit.request.instruction, principles(edit))
+    source = EditImage.from_pil(edit.picture())
+    images = [{ImageSlot.SOURCE: source, ImageSlot.CANDIDATE: c} for c in candidates(edit)]
     draw = base_draw(Sampling(), card.sampling)
     started = time.perf_counter()
-    completions = await asyncio.gather(
-        *(
-            engine.generate(prompt, {ImageSlot.SOURCE: source, ImageSlot.CANDIDATE: c}, draw, VERDICT_TEXTS)
-            for c in candidates
-        )
-    )
+    completions = await asyncio.gather(*(engine.generate(prompt, i, draw, VERDICT_TEXTS) for i in images))
     return time.perf_counter() - started, sum(c.completion_tokens for c in completions)
 
 
-async def through_http(
-    http: httpx.AsyncClient, images: Sequence[Image.Image], principles: Sequence[Principle]
-) -> tuple[float, int | None]:
+async def through_http(http: httpx.AsyncClient, edit: EditRecord) -> tuple[float, int | None]:
     """Seconds of one score call, files included, and the tokens written, if it could be scored."""
-    files = {
-        f"i{number}": ("image.png", encode_png(image), "image/png") for number, image in enumerate(images)
-    }
-    source, *candidates = [{"part": name} for name in files]
+    pictures = [edit.picture(), *(candidate.picture() for candidate in edit.candidates)]
+    files = {f"i{n}": ("image.png", encode_png(image), "image/png") for n, image in enumerate(pictures)}
+    source, *parts = [{"part": name} for name in files]
     body = {
-        "instruction": INSTRUCTION,
+        "instruction": edit.request.instruction,
         "source": source,
-        "candidates": candidates,
-        "principles": [principle.model_dump(mode="json") for principle in principles],
+        "candidates": parts,
+        "principles": [principle.model_dump(mode="json") for principle in principles(edit)],
         "guards": "off",
     }
     request = httpx.Request(
@@ -91,6 +68,16 @@ async def through_http(
         raise RuntimeError(response.text)
     scored = response.status_code == 200
     return took_s, response.json()["usage"]["completion_tokens"] if scored else None
+
+
+def principles(edit: EditRecord) -> tuple[Principle, ...]:
+    """The gold principles of an edit."""
+    return numbered((check.category, check.question) for check in edit.checks)
+
+
+def candidates(edit: EditRecord) -> list[EditImage]:
+    """Its edited images."""
+    return [EditImage.from_pil(candidate.picture()) for candidate in edit.candidates]
 
 
 def _json(body: dict[str, Any]) -> bytes:
@@ -117,8 +104,8 @@ async def compare(settings: ServerSettings, group: int, rounds: int) -> Table:
             direct, served = [], []
             for index in range(rounds):
                 engine, card = service.model.engine, service.model.card
-                direct.append(await bare(engine, card, pictures(count + 1, index)))
-                took_s, written = await through_http(http, pictures(count + 1, 1000 + index), PRINCIPLES)
+                direct.append(await bare(engine, card, make_edit(SEED, index, count)))
+                took_s, written = await through_http(http, make_edit(SEED, rounds + index, count))
                 served.append((took_s, direct[-1][1] if written is None else written))
             for what, runs in (("bare vLLM", direct), ("service", served)):
                 median_s = statistics.median(took_s for took_s, _ in runs)

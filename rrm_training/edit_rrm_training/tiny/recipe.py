@@ -14,7 +14,7 @@ from edit_rrm_training.tiny.training import Stage, StepReport, run_stage
 
 SEE = Stage("see", SEE_MIX, steps=800, seed=3, batch_size=16, warmup_steps=60, decay_share=0.0)
 BASE = Stage("base", BASE_MIX, steps=300, seed=1, batch_size=16, warmup_steps=20, decay_share=0.0)
-SFT = Stage("sft", SFT_MIX, steps=2400, seed=2, batch_size=16, warmup_steps=50, decay_share=0.3)
+SFT = Stage("sft", SFT_MIX, steps=1350, seed=2, batch_size=16, warmup_steps=50, decay_share=0.3)
 MODEL_SEED = 0
 
 
