@@ -139,4 +139,6 @@ def save_servable(
     directory.mkdir(parents=True, exist_ok=True)
     weights = {name: tensor.detach().to(dtype) for name, tensor in model.state_dict().items()}
     model.save_pretrained(directory, state_dict=weights)
+    for file in directory.glob("*.safetensors"):
+        file.chmod(0o644)  # safetensors writes them for the owner alone
     build_processor(tokenizer).save_pretrained(directory)
