@@ -73,6 +73,7 @@ def tiny(
     out: Annotated[Path, typer.Option(help="Run directory; a run found there is continued.")] = Path(
         "runs/tiny"
     ),
+    read_steps: Annotated[int | None, typer.Option(help="Steps of verifying without images.")] = None,
     see_steps: Annotated[int | None, typer.Option(help="Steps of describing one picture.")] = None,
     base_steps: Annotated[int | None, typer.Option(help="Steps of describing and comparing two.")] = None,
     sft_steps: Annotated[int | None, typer.Option(help="Steps of decomposing and verifying.")] = None,
@@ -89,11 +90,11 @@ def tiny(
     from dataclasses import replace
 
     from edit_rrm_training.tiny.bundle import bundle
-    from edit_rrm_training.tiny.recipe import BASE, SEE, SFT, train
+    from edit_rrm_training.tiny.recipe import BASE, READ, SEE, SFT, train
     from edit_rrm_training.tiny.training import Stage, StepReport
 
-    wanted = ((SEE, see_steps), (BASE, base_steps), (SFT, sft_steps))
-    stages = [replace(stage, steps=steps or stage.steps) for stage, steps in wanted]
+    wanted = ((READ, read_steps), (SEE, see_steps), (BASE, base_steps), (SFT, sft_steps))
+    stages = [replace(stage, steps=stage.steps if steps is None else steps) for stage, steps in wanted]
     plan = ", ".join(f"{stage.name} {stage.steps} steps" for stage in stages)
     console.print(f"training in {out}: {plan} (what is done already is not repeated)")
     with _progress() as progress:

@@ -19,7 +19,7 @@ from edit_rrm_training.tiny.model import (
     save_servable,
 )
 from edit_rrm_training.tiny.recipe import load_processor, train
-from edit_rrm_training.tiny.tasks import BASE_MIX, SEE_MIX, SFT_MIX, Task, make_sample
+from edit_rrm_training.tiny.tasks import BASE_MIX, READ_MIX, SEE_MIX, SFT_MIX, Task, make_sample
 from edit_rrm_training.tiny.tokenizer import CONTROL_TOKENS, build_tokenizer
 from edit_rrm_training.tiny.training import Stage, completion_loss, run_stage
 
@@ -142,18 +142,19 @@ def test_a_few_steps_lower_the_loss_on_what_was_seen(processor: Qwen2_5_VLProces
 
 
 def test_the_whole_recipe_leaves_servable_checkpoints(tmp_path: Path) -> None:
+    read = Stage("read", READ_MIX, steps=1, seed=4, batch_size=2)
     see = Stage("see", SEE_MIX, steps=1, seed=3, batch_size=2)
     base = Stage("base", BASE_MIX, steps=2, seed=1, batch_size=2)
     sft = Stage("sft", SFT_MIX, steps=2, seed=2, batch_size=2)
     seen: list[str] = []
-    train(tmp_path, see, base, sft, workers=0, on_step=lambda stage, report: seen.append(stage.name))
-    assert seen == ["see", "base", "base", "sft", "sft"]
-    for stage in ("see", "base", "sft"):
+    train(tmp_path, read, see, base, sft, workers=0, on_step=lambda stage, report: seen.append(stage.name))
+    assert seen == ["read", "see", "base", "base", "sft", "sft"]
+    for stage in ("read", "see", "base", "sft"):
         model = Qwen2_5_VLForConditionalGeneration.from_pretrained(tmp_path / stage)
         assert model.num_parameters() == pytest.approx(3.8e6, rel=0.1)
     # A finished run is not repeated.
-    train(tmp_path, see, base, sft, workers=0, on_step=lambda stage, report: seen.append(stage.name))
-    assert len(seen) == 5
+    train(tmp_path, read, see, base, sft, workers=0, on_step=lambda stage, report: seen.append(stage.name))
+    assert len(seen) == 6
 
 
 def test_bundled_weights_are_half_precision_with_their_card(

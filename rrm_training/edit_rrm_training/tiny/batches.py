@@ -17,6 +17,7 @@ SCORE_WEIGHT = 2.0
 GROUP = 4
 """Steps that share a task and are cut from one length-sorted draw, which keeps padding low."""
 BATCH_FACTOR: Mapping[Task, float] = {
+    Task.READ: 1.0,
     Task.DESCRIBE: 1.0, Task.DESCRIBE_EDITED: 1.0, Task.COMPARE: 1.5, Task.DECOMPOSE: 1.5, Task.VERIFY: 1.0,
 }  # fmt: skip
 
@@ -29,8 +30,8 @@ class Batch:
     input_ids: torch.Tensor  # [batch, tokens] int64
     loss_weights: torch.Tensor  # [batch, tokens] float32: weight of predicting the token at that place
     mm_token_type_ids: torch.Tensor  # [batch, tokens] int64: 1 at image tokens
-    pixel_values: torch.Tensor  # [patches of all images, patch values]
-    image_grid_thw: torch.Tensor  # [images, 3]
+    pixel_values: torch.Tensor | None  # [patches of all images, patch values]; None without images
+    image_grid_thw: torch.Tensor | None  # [images, 3]
     attention_mask: torch.Tensor  # [batch, tokens] int64, for position ids only
 
 
@@ -134,10 +135,14 @@ class StepBatches(Dataset[Batch]):  # type: ignore[misc]  # torch is Any here
             tokens[row, : len(encoded.tokens)] = torch.tensor(encoded.tokens)
             weights[row, : len(encoded.tokens)] = torch.tensor(self._weights(encoded))
             mask[row, : len(encoded.tokens)] = 1
-        pixels = self.processor.image_processor(
-            images=[image for _, sample in samples for image in sample.images], return_tensors="pt"
-        )
+        images = [image for _, sample in samples for image in sample.images]
+        pixels = self.processor.image_processor(images=images, return_tensors="pt") if images else {}
         return Batch(
-            task, tokens, weights, (tokens == self.processor.image_token_id).long(),
-            pixels["pixel_values"], pixels["image_grid_thw"], mask,
-        )  # fmt: skip
+            task,
+            tokens,
+            weights,
+            (tokens == self.processor.image_token_id).long(),
+            pixels.get("pixel_values"),
+            pixels.get("image_grid_thw"),
+            mask,
+        )

@@ -1,4 +1,4 @@
-"""The recipe of the bundled checkpoint: tokenizer, base on descriptions, SFT on decompose and verify."""
+"""The recipe of the bundled checkpoint: tokenizer, reading, base on descriptions, SFT."""
 
 from collections.abc import Callable
 from functools import partial
@@ -8,10 +8,11 @@ import torch
 from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLProcessor
 
 from edit_rrm_training.tiny.model import build_processor, new_model, save_servable
-from edit_rrm_training.tiny.tasks import BASE_MIX, SEE_MIX, SFT_MIX
+from edit_rrm_training.tiny.tasks import BASE_MIX, READ_MIX, SEE_MIX, SFT_MIX
 from edit_rrm_training.tiny.tokenizer import build_tokenizer
 from edit_rrm_training.tiny.training import Stage, StepReport, run_stage
 
+READ = Stage("read", READ_MIX, steps=300, seed=4, batch_size=16, warmup_steps=60, decay_share=0.0)
 SEE = Stage("see", SEE_MIX, steps=800, seed=3, batch_size=16, warmup_steps=60, decay_share=0.0)
 BASE = Stage("base", BASE_MIX, steps=300, seed=1, batch_size=16, warmup_steps=20, decay_share=0.0)
 SFT = Stage("sft", SFT_MIX, steps=1350, seed=2, batch_size=16, warmup_steps=50, decay_share=0.3)
@@ -29,6 +30,7 @@ def load_processor(directory: Path) -> Qwen2_5_VLProcessor:
 
 def train(
     directory: Path,
+    read: Stage = READ,
     see: Stage = SEE,
     base: Stage = BASE,
     sft: Stage = SFT,
@@ -43,7 +45,7 @@ def train(
     processor = load_processor(directory)
     model: Qwen2_5_VLForConditionalGeneration = new_model(processor.tokenizer, MODEL_SEED)
     seconds = {}
-    for stage in (see, base, sft):
+    for stage in (read, see, base, sft):
         seconds[stage.name] = run_stage(
             stage, model, processor, directory, workers=workers, on_step=partial(on_step, stage)
         )

@@ -27,6 +27,8 @@ PROFILE = TrainedProfile()
 class Task(StrEnum):
     """The tasks."""
 
+    READ = "read"
+    """Verification without its images: finding principles by number, copying, comparing, adding up."""
     DESCRIBE = "describe"
     """One image in the source's place."""
     DESCRIBE_EDITED = "describe_edited"
@@ -37,8 +39,14 @@ class Task(StrEnum):
     VERIFY = "verify"
 
 
-SEE_MIX: Mapping[Task, float] = {Task.DESCRIBE: 1.0}
-BASE_MIX: Mapping[Task, float] = {Task.DESCRIBE: 0.3, Task.DESCRIBE_EDITED: 0.2, Task.COMPARE: 0.5}
+READ_MIX: Mapping[Task, float] = {Task.READ: 1.0}
+SEE_MIX: Mapping[Task, float] = {Task.DESCRIBE: 0.75, Task.READ: 0.25}
+BASE_MIX: Mapping[Task, float] = {
+    Task.DESCRIBE: 0.25,
+    Task.DESCRIBE_EDITED: 0.2,
+    Task.COMPARE: 0.4,
+    Task.READ: 0.15,
+}
 SFT_MIX: Mapping[Task, float] = {Task.VERIFY: 0.82, Task.DECOMPOSE: 0.08, Task.COMPARE: 0.10}
 
 
@@ -110,9 +118,21 @@ def _something_to_describe(edit: EditRecord, rng: random.Random) -> tuple[Image.
     return edit.picture(), edit.source
 
 
+def _without_images(prompt: Prompt) -> Prompt:
+    return Prompt(
+        tuple(
+            Message(m.role, tuple(p for p in m.parts if not isinstance(p, ImageSlot)))
+            for m in prompt.messages
+        )
+    )
+
+
 def make_sample(task: Task, seed: int, index: int) -> Sample:
     """The sample number `index` of a task in world `seed`."""
     edit = make_edit(seed, index, 4)
+    candidate = edit.candidates[index % 4]
+    if task is Task.READ:
+        return Sample(_without_images(verify_prompt(edit)), (), verify_completion(candidate))
     source = edit.picture()
     if task is Task.DESCRIBE:
         picture, scene = _something_to_describe(edit, random.Random(f"describe-{seed}-{index}"))
@@ -122,7 +142,6 @@ def make_sample(task: Task, seed: int, index: int) -> Sample:
         return Sample(
             PROFILE.decompose(edit.request.instruction, seed=0), (source,), decompose_completion(edit)
         )
-    candidate = edit.candidates[index % 4]
     images = (source, candidate.picture())
     if task is Task.VERIFY:
         return Sample(verify_prompt(edit), images, verify_completion(candidate))
