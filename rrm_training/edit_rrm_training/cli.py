@@ -73,6 +73,7 @@ def tiny(
     out: Annotated[Path, typer.Option(help="Run directory; a run found there is continued.")] = Path(
         "runs/tiny"
     ),
+    look_steps: Annotated[int | None, typer.Option(help="Steps of naming what image tokens show.")] = None,
     read_steps: Annotated[int | None, typer.Option(help="Steps of verifying without images.")] = None,
     see_steps: Annotated[int | None, typer.Option(help="Steps of describing one picture.")] = None,
     base_steps: Annotated[int | None, typer.Option(help="Steps of describing and comparing two.")] = None,
@@ -90,10 +91,12 @@ def tiny(
     from dataclasses import replace
 
     from edit_rrm_training.tiny.bundle import bundle
-    from edit_rrm_training.tiny.recipe import BASE, READ, SEE, SFT, train
+    from edit_rrm_training.tiny.recipe import BASE, LOOK, READ, SEE, SFT, train
     from edit_rrm_training.tiny.training import Stage, StepReport
 
-    wanted = ((READ, read_steps), (SEE, see_steps), (BASE, base_steps), (SFT, sft_steps))
+    wanted = (
+        (LOOK, look_steps), (READ, read_steps), (SEE, see_steps), (BASE, base_steps), (SFT, sft_steps),
+    )  # fmt: skip
     stages = [replace(stage, steps=stage.steps if steps is None else steps) for stage, steps in wanted]
     plan = ", ".join(f"{stage.name} {stage.steps} steps" for stage in stages)
     console.print(f"training in {out}: {plan} (what is done already is not repeated)")
@@ -101,7 +104,7 @@ def tiny(
         bars = {stage.name: progress.add_task(stage.name, total=stage.steps) for stage in stages}
 
         def on_step(stage: Stage, report: StepReport) -> None:
-            text = f"{stage.name} {report.task.value} loss {report.loss:.3f} {report.samples_per_s:.0f}/s"
+            text = f"{stage.name} {report.task} loss {report.loss:.3f} {report.samples_per_s:.0f}/s"
             progress.update(bars[stage.name], completed=report.step + 1, description=text)
             if not console.is_terminal and report.step % 50 == 0:
                 console.print(f"{text} step {report.step} {report.elapsed_s:.0f} s")

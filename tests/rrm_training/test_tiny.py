@@ -9,6 +9,8 @@ import torch
 from transformers import AutoProcessor, Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLProcessor
 
 from edit_rrm.checkpoint import read_card, write_card
+from edit_rrm_training.shapes.dataset import make_edit
+from edit_rrm_training.shapes.scene import CELLS
 from edit_rrm_training.tiny.batches import LossWeights, StepBatches, encode, prompt_text
 from edit_rrm_training.tiny.bundle import tiny_card
 from edit_rrm_training.tiny.model import (
@@ -18,6 +20,8 @@ from edit_rrm_training.tiny.model import (
     new_model,
     save_servable,
 )
+from edit_rrm_training.tiny.looking import CLASSES, GRID, LookBatches, Looker, run_look_stage, token_names
+from edit_rrm_training.tiny.muon import Muon, orthogonalised
 from edit_rrm_training.tiny.recipe import load_processor, train
 from edit_rrm_training.tiny.tasks import BASE_MIX, READ_MIX, SEE_MIX, SFT_MIX, Task, make_sample
 from edit_rrm_training.tiny.tokenizer import CONTROL_TOKENS, build_tokenizer
@@ -36,6 +40,8 @@ def test_the_tokenizer_is_reproducible_and_splits_digits(processor: Qwen2_5_VLPr
     assert build_tokenizer(corpus_size=600).get_vocab() == tokenizer.get_vocab()
     assert tokenizer.tokenize("12") == ["1", "2"]
     assert tokenizer.tokenize(" => 1") == ["Ġ=>", "Ġ", "1"]
+    for cell in CELLS:
+        assert len(tokenizer.tokenize(f"{cell}:\n{cell} at the {cell}")) == len(tokenizer.tokenize(":\n at the")) + 3
     for token in CONTROL_TOKENS:
         assert len(tokenizer(token)["input_ids"]) == 1
     text = "wörds no corpus has: 漢字 ☃"
@@ -76,8 +82,13 @@ def test_loss_weights_single_out_verdicts_seen_words_and_score(processor: Qwen2_
     verdicts = [tokens[i] for i, w in enumerate(weights) if w == 3.0]
     lines = sample.completion.splitlines()[:-2]
     assert verdicts == [line[-1] for line in lines]
-    assert set(weights[: encoded.prompt_length]) == {0.0}
     assert min(weights[encoded.prompt_length :]) == 1.0
+    prompt = weights[: encoded.prompt_length]
+    learned = [token for token, weight in zip(encoded.tokens, prompt, strict=False) if weight]
+    assert set(prompt) == {0.0, 0.5}
+    assert processor.tokenizer.decode(learned) == sample.principles.removesuffix("?")
+    blind = encode(processor, make_sample(Task.READ, 1, 2))
+    assert not any(LossWeights(processor)(blind)[: blind.prompt_length])
 
 
 def test_batches_are_a_function_of_seed_and_step(processor: Qwen2_5_VLProcessor) -> None:
@@ -142,19 +153,21 @@ def test_a_few_steps_lower_the_loss_on_what_was_seen(processor: Qwen2_5_VLProces
 
 
 def test_the_whole_recipe_leaves_servable_checkpoints(tmp_path: Path) -> None:
+    look = Stage("look", {}, steps=1, seed=5, batch_size=4)
     read = Stage("read", READ_MIX, steps=1, seed=4, batch_size=2)
     see = Stage("see", SEE_MIX, steps=1, seed=3, batch_size=2)
     base = Stage("base", BASE_MIX, steps=2, seed=1, batch_size=2)
     sft = Stage("sft", SFT_MIX, steps=2, seed=2, batch_size=2)
     seen: list[str] = []
-    train(tmp_path, read, see, base, sft, workers=0, on_step=lambda stage, report: seen.append(stage.name))
-    assert seen == ["read", "see", "base", "base", "sft", "sft"]
+    stages = (look, read, see, base, sft)
+    train(tmp_path, *stages, workers=0, on_step=lambda stage, report: seen.append(stage.name))
+    assert seen == ["look", "read", "see", "base", "base", "sft", "sft"]
     for stage in ("read", "see", "base", "sft"):
         model = Qwen2_5_VLForConditionalGeneration.from_pretrained(tmp_path / stage)
-        assert model.num_parameters() == pytest.approx(3.8e6, rel=0.1)
+        assert model.num_parameters() == pytest.approx(4.1e6, rel=0.1)
     # A finished run is not repeated.
-    train(tmp_path, read, see, base, sft, workers=0, on_step=lambda stage, report: seen.append(stage.name))
-    assert len(seen) == 6
+    train(tmp_path, *stages, workers=0, on_step=lambda stage, report: seen.append(stage.name))
+    assert len(seen) == 7
 
 
 def test_bundled_weights_are_half_precision_with_their_card(
@@ -187,3 +200,72 @@ def test_load_processor_builds_once(tmp_path: Path) -> None:
     second = load_processor(tmp_path)
     assert (tmp_path / "processor" / "tokenizer.json").stat().st_mtime_ns == stamp
     assert first.tokenizer.get_vocab() == second.tokenizer.get_vocab()
+
+
+def test_tokens_are_named_after_what_their_cell_shows() -> None:
+    scene = make_edit(1, 3, 1).source
+    named = {name: [] for name in CLASSES}
+    for row in range(GRID):
+        for column in range(GRID):
+            for name, value in zip(CLASSES, token_names(scene, row, column), strict=True):
+                named[name].append(value)
+                assert value in CLASSES[name]
+    for cell in range(len(CELLS)):
+        top, left = cell // 3 * GRID // 3, cell % 3 * GRID // 3
+        thing = scene.at(cell)
+        for row, column in ((top, left), (top + 1, left + 1)):
+            assert named["colour"][row * GRID + column] == (thing.colour if thing else "empty")
+            assert named["shape"][row * GRID + column] == (thing.shape if thing else "empty")
+    assert set(named["objects"]) == {str(len(scene.things))}
+
+
+def test_looking_teaches_the_vision_tower_alone(processor: Qwen2_5_VLProcessor, tmp_path: Path) -> None:
+    model = new_model(processor.tokenizer, 1)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    stage = Stage("look", {}, steps=6, seed=3, batch_size=8, warmup_steps=2)
+    losses: list[float] = []
+    run_look_stage(
+        stage, model, processor, tmp_path, workers=0, on_step=lambda report: losses.append(report.loss)
+    )
+    assert losses[-1] < losses[0] - 0.5
+    changed = {name for name, tensor in model.state_dict().items() if not torch.equal(tensor, before[name])}
+    assert changed and all("visual" in name for name in changed)
+
+
+def test_look_batches_are_a_function_of_seed_and_step(processor: Qwen2_5_VLProcessor) -> None:
+    first, second = (LookBatches(processor, 5, 6, 4)[2] for _ in range(2))
+    assert torch.equal(first.pixel_values, second.pixel_values)
+    assert first.labels.shape == (6 * GRID * GRID, len(CLASSES))
+    assert len(first) == 6
+    logits = Looker(new_model(processor.tokenizer, 0)).logits(first)
+    assert [tuple(part.shape) for part in logits] == [
+        (len(first.labels), len(names)) for names in CLASSES.values()
+    ]
+
+
+@pytest.mark.parametrize("shape", [(24, 24), (8, 40), (40, 8)])
+def test_muon_s_directions_are_orthogonal(shape: tuple[int, int]) -> None:
+    matrix = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    found = orthogonalised(matrix)
+    u, _, vt = torch.linalg.svd(matrix, full_matrices=False)
+    singular = torch.linalg.svdvals(found)
+    assert found.shape == matrix.shape
+    assert singular.min() > 0.5 and singular.max() < 1.3
+    assert torch.nn.functional.cosine_similarity(found.flatten(), (u @ vt).flatten(), dim=0) > 0.95
+
+
+def test_muon_reaches_a_matrix_that_gradient_points_to() -> None:
+    generator = torch.Generator().manual_seed(0)
+    goal = torch.randn(12, 20, generator=generator)
+    matrix = torch.nn.Parameter(torch.zeros(12, 20))
+    idle = torch.nn.Parameter(torch.ones(3, 3))
+    optimizer = Muon([matrix, idle], lr=0.2, weight_decay=0.0)
+    for step in range(200):
+        optimizer.param_groups[0]["lr"] = 0.2 * (1 - step / 200)
+        optimizer.zero_grad()
+        (matrix - goal).square().mean().backward()
+        optimizer.step()
+    assert (matrix - goal).abs().max() < 0.1
+    assert torch.equal(idle, torch.ones(3, 3))
+    with pytest.raises(ValueError, match="matrices"):
+        Muon([torch.nn.Parameter(torch.zeros(3))], lr=0.1)

@@ -14,6 +14,9 @@ from edit_rrm_training.tiny.tasks import Sample, Task, make_sample
 VERDICT_WEIGHT = 3.0
 SEEN_WEIGHT = 2.0
 SCORE_WEIGHT = 2.0
+PRINCIPLE_WEIGHT = 0.5
+"""The principles inside a verification's prompt are learned too: they follow from what stands before
+them, source image and instruction, and cost no computation that verification does not do anyway."""
 GROUP = 4
 """Steps that share a task and are cut from one length-sorted draw, which keeps padding low."""
 BATCH_FACTOR: Mapping[Task, float] = {
@@ -32,15 +35,19 @@ class Batch:
     mm_token_type_ids: torch.Tensor  # [batch, tokens] int64: 1 at image tokens
     pixel_values: torch.Tensor | None  # [patches of all images, patch values]; None without images
     image_grid_thw: torch.Tensor | None  # [images, 3]
-    attention_mask: torch.Tensor  # [batch, tokens] int64, for position ids only
+
+    def __len__(self) -> int:
+        return len(self.input_ids)
 
 
 @dataclass(frozen=True)
 class EncodedSample:
-    """A sample's tokens; `prompt_length` of them are given."""
+    """A sample's tokens; `prompt_length` of them are given, `principles` says which list principles that
+    follow from what stands before them."""
 
     tokens: tuple[int, ...]
     prompt_length: int
+    principles: range = range(0)
 
 
 def prompt_text(processor: Qwen2_5_VLProcessor, sample: Sample) -> str:
@@ -56,11 +63,17 @@ def encode(processor: Qwen2_5_VLProcessor, sample: Sample) -> EncodedSample:
     text = prompt_text(processor, sample).replace(processor.image_token, processor.image_token * IMAGE_TOKENS)
     prompt = processor.tokenizer(text)["input_ids"]
     completion = processor.tokenizer(sample.completion)["input_ids"]
-    return EncodedSample((*prompt, *completion, processor.tokenizer.eos_token_id), len(prompt))
+    principles = range(0)
+    if sample.principles and sample.images:
+        begin = text.index(sample.principles)
+        before = processor.tokenizer(text[:begin])["input_ids"]
+        within = processor.tokenizer(text[: begin + len(sample.principles)])["input_ids"]
+        principles = range(len(before), len(within) - 1)  # the last "?" merges with what follows it
+    return EncodedSample((*prompt, *completion, processor.tokenizer.eos_token_id), len(prompt), principles)
 
 
 class LossWeights:
-    """Weights a completion's tokens by role: verdicts, what was seen, and the score count more."""
+    """Weights tokens by role: verdicts, what was seen, and the score count more; the rest of a prompt not."""
 
     def __init__(self, processor: Qwen2_5_VLProcessor) -> None:
         vocabulary = processor.tokenizer.convert_ids_to_tokens(range(len(processor.tokenizer)))
@@ -70,9 +83,11 @@ class LossWeights:
         self._close = vocabulary.index("</")
 
     def __call__(self, sample: EncodedSample) -> list[float]:
-        """One weight a token; 0 for the prompt."""
+        """One weight a token; 0 for the prompt but its principles."""
         tokens = sample.tokens
         weights = [0.0] * sample.prompt_length + [1.0] * (len(tokens) - sample.prompt_length)
+        for place in sample.principles:
+            weights[place] = PRINCIPLE_WEIGHT
         in_score = False
         for place in range(sample.prompt_length, len(tokens)):
             if tokens[place] == self._arrow and place + 2 < len(tokens):
@@ -130,11 +145,9 @@ class StepBatches(Dataset[Batch]):  # type: ignore[misc]  # torch is Any here
         length = max(len(encoded.tokens) for encoded, _ in samples)
         tokens = torch.full((len(samples), length), self.processor.tokenizer.pad_token_id)
         weights = torch.zeros(len(samples), length)
-        mask = torch.zeros(len(samples), length, dtype=torch.int64)
         for row, (encoded, _) in enumerate(samples):
             tokens[row, : len(encoded.tokens)] = torch.tensor(encoded.tokens)
             weights[row, : len(encoded.tokens)] = torch.tensor(self._weights(encoded))
-            mask[row, : len(encoded.tokens)] = 1
         images = [image for _, sample in samples for image in sample.images]
         pixels = self.processor.image_processor(images=images, return_tensors="pt") if images else {}
         return Batch(
@@ -144,5 +157,4 @@ class StepBatches(Dataset[Batch]):  # type: ignore[misc]  # torch is Any here
             (tokens == self.processor.image_token_id).long(),
             pixels.get("pixel_values"),
             pixels.get("image_grid_thw"),
-            mask,
         )

@@ -32,7 +32,7 @@ def build_config(tokenizer: Qwen2Tokenizer) -> Qwen2_5_VLConfig:
             "intermediate_size": 576,
             "num_hidden_layers": 6,
             "num_attention_heads": 3,
-            "num_key_value_heads": 1,
+            "num_key_value_heads": 3,
             "max_position_embeddings": 2048,
             "rope_parameters": {"rope_type": "default", "rope_theta": 1000.0, "mrope_section": [2, 8, 22]},
             "tie_word_embeddings": True,

@@ -1,4 +1,4 @@
-"""The recipe of the bundled checkpoint: tokenizer, reading, base on descriptions, SFT."""
+"""The recipe of the bundled checkpoint: tokenizer, looking, reading, base on descriptions, SFT."""
 
 from collections.abc import Callable
 from functools import partial
@@ -7,15 +7,17 @@ from pathlib import Path
 import torch
 from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLProcessor
 
+from edit_rrm_training.tiny.looking import run_look_stage
 from edit_rrm_training.tiny.model import build_processor, new_model, save_servable
 from edit_rrm_training.tiny.tasks import BASE_MIX, READ_MIX, SEE_MIX, SFT_MIX
 from edit_rrm_training.tiny.tokenizer import build_tokenizer
 from edit_rrm_training.tiny.training import Stage, StepReport, run_stage
 
+LOOK = Stage("look", {}, steps=500, seed=5, batch_size=64, warmup_steps=30, decay_share=0.2)
 READ = Stage("read", READ_MIX, steps=300, seed=4, batch_size=16, warmup_steps=60, decay_share=0.0)
-SEE = Stage("see", SEE_MIX, steps=800, seed=3, batch_size=16, warmup_steps=60, decay_share=0.0)
-BASE = Stage("base", BASE_MIX, steps=300, seed=1, batch_size=16, warmup_steps=20, decay_share=0.0)
-SFT = Stage("sft", SFT_MIX, steps=1350, seed=2, batch_size=16, warmup_steps=50, decay_share=0.3)
+SEE = Stage("see", SEE_MIX, steps=500, seed=3, batch_size=16, warmup_steps=60, decay_share=0.0)
+BASE = Stage("base", BASE_MIX, steps=400, seed=1, batch_size=16, warmup_steps=20, decay_share=0.0)
+SFT = Stage("sft", SFT_MIX, steps=3600, seed=2, batch_size=16, warmup_steps=50, decay_share=0.3)
 MODEL_SEED = 0
 
 
@@ -30,6 +32,7 @@ def load_processor(directory: Path) -> Qwen2_5_VLProcessor:
 
 def train(
     directory: Path,
+    look: Stage = LOOK,
     read: Stage = READ,
     see: Stage = SEE,
     base: Stage = BASE,
@@ -44,7 +47,11 @@ def train(
     """
     processor = load_processor(directory)
     model: Qwen2_5_VLForConditionalGeneration = new_model(processor.tokenizer, MODEL_SEED)
-    seconds = {}
+    seconds = {
+        look.name: run_look_stage(
+            look, model, processor, directory, workers=workers, on_step=partial(on_step, look)
+        )
+    }
     for stage in (read, see, base, sft):
         seconds[stage.name] = run_stage(
             stage, model, processor, directory, workers=workers, on_step=partial(on_step, stage)

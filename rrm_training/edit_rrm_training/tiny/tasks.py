@@ -47,7 +47,12 @@ BASE_MIX: Mapping[Task, float] = {
     Task.COMPARE: 0.4,
     Task.READ: 0.15,
 }
-SFT_MIX: Mapping[Task, float] = {Task.VERIFY: 0.82, Task.DECOMPOSE: 0.08, Task.COMPARE: 0.10}
+SFT_MIX: Mapping[Task, float] = {
+    Task.VERIFY: 0.74,
+    Task.DECOMPOSE: 0.12,
+    Task.COMPARE: 0.06,
+    Task.READ: 0.08,
+}
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,8 @@ class Sample:
     prompt: Prompt
     images: tuple[Image.Image, ...]
     completion: str
+    principles: str = ""
+    """The principle lines as the prompt holds them, for a verification."""
 
 
 def _describe_scene(scene: Scene) -> str:
@@ -144,7 +151,7 @@ def make_sample(task: Task, seed: int, index: int) -> Sample:
         )
     images = (source, candidate.picture())
     if task is Task.VERIFY:
-        return Sample(verify_prompt(edit), images, verify_completion(candidate))
+        return Sample(verify_prompt(edit), images, verify_completion(candidate), decompose_completion(edit))
     system = DESCRIBE_SYSTEM if task is Task.DESCRIBE_EDITED else COMPARE_SYSTEM
     user = Message("user", (ImageSlot.SOURCE, "edited:", ImageSlot.CANDIDATE))
     text = (

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import Qwen2Tokenizer
 from transformers.models.qwen2.tokenization_qwen2 import PRETOKENIZE_REGEX
 
+from edit_rrm_training.shapes.scene import CELLS
 from edit_rrm_training.tiny.tasks import Task, make_sample
 
 VOCABULARY_SIZE = 768
@@ -63,6 +64,9 @@ def build_tokenizer(corpus_size: int = 4000) -> Qwen2Tokenizer:
         vocab=model["vocab"], merges=merges, eos_token="<|im_end|>", pad_token="<|endoftext|>",
         model_max_length=2048,
     )  # fmt: skip
+    # Every place is one token: "top left" must not begin as "top" does.
+    corners = [prefix + cell for cell in CELLS if " " in cell for prefix in ("", " ")]
+    tokenizer.add_tokens([AddedToken(corner, normalized=False) for corner in corners])
     tokenizer.add_special_tokens({"additional_special_tokens": list(CONTROL_TOKENS)})
     tokenizer.chat_template = CHAT_TEMPLATE
     return tokenizer

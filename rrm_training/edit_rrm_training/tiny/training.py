@@ -1,4 +1,4 @@
-"""One training stage of the tiny model: plain PyTorch, resumable, logged.
+"""One training stage of the tiny model: plain PyTorch, Muon and AdamW, resumable, logged.
 
 Departs from the paper: SFT loss is weighted by token role (batches.py), because 4 million parameters
 learn the verdict's tokens late otherwise, and the gold traces come from the shapes world.
@@ -10,21 +10,36 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch.nn import functional
-from torch.utils.data import DataLoader, Subset
+from torch.utils.data import DataLoader, Dataset, Subset
 from torch.utils.tensorboard import SummaryWriter
 from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLProcessor
 
 from edit_rrm_training.tiny.batches import Batch, StepBatches
 from edit_rrm_training.tiny.model import batch_vision_attention
+from edit_rrm_training.tiny.muon import Muon
 from edit_rrm_training.tiny.tasks import Task
 
 BETAS = (0.9, 0.98)
 WEIGHT_DECAY = 0.05
 CLIP_NORM = 1.0
+MUON_SCALE = 3.0
+"""Muon's learning rate over AdamW's."""
+
+
+class StepBatch(Protocol):
+    """What a step's batch must say of itself; its length is its number of samples."""
+
+    @property
+    def task(self) -> str: ...
+
+    def __len__(self) -> int: ...
+
+
+B = TypeVar("B", bound=StepBatch)
 
 
 @dataclass(frozen=True)
@@ -33,6 +48,7 @@ class Stage:
 
     name: str
     mix: Mapping[Task, float]
+    """Shares of the tasks; empty for the stage that only looks (looking.py)."""
     steps: int
     seed: int
     batch_size: int = 32
@@ -52,7 +68,7 @@ class StepReport:
     """What one step did; losses per completion token."""
 
     step: int
-    task: Task
+    task: str
     loss: float
     lr: float
     grad_norm: float
@@ -76,61 +92,75 @@ def completion_loss(model: Qwen2_5_VLForConditionalGeneration, batch: Batch) -> 
     return (losses * weights[wanted]).sum() / weights.sum()
 
 
-def _optimizer(model: torch.nn.Module) -> torch.optim.AdamW:
-    matrices = [p for p in model.parameters() if p.ndim >= 2]
-    vectors = [p for p in model.parameters() if p.ndim < 2]
-    return torch.optim.AdamW(
-        [{"params": matrices, "weight_decay": WEIGHT_DECAY}, {"params": vectors, "weight_decay": 0.0}],
-        lr=0.0, betas=BETAS, fused=True,
-    )  # fmt: skip
+OnStep = Callable[[StepReport], None]
+
+
+def ignore(report: StepReport) -> None:
+    """No report of steps."""
+
+
+def _optimizers(module: torch.nn.Module) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices inside, AdamW for embeddings, heads and vectors; 0 is their learning rate."""
+    inner, outer = [], []
+    for name, parameter in module.named_parameters():
+        at_the_edge = any(part in name for part in ("embed_tokens", "lm_head", "heads."))
+        (inner if parameter.ndim == 2 and not at_the_edge else outer).append(parameter)
+    return [
+        Muon(inner, lr=0.0, weight_decay=WEIGHT_DECAY),
+        torch.optim.AdamW(outer, lr=0.0, betas=BETAS, weight_decay=0.0, fused=True),
+    ]
 
 
 def _save(
-    path: Path, step: int, elapsed_s: float, model: torch.nn.Module, optimizer: torch.optim.AdamW
+    path: Path,
+    step: int,
+    elapsed_s: float,
+    module: torch.nn.Module,
+    optimizers: list[torch.optim.Optimizer],
 ) -> None:
     """Writes the checkpoint beside its place and moves it there, so that a kill leaves the old one whole."""
     partial = path.with_suffix(".partial")
     state = {
         "step": step,
         "elapsed_s": elapsed_s,
-        "model": model.state_dict(),
-        "optimizer": optimizer.state_dict(),
+        "model": module.state_dict(),
+        "optimizers": [optimizer.state_dict() for optimizer in optimizers],
     }
     torch.save(state, partial)
     partial.replace(path)
 
 
-def run_stage(
+def run_steps(
     stage: Stage,
-    model: Qwen2_5_VLForConditionalGeneration,
-    processor: Qwen2_5_VLProcessor,
+    module: torch.nn.Module,
+    batches: Dataset[B],
+    loss_of: Callable[[B], torch.Tensor],
     directory: Path,
     *,
     checkpoint_every: int = 200,
     stop_after: int | None = None,
     workers: int = 1,
-    on_step: Callable[[StepReport], None] = lambda report: None,
+    on_step: OnStep = ignore,
 ) -> float:
-    """Trains `model` in place through the stage and returns the seconds it took over all its runs.
+    """Trains `module` in place on `batches`, one a step; returns the seconds over all runs of the stage.
 
     Continues from `directory/<name>.ckpt` when there is one; a finished stage returns at once.
     `stop_after` ends this run early, after that many steps of the stage, leaving a checkpoint.
     """
     directory.mkdir(parents=True, exist_ok=True)
     checkpoint = directory / f"{stage.name}.ckpt"
-    batch_vision_attention(model)
-    model.train()
-    optimizer = _optimizer(model)
+    module.train()
+    optimizers = _optimizers(module)
     start, before_s = 0, 0.0
     if checkpoint.exists():
         state: dict[str, Any] = torch.load(checkpoint, weights_only=True)
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
+        module.load_state_dict(state["model"])
+        for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
         start, before_s = state["step"], state["elapsed_s"]
     end = min(stage.steps, stop_after or stage.steps)
     if start >= end:
         return before_s
-    batches = StepBatches(processor, stage.mix, stage.seed, stage.batch_size, stage.steps)
     loader = DataLoader(
         Subset(batches, range(start, end)), batch_size=None, num_workers=workers,
         prefetch_factor=8 if workers else None,
@@ -140,25 +170,47 @@ def run_stage(
     begun = last = time.perf_counter()
     with log:
         for step, batch in enumerate(loader, start=start):
-            for group in optimizer.param_groups:
-                group["lr"] = stage.lr_at(step)
-            loss = completion_loss(model, batch)
+            lr = stage.lr_at(step)
+            for optimizer in optimizers:
+                for group in optimizer.param_groups:
+                    group["lr"] = lr * (MUON_SCALE if isinstance(optimizer, Muon) else 1.0)
+            loss = loss_of(batch)
             loss.backward()
-            norm = torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP_NORM)
-            optimizer.step()
-            optimizer.zero_grad()
+            norm = torch.nn.utils.clip_grad_norm_(module.parameters(), CLIP_NORM)
+            for optimizer in optimizers:
+                optimizer.step()
+                optimizer.zero_grad()
             now = time.perf_counter()
             report = StepReport(
-                step, batch.task, loss.item(), stage.lr_at(step), float(norm),
-                len(batch.input_ids) / (now - last), before_s + now - begun,
+                step, str(batch.task), loss.item(), lr, float(norm),
+                len(batch) / (now - last), before_s + now - begun,
             )  # fmt: skip
             last = now
-            log.write(json.dumps({**report.__dict__, "task": batch.task.value}) + "\n")
-            board.add_scalar(f"loss/{batch.task.value}", report.loss, step)
-            board.add_scalar("lr", report.lr, step)
+            log.write(json.dumps(report.__dict__) + "\n")
+            board.add_scalar(f"loss/{report.task}", report.loss, step)
+            board.add_scalar("lr", lr, step)
             on_step(report)
             if (step + 1) % checkpoint_every == 0 or step + 1 == end:
                 log.flush()
-                _save(checkpoint, step + 1, report.elapsed_s, model, optimizer)
+                _save(checkpoint, step + 1, report.elapsed_s, module, optimizers)
     board.close()
     return before_s + time.perf_counter() - begun
+
+
+def run_stage(
+    stage: Stage,
+    model: Qwen2_5_VLForConditionalGeneration,
+    processor: Qwen2_5_VLProcessor,
+    directory: Path,
+    *,
+    stop_after: int | None = None,
+    workers: int = 1,
+    on_step: OnStep = ignore,
+) -> float:
+    """Trains `model` in place on completions through the stage, as `run_steps` does."""
+    batch_vision_attention(model)
+    batches = StepBatches(processor, stage.mix, stage.seed, stage.batch_size, stage.steps)
+    return run_steps(
+        stage, model, batches, lambda batch: completion_loss(model, batch), directory,
+        stop_after=stop_after, workers=workers, on_step=on_step,
+    )  # fmt: skip
