@@ -17,8 +17,10 @@ SCORE_WEIGHT = 2.0
 PRINCIPLE_WEIGHT = 0.5
 """The principles inside a verification's prompt are learned too: they follow from what stands before
 them, source image and instruction, and cost no computation that verification does not do anyway."""
-GROUP = 4
+DRAW = 4
 """Steps that share a task and are cut from one length-sorted draw, which keeps padding low."""
+GROUP = 4 * DRAW
+"""Steps that are shuffled together: a run of steps on one task undoes others at these learning rates."""
 BATCH_FACTOR: Mapping[Task, float] = {
     Task.READ: 1.0,
     Task.DESCRIBE: 1.0, Task.DESCRIBE_EDITED: 1.0, Task.COMPARE: 1.5, Task.DECOMPOSE: 1.5, Task.VERIFY: 1.0,
@@ -130,16 +132,19 @@ class StepBatches(Dataset[Batch]):  # type: ignore[misc]  # torch is Any here
 
     def _make_group(self, group: int) -> list[Batch]:
         rng = random.Random(f"batches-{self.seed}-{group}")
-        task = rng.choices(list(self.mix), weights=list(self.mix.values()))[0]
+        tasks = rng.choices(list(self.mix), weights=list(self.mix.values()), k=GROUP // DRAW)
+        batches = [batch for task in tasks for batch in self._draw(task, rng)]
+        rng.shuffle(batches)
+        return batches
+
+    def _draw(self, task: Task, rng: random.Random) -> list[Batch]:
         size = int(self.batch_size * BATCH_FACTOR[task])
         samples = []
-        for _ in range(size * GROUP):
+        for _ in range(size * DRAW):
             sample = make_sample(task, self.seed, rng.getrandbits(40))
             samples.append((encode(self.processor, sample), sample))
         samples.sort(key=lambda pair: len(pair[0].tokens))
-        batches = [self._collate(task, samples[k * size : (k + 1) * size]) for k in range(GROUP)]
-        rng.shuffle(batches)
-        return batches
+        return [self._collate(task, samples[k * size : (k + 1) * size]) for k in range(DRAW)]
 
     def _collate(self, task: Task, samples: list[tuple[EncodedSample, Sample]]) -> Batch:
         length = max(len(encoded.tokens) for encoded, _ in samples)

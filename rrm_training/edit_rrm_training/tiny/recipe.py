@@ -16,8 +16,8 @@ from edit_rrm_training.tiny.training import Stage, StepReport, run_stage
 LOOK = Stage("look", {}, steps=500, seed=5, batch_size=64, warmup_steps=30, decay_share=0.2)
 READ = Stage("read", READ_MIX, steps=300, seed=4, batch_size=16, warmup_steps=60, decay_share=0.0)
 SEE = Stage("see", SEE_MIX, steps=500, seed=3, batch_size=16, warmup_steps=60, decay_share=0.0)
-BASE = Stage("base", BASE_MIX, steps=400, seed=1, batch_size=16, warmup_steps=20, decay_share=0.0)
-SFT = Stage("sft", SFT_MIX, steps=3600, seed=2, batch_size=16, warmup_steps=50, decay_share=0.3)
+BASE = Stage("base", BASE_MIX, steps=300, seed=1, batch_size=16, warmup_steps=20, decay_share=0.0)
+SFT = Stage("sft", SFT_MIX, 3600, seed=2, batch_size=16, lr=7e-4, warmup_steps=50, decay_share=0.3)
 MODEL_SEED = 0
 
 
