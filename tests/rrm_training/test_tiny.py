@@ -13,6 +13,7 @@ from edit_rrm_training.shapes.dataset import make_edit
 from edit_rrm_training.shapes.scene import CELLS
 from edit_rrm_training.tiny.batches import LossWeights, StepBatches, encode, prompt_text
 from edit_rrm_training.tiny.bundle import tiny_card
+from edit_rrm_training.tiny.looking import CLASSES, GRID, LookBatches, Looker, run_look_stage, token_names
 from edit_rrm_training.tiny.model import (
     batch_vision_attention,
     build_config,
@@ -20,10 +21,9 @@ from edit_rrm_training.tiny.model import (
     new_model,
     save_servable,
 )
-from edit_rrm_training.tiny.looking import CLASSES, GRID, LookBatches, Looker, run_look_stage, token_names
 from edit_rrm_training.tiny.muon import Muon, orthogonalised
 from edit_rrm_training.tiny.recipe import load_processor, train
-from edit_rrm_training.tiny.tasks import BASE_MIX, READ_MIX, SEE_MIX, SFT_MIX, Task, make_sample
+from edit_rrm_training.tiny.tasks import BASE_MIX, POLISH_MIX, READ_MIX, SEE_MIX, SFT_MIX, Task, make_sample
 from edit_rrm_training.tiny.tokenizer import CONTROL_TOKENS, build_tokenizer
 from edit_rrm_training.tiny.training import Stage, completion_loss, run_stage
 
@@ -41,7 +41,10 @@ def test_the_tokenizer_is_reproducible_and_splits_digits(processor: Qwen2_5_VLPr
     assert tokenizer.tokenize("12") == ["1", "2"]
     assert tokenizer.tokenize(" => 1") == ["Ġ=>", "Ġ", "1"]
     for cell in CELLS:
-        assert len(tokenizer.tokenize(f"{cell}:\n{cell} at the {cell}")) == len(tokenizer.tokenize(":\n at the")) + 3
+        assert (
+            len(tokenizer.tokenize(f"{cell}:\n{cell} at the {cell}"))
+            == len(tokenizer.tokenize(":\n at the")) + 3
+        )
     for token in CONTROL_TOKENS:
         assert len(tokenizer(token)["input_ids"]) == 1
     text = "wörds no corpus has: 漢字 ☃"
@@ -85,7 +88,10 @@ def test_loss_weights_single_out_verdicts_seen_words_and_score(processor: Qwen2_
     assert min(weights[encoded.prompt_length :]) == 1.0
     prompt = weights[: encoded.prompt_length]
     learned = [token for token, weight in zip(encoded.tokens, prompt, strict=False) if weight]
-    assert set(prompt) == {0.0, 0.5}
+    assert set(prompt) == {0.0, 0.5, 2.0}
+    places = [token for token, weight in zip(encoded.tokens, prompt, strict=False) if weight == 2.0]
+    assert len(places) >= 3
+    assert all(processor.tokenizer.decode([token]).strip() in CELLS for token in places)
     assert processor.tokenizer.decode(learned) == sample.principles.removesuffix("?")
     blind = encode(processor, make_sample(Task.READ, 1, 2))
     assert not any(LossWeights(processor)(blind)[: blind.prompt_length])
@@ -159,15 +165,16 @@ def test_the_whole_recipe_leaves_servable_checkpoints(tmp_path: Path) -> None:
     base = Stage("base", BASE_MIX, steps=2, seed=1, batch_size=2)
     sft = Stage("sft", SFT_MIX, steps=2, seed=2, batch_size=2)
     seen: list[str] = []
-    stages = (look, read, see, base, sft)
+    polish = Stage("polish", POLISH_MIX, steps=1, seed=6, batch_size=2)
+    stages = (look, read, see, base, sft, polish)
     train(tmp_path, *stages, workers=0, on_step=lambda stage, report: seen.append(stage.name))
-    assert seen == ["look", "read", "see", "base", "base", "sft", "sft"]
-    for stage in ("read", "see", "base", "sft"):
+    assert seen == ["look", "read", "see", "base", "base", "sft", "sft", "polish"]
+    for stage in ("read", "see", "base", "sft", "polish"):
         model = Qwen2_5_VLForConditionalGeneration.from_pretrained(tmp_path / stage)
         assert model.num_parameters() == pytest.approx(4.1e6, rel=0.1)
     # A finished run is not repeated.
     train(tmp_path, *stages, workers=0, on_step=lambda stage, report: seen.append(stage.name))
-    assert len(seen) == 7
+    assert len(seen) == 8
 
 
 def test_bundled_weights_are_half_precision_with_their_card(
@@ -229,7 +236,8 @@ def test_looking_teaches_the_vision_tower_alone(processor: Qwen2_5_VLProcessor, 
     )
     assert losses[-1] < losses[0] - 0.5
     changed = {name for name, tensor in model.state_dict().items() if not torch.equal(tensor, before[name])}
-    assert changed and all("visual" in name for name in changed)
+    assert changed
+    assert all("visual" in name for name in changed)
 
 
 def test_look_batches_are_a_function_of_seed_and_step(processor: Qwen2_5_VLProcessor) -> None:
@@ -250,7 +258,7 @@ def test_muon_s_directions_are_orthogonal(shape: tuple[int, int]) -> None:
     u, _, vt = torch.linalg.svd(matrix, full_matrices=False)
     singular = torch.linalg.svdvals(found)
     assert found.shape == matrix.shape
-    assert singular.min() > 0.5 and singular.max() < 1.3
+    assert 0.5 < singular.min() <= singular.max() < 1.3
     assert torch.nn.functional.cosine_similarity(found.flatten(), (u @ vt).flatten(), dim=0) > 0.95
 
 

@@ -8,12 +8,15 @@ import torch
 from torch.utils.data import Dataset
 from transformers import Qwen2_5_VLProcessor
 
+from edit_rrm_training.shapes.scene import CELLS
 from edit_rrm_training.tiny.model import IMAGE_TOKENS
 from edit_rrm_training.tiny.tasks import Sample, Task, make_sample
 
 VERDICT_WEIGHT = 3.0
 SEEN_WEIGHT = 2.0
 SCORE_WEIGHT = 2.0
+PLACE_FACTOR = 4.0
+"""A principle's place counts this much more than its other words: it must be found in the picture."""
 PRINCIPLE_WEIGHT = 0.5
 """The principles inside a verification's prompt are learned too: they follow from what stands before
 them, source image and instruction, and cost no computation that verification does not do anyway."""
@@ -83,17 +86,23 @@ class LossWeights:
         self._arrow = vocabulary.index("Ġ=>")
         self._score = vocabulary.index("<score")
         self._close = vocabulary.index("</")
+        self._the = vocabulary.index("Ġthe")
+        encoded = (processor.tokenizer(f" {cell}")["input_ids"] for cell in CELLS)
+        self._places = {ids[0] for ids in encoded}
 
     def __call__(self, sample: EncodedSample) -> list[float]:
         """One weight a token; 0 for the prompt but its principles."""
         tokens = sample.tokens
         weights = [0.0] * sample.prompt_length + [1.0] * (len(tokens) - sample.prompt_length)
         for place in sample.principles:
-            weights[place] = PRINCIPLE_WEIGHT
+            found = tokens[place] in self._places and tokens[place - 1] == self._the
+            weights[place] = PRINCIPLE_WEIGHT * (PLACE_FACTOR if found else 1.0)
         in_score = False
         for place in range(sample.prompt_length, len(tokens)):
             if tokens[place] == self._arrow and place + 2 < len(tokens):
                 weights[place + 2] = VERDICT_WEIGHT
+            if tokens[place] in self._places and tokens[place - 1] == self._the:
+                weights[place] *= PLACE_FACTOR
             if place + 1 < len(tokens) and tokens[place + 1] in self._asked:
                 weights[place] = SEEN_WEIGHT
             in_score = (in_score or tokens[place] == self._score) and tokens[place] != self._close

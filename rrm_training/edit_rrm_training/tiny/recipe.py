@@ -1,4 +1,4 @@
-"""The recipe of the bundled checkpoint: tokenizer, looking, reading, base on descriptions, SFT."""
+"""The recipe of the bundled checkpoint: tokenizer, looking, reading, base on descriptions, SFT, polish."""
 
 from collections.abc import Callable
 from functools import partial
@@ -9,7 +9,7 @@ from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLProcessor
 
 from edit_rrm_training.tiny.looking import run_look_stage
 from edit_rrm_training.tiny.model import build_processor, new_model, save_servable
-from edit_rrm_training.tiny.tasks import BASE_MIX, READ_MIX, SEE_MIX, SFT_MIX
+from edit_rrm_training.tiny.tasks import BASE_MIX, POLISH_MIX, READ_MIX, SEE_MIX, SFT_MIX
 from edit_rrm_training.tiny.tokenizer import build_tokenizer
 from edit_rrm_training.tiny.training import Stage, StepReport, run_stage
 
@@ -17,7 +17,8 @@ LOOK = Stage("look", {}, steps=500, seed=5, batch_size=64, warmup_steps=30, deca
 READ = Stage("read", READ_MIX, steps=300, seed=4, batch_size=16, warmup_steps=60, decay_share=0.0)
 SEE = Stage("see", SEE_MIX, steps=500, seed=3, batch_size=16, warmup_steps=60, decay_share=0.0)
 BASE = Stage("base", BASE_MIX, steps=300, seed=1, batch_size=16, warmup_steps=20, decay_share=0.0)
-SFT = Stage("sft", SFT_MIX, 3600, seed=2, batch_size=16, lr=7e-4, warmup_steps=50, decay_share=0.3)
+SFT = Stage("sft", SFT_MIX, steps=2400, seed=2, batch_size=16, lr=7e-4, warmup_steps=50, decay_share=0.0)
+POLISH = Stage("polish", POLISH_MIX, 1300, seed=6, batch_size=16, lr=7e-4, warmup_steps=20, decay_share=0.8)
 MODEL_SEED = 0
 
 
@@ -37,13 +38,14 @@ def train(
     see: Stage = SEE,
     base: Stage = BASE,
     sft: Stage = SFT,
+    polish: Stage = POLISH,
     *,
     workers: int = 1,
     on_step: Callable[[Stage, StepReport], None] = lambda stage, report: None,
 ) -> dict[str, float]:
     """Runs what is left of the recipe in `directory` and returns the seconds of each stage.
 
-    Leaves `directory/base` and `directory/sft`, both servable.
+    Leaves a servable checkpoint of every stage but the first in `directory`; the last is `polish`.
     """
     processor = load_processor(directory)
     model: Qwen2_5_VLForConditionalGeneration = new_model(processor.tokenizer, MODEL_SEED)
@@ -52,7 +54,7 @@ def train(
             look, model, processor, directory, workers=workers, on_step=partial(on_step, look)
         )
     }
-    for stage in (read, see, base, sft):
+    for stage in (read, see, base, sft, polish):
         seconds[stage.name] = run_stage(
             stage, model, processor, directory, workers=workers, on_step=partial(on_step, stage)
         )
