@@ -24,6 +24,7 @@ _BY_STATUS: Mapping[int, type[EditRRMClientError]] = {
     400: InvalidRequestError,
     401: AuthenticationError,
     403: AuthenticationError,
+    408: UnavailableError,
     413: InvalidRequestError,
     415: InvalidRequestError,
     422: InvalidRequestError,
@@ -97,7 +98,7 @@ def _foreign_error(
     excerpt = " ".join(response.text[:_EXCERPT_CHARS].split()) or "no text"
     if status == 502:
         error_type: type[EditRRMClientError] = UnavailableError
-    elif status in (401, 403, 413, 429, 503, 504):
+    elif status in (401, 403, 408, 413, 429, 503, 504):
         error_type = _BY_STATUS[status]
     else:
         error_type = ProtocolError

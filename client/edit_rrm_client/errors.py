@@ -5,7 +5,7 @@ EditRRMClientError
 │   └── InvalidImageError  one image cannot be sent or was refused; the detail says which
 ├── AuthenticationError    401, 403: a key is needed, or this one is wrong
 ├── OverloadedError        429: the queue is full or the rate is limited (retried)
-├── UnavailableError       503, or no answer came at all (retried)
+├── UnavailableError       503, 408 (the upload was too slow), or no answer came at all (retried)
 ├── DeadlineExceededError  the total deadline passed, here or in the service (504)
 ├── ScoringFailedError     502: the model's text could not be used for any candidate; 500: a defect
 └── ProtocolError          the answer is not what api.md promises

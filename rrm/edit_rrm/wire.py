@@ -86,6 +86,16 @@ class ScoreRequest(RequestModel):
         return self
 
 
+Key = str | int | None
+
+
+class StreamRequest(ScoreRequest):
+    """A line of POST /v1/score/stream: a score request with the caller's `key`; bulk unless it says more."""
+
+    key: Key = None
+    priority: Priority = "bulk"
+
+
 class VerdictAnswer(AnswerModel):
     """A verdict over all samples. `probability` of "met" is None when the model's tokens did not show it."""
 
@@ -135,6 +145,8 @@ class CandidateScored(AnswerModel):
     guards: list[GuardAnswer] = Field(default_factory=list)
     samples: list[SampleAnswer] = Field(default_factory=list)
     disagreement: float = 0.0
+    cached: bool = False
+    """Whether an earlier, equal and deterministic request had computed it."""
 
 
 class CandidateFailed(AnswerModel):
@@ -217,3 +229,18 @@ class Problem(AnswerModel):
     detail: str
     instance: str
     code: str
+
+
+class StreamAnswer(ScoreAnswer):
+    """A line of the stream's answer: the score of the request with that `key` in that `line`, from 1."""
+
+    key: Key = None
+    line: int
+
+
+class StreamFailure(AnswerModel):
+    """A line of the stream's answer: why the request in that `line` has no score."""
+
+    key: Key = None
+    line: int
+    error: Problem

@@ -1,39 +1,45 @@
-"""What surrounds every request: its id, the key check, the log line, the counters, the answer to a defect.
+"""What surrounds every request: its id, the key check and the rate limit, the log line, the counters, the
+answer to a defect.
 
 A plain ASGI middleware, so that nothing stands between the routes and the connection.
 """
 
-import hmac
 import json
 import logging
 import time
 import traceback
 import uuid
-from collections.abc import Sequence
 
-from pydantic import SecretStr
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from edit_rrm_server.api_keys import KeyRing
+from edit_rrm_server.errors import ServiceError
 from edit_rrm_server.metrics import ServiceMetrics
-from edit_rrm_server.problems import CALLER_GONE_STATUS, problem_response
+from edit_rrm_server.problems import CALLER_GONE_STATUS, problem_for, problem_response
+from edit_rrm_server.rate_limit import RateLimiter, caller_at
+from edit_rrm_server.settings import ServerSettings
 
 REQUEST_ID_HEADER = "X-Request-ID"
 _MAX_ID_CHARS = 128
-# Open to anyone who reaches the port: they answer nothing of a caller's.
-_OPEN_PATHS = frozenset({"/", "/health", "/ready", "/metrics", "/docs", "/openapi.json"})
+_METRICS_PATH = "/metrics"
+# Open to anyone who reaches the port, as often as they like: they answer nothing of a caller's.
+_OPEN_PATHS = frozenset({"/", "/health", "/ready"})
 
 access_log = logging.getLogger("edit_rrm_server.access")
 
 
 class AccessMiddleware:
-    """See the module. With `api_keys` empty everyone may call."""
+    """See the module. Without keys everyone may call, and the rate limit counts addresses instead."""
 
-    def __init__(self, app: ASGIApp, metrics: ServiceMetrics, api_keys: Sequence[SecretStr]) -> None:
+    def __init__(self, app: ASGIApp, metrics: ServiceMetrics, settings: ServerSettings) -> None:
         self._app = app
         self._metrics = metrics
-        self._api_keys = [key.get_secret_value().encode() for key in api_keys]
+        self._keys = KeyRing(settings.all_keys)
+        self._metrics_need_key = settings.metrics_need_key
+        rate_per_s, burst = settings.rate_limit_per_s, settings.rate_limit_burst
+        self._limiter = None if rate_per_s is None else RateLimiter(rate_per_s, burst)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request."""
@@ -44,14 +50,14 @@ class AccessMiddleware:
         request_id = _request_id(headers.get(REQUEST_ID_HEADER))
         scope.setdefault("state", {}).update({"request_id": request_id, "arrived_at": time.monotonic()})
         answer = _Answer(send, request_id)
-        refused = self._refusal(scope["path"], headers.get("authorization"))
         try:
-            if refused is not None:
-                code, detail = refused
-                scope["state"]["code"] = code
-                await problem_response(code, detail, request_id)(scope, receive, answer.send)
-            else:
-                await self._app(scope, receive, answer.send)
+            try:
+                self._admit(scope, headers.get("authorization"))
+                answering = self._app
+            except ServiceError as refusal:
+                scope["state"]["code"] = refusal.code
+                answering = problem_for(refusal, request_id)
+            await answering(scope, receive, answer.send)
         except ClientDisconnect:
             scope["state"]["code"] = "caller_gone"
             answer.status = answer.status or CALLER_GONE_STATUS
@@ -69,17 +75,20 @@ class AccessMiddleware:
         finally:
             self._report(scope, request_id, answer)
 
-    def _refusal(self, path: str, authorization: str | None) -> tuple[str, str] | None:
-        """The code and detail of a missing or wrong key; None if the request may pass."""
-        if not self._api_keys or path in _OPEN_PATHS:
-            return None
-        scheme, _, key = (authorization or "").partition(" ")
-        if scheme.lower() != "bearer" or not key.strip():
-            return "missing_key", "send the key as 'Authorization: Bearer <key>'"
-        given = key.strip().encode()
-        # Compares with every key, so that the time tells neither which one matched nor how far.
-        matches = [hmac.compare_digest(given, known) for known in self._api_keys]
-        return None if any(matches) else ("bad_key", "the key is not one of this service's")
+    def _admit(self, scope: Scope, authorization: str | None) -> None:
+        """Lets a request pass whose path is open, or whose caller may call and not too often.
+
+        Raises RequestRefusedError (missing_key, bad_key) and RateLimitedError; the body is unread then.
+        """
+        path = scope["path"]
+        if path in _OPEN_PATHS or (path == _METRICS_PATH and not self._metrics_need_key):
+            return
+        if self._keys:
+            caller = f"key {self._keys.owner(authorization)}"
+        else:
+            caller = caller_at(scope["client"][0] if scope.get("client") else None)
+        if self._limiter is not None and path != _METRICS_PATH:
+            self._limiter.admit(caller)
 
     def _report(self, scope: Scope, request_id: str, answer: "_Answer") -> None:
         state = scope["state"]

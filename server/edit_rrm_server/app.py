@@ -41,7 +41,7 @@ def create_app(service: Service) -> FastAPI:
     app.add_exception_handler(ServiceError, _typed_error)
     app.add_exception_handler(EditRRMError, _typed_error)
     app.add_exception_handler(HTTPException, _http_error)
-    app.add_middleware(AccessMiddleware, metrics=service.metrics, api_keys=service.settings.api_keys)
+    app.add_middleware(AccessMiddleware, metrics=service.metrics, settings=service.settings)
     openapi.describe(app)
     return app
 

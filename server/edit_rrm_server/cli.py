@@ -39,6 +39,10 @@ def serve(
     ] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on. Default: 127.0.0.1.")] = None,
     port: Annotated[int | None, typer.Option(help="Port; 0 takes a free one. Default: 8000.")] = None,
+    allow_open: Annotated[
+        bool | None,
+        typer.Option("--allow-open", help="Without keys, listen where other machines reach it all the same."),
+    ] = None,
     config: Annotated[
         Path | None, typer.Option(help="TOML or JSON file of settings, below environment and options.")
     ] = None,
@@ -81,6 +85,7 @@ def serve(
         "model": model,
         "host": host,
         "port": port,
+        "allow_open": allow_open,
         "dtype": dtype,
         "max_model_len": max_model_len,
         "tensor_parallel_size": tensor_parallel_size,
@@ -128,4 +133,8 @@ def _explained(error: Exception) -> str:
     if not isinstance(error, ValidationError):
         return str(error)
     found = error.errors(include_url=False, include_input=False)
-    return "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in found)
+    # What concerns several settings at once has no location, and names them itself.
+    return "; ".join(
+        ": ".join(filter(None, (".".join(map(str, item["loc"])), item["msg"].removeprefix("Value error, "))))
+        for item in found
+    )

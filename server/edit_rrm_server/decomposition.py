@@ -40,11 +40,36 @@ class Decomposed:
     queue_s: float = 0.0
 
 
+class PrincipleCache:
+    """The last `entries` principle sets that were asked for. It outlives an engine."""
+
+    def __init__(self, entries: int) -> None:
+        self._entries = entries
+        self._sets: OrderedDict[Key, tuple[Principle, ...]] = OrderedDict()
+
+    def get(self, key: Key) -> tuple[Principle, ...] | None:
+        """The set, or None if it is not known."""
+        if key in self._sets:
+            self._sets.move_to_end(key)
+        return self._sets.get(key)
+
+    def put(self, key: Key, principles: tuple[Principle, ...]) -> None:
+        """Keeps a set and drops the one nobody asked for the longest."""
+        self._sets[key] = principles
+        while len(self._sets) > self._entries:
+            self._sets.popitem(last=False)
+
+    def clear(self) -> None:
+        """Forgets every set; other weights would name other principles."""
+        self._sets.clear()
+
+
 @dataclass
 class _Flight:
     """A decomposition under way, and how many calls wait for it; the last to leave cancels it."""
 
     task: asyncio.Task[Decomposed]
+    admission: Admission
     waiters: int = 0
 
 
@@ -60,7 +85,7 @@ class Decomposer:
         metrics: DecompositionMetrics,
         *,
         weights_digest: str,
-        cache_entries: int,
+        cache: PrincipleCache,
     ) -> None:
         self._engine = engine
         self._profile = profile
@@ -68,8 +93,7 @@ class Decomposer:
         self._metrics = metrics
         self._weights_digest = weights_digest
         self._attempts = attempts
-        self._cache_entries = cache_entries
-        self._cache: OrderedDict[Key, tuple[Principle, ...]] = OrderedDict()
+        self._cache = cache
         self._flights: dict[Key, _Flight] = {}
 
     async def principles(
@@ -84,14 +108,18 @@ class Decomposer:
         key = (self._weights_digest, source.digest, instruction, draw)
         cached = self._cache.get(key)
         if cached is not None:
-            self._cache.move_to_end(key)
             self._metrics.principles_served("cache")
             return Decomposed(cached, "cache")
         flight = self._flights.get(key)
         first = flight is None
         if flight is None:
-            flight = _Flight(asyncio.create_task(self._decompose(key, source, instruction, draw)))
+            room = self._batcher.admit_unbounded(1, admission.lane, admission.deadline_at)
+            task = asyncio.create_task(self._decompose(key, source, instruction, draw, room))
+            task.add_done_callback(lambda _: self._batcher.leave(room))  # also if it never began to run
+            flight = _Flight(task, room)
             self._flights[key] = flight
+        else:
+            flight.admission.hasten(admission.lane, admission.deadline_at)
         decomposed = await self._wait(key, flight)
         self._metrics.principles_served("model" if first else "cache")
         return decomposed if first else Decomposed(decomposed.principles, "cache", queue_s=decomposed.queue_s)
@@ -108,11 +136,11 @@ class Decomposer:
                     del self._flights[key]
 
     async def _decompose(
-        self, key: Key, source: EditImage, instruction: str, draw: DrawSettings
+        self, key: Key, source: EditImage, instruction: str, draw: DrawSettings, room: Admission
     ) -> Decomposed:
         usage = NO_USAGE
         failure: DecompositionError | None = None
-        with self._batcher.admit_unbounded(1) as admission:
+        with room as admission:
             for settings in self._attempts.draws(draw):
                 prompt = self._profile.decompose(instruction, seed=settings.seed)
                 async with admission.slot():
@@ -124,12 +152,7 @@ class Decomposer:
                     failure = error
                     self._metrics.decomposition_unparsed()
                     continue
-                self._remember(key, principles)
+                self._cache.put(key, principles)
                 return Decomposed(principles, "model", usage, admission.longest_wait_s)
         assert failure is not None
         raise DecompositionError(f"after {1 + self._attempts.retries} attempts: {failure}", failure.text)
-
-    def _remember(self, key: Key, principles: tuple[Principle, ...]) -> None:
-        self._cache[key] = principles
-        while len(self._cache) > self._cache_entries:
-            self._cache.popitem(last=False)

@@ -71,6 +71,10 @@ class Engine(Protocol):
         """
         ...
 
+    async def died(self) -> None:
+        """Returns once the engine has died, at once if it has; it need not be asked for anything first."""
+        ...
+
     async def stop(self) -> None:
         """Ends the engine and every process it started. Safe to call twice."""
         ...

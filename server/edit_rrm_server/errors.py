@@ -3,11 +3,14 @@
 ServiceError
 ├── RequestRefusedError     the request is wrong: malformed_json, malformed_multipart, body_too_large,
 │                           unsupported_media_type, invalid_request, missing_key, bad_key
+├── BodyTimeoutError        body_timeout: the request's body took too long to arrive
+├── RateLimitedError        rate_limited: the caller calls too often
 ├── QueueFullError          queue_full: no room, nothing was queued
 ├── UnavailableError        loading, draining, engine_dead: nobody could be served now
 ├── DeadlineExceededError   deadline_exceeded: the call's work was cancelled
 ├── AllCandidatesFailedError  every candidate failed for the same reason, whose code it carries
 ├── CallerGoneError         caller_gone: nobody is left to answer
+├── EngineLostError         engine_dead: the engine died and is given up
 └── EngineError             engine_failed: the engine could not finish one prompt, others may still work
 
 Errors of `edit_rrm` (images, traces, decompositions) carry codes of their own and pass through as they are.
@@ -33,8 +36,24 @@ class RequestRefusedError(ServiceError):
         self.code = code
 
 
+class BodyTimeoutError(ServiceError):
+    """The request's body was not complete in time."""
+
+    code = "body_timeout"
+
+
+class RateLimitedError(ServiceError):
+    """The caller has used up its calls for now."""
+
+    code = "rate_limited"
+
+    def __init__(self, detail: str, retry_after_s: float) -> None:
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s
+
+
 class QueueFullError(ServiceError):
-    """There is no room for the call's jobs."""
+    """There is no room for the call's jobs, or for its body."""
 
     code = "queue_full"
 
@@ -70,6 +89,12 @@ class CallerGoneError(ServiceError):
     """The caller closed the connection; its work is cancelled."""
 
     code = "caller_gone"
+
+
+class EngineLostError(ServiceError):
+    """The engine failed more often in a row than is allowed; the service ends."""
+
+    code = "engine_dead"
 
 
 class EngineError(ServiceError):

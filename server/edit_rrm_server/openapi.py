@@ -7,9 +7,17 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from edit_rrm.wire import DecomposeRequest, Problem, ScoreRequest
+from edit_rrm.wire import (
+    DecomposeRequest,
+    Problem,
+    ScoreRequest,
+    StreamAnswer,
+    StreamFailure,
+    StreamRequest,
+)
 from edit_rrm_server.problems import KINDS, MEDIA_TYPE
 
+_MODELS = (ScoreRequest, StreamRequest, StreamAnswer, StreamFailure, DecomposeRequest, Problem)
 _REF = "#/components/schemas/{model}"
 
 
@@ -31,6 +39,22 @@ def request_body(model: type[BaseModel]) -> dict[str, Any]:
     }
 
 
+def stream_body() -> dict[str, Any]:
+    """The `requestBody` and 200 of the stream: one model a line."""
+    line = {"$ref": _REF.format(model=StreamRequest.__name__)}
+    answers = [{"$ref": _REF.format(model=model.__name__)} for model in (StreamAnswer, StreamFailure)]
+    return {
+        "requestBody": {"required": True, "content": {"application/x-ndjson": {"schema": line}}},
+        "responses": {
+            "200": {
+                "description": "a line for each request line, in any order",
+                "content": {"application/x-ndjson": {"schema": {"anyOf": answers}}},
+            },
+            **{str(status): _problem_response(status) for status in (401, 403, 415, 429, 503)},
+        },
+    }
+
+
 def describe(app: FastAPI) -> None:
     """Makes `app.openapi` include the models above."""
 
@@ -39,7 +63,7 @@ def describe(app: FastAPI) -> None:
             schema = get_openapi(
                 title=app.title, version=app.version, description=app.description, routes=app.routes
             )
-            models = [(model, "validation") for model in (ScoreRequest, DecomposeRequest, Problem)]
+            models = [(model, "validation") for model in _MODELS]
             _, definitions = models_json_schema(models, ref_template=_REF)  # type: ignore[arg-type]
             components = schema.setdefault("components", {}).setdefault("schemas", {})
             components.update(definitions["$defs"])

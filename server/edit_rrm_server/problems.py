@@ -31,6 +31,7 @@ KINDS: dict[str, Kind] = {
     "bad_key": Kind(403, "The API key is not accepted"),
     "not_found": Kind(404, "There is nothing at this address"),
     "method_not_allowed": Kind(405, "The address does not take this method"),
+    "body_timeout": Kind(408, "The body took too long to arrive"),
     "image_too_large": Kind(413, "An image has too many bytes"),
     "too_many_pixels": Kind(413, "An image has too many pixels"),
     "body_too_large": Kind(413, "The body is too large"),
@@ -52,12 +53,10 @@ KINDS: dict[str, Kind] = {
 }
 
 
-def problem_response(
-    code: str, detail: str, request_id: str, retry_after_s: float | None = None
-) -> JSONResponse:
-    """The answer for one error; Retry-After is whole seconds, rounded up, at least 1."""
+def problem(code: str, detail: str, request_id: str) -> Problem:
+    """The error as RFC 9457 puts it."""
     kind = KINDS[code]
-    problem = Problem(
+    return Problem(
         type=f"urn:edit-rrm:problem:{code}",
         title=kind.title,
         status=kind.status,
@@ -65,12 +64,23 @@ def problem_response(
         instance=request_id,
         code=code,
     )
-    if retry_after_s is None and kind.status == 503:
+
+
+def problem_response(
+    code: str, detail: str, request_id: str, retry_after_s: float | None = None
+) -> JSONResponse:
+    """The answer for one error; Retry-After is whole seconds, rounded up, at least 1."""
+    kind = KINDS[code]
+    if retry_after_s is None and kind.status in (429, 503):
         retry_after_s = _UNAVAILABLE_RETRY_S
     headers = {} if retry_after_s is None else {"Retry-After": str(max(1, math.ceil(retry_after_s)))}
     if kind.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    return JSONResponse(problem.model_dump(), kind.status, headers=headers, media_type=MEDIA_TYPE)
+    if kind.status == 408:
+        headers["Connection"] = "close"  # else the rest of the body would go on holding it
+    return JSONResponse(
+        problem(code, detail, request_id).model_dump(), kind.status, headers=headers, media_type=MEDIA_TYPE
+    )
 
 
 def problem_for(error: ServiceError | EditRRMError, request_id: str) -> JSONResponse:

@@ -1,28 +1,26 @@
 """The API's routes: envelope, room in the queue, images, reward service. No rule of scoring lives here."""
 
-import asyncio
-from collections.abc import Sequence
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 
-from edit_rrm.errors import ImageError
-from edit_rrm.images import EditImage
 from edit_rrm.wire import (
     DecomposeAnswer,
     DecomposeRequest,
-    ImageRef,
     ModelAnswer,
     ModelsAnswer,
     ScoreAnswer,
     ScoreRequest,
 )
 from edit_rrm_server.batching import Admission
+from edit_rrm_server.calling import answer_score
 from edit_rrm_server.connection import run_for_caller
 from edit_rrm_server.envelope import Envelope, read_envelope
-from edit_rrm_server.openapi import request_body
-from edit_rrm_server.scoring import RewardService, ScoreCall
+from edit_rrm_server.errors import RequestRefusedError
+from edit_rrm_server.openapi import request_body, stream_body
+from edit_rrm_server.scoring import RewardService
 from edit_rrm_server.service import Service
+from edit_rrm_server.streaming import MEDIA_TYPE, ScoreStream
 
 router = APIRouter()
 
@@ -31,9 +29,15 @@ router = APIRouter()
 async def score(request: Request) -> ScoreAnswer:
     """Scores one or more candidates of one edit; a GRPO group is one call."""
     service: Service = request.app.state.service
-    with service.call():
+    with service.call(), service.body_room.share() as share:
         rewards = service.rewards()
-        envelope = await read_envelope(request, ScoreRequest, service.settings.max_body_bytes)
+        envelope = await read_envelope(
+            request,
+            ScoreRequest,
+            service.settings.max_body_bytes,
+            timeout_s=service.settings.body_timeout_s,
+            share=share,
+        )
         body = envelope.body
         _note(
             request,
@@ -43,10 +47,11 @@ async def score(request: Request) -> ScoreAnswer:
             body_bytes=envelope.body_bytes,
             priority=body.priority,
         )
-        with service.batcher.admit(rewards.jobs_of(body)) as admission:
-            work = _score(request, service, rewards, envelope, admission)
-            deadline_s = body.deadline_s or service.settings.default_deadline_s
-            answer = await run_for_caller(request, work, request.state.arrived_at + deadline_s)
+        arrived_at = request.state.arrived_at
+        deadline_at = arrived_at + (body.deadline_s or service.settings.default_deadline_s)
+        with service.batcher.admit(rewards.jobs_of(body), body.priority, deadline_at) as admission:
+            work = answer_score(service, rewards, envelope, request.state.request_id, arrived_at, admission)
+            answer = await run_for_caller(request, work, deadline_at)
     _note(
         request,
         **{name: round(value, 4) for name, value in answer.timing.model_dump(exclude={"total_s"}).items()},
@@ -56,17 +61,36 @@ async def score(request: Request) -> ScoreAnswer:
     return answer
 
 
+@router.post("/v1/score/stream", response_class=Response, openapi_extra=stream_body())
+async def score_stream(request: Request) -> ScoreStream:
+    """Scores a request a line; answers a line as each finishes, in any order."""
+    service: Service = request.app.state.service
+    service.rewards()
+    media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if media_type != MEDIA_TYPE:
+        raise RequestRefusedError(
+            "unsupported_media_type", f"expected {MEDIA_TYPE}, got {media_type or 'no content type'!r}"
+        )
+    return ScoreStream(request, service)
+
+
 @router.post("/v1/decompose", response_model=DecomposeAnswer, openapi_extra=request_body(DecomposeRequest))
 async def decompose(request: Request) -> DecomposeAnswer:
     """The principles an edit would be judged by."""
     service: Service = request.app.state.service
-    with service.call():
+    with service.call(), service.body_room.share() as share:
         rewards = service.rewards()
-        envelope = await read_envelope(request, DecomposeRequest, service.settings.max_body_bytes)
+        envelope = await read_envelope(
+            request,
+            DecomposeRequest,
+            service.settings.max_body_bytes,
+            timeout_s=service.settings.body_timeout_s,
+            share=share,
+        )
         _note(request, body_bytes=envelope.body_bytes)
-        with service.batcher.admit(1) as admission:
+        deadline_at = request.state.arrived_at + service.settings.default_deadline_s
+        with service.batcher.admit(1, "interactive", deadline_at) as admission:
             work = _decompose(request, service, rewards, envelope, admission)
-            deadline_at = request.state.arrived_at + service.settings.default_deadline_s
             return await run_for_caller(request, work, deadline_at)
 
 
@@ -101,23 +125,6 @@ async def models(request: Request) -> ModelsAnswer:
     )
 
 
-async def _score(
-    request: Request,
-    service: Service,
-    rewards: RewardService,
-    envelope: Envelope[ScoreRequest],
-    admission: Admission,
-) -> ScoreAnswer:
-    body = envelope.body
-    refs = {"source": body.source, **{f"candidates.{i}": ref for i, ref in enumerate(body.candidates)}}
-    found = await _decode(service, envelope, refs)
-    source = found[0]
-    if isinstance(source, ImageError):
-        raise source
-    call = ScoreCall(request.state.request_id, body, source, found[1:], request.state.arrived_at)
-    return await rewards.score(call, admission)
-
-
 async def _decompose(
     request: Request,
     service: Service,
@@ -135,21 +142,6 @@ async def _decompose(
         principles=list(found.principles),
         principles_from=found.origin,
     )
-
-
-async def _decode(
-    service: Service, envelope: Envelope[ScoreRequest], refs: dict[str, ImageRef]
-) -> Sequence[EditImage | ImageError]:
-    """Each image or why it cannot be used; a reference that leads nowhere fails the whole request."""
-    encoded = envelope.encoded_images(refs)
-
-    async def decode(path: str) -> EditImage | ImageError:
-        try:
-            return await service.intake.decode(encoded[path], path)
-        except ImageError as error:
-            return error
-
-    return await asyncio.gather(*(decode(path) for path in refs))
 
 
 def _note(request: Request, **facts: Any) -> None:

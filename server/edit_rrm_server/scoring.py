@@ -33,6 +33,7 @@ from edit_rrm_server.drawing import base_draw, distinct_samples
 from edit_rrm_server.errors import AllCandidatesFailedError, ServiceError
 from edit_rrm_server.intake import ImageIntake
 from edit_rrm_server.judging import candidate_answer, refused_by_guard
+from edit_rrm_server.score_cache import ScoreCache, ScoreKey
 from edit_rrm_server.usage import NO_USAGE, add_usage
 from edit_rrm_server.verifying import Verification, Verifier
 
@@ -52,6 +53,14 @@ class ScoringMetrics(Protocol):
 
     def phase_took(self, phase: str, duration_s: float) -> None:
         """`decompose` or `verify` of one call."""
+        ...
+
+    def group_scored(self, rewards: Sequence[float]) -> None:
+        """The rewards of a call's candidates that have one."""
+        ...
+
+    def scores_cached(self, hits: int, misses: int) -> None:
+        """How many candidates of a deterministic call the score cache knew."""
         ...
 
 
@@ -76,6 +85,7 @@ class RewardService:
         verifier: Verifier,
         decomposer: Decomposer,
         intake: ImageIntake,
+        cache: ScoreCache,
         metrics: ScoringMetrics,
     ) -> None:
         self._card = card
@@ -83,6 +93,7 @@ class RewardService:
         self._verifier = verifier
         self._decomposer = decomposer
         self._intake = intake
+        self._cache = cache
         self._metrics = metrics
 
     def jobs_of(self, request: ScoreRequest) -> int:
@@ -138,6 +149,7 @@ class RewardService:
         outcomes = [next(rest) if outcome is None else outcome for outcome in settled]
         for outcome in outcomes:
             self._metrics.candidate_judged(outcome, principles)
+        self._metrics.group_scored([o.reward for o in outcomes if isinstance(o, CandidateScored)])
         if needed:
             self._metrics.phase_took("verify", verify_s)
         usage = reduce(add_usage, (used for _, used in judged), decomposed.usage if decomposed else NO_USAGE)
@@ -203,6 +215,13 @@ class RewardService:
         admission: Admission,
     ) -> tuple[Outcome, Usage]:
         """One candidate: samples that failed are left out; if none succeeded, the candidate failed."""
+        key = self._cache_key(asked, candidate, request)
+        known = None if key is None else self._cache.get(key)
+        if key is not None:
+            self._metrics.scores_cached(int(known is not None), int(known is None))
+        if known is not None:
+            admission.forgo(1)
+            return known, NO_USAGE
         verified = await self._verifier.verify(asked, candidate, admission)
         if not verified.samples:
             return _failed(verified.failures[0]), verified.usage
@@ -210,7 +229,26 @@ class RewardService:
         answer = candidate_answer(
             verified.samples, asked.principles, guards, enforce=enforce, include=request.include
         )
+        if key is not None:
+            self._cache.put(key, answer)
         return answer, verified.usage
+
+    def _cache_key(self, asked: Verification, candidate: EditImage, request: ScoreRequest) -> ScoreKey | None:
+        """What a deterministic score depends on; None when the draw is random."""
+        if asked.draw.temperature > 0:
+            return None
+        return ScoreKey(
+            model=self._model_name,
+            source=asked.source.digest,
+            candidate=candidate.digest,
+            instruction=asked.instruction,
+            principles=tuple(asked.principles),
+            draw=asked.draw,
+            samples=asked.samples,
+            aggregator=asked.aggregator,
+            guards=request.guards,
+            include=tuple(sorted(set(request.include))),
+        )
 
 
 def _failed(error: ServiceError | EditRRMError) -> CandidateFailed:

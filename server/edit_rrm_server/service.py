@@ -1,7 +1,7 @@
 """The running service: its state, the loaded model, and what every route shares.
 
-States: loading → ready → draining; engine_dead when the engine died, failed when the model could not
-be loaded. The HTTP socket is open in all of them.
+States: loading → ready → draining; engine_dead from the engine's death until it is restarted, failed when
+the model could not be loaded or the engine not be kept up. The HTTP socket is open in all of them.
 """
 
 import asyncio
@@ -9,22 +9,26 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, Protocol, get_args
 
 from edit_rrm.checkpoint import RRMCard
 from edit_rrm.errors import EditRRMError
 from edit_rrm.images import ImageLimits
 from edit_rrm.profiles import get_profile
 from edit_rrm_server.batching import Batcher
-from edit_rrm_server.decomposition import Decomposer
+from edit_rrm_server.body_room import BodyRoom
+from edit_rrm_server.decomposition import Decomposer, PrincipleCache
 from edit_rrm_server.drawing import Attempts
 from edit_rrm_server.engine import Engine
-from edit_rrm_server.errors import UnavailableError
+from edit_rrm_server.errors import ServiceError, UnavailableError
 from edit_rrm_server.intake import ImageIntake
 from edit_rrm_server.metrics import ServiceMetrics
+from edit_rrm_server.score_cache import ScoreCache
 from edit_rrm_server.scoring import RewardService
 from edit_rrm_server.settings import ServerSettings
+from edit_rrm_server.supervision import RestartPolicy, Supervisor
 from edit_rrm_server.verifying import Verifier
+from edit_rrm_server.watched_engine import DEAD_RETRY_S, WatchedEngine, engine_dead
 
 State = Literal["loading", "ready", "draining", "engine_dead", "failed"]
 
@@ -32,7 +36,6 @@ logger = logging.getLogger(__name__)
 
 _LOADING_RETRY_S = 5.0
 _DRAINING_RETRY_S = 10.0
-_DEAD_RETRY_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -54,23 +57,49 @@ class LoadedModel:
 Loader = Callable[[], Awaitable[LoadedModel]]
 
 
+class Clearable(Protocol):
+    """A cache of what a model said."""
+
+    def clear(self) -> None:
+        """Forgets everything."""
+        ...
+
+
 class Service:
-    """See the module. `load` brings the model up; it runs in the background after `start`."""
+    """See the module. `load` brings the model up, after `start` and again whenever the engine has died.
+
+    `load_ended` is set once the first load is over, `failed` once the state is failed.
+    """
 
     def __init__(self, settings: ServerSettings, load: Loader) -> None:
         self.settings = settings
         self.started_at = time.monotonic()
-        self.metrics = ServiceMetrics(lambda: self.state in ("ready", "draining"))
-        self.batcher = Batcher(settings.queue_capacity, settings.window, settings.turn_jobs, self.metrics)
+        self.metrics = ServiceMetrics(lambda: self._model is not None and self._model.engine.alive)
+        self.batcher = Batcher(settings.queue_capacity, settings.window, settings.bulk_share, self.metrics)
+        self.body_room = BodyRoom(settings.max_total_body_bytes)
         self.intake = ImageIntake(
             ImageLimits(settings.max_image_bytes, settings.max_image_pixels, settings.max_image_side),
             settings.guards,
             settings.image_threads,
         )
+        self.score_cache = ScoreCache(int(settings.score_cache_mib * 2**20))
+        self.metrics.watch_queue(self.batcher)
+        self.metrics.watch_score_cache(self.score_cache)
+        self.metrics.watch_state(lambda: self.state, get_args(State))
+        self.principle_cache = PrincipleCache(settings.principle_cache_entries)
+        # Emptied when other weights are loaded.
+        self.caches: list[Clearable] = [self.score_cache, self.principle_cache]
         self.failure: BaseException | None = None
         self.load_ended = asyncio.Event()
+        self.failed = asyncio.Event()
         self._load = load
-        self._loading: asyncio.Task[None] | None = None
+        self._supervisor = Supervisor(
+            RestartPolicy(settings.engine_restart_limit, settings.engine_restart_backoff_s),
+            bring_up=self._bring_up,
+            on_death=lambda: self.batcher.fail_waiting(engine_dead),
+            metrics=self.metrics,
+        )
+        self._running: asyncio.Task[None] | None = None
         self._model: LoadedModel | None = None
         self._rewards: RewardService | None = None
         self._draining = False
@@ -114,12 +143,13 @@ class Service:
         return _ActiveCall(self)
 
     def start(self) -> None:
-        """Begins to load the model."""
-        self._loading = asyncio.create_task(self._bring_up())
+        """Begins to load the model; from then on it is kept up."""
+        self._running = asyncio.create_task(self._run())
 
     async def drain(self, timeout_s: float) -> bool:
         """Takes no further calls and waits for the running ones; False if some outlast `timeout_s`."""
         self._draining = True
+        self._supervisor.retire()
         try:
             async with asyncio.timeout(timeout_s):
                 await self._idle.wait()
@@ -130,25 +160,42 @@ class Service:
     async def stop(self) -> None:
         """Ends the engine and the image threads."""
         self._draining = True
-        if self._loading is not None and not self._loading.done():
-            self._loading.cancel()
-            await asyncio.wait([self._loading])
+        if self._running is not None and not self._running.done():
+            self._running.cancel()
+            await asyncio.wait([self._running])
         if self._model is not None:
             await self._model.engine.stop()
         self.intake.close()
 
-    async def _bring_up(self) -> None:
+    async def _run(self) -> None:
+        """Brings the model up and keeps it up, as long as that can be done."""
         try:
-            model = await self._load()
-            self._serve(model)
+            engine = await self._bring_up()
+            self.load_ended.set()
+            await self._supervisor.run(engine)
         except Exception as error:  # shown by whoever started the service; the probes say `failed`
             self.failure = error
-            expected = isinstance(error, EditRRMError)
-            logger.error("the model could not be loaded: %s", error, exc_info=None if expected else error)
-        finally:
             self.load_ended.set()
+            self.failed.set()
+            expected = isinstance(error, EditRRMError | ServiceError)
+            logger.error("the model is not served: %s", error, exc_info=None if expected else error)
+
+    async def _bring_up(self) -> WatchedEngine:
+        """Loads the model and serves it."""
+        model = await self._load()
+        engine = WatchedEngine(model.engine)
+        if self._model is not None and self._model.weights_digest != model.weights_digest:
+            self._weights_changed()
+        self._serve(replace(model, engine=engine))
+        return engine
+
+    def _weights_changed(self) -> None:
+        """What the model said before is no longer what it would say."""
+        for cache in self.caches:
+            cache.clear()
 
     def _serve(self, model: LoadedModel) -> None:
+        self._model = model
         if self.settings.max_image_side is None:
             self.intake.limits = replace(self.intake.limits, max_side=model.card.max_image_side)
         profile = get_profile(model.card.profile)
@@ -160,20 +207,21 @@ class Service:
             attempts,
             self.metrics,
             weights_digest=model.weights_digest,
-            cache_entries=self.settings.principle_cache_entries,
+            cache=self.principle_cache,
         )
         verifier = Verifier(model.engine, profile, attempts, self.metrics)
-        self._rewards = RewardService(model.card, model.name, verifier, decomposer, self.intake, self.metrics)
-        self._model = model
+        self._rewards = RewardService(
+            model.card, model.name, verifier, decomposer, self.intake, self.score_cache, self.metrics
+        )
 
     def _unavailable(self, state: State) -> UnavailableError:
         match state:
             case "draining":
                 return UnavailableError("draining", "the service is shutting down", _DRAINING_RETRY_S)
             case "engine_dead":
-                return UnavailableError("engine_dead", "the engine has died", _DEAD_RETRY_S)
+                return engine_dead()
             case "failed":
-                return UnavailableError("engine_dead", "the model could not be loaded", _DEAD_RETRY_S)
+                return UnavailableError("engine_dead", "the service ends: it has no engine", DEAD_RETRY_S)
             case _:
                 return UnavailableError("loading", "the model is being loaded", _LOADING_RETRY_S)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import socket
 import sys
 import time
@@ -9,10 +10,12 @@ from types import FrameType
 
 import uvicorn
 
+from edit_rrm_server.abandonable import is_work_left
 from edit_rrm_server.app import create_app
+from edit_rrm_server.child_processes import kill_descendants
 from edit_rrm_server.progress import StartProgress
 from edit_rrm_server.quiet import quieten
-from edit_rrm_server.service import Service
+from edit_rrm_server.service import LoadedModel, Service
 from edit_rrm_server.settings import ServerSettings
 from edit_rrm_server.vllm_engine import load_vllm_model
 from edit_rrm_server.vllm_start import end_forkserver
@@ -24,22 +27,36 @@ logger = logging.getLogger(__name__)
 
 
 def serve(settings: ServerSettings, started_at: float) -> int:
-    """Serves until SIGTERM or SIGINT; returns the exit status: 0, or 1 if the model did not load.
+    """Serves until SIGTERM or SIGINT; returns the exit status: 0, or 1 without a model or engine to serve.
 
-    `vllm_start.prepare_environment` must have been called.
+    `vllm_start.prepare_environment` must have been called. Does not return, but ends the process with that
+    status, when a load goes on that cannot be interrupted.
     """
     _configure_logging(settings.log_level)
     progress = StartProgress(started_at)
     progress.step("starting")
     try:
-        return asyncio.run(_serve(settings, progress))
+        status = asyncio.run(_serve(settings, progress))
     finally:
         progress.end()
+        if is_work_left():
+            kill_descendants()
         end_forkserver()
+    if is_work_left():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    return status
 
 
 async def _serve(settings: ServerSettings, progress: StartProgress) -> int:
-    service = Service(settings, lambda: load_vllm_model(settings, progress.step))
+    async def load() -> LoadedModel:
+        try:
+            return await load_vllm_model(settings, progress.step)
+        finally:
+            progress.end()
+
+    service = Service(settings, load)
     listening = _listen(settings.host, settings.port)
     config = uvicorn.Config(
         create_app(service),
@@ -59,15 +76,16 @@ async def _serve(settings: ServerSettings, progress: StartProgress) -> int:
 async def _announce(service: Service, server: uvicorn.Server, progress: StartProgress, url: str) -> None:
     progress.say(f"listening on {url}; the model is being loaded")
     await service.load_ended.wait()
-    progress.end()
-    if service.failure is not None:
+    if service.failure is None:
+        took_s = time.monotonic() - progress.started_at
+        progress.say(f"ready in {took_s:.1f} s: {service.model.name} on {url}")
+        if service.model.card.judges:
+            progress.say(service.model.card.judges)
+        await service.failed.wait()
+        progress.say(f"the service ends: {service.failure}")
+    else:
         progress.say(f"the model could not be loaded: {service.failure}")
-        server.should_exit = True
-        return
-    took_s = time.monotonic() - progress.started_at
-    progress.say(f"ready in {took_s:.1f} s: {service.model.name} on {url}")
-    if service.model.card.judges:
-        progress.say(service.model.card.judges)
+    server.should_exit = True
 
 
 class _DrainingServer(uvicorn.Server):

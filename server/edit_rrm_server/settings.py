@@ -8,13 +8,16 @@ import json
 import os
 import tomllib
 from collections.abc import Mapping
+from functools import cached_property
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from edit_rrm.guards import GuardSettings
+from edit_rrm_server.api_keys import is_sendable, read_keys_file
 
 ENV_PREFIX = "EDIT_RRM_"
 BUNDLED_MODEL = Path(__file__).parent / "models" / "edit-rrm-tiny"
@@ -30,7 +33,12 @@ class ServerSettings(BaseSettings):
     """Everything an operator can decide."""
 
     model_config = SettingsConfigDict(
-        env_prefix=ENV_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, protected_namespaces=()
+        env_prefix=ENV_PREFIX,
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        protected_namespaces=(),
+        hide_input_in_errors=True,  # it may be a key
     )
 
     # What is served
@@ -40,10 +48,29 @@ class ServerSettings(BaseSettings):
     )
 
     # Where it is served
-    host: str = Field(default="127.0.0.1", description="address to listen on; set api_keys before opening it")
+    host: str = Field(
+        default="127.0.0.1",
+        description="address to listen on; one that other machines reach needs api_keys or allow_open",
+    )
     port: int = Field(default=8000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         default=(), description="keys that may call, separated by commas; none leaves the service open"
+    )
+    api_keys_file: Path | None = Field(
+        default=None, description="file of further keys, one a line; blank lines and # lines are passed over"
+    )
+    metrics_need_key: bool = Field(default=False, description="whether /metrics needs a key too")
+    allow_open: bool = Field(
+        default=False, description="listen where other machines reach the service although it has no keys"
+    )
+    rate_limit_per_s: float | None = Field(
+        default=None,
+        gt=0.0,
+        allow_inf_nan=False,
+        description="calls a second of one key (without keys: of one address); default: no limit",
+    )
+    rate_limit_burst: int = Field(
+        default=20, ge=1, description="calls that a caller which paused may make at once, beyond the rate"
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="level of this service's own log"
@@ -51,6 +78,12 @@ class ServerSettings(BaseSettings):
 
     # Limits of one request
     max_body_bytes: int = Field(default=256 * 2**20, ge=1024, description="largest request body")
+    max_total_body_bytes: int = Field(
+        default=2 * 2**30, ge=1024, description="request bodies held at once; more is queue_full"
+    )
+    body_timeout_s: float = Field(
+        default=60.0, gt=0.0, allow_inf_nan=False, description="how long a body may take to arrive"
+    )
     max_image_bytes: int = Field(default=20 * 2**20, ge=1, description="largest encoded image")
     max_image_pixels: int = Field(default=40_000_000, ge=1, description="largest decoded image")
     max_image_side: int | None = Field(
@@ -67,10 +100,16 @@ class ServerSettings(BaseSettings):
         description="jobs (candidates x samples) that may wait; more is queue_full",
     )
     window: int = Field(default=64, ge=1, description="jobs in the engine at once")
-    turn_jobs: int = Field(
-        default=8,
-        ge=1,
-        description="jobs a call may start in a row while another call waits",
+    bulk_share: float = Field(
+        default=0.1,
+        ge=0.0,
+        le=0.9,
+        description="least share of job starts that the bulk lane gets while it waits",
+    )
+    stream_spool_bytes: int = Field(
+        default=2**30,
+        ge=2**20,
+        description="disk for the answers of one stream whose caller does not read them yet",
     )
     image_threads: int = Field(default=2, ge=1, description="threads that decode and check images")
 
@@ -86,6 +125,11 @@ class ServerSettings(BaseSettings):
         default=1024,
         ge=0,
         description="principle sets kept for further calls on the same source and instruction",
+    )
+    score_cache_mib: float = Field(
+        default=64.0,
+        ge=0.0,
+        description="memory for finished scores of deterministic calls (temperature 0); 0 keeps none",
     )
     guards: GuardSettings = Field(default=GuardSettings(), description="thresholds of the image guards")
 
@@ -115,6 +159,19 @@ class ServerSettings(BaseSettings):
         description="import vLLM for the engine process meanwhile; default: only for one replica on a CPU",
     )
 
+    # When the engine dies
+    engine_restart_limit: int = Field(
+        default=5,
+        ge=0,
+        description="failures of the engine in a row before the service ends; 0 ends it at the first death",
+    )
+    engine_restart_backoff_s: float = Field(
+        default=1.0,
+        ge=0.0,
+        le=60.0,
+        description="delay before the engine is restarted; doubled after every failure, up to a minute",
+    )
+
     # The end
     drain_timeout_s: float = Field(
         default=60.0, ge=0.0, description="how long running calls may take to finish after SIGTERM"
@@ -126,6 +183,44 @@ class ServerSettings(BaseSettings):
         if isinstance(value, str):
             return tuple(key.strip() for key in value.split(",") if key.strip())
         return value
+
+    @field_validator("api_keys", mode="after")
+    @classmethod
+    def _check_keys(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if not all(is_sendable(key.get_secret_value()) for key in keys):
+            raise ValueError("expected keys of ASCII letters, digits or signs without white space")
+        return keys
+
+    @model_validator(mode="after")
+    def _check_limits(self) -> Self:
+        if self.max_total_body_bytes < self.max_body_bytes:
+            raise ValueError(
+                f"max_total_body_bytes is {self.max_total_body_bytes}, "
+                f"less than max_body_bytes ({self.max_body_bytes})"
+            )
+        if self.rate_limit_per_s is None and "rate_limit_burst" in self.model_fields_set:
+            raise ValueError("rate_limit_burst has no effect without rate_limit_per_s")
+        return self
+
+    @model_validator(mode="after")
+    def _check_exposure(self) -> Self:
+        """Reads the key file, whose keys are the service's from here on."""
+        keys = self.all_keys
+        if self.metrics_need_key and not keys:
+            raise ValueError("metrics_need_key has no effect without api_keys or api_keys_file")
+        if not keys and not self.allow_open and not _is_loopback(self.host):
+            raise ValueError(
+                f"host {self.host!r} can be reached from other machines and no key is set: "
+                "set EDIT_RRM_API_KEYS or EDIT_RRM_API_KEYS_FILE, or listen on 127.0.0.1, "
+                "or say with --allow-open that anyone may call"
+            )
+        return self
+
+    @cached_property
+    def all_keys(self) -> tuple[SecretStr, ...]:
+        """The keys that may call, from the setting and from the file, which is read once."""
+        from_file = () if self.api_keys_file is None else read_keys_file(self.api_keys_file)
+        return self.api_keys + from_file
 
     @classmethod
     def settings_customise_sources(
@@ -151,6 +246,13 @@ def load_settings(overrides: Mapping[str, Any], file: Path | None = None) -> Ser
     in_environment = {name for name in ServerSettings.model_fields if _is_in_environment(name)}
     base = {name: value for name, value in from_file.items() if name not in in_environment}
     return ServerSettings(**{**base, **overrides})
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
 
 
 def _is_in_environment(name: str) -> bool:

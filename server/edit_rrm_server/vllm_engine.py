@@ -9,7 +9,8 @@ import asyncio
 import gc
 import itertools
 import logging
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,43 +22,59 @@ from edit_rrm.images import EditImage
 from edit_rrm.principles import numbered
 from edit_rrm.profiles import get_profile
 from edit_rrm.prompts import ImageSlot, Prompt, PromptProfile
+from edit_rrm_server.abandonable import run_abandonable
+from edit_rrm_server.child_processes import handles_of, kill
 from edit_rrm_server.engine import Completion, DrawSettings
-from edit_rrm_server.errors import EngineError, RequestRefusedError, UnavailableError
 from edit_rrm_server.judging import VERDICT_TEXTS
 from edit_rrm_server.prompt_text import ChatText
 from edit_rrm_server.service import LoadedModel
 from edit_rrm_server.settings import ServerSettings
+from edit_rrm_server.vllm_errors import finish_error, service_error
 from edit_rrm_server.vllm_start import adjust_config, engine_arguments
 from edit_rrm_server.vllm_tokens import TokenReader
+from edit_rrm_server.watched_engine import engine_dead
 from edit_rrm_server.weights import default_cache_file, weights_digest
 
 logger = logging.getLogger(__name__)
 
 Progress = Callable[[str], None]
-_DEAD_RETRY_S = 30.0
 _SHUTDOWN_S = 10.0
 
 
 async def load_vllm_model(settings: ServerSettings, progress: Progress) -> LoadedModel:
     """Loads the checkpoint of the settings; `progress` is told each step.
 
-    Raises CheckpointError and vLLM's own errors.
+    Raises CheckpointError, UnavailableError (engine_dead) and vLLM's own errors; no engine is left then.
+    Cancelling ends it at once, although the steps themselves cannot be interrupted.
     """
     directory = Path(settings.model)
     if not (directory / "config.json").is_file():
         raise CheckpointError(f"{directory} is no checkpoint: it holds no config.json")
     card = read_card(directory)
-    digest = await asyncio.to_thread(weights_digest, directory, default_cache_file())
-    starting = asyncio.ensure_future(asyncio.to_thread(_start_engine, settings, progress))
+    profile = get_profile(card.profile)
+    digest = await run_abandonable(lambda: weights_digest(directory, default_cache_file()))
+    engine = await run_abandonable(lambda: _start_engine(settings, progress), undo=VllmEngine.shut_down)
     try:
-        engine = await asyncio.shield(starting)
-    except asyncio.CancelledError:
-        # The thread cannot be interrupted, and an engine process must not outlive this one.
-        await (await starting).stop()
+        progress("warming up")
+        await _unless_dead(engine, _warm_up(engine, profile))
+    except BaseException:
+        await engine.stop()
         raise
-    progress("warming up")
-    await _warm_up(engine, get_profile(card.profile))
     return LoadedModel(engine, card, digest, engine.architecture, engine.max_model_len)
+
+
+async def _unless_dead(engine: "VllmEngine", work: Coroutine[Any, Any, None]) -> None:
+    """Does `work`. Raises UnavailableError if the engine dies meanwhile, of which vLLM may not tell it."""
+    working, death = asyncio.create_task(work), asyncio.create_task(engine.died())
+    try:
+        await asyncio.wait({working, death}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise engine_dead()
+        await working
+    finally:
+        for task in (working, death):
+            task.cancel()
+        await asyncio.wait({working, death})
 
 
 async def _warm_up(engine: "VllmEngine", profile: PromptProfile) -> None:
@@ -94,6 +111,7 @@ class VllmEngine:
             tokenizer, _processor_template(llm) if tokenizer.chat_template is None else None
         )
         self._reader = TokenReader(tokenizer)
+        self._processes = handles_of(process.pid for process in _engine_processes(llm))
         self._stopped = False
         self.architecture: str = llm.model_config.architectures[0]
         self.max_model_len: int = llm.model_config.max_model_len
@@ -111,9 +129,6 @@ class VllmEngine:
         watched: tuple[str, ...] = (),
     ) -> Completion:
         """See `Engine.generate`."""
-        from vllm.exceptions import VLLMClientError
-        from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
-
         shown = [images[slot] for slot in prompt.slots]
         request = {
             "prompt": self._chat.render(prompt),
@@ -123,26 +138,67 @@ class VllmEngine:
         drawn = self._llm.generate(request, self._sampling(draw, watched), f"job-{next(self._ids)}")
         try:
             outputs = [output async for output in drawn]
-        except EngineDeadError as error:
-            raise UnavailableError("engine_dead", "the engine has died", _DEAD_RETRY_S) from error
-        except EngineGenerateError as error:
-            raise EngineError("vLLM could not finish the prompt") from error
-        except (VLLMClientError, ValueError) as error:
-            raise RequestRefusedError(
-                "invalid_request", f"the model cannot take the prompt: {error}"
-            ) from error
+        except Exception as error:
+            raise service_error(error) from error
         return self._completion(outputs[-1] if outputs else None)
 
+    async def died(self) -> None:
+        """Returns once an engine process has ended, or vLLM's reading of its answers.
+
+        Costs nothing while it waits: the sentinels are file descriptors, readable from the end of their
+        process on. vLLM watches the same ones, so these are copies.
+        """
+        loop = asyncio.get_running_loop()
+        death: asyncio.Future[None] = loop.create_future()
+
+        def noticed(*_: object) -> None:
+            if not death.done():
+                death.set_result(None)
+
+        handler = self._llm.output_handler
+        sentinels = [os.dup(process.sentinel) for process in _engine_processes(self._llm)]
+        try:
+            for sentinel in sentinels:
+                loop.add_reader(sentinel, noticed)
+            if handler is not None:
+                handler.add_done_callback(noticed)
+            await death
+        finally:
+            if handler is not None:
+                handler.remove_done_callback(noticed)
+            for sentinel in sentinels:
+                loop.remove_reader(sentinel)
+                os.close(sentinel)
+
     async def stop(self) -> None:
-        """Ends the engine core and waits for its process."""
-        if not self._stopped:
-            self._stopped = True
-            llm, self._llm = self._llm, None  # its finalizer must not run when the interpreter is half gone
-            if llm.output_handler is not None:
-                llm.output_handler.cancel()  # else it reports the end of the engine as a death
-            await asyncio.to_thread(llm.shutdown, _SHUTDOWN_S)
+        """Ends the engine core, or what is left of it, and waits for its process."""
+        llm = self._take()
+        if llm is None:
+            return
+        if llm.output_handler is not None:
+            llm.output_handler.cancel()  # else it reports the end of the engine as a death
+        try:
+            await asyncio.to_thread(self._end, llm)
+        finally:
             del llm
             gc.collect()
+
+    def shut_down(self) -> None:
+        """`stop` for an engine that no event loop has used yet. Blocks."""
+        llm = self._take()
+        if llm is not None:
+            self._end(llm)
+
+    def _take(self) -> Any | None:
+        """What is to be ended, once. Not kept: its finalizer must not run in an interpreter half gone."""
+        self._stopped = True
+        llm, self._llm = self._llm, None
+        return llm
+
+    def _end(self, llm: Any) -> None:
+        llm.shutdown(_SHUTDOWN_S)
+        # When the fork server has died, vLLM takes its children for dead too and leaves them running.
+        kill(self._processes)
 
     def _sampling(self, draw: DrawSettings, watched: tuple[str, ...]) -> Any:
         from vllm import SamplingParams
@@ -159,10 +215,10 @@ class VllmEngine:
 
     def _completion(self, output: Any) -> Completion:
         if output is None or not output.outputs:
-            raise EngineError("vLLM returned no output")
+            raise finish_error(None)
         written = output.outputs[0]
         if written.finish_reason not in ("stop", "length"):
-            raise EngineError(f"vLLM ended the prompt with {written.finish_reason!r}")
+            raise finish_error(written.finish_reason)
         return Completion(
             text=written.text,
             tokens=self._reader.tokens(written.text, written.token_ids, written.logprobs),
@@ -171,6 +227,12 @@ class VllmEngine:
             completion_tokens=len(written.token_ids),
             finish_reason=written.finish_reason,
         )
+
+
+def _engine_processes(llm: Any) -> list[Any]:
+    """The processes vLLM started for its engine cores."""
+    processes: list[Any] = llm.engine_core.resources.engine_manager.processes
+    return processes
 
 
 def _processor_template(llm: Any) -> str | None:

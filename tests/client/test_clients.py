@@ -158,7 +158,7 @@ def test_refusals_and_lost_connections_are_tried_again_after_the_wait_they_ask_f
         problem(429, "queue_full", retry_after="7"),
         httpx.ConnectError("refused"),
         httpx.RemoteProtocolError("hung up"),
-        problem(503, "loading"),
+        problem(408, "body_timeout"),
         ok(),
     )
     assert rewards(drive(script, "score", *CALL)) == [0.62]

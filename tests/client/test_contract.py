@@ -52,6 +52,9 @@ class WritingEngine:
         tokens = tuple(Token(letter, offset, -0.1) for offset, letter in enumerate(text))
         return Completion(text, tokens, 100, 80, len(tokens), "stop")
 
+    async def died(self) -> None:
+        await asyncio.Event().wait()
+
     async def stop(self) -> None: ...
 
 

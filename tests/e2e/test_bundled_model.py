@@ -83,7 +83,9 @@ def test_the_model_can_tell_right_from_wrong(trained: ServiceProcess, edit: Edit
 
 
 def test_greedy_scores_are_equal_twice(trained: ServiceProcess, edit: EditRecord) -> None:
-    first, second = (score(trained, edit, include=["reasoning"]) for _ in range(2))
+    # What is included is part of the score cache's key: both calls run on the engine.
+    first, second = (score(trained, edit, include=["reasoning", *extra]) for extra in ([], ["tokens"]))
+    assert not any(r.get("cached") for r in (*first["results"], *second["results"]))
     for one, other in zip(first["results"], second["results"], strict=True):
         assert one["status"] == other["status"]
         if one["status"] == "ok":
@@ -112,6 +114,49 @@ def test_base64_gives_what_multipart_gives(trained: ServiceProcess, edit: EditRe
     }
     by_base64 = trained.http.post("/v1/score", json=body).json()
     assert [r["reward"] for r in by_base64["results"]] == [r["reward"] for r in by_multipart["results"]]
+
+
+def test_an_equal_call_is_answered_from_memory(trained: ServiceProcess, edit: EditRecord) -> None:
+    first, second = (score(trained, edit, 3, aggregator="soft") for _ in range(2))
+    scored = [result for result in first["results"] if result["status"] == "ok"]
+    assert scored
+    assert [r for r in second["results"] if r["status"] == "ok"] == [{**r, "cached": True} for r in scored]
+
+
+def test_a_stream_gives_what_single_calls_give(trained: ServiceProcess, edit: EditRecord) -> None:
+    source = {"b64": base64.b64encode(png(edit.picture())).decode()}
+    bodies = [
+        {
+            "instruction": edit.request.instruction,
+            "source": source,
+            "candidates": [{"b64": base64.b64encode(png(candidate.picture())).decode()}],
+            "principles": gold_principles(edit),
+        }
+        for candidate in edit.candidates
+    ]
+    lines = "".join(json.dumps({**body, "key": f"c{n}"}) + "\n" for n, body in enumerate(bodies))
+    response = trained.http.post(
+        "/v1/score/stream",
+        content=lines + "not json\n",
+        headers={"content-type": "application/x-ndjson"},
+    )
+    answers = {answer["line"]: answer for answer in map(json.loads, response.text.splitlines())}
+    assert answers.pop(len(bodies) + 1)["error"]["code"] == "malformed_json"
+    for number, body in enumerate(bodies, start=1):
+        single, streamed = trained.http.post("/v1/score", json=body), answers[number]
+        if "error" in streamed:
+            assert streamed["error"]["code"] == single.json()["code"]
+        else:
+            assert streamed["key"] == f"c{number - 1}"
+            assert streamed["results"][0]["reward"] == single.json()["results"][0]["reward"]
+
+
+def assert_no_token_is_written(server: ServiceProcess) -> None:
+    """vLLM's own count stands still once nobody waits for anything."""
+    wait_until_idle(server)
+    written = metric(server, "vllm:generation_tokens_total")
+    time.sleep(0.5)
+    assert metric(server, "vllm:generation_tokens_total") == written
 
 
 def test_principles_are_decomposed_once(trained: ServiceProcess, edit: EditRecord) -> None:
@@ -161,7 +206,7 @@ def test_a_deadline_ends_the_work_in_the_engine(server: ServiceProcess, edit: Ed
     fields = {"guards": "off", "samples": 8, "sampling": {"temperature": 1.0}, "deadline_s": 0.5}
     response = server.http.post("/v1/score", **group_call(edit, 8, **fields))
     assert (response.status_code, response.json()["code"]) == (504, "deadline_exceeded")
-    wait_until_idle(server)
+    assert_no_token_is_written(server)
 
 
 def test_a_caller_that_hangs_up_frees_the_engine(server: ServiceProcess, edit: EditRecord) -> None:
@@ -176,7 +221,7 @@ def test_a_caller_that_hangs_up_frees_the_engine(server: ServiceProcess, edit: E
         while metric(server, "edit_rrm_jobs_in_flight") == 0:
             assert time.monotonic() < give_up_at
             time.sleep(0.02)
-    wait_until_idle(server)
+    assert_no_token_is_written(server)
     codes = [json.loads(line)["code"] for line in server.access_lines]
     assert "caller_gone" in codes
 

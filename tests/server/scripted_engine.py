@@ -57,17 +57,34 @@ def well_behaved(asked: Asked) -> str:
 
 
 class ScriptedEngine:
-    """Satisfies `Engine`. `gate`, when set to an event, holds every job until the event is set."""
+    """Satisfies `Engine`. `gate`, when set to an event, holds every job until the event is set.
+
+    Setting `alive` to false kills it.
+    """
 
     def __init__(self, script: Callable[[Asked], str] = well_behaved) -> None:
         self.script = script
-        self.alive = True
+        self._death = asyncio.Event()
         self.gate: asyncio.Event | None = None
         self.asked: list[Asked] = []
         self.running = 0
         self.most_running = 0
         self.aborted = 0
         self.stopped = False
+
+    @property
+    def alive(self) -> bool:
+        return not self._death.is_set()
+
+    @alive.setter
+    def alive(self, alive: bool) -> None:
+        if alive:
+            self._death.clear()
+        else:
+            self._death.set()
+
+    async def died(self) -> None:
+        await self._death.wait()
 
     async def generate(
         self,

@@ -1,25 +1,40 @@
-"""The batcher: bounded admission, turns, the window, cancellation."""
+"""The batcher: bounded admission, lanes, the window, cancellation, what is counted."""
 
 import asyncio
+from random import Random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edit_rrm_server.batching import Admission, Batcher, DrainRate
-from edit_rrm_server.errors import QueueFullError
+from edit_rrm.wire import Priority
+from edit_rrm_server.batching import Admission, Batcher, DrainRate, Dropped
+from edit_rrm_server.errors import CallerGoneError, DeadlineExceededError, QueueFullError, UnavailableError
+from edit_rrm_server.lanes import LANES
 
 
-class Silent:
-    """Batching metrics that nobody reads."""
+class Counted:
+    """Batching metrics that remember what was dropped and how full the window was."""
 
-    def queue_changed(self, waiting_jobs: int, jobs_in_flight: int) -> None: ...
+    def __init__(self) -> None:
+        self.dropped: list[tuple[str, int, int]] = []
+        self.occupancies: list[float] = []
+
+    def jobs_in_flight(self, count: int) -> None: ...
     def jobs_refused(self, count: int) -> None: ...
-    def job_started(self, waited_s: float) -> None: ...
+
+    def job_started(self, lane: Priority, waited_s: float, occupancy: float) -> None:
+        assert waited_s >= 0
+        self.occupancies.append(occupancy)
+
+    def jobs_dropped(self, reason: Dropped, waiting: int, in_engine: int) -> None:
+        self.dropped.append((reason, waiting, in_engine))
 
 
-def batcher(capacity: int = 100, window: int = 4, turn_jobs: int = 2) -> Batcher:
-    return Batcher(capacity, window, turn_jobs, Silent())
+def batcher(
+    capacity: int = 100, window: int = 4, bulk_share: float = 0.25, metrics: Counted | None = None
+) -> Batcher:
+    return Batcher(capacity, window, bulk_share, metrics or Counted())
 
 
 async def steps(count: int = 20) -> None:
@@ -76,19 +91,119 @@ async def test_no_more_jobs_than_the_window_run_at_once() -> None:
     assert (b.jobs_in_flight, b.waiting_jobs) == (0, 0)
 
 
-async def test_calls_take_turns_of_adjacent_jobs() -> None:
-    b, order, gate = batcher(window=1, turn_jobs=2), list[str](), asyncio.Event()
-    blocker = b.admit(1)
-    tasks = [asyncio.create_task(run_job(blocker, "x", order, gate))]
+async def started_order(b: Batcher, calls: dict[str, tuple[Admission, int]]) -> list[str]:
+    """The order in which jobs start that are queued while the window (of 1) is busy."""
+    order, gate = list[str](), asyncio.Event()
+    tasks = [asyncio.create_task(run_job(b.admit(1), "x", order, gate))]
     await steps()
-    large, small = b.admit(5), b.admit(1)
-    tasks += [asyncio.create_task(run_job(large, f"a{i}", order)) for i in range(5)]
-    await steps()
-    tasks.append(asyncio.create_task(run_job(small, "b0", order)))
-    await steps()
+    for name, (admission, jobs) in calls.items():
+        tasks += [asyncio.create_task(run_job(admission, f"{name}{i}", order)) for i in range(jobs)]
+        await steps()
     gate.set()
     await asyncio.gather(*tasks)
-    assert order == ["x", "a0", "a1", "b0", "a2", "a3", "a4"]
+    return order[1:]
+
+
+async def test_a_group_s_jobs_stay_together_and_the_earlier_call_goes_first() -> None:
+    b = batcher(window=1)
+    order = await started_order(b, {"a": (b.admit(3), 3), "b": (b.admit(2), 2)})
+    assert order == ["a0", "a1", "a2", "b0", "b1"]
+
+
+async def test_lanes_go_before_deadlines_and_deadlines_before_arrival() -> None:
+    b = batcher(window=1)
+    order = await started_order(b, {
+        "late": (b.admit(1, "training", 90.0), 1),
+        "soon": (b.admit(1, "training", 10.0), 1),
+        "urgent": (b.admit(1, "interactive", 500.0), 1),
+    })  # fmt: skip
+    assert order == ["urgent0", "soon0", "late0"]
+
+
+async def test_bulk_gets_its_share_and_no_more_under_constant_load() -> None:
+    b = batcher(window=1, bulk_share=0.25)
+    order = await started_order(b, {"t": (b.admit(12), 12), "b": (b.admit(6, "bulk"), 6)})
+    assert [name[0] for name in order[:16]].count("b") == 4
+    assert [i for i, name in enumerate(order[:16]) if name[0] == "b"] == [3, 7, 11, 15]
+
+
+async def test_a_call_that_somebody_urgent_waits_for_is_hastened() -> None:
+    b = batcher(window=1)
+    slow = b.admit(1, "bulk", 100.0)
+    other = b.admit(1, "training", 50.0)
+    order, gate = list[str](), asyncio.Event()
+    tasks = [asyncio.create_task(run_job(b.admit(1), "x", order, gate))]
+    await steps()
+    for name, admission in (("other", other), ("slow", slow)):
+        tasks.append(asyncio.create_task(run_job(admission, name, order)))
+    await steps()
+    slow.hasten("interactive", 20.0)
+    assert b.waiting_by_lane == {"interactive": 1, "training": 1, "bulk": 0}
+    gate.set()
+    await asyncio.gather(*tasks)
+    assert order == ["x", "slow", "other"]
+
+
+async def test_what_a_call_dropped_is_counted_with_its_reason() -> None:
+    metrics = Counted()
+    b = batcher(window=1, metrics=metrics)
+    gate, order = asyncio.Event(), list[str]()
+    late = b.admit(4)
+    tasks = [asyncio.create_task(run_job(late, str(i), order, gate)) for i in range(2)]
+    await steps()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    with pytest.raises(DeadlineExceededError), late:
+        raise DeadlineExceededError("too late")
+    with pytest.raises(CallerGoneError), b.admit(2):
+        raise CallerGoneError("gone")
+    with b.admit(1) as admission:
+        await run_job(admission, "fine", order)
+    # The first call: one job in the engine, one in the queue, two that had not been asked for yet.
+    assert metrics.dropped == [("expired", 3, 1), ("cancelled", 2, 0)]
+    assert (b.jobs_in_flight, b.waiting_jobs) == (0, 0)
+
+
+async def test_queued_jobs_fail_at_once_when_nobody_will_run_them() -> None:
+    b, order, gate = batcher(window=1), list[str](), asyncio.Event()
+    admission = b.admit(4)
+    tasks = [asyncio.create_task(run_job(admission, str(i), order, gate)) for i in range(3)]
+    await steps()
+    assert b.fail_waiting(lambda: UnavailableError("engine_dead", "it died", 1.0)) == 2
+    await steps()
+    for task in tasks[1:]:
+        assert isinstance(task.exception(), UnavailableError)
+    assert b.waiting_jobs == 1  # reserved, not asked for yet
+    gate.set()
+    await tasks[0]
+    b.leave(admission)
+    assert (b.jobs_in_flight, b.waiting_jobs) == (0, 0)
+
+
+async def test_a_stream_waits_while_the_bulk_lane_is_full() -> None:
+    b, order, gate = batcher(capacity=100, window=2), list[str](), asyncio.Event()
+    full = b.admit_unbounded(6, "bulk")
+    tasks = [asyncio.create_task(run_job(full, str(i), order, gate)) for i in range(6)]
+    await steps()
+    assert b.waiting_by_lane["bulk"] == 4
+    waiting = asyncio.create_task(b.stream_room())
+    await steps()
+    assert not waiting.done()
+    tasks[5].cancel()
+    await steps()
+    assert waiting.done()
+    gate.set()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_the_oldest_wait_is_told_by_lane() -> None:
+    b = batcher()
+    assert b.oldest_wait_s("bulk") == 0.0
+    b.admit(1, "bulk").arrived_at -= 7.0
+    b.admit(1, "bulk")
+    assert 7.0 <= b.oldest_wait_s("bulk") < 8.0
+    assert b.oldest_wait_s("training") == 0.0
 
 
 async def test_cancelling_a_waiting_job_frees_its_place_and_a_running_one_its_slot() -> None:
@@ -124,17 +239,18 @@ async def test_a_job_cancelled_in_the_step_that_grants_it_gives_its_slot_on() ->
 @given(
     st.lists(st.integers(1, 6), min_size=1, max_size=6),
     st.integers(1, 4),
-    st.integers(1, 3),
+    st.sampled_from([0.0, 0.1, 0.5]),
     st.sets(st.integers(0, 35)),
+    st.randoms(use_true_random=False),
 )
 def test_every_job_runs_or_was_cancelled_and_nothing_is_left(
-    calls: list[int], window: int, turn_jobs: int, cancelled: set[int]
+    calls: list[int], window: int, bulk_share: float, cancelled: set[int], random: Random
 ) -> None:
     async def scenario() -> None:
-        b, order = batcher(window=window, turn_jobs=turn_jobs), list[str]()
+        b, order = batcher(window=window, bulk_share=bulk_share), list[str]()
         tasks: list[asyncio.Task[None]] = []
         for jobs in calls:
-            admission = b.admit(jobs)
+            admission = b.admit(jobs, random.choice(LANES), random.choice([1.0, 2.0, 3.0]))
             tasks += [
                 asyncio.create_task(run_job(admission, str(len(tasks) + i), order)) for i in range(jobs)
             ]
@@ -145,6 +261,7 @@ def test_every_job_runs_or_was_cancelled_and_nothing_is_left(
             str(i) for i in gone if tasks[i].cancelled() and str(i) not in order
         }
         assert (b.jobs_in_flight, b.waiting_jobs) == (0, 0)
+        assert set(b.waiting_by_lane.values()) == {0}
 
     asyncio.run(scenario())
 
@@ -165,7 +282,7 @@ def test_retry_after_is_the_excess_divided_by_the_measured_rate(monkeypatch: pyt
     for second in range(1, 21):
         clock[0] = float(second)
         b._in_flight += 1
-        b.release()
+        b.release(True)
     clock[0] = 20.0
     b.admit(10)
     with pytest.raises(QueueFullError) as refused:

@@ -32,10 +32,25 @@ async def test_metrics_count_what_happened(running: Running) -> None:
     assert seen["edit_rrm_tokens_total", "kind=prompt"] == 200
     assert seen["edit_rrm_tokens_total", "kind=cached_prompt"] == 128
     assert seen[("edit_rrm_reward_count",)] == 2
-    assert seen[("edit_rrm_queue_seconds_count",)] == 2
+    assert seen["edit_rrm_queue_seconds_count", "lane=training"] == 2
+    assert seen[("edit_rrm_window_occupancy_count",)] == 2
+    assert seen["edit_rrm_groups_total", "variance=some"] == 1
+    assert seen[("edit_rrm_score_count",)] == 1  # the guard's 0 is no score of the model's
+    assert seen["edit_rrm_score_cache_total", "result=miss"] == 1
+    assert seen[("edit_rrm_score_cache_bytes",)] > 0
     assert seen["edit_rrm_phase_seconds_count", "phase=decompose"] == 1
-    assert seen[("edit_rrm_queue_jobs",)] == seen[("edit_rrm_jobs_in_flight",)] == 0
+    assert seen["edit_rrm_queue_jobs", "lane=training"] == seen[("edit_rrm_jobs_in_flight",)] == 0
+    assert seen["edit_rrm_queue_oldest_seconds", "lane=training"] == 0
     assert seen[("edit_rrm_engine_up",)] == 1
+
+
+async def test_metrics_tell_whether_a_group_teaches_anything(running: Running) -> None:
+    await running.score(candidates=[b64(BLUE), b64(png(picture((0, 90, 200))))], samples=2)
+    await running.score(sampling={"temperature": 0.5}, samples=3)
+    seen = await values(running)
+    assert seen["edit_rrm_groups_total", "variance=zero"] == 1
+    assert seen["edit_rrm_groups_total", "variance=some"] == 0
+    assert seen[("edit_rrm_disagreement_count",)] == 3
 
 
 async def test_metrics_count_failures(start: Start) -> None:

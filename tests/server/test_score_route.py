@@ -50,12 +50,14 @@ async def test_results_keep_the_order_of_the_candidates(start: Start) -> None:
     assert [result["score"] for result in answer["results"]] == [9.0, 0.0, 6.0, 3.0]
 
 
-async def test_the_same_call_twice_gives_the_same_results(running: Running) -> None:
+async def test_the_same_call_twice_gives_the_same_results(start: Start) -> None:
+    running = await start(score_cache_mib=0)
     first, second = (await running.score(samples=3)).json(), (await running.score(samples=3)).json()
     assert first["results"] == second["results"]
 
 
-async def test_multipart_gives_the_answer_that_base64_gives(running: Running) -> None:
+async def test_multipart_gives_the_answer_that_base64_gives(start: Start) -> None:
+    running = await start(score_cache_mib=0)
     by_base64 = (await running.score()).json()
     body = score_body(source={"part": "before"}, candidates=[{"part": "after"}])
     files = {

@@ -1,0 +1,239 @@
+"""Do the probe and the refusal stay quick while the service is at its busiest?
+
+    .venv/bin/python benchmarks/probes.py [--refusals 200]
+
+First /health, asked every 5 ms from a process of its own, while one call of 64 images of 20 megapixels is
+decoded, as PNG and as JPEG; the images are alike, so that a guard settles the call and the engine stays
+out of it. Bar: 99th percentile under 20 ms from the moment the body has been sent. Then the refusal of
+a group of 24 while the engine is saturated and the queue full: from its first byte sent to the 429
+read. Bar: 99th percentile under 50 ms.
+"""
+
+import asyncio
+import io
+import multiprocessing
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Annotated, Literal
+
+import httpx
+import typer
+from PIL import Image
+from rich.table import Table
+from rig.calls import Body, Supply, make_groups, multipart
+from rig.processes import end_on_sigterm, reward_server
+from rig.report import Bar, console, percentile, progress, say_machine
+
+from edit_rrm_server.settings import BUNDLED_MODEL, ServerSettings
+
+HEALTH_BAR = Bar("/health p99 while 64 images decode, the slower format", 20.0, at_least=False, unit="ms")
+REFUSAL_BAR = Bar("p99 of a refusal", 50.0, at_least=False, unit="ms")
+SIZE = (5000, 4000)
+CANDIDATES = 63
+QUEUE_CAPACITY = 64
+CALL_SIZE = 4
+HEALTH_PAUSE_S, REFUSAL_PAUSE_S = 0.005, 0.02
+CHUNK_BYTES = 2**18
+Format = Literal["PNG", "JPEG"]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One request of the probing process: when it was sent (monotonic seconds), how long it took."""
+
+    sent_at: float
+    took_s: float
+    status: int
+
+
+class Prober:
+    """Asks again and again from a process of its own, so that no other work of the benchmark delays it."""
+
+    def __init__(self, url: str, path: str, body: Body | None, pause_s: float) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._mine, self._theirs = context.Pipe()
+        arguments = (self._theirs, url + path, body, pause_s)
+        self._process = context.Process(target=_probe, args=arguments, daemon=True)
+
+    def __enter__(self) -> "Prober":
+        self._process.start()
+        self._theirs.close()  # so that the end of the process is seen here
+        self._mine.recv()  # its first request has been answered
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.join()
+
+    def end(self) -> list[Sample]:
+        """Stops it and returns what it saw."""
+        self._mine.send("end")
+        samples: list[Sample] = self._mine.recv()
+        return samples
+
+    def wait_for(self, count: int) -> list[Sample]:
+        """What it saw once it has sent `count` requests."""
+        self._mine.send(count)
+        samples: list[Sample] = self._mine.recv()
+        return samples
+
+
+def _probe(pipe: Connection, url: str, body: Body | None, pause_s: float) -> None:
+    """The process: until told "end", or until it has made as many requests as it is told."""
+    samples: list[Sample] = []
+    wanted: int | None = None
+    with httpx.Client(timeout=600.0) as http:
+        while True:
+            started = time.monotonic()
+            if body is None:
+                answer = http.get(url)
+            else:
+                answer = http.post(url, content=body.content, headers={"Content-Type": body.content_type})
+            samples.append(Sample(started, time.monotonic() - started, answer.status_code))
+            if len(samples) == 1:
+                pipe.send("started")
+            if wanted is None and pipe.poll():
+                told = pipe.recv()
+                wanted = len(samples) if told == "end" else told
+            if wanted is not None and len(samples) >= wanted:
+                pipe.send(samples)
+                return
+            time.sleep(pause_s)
+
+
+def large_call(format_: Format) -> Body:
+    """A source and 63 candidates of 20 megapixels, the same picture 64 times; each is decoded for itself."""
+    (group,) = make_groups(1, 1)
+    buffer = io.BytesIO()
+    group.source.resize(SIZE, Image.Resampling.NEAREST).save(buffer, format_)
+    files = {f"i{n}": ("image", buffer.getvalue(), "image/any") for n in range(1 + CANDIDATES)}
+    source, *candidates = [{"part": name} for name in files]
+    request = {
+        "instruction": group.instruction,
+        "source": source,
+        "candidates": candidates,
+        "principles": [principle.model_dump(mode="json") for principle in group.principles],
+    }
+    json_bytes = httpx.Request("POST", "http://service", json=request).read()
+    form = httpx.Request("POST", "http://service", files={**files, "request": (None, json_bytes)})
+    return Body(form.read(), form.headers["Content-Type"])
+
+
+async def upload(url: str, body: Body) -> tuple[float, float]:
+    """Sends the call; when its last byte was handed over and when the answer came (monotonic seconds)."""
+    uploaded_at = 0.0
+
+    async def chunks() -> AsyncIterator[bytes]:
+        nonlocal uploaded_at
+        for start in range(0, len(body.content), CHUNK_BYTES):
+            yield body.content[start : start + CHUNK_BYTES]
+        uploaded_at = time.monotonic()
+
+    headers = {"Content-Type": body.content_type, "Content-Length": str(len(body.content))}
+    async with httpx.AsyncClient(base_url=url, timeout=600.0) as http:
+        answer = await http.post("/v1/score", content=chunks(), headers=headers)
+    if answer.status_code != 200:
+        raise RuntimeError(f"the large call failed: {answer.status_code} {answer.text[:300]}")
+    return uploaded_at, time.monotonic()
+
+
+def health_while_decoding(url: str, body: Body, idle_s: float) -> dict[str, list[float]]:
+    """Latencies of /health in seconds: idle, while the body arrives, while its images decode."""
+    with Prober(url, "/health", None, HEALTH_PAUSE_S) as prober:
+        time.sleep(idle_s)
+        began_at = time.monotonic()
+        uploaded_at, ended_at = asyncio.run(upload(url, body))
+        samples = prober.end()
+    spans = {
+        "idle": (0.0, began_at),
+        "body arriving": (began_at, uploaded_at),
+        "decoding": (uploaded_at, ended_at),
+    }
+    return {
+        name: [s.took_s for s in samples if since <= s.sent_at < until]
+        for name, (since, until) in spans.items()
+    }
+
+
+async def refusals_when_full(
+    url: str, supply: Supply, probe: Body, window: int, fill_s: float, count: int
+) -> list[Sample]:
+    """Refusals of `probe` while enough callers keep the window and the queue full."""
+    callers = (window + QUEUE_CAPACITY) // CALL_SIZE + 8
+    limits = httpx.Limits(max_connections=None)
+
+    async def caller(http: httpx.AsyncClient) -> None:
+        while True:
+            body = supply.take()
+            answer = await body.send(http)
+            if answer.status_code == 429:
+                supply.give_back(body)
+                await asyncio.sleep(0.1)
+            elif answer.status_code not in (200, 502):
+                raise RuntimeError(f"a call failed: {answer.status_code} {answer.text[:300]}")
+
+    async with httpx.AsyncClient(base_url=url, timeout=600.0, limits=limits) as http:
+        filling = [asyncio.create_task(caller(http)) for _ in range(callers)]
+        try:
+            await asyncio.sleep(fill_s)
+            samples = await asyncio.to_thread(_probe_full, url, probe, count)
+            failed = [task for task in filling if task.done()]
+            if failed:
+                await failed[0]
+        finally:
+            for task in filling:
+                task.cancel()
+            await asyncio.gather(*filling, return_exceptions=True)
+    return samples
+
+
+def _probe_full(url: str, probe: Body, count: int) -> list[Sample]:
+    with Prober(url, "/v1/score", probe, REFUSAL_PAUSE_S) as prober:
+        return prober.wait_for(count)
+
+
+def main(
+    refusals: Annotated[int, typer.Option(help="Refusals to time.")] = 200,
+    idle_s: Annotated[float, typer.Option(help="How long /health is asked at idle before each call.")] = 3.0,
+    fill_s: Annotated[float, typer.Option(help="How long callers fill engine and queue before.")] = 8.0,
+    model: Annotated[Path, typer.Option(help="Checkpoint.")] = BUNDLED_MODEL,
+) -> None:
+    """Prints p50 and p99 of /health and of refusals under load. Bars: 20 ms and 50 ms."""
+    end_on_sigterm()
+    progress.print("drawing large images, rendering edits")
+    formats: tuple[Format, ...] = ("PNG", "JPEG")
+    large = {name: large_call(name) for name in formats}
+    (group,) = make_groups(1, 24, seed=6000)
+    supply = Supply(CALL_SIZE)
+    supply.stock(200)
+    table = Table("", "requests", "p50 ms", "p99 ms", "max ms")
+    slowest_s, window = 0.0, ServerSettings(model=model).window
+
+    def add_row(name: str, took_s: list[float]) -> None:
+        cells = [percentile(took_s, share) for share in (0.5, 0.99, 1.0)]
+        table.add_row(name, str(len(took_s)), *(f"{1e3 * value:.1f}" for value in cells))
+
+    with reward_server(model, queue_capacity=QUEUE_CAPACITY, retries=0, score_cache_mib=0) as server:
+        for name, body in large.items():
+            progress.print(f"64 images of 20 megapixels, {name}, {len(body.content) / 2**20:.0f} MiB")
+            for when, took_s in health_while_decoding(server.url, body, idle_s).items():
+                add_row(f"/health, {name} {when}", took_s)
+                if when == "decoding":
+                    slowest_s = max(slowest_s, percentile(took_s, 0.99))
+        progress.print("engine saturated, queue full")
+        work = refusals_when_full(server.url, supply, multipart(group), window, fill_s, refusals)
+        samples = asyncio.run(work)
+    refused = [sample.took_s for sample in samples if sample.status == 429]
+    add_row("refusal of a group of 24", refused)
+    console.print(table)
+    console.print(f"{len(samples) - len(refused)} of {len(samples)} groups found room and are left out")
+    HEALTH_BAR.judge(1e3 * slowest_s)
+    REFUSAL_BAR.judge(1e3 * percentile(refused, 0.99))
+    say_machine()
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,1 @@
+"""What benchmarks share: servers under test, calls made beforehand, vLLM as the service sets it, reports."""

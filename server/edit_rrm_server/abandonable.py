@@ -1,0 +1,39 @@
+"""Blocking work that cannot be interrupted, in a thread that neither its caller nor the process waits for.
+
+Loading a model blocks for a minute in imports and in C. The event loop's own threads would have to end
+before the process can.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TypeVar
+
+T = TypeVar("T")
+
+_THREAD_NAME = "abandonable"
+
+
+async def run_abandonable(work: Callable[[], T], undo: Callable[[T], object] = lambda _: None) -> T:
+    """The result of `work`. When cancelled, returns at once; a result that still comes goes to `undo`."""
+    future: Future[T] = Future()
+    future.set_running_or_notify_cancel()  # from here on it cannot be cancelled, only be ignored
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=run, name=_THREAD_NAME, daemon=True).start()
+    try:
+        return await asyncio.wrap_future(future)
+    except asyncio.CancelledError:
+        future.add_done_callback(lambda done: None if done.exception() else undo(done.result()))
+        raise
+
+
+def is_work_left() -> bool:
+    """Whether such a thread still runs: then the process cannot end in the usual way."""
+    return any(thread.name == _THREAD_NAME for thread in threading.enumerate())

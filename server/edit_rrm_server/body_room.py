@@ -1,0 +1,85 @@
+"""Room for request bodies: how many bytes of them the service holds at once, over all calls.
+
+A call takes the room before its body is read and keeps it for as long as the body is in memory.
+Knows nothing of HTTP. Everything here runs on the event loop's thread; there are no locks.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable
+
+from edit_rrm_server.errors import QueueFullError
+
+_RATE_SPAN_S = 30.0
+_MIN_RETRY_S, _MAX_RETRY_S = 1.0, 120.0
+
+
+class BodyRoom:
+    """`capacity_bytes` for the bodies of all calls. `clock` gives monotonic seconds."""
+
+    def __init__(self, capacity_bytes: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._capacity_bytes = capacity_bytes
+        self._clock = clock
+        self._held_bytes = 0
+        self._freed: deque[tuple[float, int]] = deque(maxlen=1024)  # when, bytes
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes taken now."""
+        return self._held_bytes
+
+    def share(self) -> "BodyShare":
+        """One call's part, empty at first. Use as a context manager, as long as the call has its body."""
+        return BodyShare(self)
+
+    def take(self, count: int) -> None:
+        """Takes bytes. Raises QueueFullError when they do not fit; nothing is taken then."""
+        excess = self._held_bytes + count - self._capacity_bytes
+        if excess > 0:
+            raise QueueFullError(
+                f"request bodies hold {self._held_bytes} bytes of at most {self._capacity_bytes}, "
+                f"and this one needs {count}",
+                self._wait_s(excess),
+            )
+        self._held_bytes += count
+
+    def free(self, count: int) -> None:
+        """Gives bytes back."""
+        self._held_bytes -= count
+        if count:
+            self._freed.append((self._clock(), count))
+
+    def _wait_s(self, count: int) -> float:
+        """How long `count` bytes took to become free over the last half minute."""
+        now = self._clock()
+        while self._freed and now - self._freed[0][0] > _RATE_SPAN_S:
+            self._freed.popleft()
+        if len(self._freed) < 2:
+            return _MIN_RETRY_S
+        bytes_per_s = sum(freed for _, freed in self._freed) / max(now - self._freed[0][0], 1e-3)
+        return min(_MAX_RETRY_S, max(_MIN_RETRY_S, count / bytes_per_s))
+
+
+class BodyShare:
+    """The room that one call holds; leaving the context gives back whatever it is."""
+
+    def __init__(self, room: BodyRoom) -> None:
+        self._room = room
+        self._bytes = 0
+
+    def take(self, count: int) -> None:
+        """Takes further bytes. Raises QueueFullError."""
+        self._room.take(count)
+        self._bytes += count
+
+    def shrink_to(self, count: int) -> None:
+        """Keeps `count` bytes of those taken, for a body that was shorter than it might have been."""
+        surplus = max(0, self._bytes - count)
+        self._bytes -= surplus
+        self._room.free(surplus)
+
+    def __enter__(self) -> "BodyShare":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.shrink_to(0)

@@ -1,0 +1,34 @@
+"""The processes this one has started, directly or not, and their end by force."""
+
+import contextlib
+import multiprocessing.resource_tracker
+from collections.abc import Iterable
+from typing import Any
+
+import psutil  # type: ignore[import-untyped]
+
+_SWEEPS = 3  # a process may start another while the first sweep goes on
+
+
+def handles_of(process_ids: Iterable[int]) -> list[Any]:
+    """A psutil.Process for each that lives: it stays true when the id is given to another process."""
+    handles = []
+    for process_id in process_ids:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            handles.append(psutil.Process(process_id))
+    return handles
+
+
+def kill(handles: Iterable[Any]) -> None:
+    """Kills those that still live."""
+    for handle in handles:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            handle.kill()
+
+
+def kill_descendants() -> None:
+    """Kills everything below this process but the resource tracker, which cleans up and ends by itself."""
+    tracker: Any = multiprocessing.resource_tracker._resource_tracker
+    for _ in range(_SWEEPS):
+        below = psutil.Process().children(recursive=True)
+        kill(child for child in below if child.pid != tracker._pid)

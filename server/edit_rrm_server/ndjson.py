@@ -1,0 +1,31 @@
+"""Lines of a body as it arrives, each bounded; a line that is too long is named, not kept."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line without its end. `number` counts from 1; `text` is None when it had too many bytes."""
+
+    number: int
+    text: bytes | None
+
+
+async def read_lines(chunks: AsyncIterator[bytes], max_line_bytes: int) -> AsyncIterator[Line]:
+    """Every line of the chunks, empty ones too; the last needs no line end."""
+    number, kept, too_long = 1, bytearray(), False
+    async for chunk in chunks:
+        *ended, rest = chunk.split(b"\n")
+        for piece in ended:
+            too_long = too_long or len(kept) + len(piece) > max_line_bytes
+            yield Line(number, None if too_long else bytes(kept) + piece)
+            number, too_long = number + 1, False
+            kept.clear()
+        too_long = too_long or len(kept) + len(rest) > max_line_bytes
+        if too_long:
+            kept.clear()
+        else:
+            kept += rest
+    if kept or too_long:
+        yield Line(number, None if too_long else bytes(kept))

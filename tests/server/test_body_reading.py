@@ -1,0 +1,220 @@
+"""Bodies that come slowly or many at once: a time-out, and room that is taken before reading and freed."""
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from small_calls import score_body
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import Message, Scope
+
+from edit_rrm.wire import ScoreRequest
+from edit_rrm_server.body_room import BodyRoom
+from edit_rrm_server.envelope import read_envelope
+from edit_rrm_server.errors import BodyTimeoutError, QueueFullError, RequestRefusedError
+from edit_rrm_server.problems import problem_for
+
+BODY = json.dumps(score_body()).encode()
+LIMIT_BYTES = 100_000
+Receive = Callable[[], Awaitable[Message]]
+
+
+def request_of(
+    receive: Receive,
+    *,
+    length: int | None = None,
+    content_type: str = "application/json",
+    arrived_s_ago: float = 0.0,
+    chunked: bool = False,
+) -> Request:
+    headers = [(b"content-type", content_type.encode())]
+    if length is not None:
+        headers.append((b"content-length", str(length).encode()))
+    if chunked:
+        headers.append((b"transfer-encoding", b"chunked"))
+    state = {"arrived_at": time.monotonic() - arrived_s_ago}
+    scope: Scope = {"type": "http", "method": "POST", "path": "/v1/score", "headers": headers, "state": state}
+    return Request(scope, receive)
+
+
+def chunks_of(body: bytes, chunk_bytes: int = 512) -> Receive:
+    """Receives the body in chunks, each after giving way to other tasks."""
+    chunks = [body[i : i + chunk_bytes] for i in range(0, len(body), chunk_bytes)] or [b""]
+
+    async def receive() -> Message:
+        await asyncio.sleep(0)
+        return {"type": "http.request", "body": chunks.pop(0), "more_body": bool(chunks)}
+
+    return receive
+
+
+async def silence() -> Message:
+    """Receives nothing, ever."""
+    await asyncio.Event().wait()
+    raise AssertionError("unreachable")
+
+
+async def unread() -> Message:
+    pytest.fail("the body was asked for")
+
+
+class TestTimeout:
+    @pytest.mark.timeout(30)  # less than the time-out, which ran from the headers a minute ago
+    @pytest.mark.parametrize("content_type", ["application/json", "multipart/form-data; boundary=X"])
+    async def test_a_body_that_never_comes(self, content_type: str) -> None:
+        room = BodyRoom(LIMIT_BYTES)
+        request = request_of(silence, length=50, content_type=content_type, arrived_s_ago=61.0)
+        with room.share() as share:
+            with pytest.raises(BodyTimeoutError, match="60 s after the headers"):
+                await read_envelope(request, ScoreRequest, LIMIT_BYTES, timeout_s=60.0, share=share)
+            assert room.held_bytes == 50
+        assert room.held_bytes == 0
+
+    async def test_a_body_that_trickles_is_not_given_more_time_by_each_chunk(self) -> None:
+        async def trickle() -> Message:
+            await asyncio.sleep(0)
+            return {"type": "http.request", "body": b" ", "more_body": True}
+
+        with pytest.raises(BodyTimeoutError):
+            await read_envelope(request_of(trickle), ScoreRequest, 2**40, timeout_s=0.05)
+
+    async def test_a_body_within_the_time_is_read(self) -> None:
+        request = request_of(chunks_of(BODY), length=len(BODY), arrived_s_ago=59.0)
+        envelope = await read_envelope(request, ScoreRequest, LIMIT_BYTES, timeout_s=600.0)
+        assert envelope.body_bytes == len(BODY)
+
+    def test_it_is_answered_408_and_ends_the_connection(self) -> None:
+        response = problem_for(BodyTimeoutError("late"), "id")
+        assert (response.status_code, json.loads(response.body)["code"]) == (408, "body_timeout")
+        assert response.headers["Connection"] == "close"
+
+
+class TestRoom:
+    async def test_a_declared_length_is_held_until_the_call_is_over(self) -> None:
+        room = BodyRoom(LIMIT_BYTES)
+        with room.share() as share:
+            request = request_of(chunks_of(BODY), length=len(BODY))
+            await read_envelope(request, ScoreRequest, LIMIT_BYTES, share=share)
+            assert room.held_bytes == len(BODY)
+        assert room.held_bytes == 0
+
+    @pytest.mark.parametrize("declared", [None, 10])
+    async def test_a_length_that_cannot_be_relied_on_takes_the_most_and_keeps_what_came(
+        self, declared: int | None
+    ) -> None:
+        room = BodyRoom(LIMIT_BYTES)
+        held = []
+        receive = chunks_of(BODY)
+
+        async def watched() -> Message:
+            held.append(room.held_bytes)
+            return await receive()
+
+        with room.share() as share:
+            request = request_of(watched, length=declared, chunked=True)
+            await read_envelope(request, ScoreRequest, LIMIT_BYTES, share=share)
+            assert set(held) == {LIMIT_BYTES}
+            assert room.held_bytes == len(BODY)
+
+    async def test_a_body_without_room_is_refused_unread(self) -> None:
+        room = BodyRoom(1000)
+        request = request_of(unread, length=101)
+        with room.share() as early, room.share() as late:
+            early.take(900)
+            with pytest.raises(QueueFullError, match="900 bytes of at most 1000") as caught:
+                await read_envelope(request, ScoreRequest, LIMIT_BYTES, share=late)
+            assert (caught.value.code, room.held_bytes) == ("queue_full", 900)
+        assert problem_for(caught.value, "id").headers["Retry-After"] == "1"
+
+    async def test_a_body_too_large_or_of_another_type_takes_none(self) -> None:
+        room = BodyRoom(10**9)
+        for request in (
+            request_of(unread, length=LIMIT_BYTES + 1),
+            request_of(unread, length=10, content_type="text/plain"),
+        ):
+            with room.share() as share:
+                with pytest.raises(RequestRefusedError):
+                    await read_envelope(request, ScoreRequest, LIMIT_BYTES, share=share)
+                assert room.held_bytes == 0
+
+    async def test_whatever_ends_the_reading_gives_the_room_back(self) -> None:
+        room = BodyRoom(LIMIT_BYTES)
+
+        async def gone() -> Message:
+            return {"type": "http.disconnect"}
+
+        for receive, error in (
+            (gone, ClientDisconnect),
+            (chunks_of(b"{"), RequestRefusedError),
+            (chunks_of(b" " * (LIMIT_BYTES + 1)), RequestRefusedError),
+        ):
+            with pytest.raises(error), room.share() as share:
+                await read_envelope(request_of(receive), ScoreRequest, LIMIT_BYTES, share=share)
+            assert room.held_bytes == 0
+
+    async def test_bodies_beyond_the_room_are_refused_and_the_others_read(self) -> None:
+        room = BodyRoom(3 * len(BODY))
+        most = 0
+
+        async def call() -> bool:
+            nonlocal most
+            with room.share() as share:
+                try:
+                    request = request_of(chunks_of(BODY), length=len(BODY))
+                    await read_envelope(request, ScoreRequest, LIMIT_BYTES, share=share)
+                except QueueFullError:
+                    return False
+                most = max(most, room.held_bytes)
+                return True
+
+        read = await asyncio.gather(*(call() for _ in range(10)))
+        assert read == [True] * 3 + [False] * 7
+        assert (most, room.held_bytes) == (3 * len(BODY), 0)
+
+
+def test_the_wait_is_as_long_as_the_missing_room_took_to_become_free() -> None:
+    now = 0.0
+    room = BodyRoom(1000, clock=lambda: now)
+    share = room.share()
+    share.take(1000)
+    for now, left in ((10.0, 900), (20.0, 800)):  # noqa: B007  the clock reads it
+        share.shrink_to(left)
+    # 200 bytes in 10 s, and 600 are missing.
+    with pytest.raises(QueueFullError) as caught:
+        room.take(800)
+    assert caught.value.retry_after_s == 30.0
+    now = 60.0  # nothing became free for half a minute
+    with pytest.raises(QueueFullError) as caught:
+        room.take(800)
+    assert caught.value.retry_after_s == 1.0
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 700), st.booleans()), max_size=60))
+def test_what_is_held_is_the_sum_of_the_shares_and_never_above_the_room(
+    steps: list[tuple[int, int, bool]],
+) -> None:
+    room = BodyRoom(1000)
+    shares = [room.share() for _ in range(5)]
+    expected = [0] * 5
+    for which, count, taking in steps:
+        if taking:
+            fits = sum(expected) + count <= 1000
+            try:
+                shares[which].take(count)
+            except QueueFullError:
+                assert not fits
+            else:
+                assert fits
+                expected[which] += count
+        else:
+            shares[which].shrink_to(count)
+            expected[which] = min(expected[which], count)
+        assert room.held_bytes == sum(expected)
+    for share in shares:
+        share.shrink_to(0)
+    assert room.held_bytes == 0
