@@ -131,7 +131,7 @@ class ScoreStream(StreamingResponse):
 
     async def _engine(self) -> RewardService:
         """The reward service, once the engine runs. Raises UnavailableError if it never will again."""
-        while self._service.state == "engine_dead":
+        while self._service.state == "engine_dead":  # noqa: ASYNC110  # it has several sources
             await asyncio.sleep(_STATE_POLL_S)
         return self._service.rewards()
 

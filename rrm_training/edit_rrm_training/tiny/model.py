@@ -102,15 +102,17 @@ EQUAL_IMAGES = "flash_equal_images"
 AttentionInterface.register(EQUAL_IMAGES, _equal_images_attention)
 
 
-def new_model(tokenizer: Qwen2Tokenizer, seed: int) -> Qwen2_5_VLForConditionalGeneration:
-    """A randomly initialised model in float32.
+def new_model(
+    tokenizer: Qwen2Tokenizer, seed: int, config: Qwen2_5_VLConfig | None = None
+) -> Qwen2_5_VLForConditionalGeneration:
+    """A randomly initialised model in float32, of `build_config` unless told otherwise.
 
     transformers draws every weight with a standard deviation of 0.02, which suits widths of thousands.
     At a width of 192 signals all but vanish and attention stays uniform for hundreds of steps, so
     matrices are drawn with 1/√fan_in here, and smaller where they write into the residual stream
     (docs/shapes.md, What helped).
     """
-    model = Qwen2_5_VLForConditionalGeneration(build_config(tokenizer))
+    model = Qwen2_5_VLForConditionalGeneration(config or build_config(tokenizer))
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, weight in model.named_parameters():

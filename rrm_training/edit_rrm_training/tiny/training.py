@@ -99,7 +99,7 @@ def ignore(report: StepReport) -> None:
     """No report of steps."""
 
 
-def _optimizers(module: torch.nn.Module) -> list[torch.optim.Optimizer]:
+def make_optimizers(module: torch.nn.Module) -> list[torch.optim.Optimizer]:
     """Muon for the matrices inside, AdamW for embeddings, heads and vectors; 0 is their learning rate."""
     inner, outer = [], []
     for name, parameter in module.named_parameters():
@@ -150,7 +150,7 @@ def run_steps(
     directory.mkdir(parents=True, exist_ok=True)
     checkpoint = directory / f"{stage.name}.ckpt"
     module.train()
-    optimizers = _optimizers(module)
+    optimizers = make_optimizers(module)
     start, before_s = 0, 0.0
     if checkpoint.exists():
         state: dict[str, Any] = torch.load(checkpoint, weights_only=True)
