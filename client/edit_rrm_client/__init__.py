@@ -14,7 +14,10 @@ from edit_rrm_client._answers import rewards, scored
 from edit_rrm_client._async_client import AsyncRewardClient
 from edit_rrm_client._client import RewardClient
 from edit_rrm_client._flows import Probe
-from edit_rrm_client._images import ImageInput
+from edit_rrm_client._groups import OnError
+from edit_rrm_client._images import Encoding, ImageInput
+from edit_rrm_client._many import ItemFailed, ItemResult, ItemScored, Progress, ScoreItem, ScoreOptions
+from edit_rrm_client._mock import MockCall, MockRewardServer
 from edit_rrm_client._retries import RetryPolicy
 from edit_rrm_client._version import __version__
 from edit_rrm_client.errors import (
@@ -38,19 +41,29 @@ __all__ = [
     "DeadlineExceededError",
     "DecomposeAnswer",
     "EditRRMClientError",
+    "Encoding",
     "ImageInput",
     "InvalidImageError",
     "InvalidRequestError",
+    "ItemFailed",
+    "ItemResult",
+    "ItemScored",
+    "MockCall",
+    "MockRewardServer",
     "ModelAnswer",
     "ModelsAnswer",
+    "OnError",
     "OverloadedError",
     "Principle",
     "Probe",
+    "Progress",
     "ProtocolError",
     "RetryPolicy",
     "RewardClient",
     "Sampling",
     "ScoreAnswer",
+    "ScoreItem",
+    "ScoreOptions",
     "ScoringFailedError",
     "UnavailableError",
     "__version__",

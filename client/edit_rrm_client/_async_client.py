@@ -3,19 +3,40 @@
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Sequence
+from contextlib import closing
 from types import TracebackType
+from typing import Unpack
 
 import httpx
 
 from edit_rrm.checkpoint import AggregatorName
 from edit_rrm.principles import Principle
 from edit_rrm.wire import DecomposeAnswer, GuardMode, ModelsAnswer, Priority, Sampling, ScoreAnswer
-from edit_rrm_client._calls import Include, Transport, decompose_call, models_call, score_call
+from edit_rrm_client._calls import AnswerT, Call, Include, Transport, decompose_call, models_call, score_call
 from edit_rrm_client._flows import Flow, Probe, Reply, Step, T, Wait, call_flow, probe_flow, wait_flow
-from edit_rrm_client._images import ImageInput
+from edit_rrm_client._groups import OnError, checked_on_error, rewards_of_answer, rewards_of_failure
+from edit_rrm_client._images import Encoding, ImageInput
+from edit_rrm_client._many import (
+    DEFAULT_CONCURRENCY,
+    ItemResult,
+    Plan,
+    Progress,
+    ScoreItem,
+    ScoreOptions,
+    checked_options,
+    score_in_tasks,
+)
 from edit_rrm_client._retries import RetryPolicy
-from edit_rrm_client._settings import DEFAULT_TIMEOUT_S, DEFAULT_URL, checked_transport, endpoint_for
+from edit_rrm_client._settings import (
+    DEFAULT_TIMEOUT_S,
+    DEFAULT_URL,
+    checked_encoding,
+    checked_transport,
+    replicas_at,
+    shown_address,
+)
+from edit_rrm_client.errors import EditRRMClientError
 
 
 class AsyncRewardClient:
@@ -30,20 +51,22 @@ class AsyncRewardClient:
 
     def __init__(
         self,
-        base_url: str = DEFAULT_URL,
+        base_url: str | Sequence[str] = DEFAULT_URL,
         *,
         api_key: str | None = None,
         timeout_s: float = DEFAULT_TIMEOUT_S,
         transport: Transport = "multipart",
+        encoding: Encoding = "png",
         retries: RetryPolicy | None = None,
         http_client: httpx.AsyncClient | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         dice: Callable[[], float] = random.random,
     ) -> None:
-        self._endpoint = endpoint_for(base_url, api_key)
+        self._replicas = replicas_at(base_url, api_key, clock)
         self._timeout_s = timeout_s
         self._transport = checked_transport(transport)
+        self._encoding = checked_encoding(encoding)
         self._retries = retries or RetryPolicy()
         self._owns_http = http_client is None
         self._http = http_client or httpx.AsyncClient()
@@ -80,10 +103,51 @@ class AsyncRewardClient:
             include=include,
             priority=priority,
             transport=self._transport,
+            encoding=self._encoding,
         )
-        return await self._run(
-            call_flow(call, self._endpoint, self._retries, self._total_s(deadline_s), self._clock, self._dice)
-        )
+        return await self._run(self._call(call, deadline_s))
+
+    async def score_group(
+        self,
+        instruction: str,
+        source: ImageInput,
+        candidates: Sequence[ImageInput],
+        *,
+        principles: Sequence[Principle] | None = None,
+        on_error: OnError = "raise",
+        **options: Unpack[ScoreOptions],
+    ) -> list[float | None]:
+        """See `RewardClient.score_group`."""
+        checked_on_error(on_error)
+        try:
+            answer = await self.score(instruction, source, candidates, principles=principles, **options)
+        except EditRRMClientError as error:
+            return rewards_of_failure(error, candidates, on_error)
+        return rewards_of_answer(answer, on_error)
+
+    def score_many(
+        self,
+        items: Iterable[ScoreItem] | AsyncIterable[ScoreItem],
+        *,
+        concurrency: int = DEFAULT_CONCURRENCY,
+        ordered: bool = True,
+        on_progress: Callable[[Progress], None] | None = None,
+        **options: Unpack[ScoreOptions],
+    ) -> AsyncGenerator[ItemResult, None]:
+        """As `RewardClient.score_many`, as an async generator; `items` may be asynchronous too.
+
+        Closing it (`contextlib.aclosing`) or cancelling the task that waits for it cancels the calls on
+        the wire, and the service stops working for them. An `items` that is not asynchronous is read on
+        the event loop.
+        """
+        given = checked_options(options, concurrency)
+
+        async def score(item: ScoreItem) -> ScoreAnswer:
+            return await self.score(
+                item.instruction, item.source, item.candidates, principles=item.principles, **given
+            )
+
+        return score_in_tasks(items, score, Plan(concurrency, ordered, on_progress, self._clock))
 
     async def decompose(
         self,
@@ -95,26 +159,26 @@ class AsyncRewardClient:
     ) -> DecomposeAnswer:
         """See `RewardClient.decompose`."""
         call = await asyncio.to_thread(
-            decompose_call, instruction, source, sampling=sampling, transport=self._transport
+            decompose_call,
+            instruction,
+            source,
+            sampling=sampling,
+            transport=self._transport,
+            encoding=self._encoding,
         )
-        return await self._run(
-            call_flow(call, self._endpoint, self._retries, self._total_s(deadline_s), self._clock, self._dice)
-        )
+        return await self._run(self._call(call, deadline_s))
 
     async def models(self, *, deadline_s: float | None = None) -> ModelsAnswer:
         """See `RewardClient.models`."""
-        total_s = self._total_s(deadline_s)
-        return await self._run(
-            call_flow(models_call(), self._endpoint, self._retries, total_s, self._clock, self._dice)
-        )
+        return await self._run(self._call(models_call(), deadline_s))
 
     async def health(self) -> Probe:
         """See `RewardClient.health`."""
-        return await self._run(probe_flow("/health", self._endpoint))
+        return await self._run(probe_flow("/health", self._replicas, self._retries))
 
     async def ready(self) -> Probe:
         """See `RewardClient.ready`."""
-        return await self._run(probe_flow("/ready", self._endpoint))
+        return await self._run(probe_flow("/ready", self._replicas, self._retries))
 
     async def wait_until_ready(
         self,
@@ -124,7 +188,9 @@ class AsyncRewardClient:
         poll_s: float = 0.5,
     ) -> float:
         """See `RewardClient.wait_until_ready`."""
-        return await self._run(wait_flow(self._endpoint, timeout_s, poll_s, on_progress, self._clock))
+        return await self._run(
+            wait_flow(self._replicas, self._retries, timeout_s, poll_s, on_progress, self._clock)
+        )
 
     async def close(self) -> None:
         """Closes the connections, unless the HTTP client came from outside."""
@@ -143,20 +209,22 @@ class AsyncRewardClient:
         await self.close()
 
     def __repr__(self) -> str:
-        return f"AsyncRewardClient({self._endpoint.base_url!r})"
+        return f"AsyncRewardClient({shown_address(self._replicas)})"
 
-    def _total_s(self, deadline_s: float | None) -> float:
-        return self._timeout_s if deadline_s is None else deadline_s
+    def _call(self, call: Call[AnswerT], deadline_s: float | None) -> Flow[AnswerT]:
+        total_s = self._timeout_s if deadline_s is None else deadline_s
+        return call_flow(call, self._replicas, self._retries, total_s, self._clock, self._dice)
 
     async def _run(self, flow: Flow[T]) -> T:
         reply: Reply = None
-        while True:
-            try:
-                step = flow.send(reply)
-            except StopIteration as end:
-                result: T = end.value
-                return result
-            reply = await self._carry_out(step)
+        with closing(flow):  # a cancelled call gives its replica back at once
+            while True:
+                try:
+                    step = flow.send(reply)
+                except StopIteration as end:
+                    result: T = end.value
+                    return result
+                reply = await self._carry_out(step)
 
     async def _carry_out(self, step: Step) -> Reply:
         if isinstance(step, Wait):

@@ -25,7 +25,7 @@ from edit_rrm.wire import (
     ScoreAnswer,
     ScoreRequest,
 )
-from edit_rrm_client._images import EncodedImage, ImageInput, encode_image
+from edit_rrm_client._images import EncodedImage, Encoding, ImageInput, encode_image
 from edit_rrm_client.errors import InvalidRequestError, ProtocolError
 
 Transport: TypeAlias = Literal["multipart", "base64"]
@@ -62,11 +62,16 @@ def models_call() -> Call[ModelsAnswer]:
 
 
 def decompose_call(
-    instruction: str, source: ImageInput, *, sampling: Sampling | None, transport: Transport
+    instruction: str,
+    source: ImageInput,
+    *,
+    sampling: Sampling | None,
+    transport: Transport,
+    encoding: Encoding,
 ) -> Call[DecomposeAnswer]:
     """POST /v1/decompose. Raises InvalidRequestError."""
-    outbox = _Outbox(transport)
-    source_ref = outbox.add("source", encode_image(source, "source"))
+    outbox = _Outbox(transport, encoding)
+    source_ref = outbox.add("source", source, "source")
     try:
         request = DecomposeRequest(
             instruction=instruction, source=source_ref, sampling=sampling or Sampling()
@@ -89,14 +94,15 @@ def score_call(
     include: Sequence[Include],
     priority: Priority,
     transport: Transport,
+    encoding: Encoding,
 ) -> Call[ScoreAnswer]:
     """POST /v1/score. Raises InvalidRequestError."""
     if isinstance(candidates, str | bytes | bytearray | os.PathLike) or not isinstance(candidates, Sequence):
         raise InvalidRequestError(f"candidates must be a list of images, got {type(candidates).__name__}")
-    outbox = _Outbox(transport)
-    source_ref = outbox.add("source", encode_image(source, "source"))
+    outbox = _Outbox(transport, encoding)
+    source_ref = outbox.add("source", source, "source")
     candidate_refs = [
-        outbox.add(f"candidate-{index}", encode_image(candidate, f"candidates[{index}]"))
+        outbox.add(f"candidate-{index}", candidate, f"candidates[{index}]")
         for index, candidate in enumerate(candidates)
     ]
     try:
@@ -125,16 +131,18 @@ def score_call(
 
 
 class _Outbox:
-    """Turns encoded images into references, inline or to a part that it collects."""
+    """Encodes images and turns them into references, inline or to a part that it collects."""
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Transport, encoding: Encoding) -> None:
         self._transport = transport
+        self._encoding = encoding
         self.parts: dict[str, EncodedImage] = {}
 
-    def add(self, part: str, image: EncodedImage) -> ImageRef:
+    def add(self, part: str, image: ImageInput, name: str) -> ImageRef:
+        encoded = encode_image(image, name, self._encoding)
         if self._transport == "base64":
-            return ImageRef(b64=base64.b64encode(image.data).decode("ascii"))
-        self.parts[part] = image
+            return ImageRef(b64=base64.b64encode(encoded.data).decode("ascii"))
+        self.parts[part] = encoded
         return ImageRef(part=part)
 
 

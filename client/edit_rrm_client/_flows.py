@@ -14,7 +14,9 @@ import httpx
 
 from edit_rrm_client._answers import read_answer, read_error
 from edit_rrm_client._calls import AnswerT, Call
+from edit_rrm_client._endpoints import Endpoint
 from edit_rrm_client._images import EncodedImage
+from edit_rrm_client._replicas import Replicas
 from edit_rrm_client._retries import RetryPolicy
 from edit_rrm_client.errors import (
     DeadlineExceededError,
@@ -69,77 +71,60 @@ Reply: TypeAlias = httpx.Response | httpx.RequestError | None
 Flow: TypeAlias = Generator[Step, Reply, T]
 
 
-@dataclass(frozen=True)
-class Endpoint:
-    """Where a service listens and what every request to it carries."""
-
-    base_url: str
-    headers: dict[str, str]
-
-    @classmethod
-    def at(cls, base_url: str, *, api_key: str | None, user_agent: str) -> "Endpoint":
-        """Raises InvalidRequestError for what is no http(s) URL, or a key that no header can hold."""
-        try:
-            url = httpx.URL(base_url)
-        except httpx.InvalidURL as error:
-            raise InvalidRequestError(
-                f"not a usable address: {base_url!r}: {error}", code="bad_url"
-            ) from error
-        if url.scheme not in ("http", "https") or not url.host:
-            raise InvalidRequestError(
-                f"expected an address such as http://127.0.0.1:8000, got {base_url!r}", code="bad_url"
-            )
-        headers = {"User-Agent": user_agent, "Accept": "application/json, application/problem+json"}
-        if api_key:
-            if not (api_key.isascii() and api_key.isprintable()) or api_key != api_key.strip():
-                raise InvalidRequestError(
-                    "the API key holds characters that no header can carry (a line break?)", code="bad_key"
-                )
-            headers["Authorization"] = f"Bearer {api_key}"
-        return cls(base_url.rstrip("/"), headers)
-
-
 def call_flow(
     call: Call[AnswerT],
-    endpoint: Endpoint,
+    replicas: Replicas,
     policy: RetryPolicy,
     timeout_s: float,
     clock: Callable[[], float],
     dice: Callable[[], float],
 ) -> Flow[AnswerT]:
-    """The call's answer within `timeout_s`, trying again where the policy says that it is safe."""
+    """The call's answer within `timeout_s`, trying again where the policy says that it is safe.
+
+    A replica that is not available is set aside, and the next one is asked at once; the backoff
+    begins when none is left.
+    """
     if not (timeout_s > 0 and math.isfinite(timeout_s)):
         raise InvalidRequestError(f"the deadline must be a positive number of seconds, got {timeout_s}")
     request_id = uuid.uuid4().hex
-    headers = {**endpoint.headers, "X-Request-ID": request_id}
     ends_at_s = clock() + timeout_s
-    failures = 0
+    failures = rounds = 0
     while True:
         remaining_s = ends_at_s - clock()
         if remaining_s <= 0:
             raise DeadlineExceededError(f"no answer within {timeout_s:g} s", request_id=request_id)
         wait_at_most_s = min(remaining_s + GRACE_S, policy.attempt_timeout_s or math.inf)
-        reply = yield Send(
-            call.method,
-            endpoint.base_url + call.path,
-            headers,
-            httpx.Timeout(wait_at_most_s, connect=min(policy.connect_timeout_s, wait_at_most_s)),
-            call.body(min(remaining_s, policy.attempt_timeout_s or math.inf)),
-            tuple(call.parts.items()),
-        )
+        with replicas.borrowed() as replica:
+            endpoint = replica.endpoint
+            reply = yield Send(
+                call.method,
+                endpoint.base_url + call.path,
+                {**endpoint.headers, "X-Request-ID": request_id},
+                httpx.Timeout(wait_at_most_s, connect=min(policy.connect_timeout_s, wait_at_most_s)),
+                call.body(min(remaining_s, policy.attempt_timeout_s or math.inf)),
+                tuple(call.parts.items()),
+            )
         try:
             if isinstance(reply, httpx.Response):
-                return read_answer(call, reply)
+                answer = read_answer(call, reply)
+                replicas.take_back(replica)
+                return answer
             raise _no_answer(reply, endpoint, last=wait_at_most_s > remaining_s) from reply
         except EditRRMClientError as error:
             error.request_id = error.request_id or request_id
             failures += 1
-            wait_s = policy.wait_s(failures, error.retry_after_s, dice())
+            wait_s = 0.0
+            if error.retryable:
+                replicas.set_aside(replica, policy.set_aside_s, error.retry_after_s)
+                if not replicas.any_at_hand():
+                    rounds += 1
+                    wait_s = policy.wait_s(rounds, replicas.asked_wait_s(replica), dice())
             if not error.retryable or failures >= policy.attempts or clock() + wait_s >= ends_at_s:
                 if failures > 1:
                     error.add_note(f"gave up after {failures} attempts")
                 raise
-        yield Wait(wait_s)
+        if wait_s > 0:
+            yield Wait(wait_s)
 
 
 def _no_answer(error: Reply, endpoint: Endpoint, *, last: bool) -> EditRRMClientError:
@@ -169,31 +154,51 @@ class Probe:
     detail: str
 
 
-def probe_flow(path: str, endpoint: Endpoint) -> Flow[Probe]:
-    """One look at /health or /ready. Raises when what answers is not the service (ProtocolError, …)."""
+def probe_flow(path: str, replicas: Replicas, policy: RetryPolicy) -> Flow[Probe]:
+    """One look at /health or /ready of each replica in turn, until one says yes.
+
+    Raises when what answers is not the service (ProtocolError, …).
+    """
+    refusals = []
+    for replica in replicas:
+        probe, retry_after_s = yield from _probe_one(path, replica.endpoint)
+        if probe.ok:
+            replicas.take_back(replica)
+            return probe
+        replicas.set_aside(replica, policy.set_aside_s, retry_after_s)
+        refusals.append((replica.endpoint.base_url, probe))
+    if len(refusals) == 1:
+        return refusals[0][1]
+    details = "; ".join(f"{base_url}: {probe.detail}" for base_url, probe in refusals)
+    return Probe(False, refusals[0][1].code, details)
+
+
+def _probe_one(path: str, endpoint: Endpoint) -> Flow[tuple[Probe, float | None]]:
+    """What one replica says, and the wait it asked for in seconds."""
     reply = yield Send("GET", endpoint.base_url + path, endpoint.headers, httpx.Timeout(PROBE_TIMEOUT_S))
     if isinstance(reply, httpx.Response):
         if reply.status_code == 200:
-            return Probe(True, "ok", f"{endpoint.base_url}{path} answers")
+            return Probe(True, "ok", f"{endpoint.base_url}{path} answers"), None
         failure = read_error(reply)
     else:
         failure = _no_answer(reply, endpoint, last=False)
     if not isinstance(failure, UnavailableError):
         raise failure
-    return Probe(False, failure.code, failure.detail)
+    return Probe(False, failure.code, failure.detail), failure.retry_after_s
 
 
 def wait_flow(
-    endpoint: Endpoint,
+    replicas: Replicas,
+    policy: RetryPolicy,
     timeout_s: float,
     poll_s: float,
     on_progress: Callable[[Probe, float], None] | None,
     clock: Callable[[], float],
 ) -> Flow[float]:
-    """Seconds until /ready said yes. Raises UnavailableError when `timeout_s` passed before."""
+    """Seconds until /ready of one replica said yes. Raises UnavailableError after `timeout_s`."""
     started_s = clock()
     while True:
-        probe = yield from probe_flow("/ready", endpoint)
+        probe = yield from probe_flow("/ready", replicas, policy)
         elapsed_s = clock() - started_s
         if on_progress is not None:
             on_progress(probe, elapsed_s)

@@ -1,27 +1,52 @@
-"""Images on their way out: files and bytes go as they are, pixels go as PNG. Nothing is guessed."""
+"""Images on their way out: files and bytes go as they are, pixels as PNG unless told otherwise."""
 
 import io
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
-import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from edit_rrm_client._arrays import is_array_like, pixels_of
 from edit_rrm_client.errors import InvalidImageError
 
-ImageInput: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | Image.Image | NDArray[np.uint8]"
+
+class ArrayLike(Protocol):
+    """An array that is not numpy's: a torch tensor on any device, a JAX array."""
+
+    @property
+    def shape(self) -> Any: ...
+    @property
+    def dtype(self) -> Any: ...
+
+
+ImageInput: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | Image.Image | NDArray[Any] | ArrayLike"
 """What the client takes as an image.
 
 - a path (str or PathLike) or the bytes of a PNG, JPEG or WebP file: sent unchanged;
-- a PIL image of mode 1, L, LA, P, RGB or RGBA: sent as PNG, upright (its EXIF rotation is applied);
-- a numpy array of dtype uint8 and shape (height, width, 3), RGB, 0 to 255: sent as PNG.
-"""
+- a PIL image of mode 1, L, LA, P, RGB or RGBA, upright (its EXIF rotation is applied);
+- a numpy array, or a torch tensor on any device (also one that requires a gradient), RGB:
+  uint8 of shape (height, width, 3) in 0 to 255, or
+  floating point of shape (height, width, 3) or (3, height, width) in 0 to 1.
 
-_PNG_MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA"})
-_FAST_COMPRESSION = 1  # lossless at every level; level 6 costs more time than it saves on a local network
+Images and arrays are sent as PNG, lossless, unless the client's `encoding` says otherwise. Any other
+range, dtype, shape or number of channels is an InvalidImageError.
+"""
+Encoding: TypeAlias = Literal["png", "jpeg"]
+"""How pixels become a file: "png" keeps every pixel; "jpeg" is smaller and does not (quality 95, 4:4:4)."""
+
+_MODES: Mapping[Encoding, frozenset[str]] = {
+    "png": frozenset({"1", "L", "LA", "P", "RGB", "RGBA"}),
+    "jpeg": frozenset({"L", "RGB"}),
+}
+_SAVE_OPTIONS: Mapping[Encoding, dict[str, Any]] = {
+    # Lossless at every level; level 6 costs more time than it saves on a local network.
+    "png": {"format": "PNG", "compress_level": 1},
+    "jpeg": {"format": "JPEG", "quality": 95, "subsampling": 0},
+}
 _MAGIC = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
     (b"\xff\xd8\xff", "image/jpeg"),
@@ -36,7 +61,7 @@ class EncodedImage:
     media_type: str
 
 
-def encode_image(image: ImageInput, name: str) -> EncodedImage:
+def encode_image(image: ImageInput, name: str, encoding: Encoding = "png") -> EncodedImage:
     """The file to send for `image`; `name` ("source", "candidates[3]") is what errors call it.
 
     Raises InvalidImageError.
@@ -47,14 +72,13 @@ def encode_image(image: ImageInput, name: str) -> EncodedImage:
         case str() | os.PathLike():
             return _file_bytes(_read(image, name), name)
         case Image.Image():
-            return _png(image, name)
-        case np.ndarray():
-            return _png(Image.fromarray(_checked_array(image, name)), name)
+            return _file(image, name, encoding)
+        case _ if is_array_like(image):
+            return _file(Image.fromarray(pixels_of(image, name)), name, encoding)
         case _:
             kind = f"{type(image).__module__}.{type(image).__qualname__}"
             raise InvalidImageError(
-                f"{name}: expected a path, file bytes, a PIL image or a uint8 array (height, width, 3), "
-                f"got {kind}"
+                f"{name}: expected a path, file bytes, a PIL image or an array, got {kind}"
             )
 
 
@@ -89,28 +113,17 @@ def _media_type(data: bytes) -> str:
     return "application/octet-stream"
 
 
-def _checked_array(array: NDArray[Any], name: str) -> NDArray[np.uint8]:
-    if array.dtype != np.uint8:
-        hint = "; scale to 0..255, round and cast first" if np.issubdtype(array.dtype, np.floating) else ""
-        raise InvalidImageError(f"{name}: expected an array of dtype uint8, got {array.dtype}{hint}")
-    if array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:
-        hint = "; move the channels last" if array.ndim == 3 and array.shape[0] == 3 else ""
+def _file(image: Image.Image, name: str, encoding: Encoding) -> EncodedImage:
+    if image.mode not in _MODES[encoding]:
         raise InvalidImageError(
-            f"{name}: expected an array of shape (height, width, 3), got {array.shape}{hint}"
-        )
-    return np.ascontiguousarray(array)
-
-
-def _png(image: Image.Image, name: str) -> EncodedImage:
-    if image.mode not in _PNG_MODES:
-        raise InvalidImageError(
-            f"{name}: PIL mode {image.mode} does not fit a PNG unchanged; convert('RGB') and check the result"
+            f"{name}: PIL mode {image.mode} does not fit a {encoding.upper()} unchanged; "
+            "convert('RGB') and check the result"
         )
     if 0 in image.size:
         raise InvalidImageError(f"{name}: the image is empty: {image.width}x{image.height} pixels")
     buffer = io.BytesIO()
     try:
-        ImageOps.exif_transpose(image).save(buffer, format="PNG", compress_level=_FAST_COMPRESSION)
+        ImageOps.exif_transpose(image).save(buffer, **_SAVE_OPTIONS[encoding])
     except (OSError, SyntaxError, ValueError) as error:  # a lazily opened file that turns out broken
         raise InvalidImageError(f"{name}: the PIL image cannot be encoded: {error}") from error
-    return EncodedImage(buffer.getvalue(), "image/png")
+    return EncodedImage(buffer.getvalue(), f"image/{encoding}")

@@ -10,12 +10,13 @@ from email.utils import parsedate_to_datetime
 class RetryPolicy:
     """How persistent a call is within its total deadline.
 
-    Only refusals before any work (429, 503) and missing answers (connection lost, refused or timed
-    out) are tried again. Scoring changes nothing in the service, so a repeated call is harmless.
+    Only refusals before any work (408, 429, 503, a gateway's own 502) and missing answers (connection
+    lost, refused or timed out) are tried again. Scoring changes nothing in the service, so a repeated
+    call is harmless.
     """
 
     attempts: int = 8
-    """Requests in all, the first included."""
+    """Requests in all, over all services, the first included."""
     initial_backoff_s: float = 0.5
     """Upper end of the first wait; it doubles with each further failure."""
     max_backoff_s: float = 20.0
@@ -25,10 +26,19 @@ class RetryPolicy:
     attempt_timeout_s: float | None = None
     """How long one attempt may wait for its answer; None: as long as the total deadline allows."""
 
+    set_aside_s: float = 10.0
+    """How long a service that was not available is asked last, where the client knows several."""
+
     def __post_init__(self) -> None:
         if self.attempts < 1:
             raise ValueError(f"attempts must be at least 1, got {self.attempts}")
-        positive = ("initial_backoff_s", "max_backoff_s", "connect_timeout_s", "attempt_timeout_s")
+        positive = (
+            "initial_backoff_s",
+            "max_backoff_s",
+            "connect_timeout_s",
+            "attempt_timeout_s",
+            "set_aside_s",
+        )
         for field in positive:
             value = getattr(self, field)
             if value is not None and not (value > 0 and math.isfinite(value)):

@@ -10,7 +10,8 @@ EditRRMClientError
 ├── ScoringFailedError     502: the model's text could not be used for any candidate; 500: a defect
 └── ProtocolError          the answer is not what api.md promises
 
-A candidate that fails while others succeed raises nothing: it is a `CandidateFailed` in the answer.
+A candidate that fails while others succeed raises nothing in `score`: it is a `CandidateFailed` in the
+answer. `score_group` makes it a ScoringFailedError with the candidate's code, or None.
 """
 
 from typing import ClassVar

@@ -55,6 +55,11 @@ def score_json(*results: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def ok(*results: dict[str, Any]) -> httpx.Response:
+    """A 200 of /v1/score; one candidate with the reward 0.62 unless told otherwise."""
+    return httpx.Response(200, json=score_json(*(results or (scored(0.62),))))
+
+
 MODELS_JSON = {
     "models": [
         {
@@ -149,19 +154,20 @@ class Driver:
         self.kind = kind
 
     def __call__(self, script: Script, method: str, *args: Any, options: Any = None, **kwargs: Any) -> Any:
-        shared = {"clock": script.clock, "dice": lambda: 0.0, **(options or {})}
+        shared = {
+            "base_url": "http://service:8000",
+            "clock": script.clock,
+            "dice": lambda: 0.0,
+            **(options or {}),
+        }
         if self.kind == "blocking":
             http = httpx.Client(transport=httpx.MockTransport(script))
-            with RewardClient(
-                "http://service:8000", http_client=http, sleep=script.sleep, **shared
-            ) as client:
+            with RewardClient(http_client=http, sleep=script.sleep, **shared) as client:
                 return getattr(client, method)(*args, **kwargs)
         return asyncio.run(self._awaited(script, shared, method, args, kwargs))
 
     @staticmethod
     async def _awaited(script: Script, shared: Any, method: str, args: Any, kwargs: Any) -> Any:
         http = httpx.AsyncClient(transport=httpx.MockTransport(script))
-        async with AsyncRewardClient(
-            "http://service:8000", http_client=http, sleep=script.sleep_async, **shared
-        ) as client:
+        async with AsyncRewardClient(http_client=http, sleep=script.sleep_async, **shared) as client:
             return await getattr(client, method)(*args, **kwargs)
