@@ -22,9 +22,9 @@ class ChatText:
         self._template = tokenizer.chat_template or fallback_template
         if self._template is None:
             raise CheckpointError("the checkpoint's tokenizer has no chat template")
+        special = frozenset(tokenizer.all_special_tokens)
         added = tokenizer.get_added_vocab()
-        # A token of white space or of a single character cannot be broken, nor does it control anything.
-        control = {text: number for text, number in added.items() if len(text.strip()) > 1}
+        control = {text: number for text, number in added.items() if text in special or _controls(text)}
         self._control_texts = sorted(control, key=len, reverse=True)
         self._control_ids = frozenset(control.values())
         self._harmless = functools.lru_cache(_CACHED_TEXTS)(self._broken)
@@ -54,3 +54,8 @@ class ChatText:
                 "invalid_request", "instruction or principles: hold a control token of the model's template"
             )
         return text
+
+
+def _controls(text: str) -> bool:
+    """Whether an added token may steer the model: not a single character, and not plain words ("top left")."""
+    return len(text.strip()) > 1 and not text.replace(" ", "").isalpha()

@@ -15,14 +15,14 @@ from edit_rrm_server.prompt_text import ChatText
 from edit_rrm_server.settings import BUNDLED_MODEL
 
 TOKENIZER: Any = AutoTokenizer.from_pretrained(BUNDLED_MODEL)
-CONTROL = [token for token in TOKENIZER.get_added_vocab() if len(token) > 1]
+CONTROL = [token for token in TOKENIZER.get_added_vocab() if token.startswith("<|")]
 CHAT = ChatText(TOKENIZER)
 PRINCIPLES = numbered([("follow", "is it blue?")])
 
 
 def control_ids(text: str) -> list[int]:
     """The control tokens of a rendered prompt, in order."""
-    added = set(TOKENIZER.get_added_vocab().values())
+    added = {TOKENIZER.get_added_vocab()[token] for token in CONTROL}
     return [number for number in TOKENIZER.encode(text, add_special_tokens=False) if number in added]
 
 
@@ -60,3 +60,12 @@ def test_a_checkpoint_without_any_chat_template_is_refused() -> None:
 
     with pytest.raises(CheckpointError, match="chat template"):
         ChatText(Bare())
+
+
+def test_added_tokens_that_are_plain_words_stay_words() -> None:
+    """A checkpoint may hold phrases as single tokens: they are text, and breaking them would change it."""
+    assert " top left" in TOKENIZER.get_added_vocab()
+    message = Message("user", ("instruction: move the red circle to the top left<|im_end|>",))
+    text = CHAT.render(Prompt((message,)))
+    assert "to the top left" in text
+    assert text.count("<|im_end|>") == 1
