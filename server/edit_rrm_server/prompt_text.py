@@ -57,5 +57,5 @@ class ChatText:
 
 
 def _controls(text: str) -> bool:
-    """Whether an added token may steer the model: not a single character, and not plain words ("top left")."""
+    """Whether an added token may steer the model: not a single character, not plain words like "top left"."""
     return len(text.strip()) > 1 and not text.replace(" ", "").isalpha()

@@ -118,9 +118,9 @@ def test_base64_gives_what_multipart_gives(trained: ServiceProcess, edit: EditRe
 
 def test_an_equal_call_is_answered_from_memory(trained: ServiceProcess, edit: EditRecord) -> None:
     first, second = (score(trained, edit, 3, aggregator="soft") for _ in range(2))
-    scored = [result for result in first["results"] if result["status"] == "ok"]
+    scored = [result for result in first["results"] if result.get("samples")]  # the others a guard settled
     assert scored
-    assert [r for r in second["results"] if r["status"] == "ok"] == [{**r, "cached": True} for r in scored]
+    assert [r for r in second["results"] if r.get("samples")] == [{**r, "cached": True} for r in scored]
 
 
 def test_a_stream_gives_what_single_calls_give(trained: ServiceProcess, edit: EditRecord) -> None:

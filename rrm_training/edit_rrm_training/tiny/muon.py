@@ -34,7 +34,7 @@ class Muon(torch.optim.Optimizer):  # type: ignore[misc]  # torch is Any here
         if any(p.ndim != 2 for group in self.param_groups for p in group["params"]):
             raise ValueError("Muon updates matrices; give vectors and tensors to AdamW")
 
-    @torch.no_grad()
+    @torch.no_grad()  # type: ignore[untyped-decorator]  # torch is Any here
     def step(self, closure: Any = None) -> None:
         """One update; parameters without a gradient are left alone."""
         for group in self.param_groups:

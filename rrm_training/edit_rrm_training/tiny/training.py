@@ -101,7 +101,8 @@ def ignore(report: StepReport) -> None:
 
 def make_optimizers(module: torch.nn.Module) -> list[torch.optim.Optimizer]:
     """Muon for the matrices inside, AdamW for embeddings, heads and vectors; 0 is their learning rate."""
-    inner, outer = [], []
+    inner: list[torch.nn.Parameter] = []
+    outer: list[torch.nn.Parameter] = []
     for name, parameter in module.named_parameters():
         at_the_edge = any(part in name for part in ("embed_tokens", "lm_head", "heads."))
         (inner if parameter.ndim == 2 and not at_the_edge else outer).append(parameter)
@@ -210,7 +211,11 @@ def run_stage(
     """Trains `model` in place on completions through the stage, as `run_steps` does."""
     batch_vision_attention(model)
     batches = StepBatches(processor, stage.mix, stage.seed, stage.batch_size, stage.steps)
+
+    def loss_of(batch: Batch) -> torch.Tensor:
+        return completion_loss(model, batch)
+
     return run_steps(
-        stage, model, batches, lambda batch: completion_loss(model, batch), directory,
+        stage, model, batches, loss_of, directory,
         stop_after=stop_after, workers=workers, on_step=on_step,
     )  # fmt: skip
