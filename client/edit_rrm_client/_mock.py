@@ -44,7 +44,7 @@ _CODES: Mapping[int, str] = {
     415: "unsupported_image",
     422: "invalid_request",
     429: "queue_full",
-    500: "internal_error",
+    500: "internal",
     502: "trace_unparseable",
     503: "loading",
     504: "deadline_exceeded",

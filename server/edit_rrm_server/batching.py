@@ -18,14 +18,12 @@ from types import TracebackType
 from typing import Literal, Protocol
 
 from edit_rrm.wire import Priority
+from edit_rrm_server.drain_rate import DrainRate
 from edit_rrm_server.errors import CallerGoneError, DeadlineExceededError, QueueFullError, ServiceError
 from edit_rrm_server.lanes import LANES, Lanes
 
 Dropped = Literal["expired", "cancelled", "failed"]
 """Why jobs ended without a result: deadline passed, caller gone, or the call failed otherwise."""
-
-_RATE_SPAN_S = 30.0
-_MIN_RETRY_S, _MAX_RETRY_S = 1.0, 120.0
 
 
 class BatchingMetrics(Protocol):
@@ -46,25 +44,6 @@ class BatchingMetrics(Protocol):
     def jobs_dropped(self, reason: Dropped, waiting: int, in_engine: int) -> None:
         """A call ended with jobs that never started, and jobs that were aborted in the engine."""
         ...
-
-
-class DrainRate:
-    """Jobs finished per second over the last half minute."""
-
-    def __init__(self) -> None:
-        self._finished_at: deque[float] = deque(maxlen=4096)
-
-    def record(self, now: float) -> None:
-        """One job finished at `now` (monotonic seconds)."""
-        self._finished_at.append(now)
-
-    def jobs_per_s(self, now: float) -> float | None:
-        """None until two jobs finished within the span."""
-        while self._finished_at and now - self._finished_at[0] > _RATE_SPAN_S:
-            self._finished_at.popleft()
-        if len(self._finished_at) < 2:
-            return None
-        return len(self._finished_at) / max(now - self._finished_at[0], 1e-3)
 
 
 class Admission:
@@ -195,7 +174,7 @@ class Batcher:
             excess = waiting if jobs > self._capacity else waiting + jobs - self._capacity
             raise QueueFullError(
                 f"{waiting} jobs wait of at most {self._capacity}, and the call needs {jobs}",
-                self._drain_s(excess),
+                self._rate.wait_s(time.monotonic(), excess),
             )
         return self.admit_unbounded(jobs, lane, deadline_at)
 
@@ -306,7 +285,3 @@ class Batcher:
 
     def _has_stream_room(self) -> bool:
         return self._waiting["bulk"] < min(2 * self._window, max(1, self._capacity // 2))
-
-    def _drain_s(self, jobs: int) -> float:
-        rate = self._rate.jobs_per_s(time.monotonic())
-        return _MIN_RETRY_S if rate is None else min(_MAX_RETRY_S, max(_MIN_RETRY_S, jobs / rate))

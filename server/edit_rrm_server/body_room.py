@@ -5,13 +5,10 @@ Knows nothing of HTTP. Everything here runs on the event loop's thread; there ar
 """
 
 import time
-from collections import deque
 from collections.abc import Callable
 
+from edit_rrm_server.drain_rate import DrainRate
 from edit_rrm_server.errors import QueueFullError
-
-_RATE_SPAN_S = 30.0
-_MIN_RETRY_S, _MAX_RETRY_S = 1.0, 120.0
 
 
 class BodyRoom:
@@ -21,7 +18,7 @@ class BodyRoom:
         self._capacity_bytes = capacity_bytes
         self._clock = clock
         self._held_bytes = 0
-        self._freed: deque[tuple[float, int]] = deque(maxlen=1024)  # when, bytes
+        self._rate = DrainRate()
 
     @property
     def held_bytes(self) -> int:
@@ -39,7 +36,7 @@ class BodyRoom:
             raise QueueFullError(
                 f"request bodies hold {self._held_bytes} bytes of at most {self._capacity_bytes}, "
                 f"and this one needs {count}",
-                self._wait_s(excess),
+                self._rate.wait_s(self._clock(), excess),
             )
         self._held_bytes += count
 
@@ -47,17 +44,7 @@ class BodyRoom:
         """Gives bytes back."""
         self._held_bytes -= count
         if count:
-            self._freed.append((self._clock(), count))
-
-    def _wait_s(self, count: int) -> float:
-        """How long `count` bytes took to become free over the last half minute."""
-        now = self._clock()
-        while self._freed and now - self._freed[0][0] > _RATE_SPAN_S:
-            self._freed.popleft()
-        if len(self._freed) < 2:
-            return _MIN_RETRY_S
-        bytes_per_s = sum(freed for _, freed in self._freed) / max(now - self._freed[0][0], 1e-3)
-        return min(_MAX_RETRY_S, max(_MIN_RETRY_S, count / bytes_per_s))
+            self._rate.record(self._clock(), count)
 
 
 class BodyShare:

@@ -210,10 +210,9 @@ class ServiceMetrics:
         if len(rewards) > 1:
             self._groups.labels("zero" if max(rewards) - min(rewards) < _SAME_REWARD else "some").inc()
 
-    def scores_cached(self, hits: int, misses: int) -> None:
+    def score_looked_up(self, hit: bool) -> None:
         """For scoring."""
-        self._score_cache.labels("hit").inc(hits)
-        self._score_cache.labels("miss").inc(misses)
+        self._score_cache.labels("hit" if hit else "miss").inc()
 
     def decomposition_unparsed(self) -> None:
         """For the decomposer."""

@@ -13,9 +13,10 @@ from edit_rrm.wire import (
     ScoreRequest,
 )
 from edit_rrm_server.batching import Admission
+from edit_rrm_server.body_room import BodyShare
 from edit_rrm_server.calling import answer_score
 from edit_rrm_server.connection import run_for_caller
-from edit_rrm_server.envelope import Envelope, read_envelope
+from edit_rrm_server.envelope import Body, Envelope, read_envelope
 from edit_rrm_server.errors import RequestRefusedError
 from edit_rrm_server.openapi import request_body, stream_body
 from edit_rrm_server.scoring import RewardService
@@ -31,13 +32,7 @@ async def score(request: Request) -> ScoreAnswer:
     service: Service = request.app.state.service
     with service.call(), service.body_room.share() as share:
         rewards = service.rewards()
-        envelope = await read_envelope(
-            request,
-            ScoreRequest,
-            service.settings.max_body_bytes,
-            timeout_s=service.settings.body_timeout_s,
-            share=share,
-        )
+        envelope = await _read(request, ScoreRequest, share)
         body = envelope.body
         _note(
             request,
@@ -80,13 +75,7 @@ async def decompose(request: Request) -> DecomposeAnswer:
     service: Service = request.app.state.service
     with service.call(), service.body_room.share() as share:
         rewards = service.rewards()
-        envelope = await read_envelope(
-            request,
-            DecomposeRequest,
-            service.settings.max_body_bytes,
-            timeout_s=service.settings.body_timeout_s,
-            share=share,
-        )
+        envelope = await _read(request, DecomposeRequest, share)
         _note(request, body_bytes=envelope.body_bytes)
         deadline_at = request.state.arrived_at + service.settings.default_deadline_s
         with service.batcher.admit(1, "interactive", deadline_at) as admission:
@@ -122,6 +111,14 @@ async def models(request: Request) -> ModelsAnswer:
                 training=card.training,
             )
         ]
+    )
+
+
+async def _read(request: Request, model: type[Body], share: BodyShare) -> Envelope[Body]:
+    """The request's body within the service's limits of size, time and room."""
+    settings = request.app.state.service.settings
+    return await read_envelope(
+        request, model, settings.max_body_bytes, timeout_s=settings.body_timeout_s, share=share
     )
 
 

@@ -59,8 +59,8 @@ class ScoringMetrics(Protocol):
         """The rewards of a call's candidates that have one."""
         ...
 
-    def scores_cached(self, hits: int, misses: int) -> None:
-        """How many candidates of a deterministic call the score cache knew."""
+    def score_looked_up(self, hit: bool) -> None:
+        """Whether the score cache knew a candidate of a deterministic call."""
         ...
 
 
@@ -216,12 +216,12 @@ class RewardService:
     ) -> tuple[Outcome, Usage]:
         """One candidate: samples that failed are left out; if none succeeded, the candidate failed."""
         key = self._cache_key(asked, candidate, request)
-        known = None if key is None else self._cache.get(key)
         if key is not None:
-            self._metrics.scores_cached(int(known is not None), int(known is None))
-        if known is not None:
-            admission.forgo(1)
-            return known, NO_USAGE
+            known = self._cache.get(key)
+            self._metrics.score_looked_up(known is not None)
+            if known is not None:
+                admission.forgo(1)
+                return known, NO_USAGE
         verified = await self._verifier.verify(asked, candidate, admission)
         if not verified.samples:
             return _failed(verified.failures[0]), verified.usage

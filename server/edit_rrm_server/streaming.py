@@ -101,18 +101,15 @@ class ScoreStream(StreamingResponse):
     async def _take(self, line: Line, calls: asyncio.TaskGroup) -> UnavailableError | None:
         """Starts one line's call as soon as there is room; the error that ends the stream, if any."""
         arrived_at = time.monotonic()
-        key: Key = None
-        try:
-            if line.text is None:
-                limit = self._service.settings.max_body_bytes
-                raise RequestRefusedError("body_too_large", f"the line has more than {limit} bytes")
-            key = _key_of(line.text)
-            body = StreamRequest.model_validate_json(line.text)
-        except RequestRefusedError as error:
-            await self._fail(line, key, error)
+        if line.text is None:
+            limit = self._service.settings.max_body_bytes
+            error = RequestRefusedError("body_too_large", f"the line has more than {limit} bytes")
+            await self._fail(line, None, error)
             return None
-        except ValidationError as error:
-            await self._fail(line, key, refusal_of(error))
+        try:
+            body = StreamRequest.model_validate_json(line.text)
+        except ValidationError as invalid:
+            await self._fail(line, _key_of(line.text), refusal_of(invalid))
             return None
         size = len(line.text)
         await self._held.take(size)
@@ -160,7 +157,7 @@ class ScoreStream(StreamingResponse):
             logger.error("defect in request %s-%d: %s", self._id, line.number, type(error).__name__)
             await self._fail(line, body.key, ServiceError("see the service's log"))
         else:
-            shown = StreamAnswer(**dict(answer), key=body.key, line=line.number)
+            shown = StreamAnswer.model_construct(**dict(answer), key=body.key, line=line.number)
             await self._outbox.put(shown.model_dump_json().encode() + b"\n")
         finally:
             await self._held.give_back(len(line.text or b""))
@@ -234,7 +231,7 @@ async def _message(receive: Receive) -> Message:
 
 
 def _key_of(text: bytes) -> Key:
-    """The line's key where it can be told, so that even a line that is refused is known by it."""
+    """The key of a refused line where it can be told, so that it is known by it all the same."""
     try:
         found: Any = json.loads(text)
     except ValueError:

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edit_rrm.wire import Priority
-from edit_rrm_server.batching import Admission, Batcher, DrainRate, Dropped
+from edit_rrm_server.batching import Admission, Batcher, Dropped
+from edit_rrm_server.drain_rate import DrainRate
 from edit_rrm_server.errors import CallerGoneError, DeadlineExceededError, QueueFullError, UnavailableError
 from edit_rrm_server.lanes import LANES
 
@@ -268,11 +269,11 @@ def test_every_job_runs_or_was_cancelled_and_nothing_is_left(
 
 def test_the_drain_rate_is_jobs_per_second_over_the_last_half_minute() -> None:
     rate = DrainRate()
-    assert rate.jobs_per_s(0.0) is None
+    assert rate.per_s(0.0) is None
     for second in range(11):
         rate.record(float(second))
-    assert rate.jobs_per_s(10.0) == pytest.approx(1.1)
-    assert rate.jobs_per_s(60.0) is None
+    assert rate.per_s(10.0) == pytest.approx(1.1)
+    assert rate.per_s(60.0) is None
 
 
 def test_retry_after_is_the_excess_divided_by_the_measured_rate(monkeypatch: pytest.MonkeyPatch) -> None:
