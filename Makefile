@@ -7,7 +7,7 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 BIN := .venv/bin
-EXTRAS := cpu,training,edit-training,dev
+EXTRAS := cpu,otel,ray,training,edit-training,docs,dev
 INSTALLED := .venv/.installed
 
 # Nothing here looks for models on a hub or reports usage.
