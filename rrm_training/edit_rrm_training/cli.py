@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -83,6 +83,10 @@ def tiny(
         Path | None, typer.Option(help="Also write the finished checkpoint, with its card, here.")
     ] = None,
     workers: Annotated[int, typer.Option(min=0, help="Processes that draw the training data.")] = 1,
+    continue_from: Annotated[
+        Path | None,
+        typer.Option(help="Run the last stage alone, on the weights of this checkpoint.", exists=True),
+    ] = None,
 ) -> None:
     """Train edit-rrm-tiny from nothing: tokenizer, eyes, reading, descriptions, SFT on decompose and verify.
 
@@ -91,8 +95,9 @@ def tiny(
     """
     from dataclasses import replace
 
+    from edit_rrm.checkpoint import read_card
     from edit_rrm_training.tiny.bundle import bundle
-    from edit_rrm_training.tiny.recipe import BASE, LOOK, POLISH, READ, SEE, SFT, train
+    from edit_rrm_training.tiny.recipe import BASE, LOOK, POLISH, READ, SEE, SFT, continue_polish, train
     from edit_rrm_training.tiny.training import Stage, StepReport
 
     wanted = (
@@ -100,6 +105,10 @@ def tiny(
         (POLISH, polish_steps),
     )  # fmt: skip
     stages = [replace(stage, steps=stage.steps if steps is None else steps) for stage, steps in wanted]
+    if continue_from is not None:
+        if any(steps is not None for _, steps in wanted[:-1]):
+            raise typer.BadParameter("--continue-from runs the last stage alone: only --polish-steps counts")
+        stages = stages[-1:]
     plan = ", ".join(f"{stage.name} {stage.steps} steps" for stage in stages)
     console.print(f"training in {out}: {plan} (what is done already is not repeated)")
     with _progress() as progress:
@@ -111,15 +120,21 @@ def tiny(
             if not console.is_terminal and report.step % 50 == 0:
                 console.print(f"{text} step {report.step} {report.elapsed_s:.0f} s")
 
-        seconds = train(out, *stages, workers=workers, on_step=on_step)
+        if continue_from is not None:
+            seconds = continue_polish(continue_from, out, *stages, workers=workers, on_step=on_step)
+        else:
+            seconds = train(out, *stages, workers=workers, on_step=on_step)
     console.print(
         f"done: {', '.join(f'{name} {s / 60:.0f} min' for name, s in seconds.items())}; {out / 'polish'}"
     )
     if bundle_to is not None:
-        training = {
+        training: dict[str, Any] = {
             "command": "edit-rrm-train tiny " + " ".join(f"--{s.name}-steps {s.steps}" for s in stages),
             "seconds": {name: round(value) for name, value in seconds.items()},
         }
+        if continue_from is not None:
+            training["command"] += f" --continue-from {continue_from.name}"
+            training["continues"] = read_card(continue_from).training
         bundle(out, "polish", bundle_to, "edit-rrm-tiny", training)
         console.print(f"bundled: {bundle_to}")
 

@@ -64,7 +64,7 @@ def test_naming_the_wrong_place_is_no_naming() -> None:
     def misplace(text: str) -> str:
         lines = text.split("\n")
         for place in places:
-            lines[0] = lines[0].replace(place, "far left")
+            lines[1] = lines[1].replace(place, "far left")
         return "\n".join(lines)
 
     found = measures(Script(decompose=misplace))

@@ -22,7 +22,7 @@ from edit_rrm_training.tiny.model import (
     save_servable,
 )
 from edit_rrm_training.tiny.muon import Muon, orthogonalised
-from edit_rrm_training.tiny.recipe import load_processor, train
+from edit_rrm_training.tiny.recipe import continue_polish, load_processor, train
 from edit_rrm_training.tiny.tasks import BASE_MIX, POLISH_MIX, READ_MIX, SEE_MIX, SFT_MIX, Task, make_sample
 from edit_rrm_training.tiny.tokenizer import CONTROL_TOKENS, build_tokenizer
 from edit_rrm_training.tiny.training import Stage, completion_loss, run_stage
@@ -175,6 +175,16 @@ def test_the_whole_recipe_leaves_servable_checkpoints(tmp_path: Path) -> None:
     # A finished run is not repeated.
     train(tmp_path, *stages, workers=0, on_step=lambda stage, report: seen.append(stage.name))
     assert len(seen) == 8
+    # The last stage alone, on a finished checkpoint: other weights, the same tokens.
+    continued = tmp_path / "continued"
+    continue_polish(tmp_path / "polish", continued, replace(polish, seed=7), workers=0)
+    before, after = (
+        Qwen2_5_VLForConditionalGeneration.from_pretrained(directory / "polish").state_dict()
+        for directory in (tmp_path, continued)
+    )
+    assert any(not torch.equal(before[name], after[name]) for name in before)
+    kept, given = ((d / "polish" / "tokenizer.json").read_text() for d in (continued, tmp_path))
+    assert kept == given
 
 
 def test_bundled_weights_are_half_precision_with_their_card(

@@ -12,7 +12,7 @@ from edit_rrm.profiles import TrainedProfile
 from edit_rrm.traces import Trace, parse_trace
 from edit_rrm_training.evaluation.metrics import JudgedVerdict, Share, pairwise, share, verdict_shares
 from edit_rrm_training.shapes.dataset import SAME_ZONE, EditRecord, make_edit
-from edit_rrm_training.tiny.tasks import PROFILE, Sample, decompose_completion, verify_prompt
+from edit_rrm_training.tiny.tasks import PROFILE, Sample, verify_prompt
 
 CHUNK = 64
 
@@ -97,6 +97,10 @@ def _judged_verdicts(judged: Sequence[JudgedEdit]) -> list[JudgedVerdict]:
     ]
 
 
+def _follow_questions(principles: Sequence[tuple[Category, str]]) -> set[str]:
+    return {question for category, question in principles if category is Category.FOLLOW}
+
+
 def _decomposition_shares(judged: Sequence[JudgedEdit]) -> dict[str, Share]:
     """`names the edited thing`: every follow question says the right thing, place and property."""
     valid, named, exact = [], [], []
@@ -106,10 +110,11 @@ def _decomposition_shares(judged: Sequence[JudgedEdit]) -> dict[str, Share]:
             written = profile.parse_principles(item.decomposition)
         except DecompositionError:
             written = ()
-        wanted = {check.question for check in item.edit.checks if check.category is Category.FOLLOW}
+        gold = [(check.category, check.question) for check in item.edit.checks]
         valid.append(bool(written))
-        named.append({p.question for p in written if p.category is Category.FOLLOW} == wanted)
-        exact.append(item.decomposition.strip() == decompose_completion(item.edit))
+        asked = [(p.category, p.question) for p in written]
+        named.append(_follow_questions(asked) == _follow_questions(gold))
+        exact.append(asked == gold)
     return {
         "decompositions that validate": share(valid),
         "decompositions that name the edited thing": share(named),

@@ -56,14 +56,20 @@ def record_results(checkpoint: Path, evaluation: Evaluation) -> None:
 
 def _write_model_card(checkpoint: Path, results: str) -> None:
     card = read_card(checkpoint)
-    seconds: dict[str, int] = card.training.get("seconds", {})
-    times = ", ".join(f"{stage} {duration / 60:.0f} min" for stage, duration in seconds.items())
     (checkpoint / "README.md").write_text(
         f"# {card.name}\n\n{card.judges}\n\n"
         "A Qwen2.5-VL of about 4 million parameters, trained from random weights on the shapes world of "
         "edit-rrm (docs/shapes.md): no other data, no other model. Weights in float16; prompts, trace "
         "format and sampling in rrm.json.\n\n"
-        f"## Training\n\n`{card.training.get('command', 'unknown')}`, on two CPU cores in float32: "
-        f"{times or 'time unknown'}.\n\n## Results\n\n{results}\n",
+        f"## Training\n\nOn two CPU cores, in float32.\n\n{_history(card.training)}\n\n"
+        f"## Results\n\n{results}\n",
         encoding="utf-8",
     )
+
+
+def _history(training: dict[str, Any]) -> str:
+    """The commands that made the weights, the first one first, a line each with the time they took."""
+    before = _history(training["continues"]) + "\n" if "continues" in training else ""
+    seconds: dict[str, int] = training.get("seconds", {})
+    times = ", ".join(f"{stage} {duration / 60:.0f} min" for stage, duration in seconds.items())
+    return f"{before}- `{training.get('command', 'unknown')}`: {times or 'time unknown'}"

@@ -60,3 +60,27 @@ def train(
         )
         save_servable(model, processor.tokenizer, directory / stage.name, torch.float32)
     return seconds
+
+
+def continue_polish(
+    checkpoint: Path,
+    directory: Path,
+    polish: Stage = POLISH,
+    *,
+    workers: int = 1,
+    on_step: Callable[[Stage, StepReport], None] = lambda stage, report: None,
+) -> dict[str, float]:
+    """Runs the last stage alone, on the weights and with the tokenizer of a finished checkpoint.
+
+    Resumes in `directory` as `train` does, and leaves a servable checkpoint in `directory/polish`.
+    """
+    saved = directory / "processor"
+    if not (saved / "tokenizer.json").exists():
+        Qwen2_5_VLProcessor.from_pretrained(checkpoint).save_pretrained(saved)
+    processor = load_processor(directory)
+    model = Qwen2_5_VLForConditionalGeneration.from_pretrained(checkpoint, dtype=torch.float32)
+    seconds = run_stage(
+        polish, model, processor, directory, workers=workers, on_step=partial(on_step, polish)
+    )
+    save_servable(model, processor.tokenizer, directory / polish.name, torch.float32)
+    return {polish.name: seconds}

@@ -12,7 +12,7 @@ from enum import StrEnum
 from PIL import Image
 
 from edit_rrm.principles import numbered
-from edit_rrm.profiles.trained import TrainedProfile, principle_lines
+from edit_rrm.profiles.trained import SEEN, TrainedProfile, principle_lines
 from edit_rrm.prompts import ImageSlot, Message, Prompt
 from edit_rrm.traces import render_trace
 from edit_rrm_training.shapes.dataset import Candidate, EditRecord, make_edit
@@ -119,9 +119,20 @@ def verify_completion(candidate: Candidate) -> str:
     return render_trace([(f.evidence, f.met) for f in candidate.findings], candidate.score)
 
 
-def decompose_completion(edit: EditRecord) -> str:
-    """The gold decomposition of an edit."""
+def principle_text(edit: EditRecord) -> str:
+    """The gold principles of an edit as prompts hold them."""
     return principle_lines([(check.category, check.question) for check in edit.checks])
+
+
+def decompose_completion(edit: EditRecord) -> str:
+    """The gold decomposition: what the source shows, then the principles.
+
+    Naming what is where comes first because a small model finds "the red circle" in a list it has just
+    written, and not in 36 image tokens (docs/shapes.md, What helped).
+    """
+    things = sorted(edit.source.things, key=lambda thing: thing.cell)
+    seen = ", ".join(f"{CELLS[t.cell]} {t.colour} {t.shape}" for t in things)
+    return f"{SEEN}{seen}\n{principle_text(edit)}"
 
 
 def _something_to_describe(edit: EditRecord, rng: random.Random) -> tuple[Image.Image, Scene]:
@@ -158,7 +169,7 @@ def make_sample(task: Task, seed: int, index: int) -> Sample:
         )
     images = (source, candidate.picture())
     if task is Task.VERIFY:
-        return Sample(verify_prompt(edit), images, verify_completion(candidate), decompose_completion(edit))
+        return Sample(verify_prompt(edit), images, verify_completion(candidate), principle_text(edit))
     system = DESCRIBE_SYSTEM if task is Task.DESCRIBE_EDITED else COMPARE_SYSTEM
     user = Message("user", (ImageSlot.SOURCE, "edited:", ImageSlot.CANDIDATE))
     text = (
