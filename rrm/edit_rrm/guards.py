@@ -6,6 +6,7 @@ A guard that fires decides a reward without the model, so each is built to stay 
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -64,7 +65,7 @@ class GuardSettings(BaseModel):
 
 @dataclass(frozen=True)
 class GuardResult:
-    """One guard's finding. What `value` measures depends on the guard, see `check_guards`."""
+    """One guard's finding. What `value` measures depends on the guard, see `EditGuards.check`."""
 
     name: str
     triggered: bool
@@ -74,30 +75,48 @@ class GuardResult:
 _DEFAULT_SETTINGS = GuardSettings()
 
 
+class EditGuards:
+    """The guards of one edit: what they need of the source is computed once for all its candidates."""
+
+    def __init__(self, source: EditImage, settings: GuardSettings = _DEFAULT_SETTINGS) -> None:
+        self._source = source
+        self._settings = settings
+        self._befores: dict[tuple[int, int], tuple[Pixels, _View]] = {}  # by working size
+
+    def check(self, candidate: EditImage) -> tuple[GuardResult, ...]:
+        """The results of `no_edit`, `blank`, `border` and `size`, in this order, fired or not.
+
+        - `no_edit` fires when the two are nearly identical. Value: the largest change that a patch or the
+          whole image shows in brightness, colour or texture, 0 to 1 of full scale (1 is black to white).
+        - `blank` fires when the candidate is flat. Value: the range of its patches' brightness or colour,
+          0 to 1.
+        - `border` fires when the candidate has a uniform frame that the source lacks. Value: the depth of
+          that frame's thinnest side as a share of the image's height or width; 0 without such a frame.
+        - `size` fires when the aspect ratio is another. Value: the larger ratio / the smaller one - 1.
+
+        Safe to call from several threads.
+        """
+        settings = self._settings
+        size = _working_size(self._source, candidate, settings.working_side)
+        if size not in self._befores:  # two threads may both come here; they compute the same
+            self._befores[size] = _seen(self._source, size)
+        (before, source_view), (after, view) = self._befores[size], _seen(candidate, size)
+        change, spread = _change(source_view, view), _range(view)
+        depth = _added_frame_depth(before, after, settings)
+        aspect = _aspect_change(self._source, candidate)
+        return (
+            GuardResult("no_edit", change < settings.no_edit_change, change),
+            GuardResult("blank", spread < settings.blank_range, spread),
+            GuardResult("border", depth >= settings.border_depth, depth),
+            GuardResult("size", aspect > settings.size_change, aspect),
+        )
+
+
 def check_guards(
     source: EditImage, candidate: EditImage, settings: GuardSettings = _DEFAULT_SETTINGS
 ) -> tuple[GuardResult, ...]:
-    """The results of `no_edit`, `blank`, `border` and `size`, in this order, fired or not.
-
-    - `no_edit` fires when the two are nearly identical. Value: the largest change that a patch or the
-      whole image shows in brightness, colour or texture, 0 to 1 of full scale (1 is black to white).
-    - `blank` fires when the candidate is flat. Value: the range of its patches' brightness or colour, 0 to 1.
-    - `border` fires when the candidate has a uniform frame that the source lacks. Value: the depth of that
-      frame's thinnest side as a share of the image's height or width; 0 without such a frame.
-    - `size` fires when the aspect ratio is another. Value: the larger ratio / the smaller one - 1.
-    """
-    size = _working_size(source, candidate, settings.working_side)
-    before, after = (_resized(image.image, size) for image in (source, candidate))
-    views = _View.of(before), _View.of(after)
-    change, spread = _change(*views), _range(views[1])
-    depth = _added_frame_depth(np.asarray(before), np.asarray(after), settings)
-    aspect = _aspect_change(source, candidate)
-    return (
-        GuardResult("no_edit", change < settings.no_edit_change, change),
-        GuardResult("blank", spread < settings.blank_range, spread),
-        GuardResult("border", depth >= settings.border_depth, depth),
-        GuardResult("size", aspect > settings.size_change, aspect),
-    )
+    """`EditGuards.check` for a single candidate."""
+    return EditGuards(source, settings).check(candidate)
 
 
 def reward_ceiling(results: Iterable[GuardResult]) -> float | None:
@@ -122,43 +141,70 @@ def _resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
 
 
 @dataclass(frozen=True)
+class _Patches:
+    """The mean of the patch around each pixel."""
+
+    means: Pixels  # [height, width]
+
+    @classmethod
+    def of(cls, channel: Image.Image, radius: float) -> "_Patches":
+        return cls(np.asarray(channel.filter(ImageFilter.BoxBlur(radius))))
+
+    @cached_property
+    def bounds(self) -> tuple[Pixels, Pixels]:
+        """Minimum and maximum over each patch and those next to it."""
+        return _neighbourhood(self.means)
+
+    def gap(self, other: "_Patches") -> int:
+        """The largest distance of a patch of one image from the range of the patches around it in the other.
+
+        A range instead of the one patch at the same place: resampling moves edges by a part of a pixel.
+        """
+        gaps = []
+        for pixels, (low, high) in ((self.means, other.bounds), (other.means, self.bounds)):
+            gaps.append(np.maximum(np.maximum(pixels, high) - high, low - np.minimum(pixels, low)).max())
+        return int(max(gaps))
+
+
+@dataclass(frozen=True)
 class _View:
     """What `no_edit` and `blank` see of an image."""
 
-    brightness: Pixels  # [height, width]
-    colours: tuple[Pixels, Pixels]  # Cb and Cr, [height, width] each
-    detail: Pixels  # [height, width]
+    brightness: _Patches
+    colours: tuple[_Patches, _Patches]  # Cb and Cr
+    detail: _Patches
     mean: Colour
 
     @classmethod
     def of(cls, image: Image.Image) -> "_View":
         grey, *colours = image.convert("YCbCr").split()
         return cls(
-            brightness=_patches(grey, _SMALLEST_RADIUS + _RADIUS_PER_PIXEL * max(grey.size)),
-            colours=(_patches(colours[0], _COLOUR_RADIUS), _patches(colours[1], _COLOUR_RADIUS)),
+            brightness=_Patches.of(grey, _SMALLEST_RADIUS + _RADIUS_PER_PIXEL * max(grey.size)),
+            colours=(_Patches.of(colours[0], _COLOUR_RADIUS), _Patches.of(colours[1], _COLOUR_RADIUS)),
             detail=_detail(grey),
             mean=np.asarray(ImageStat.Stat(image).mean),
         )
 
 
-def _patches(channel: Image.Image, radius: float) -> Pixels:
-    """The mean of the patch around each pixel."""
-    return np.asarray(channel.filter(ImageFilter.BoxBlur(radius)))
+def _seen(image: EditImage, size: tuple[int, int]) -> tuple[Pixels, _View]:
+    """The image at the working size, as pixels and as a view."""
+    resized = _resized(image.image, size)
+    return np.asarray(resized), _View.of(resized)
 
 
-def _detail(grey: Image.Image) -> Pixels:
+def _detail(grey: Image.Image) -> _Patches:
     """How far the pixels of each patch lie from their surroundings: texture, which no patch's mean shows."""
     smooth = grey.filter(ImageFilter.BoxBlur(1))  # the finest detail is noise and does not survive resizing
     deviation = ImageChops.difference(smooth, smooth.filter(ImageFilter.BoxBlur(_DETAIL_RADIUS)))
-    return _patches(deviation, _DETAIL_RADIUS)
+    return _Patches.of(deviation, _DETAIL_RADIUS)
 
 
 def _change(before: _View, after: _View) -> float:
-    """See `check_guards`. A faint change of tone shows in no patch, but in the mean of the whole image."""
+    """See `EditGuards.check`. A faint change of tone shows in no patch, but in the mean of the image."""
     change = max(
-        _largest_gap(before.brightness, after.brightness),
-        _largest_gap(before.detail, after.detail),
-        *(_COLOUR_WEIGHT * _largest_gap(*pair) for pair in zip(before.colours, after.colours, strict=True)),
+        before.brightness.gap(after.brightness),
+        before.detail.gap(after.detail),
+        *(_COLOUR_WEIGHT * one.gap(other) for one, other in zip(before.colours, after.colours, strict=True)),
         _MEAN_WEIGHT * float(np.abs(before.mean - after.mean).max()),
     )
     return min(1.0, change / 255)
@@ -166,19 +212,7 @@ def _change(before: _View, after: _View) -> float:
 
 def _range(view: _View) -> float:
     """The widest range of the patches' brightness or colour, as a share of full scale."""
-    return max(float(np.ptp(patches)) for patches in (view.brightness, *view.colours)) / 255
-
-
-def _largest_gap(before: Pixels, after: Pixels) -> int:
-    """The largest distance of a patch of one image from the range of the patches next to it in the other.
-
-    A range instead of the one patch at the same place: resampling moves edges by a part of a pixel.
-    """
-    gaps = []
-    for one, other in ((before, after), (after, before)):
-        low, high = _neighbourhood(other)
-        gaps.append(np.maximum(np.maximum(one, high) - high, low - np.minimum(one, low)).max())
-    return int(max(gaps))
+    return max(float(np.ptp(patches.means)) for patches in (view.brightness, *view.colours)) / 255
 
 
 def _neighbourhood(pixels: Pixels) -> tuple[Pixels, Pixels]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from edit_rrm.guards import GuardResult, GuardSettings, check_guards
+from edit_rrm.guards import EditGuards, GuardResult, GuardSettings
 from edit_rrm.images import EditImage, ImageLimits, decode_image
 from edit_rrm_server.errors import RequestRefusedError
 
@@ -29,9 +29,13 @@ class ImageIntake:
         """
         return await self._run(lambda: decode_image(_file_bytes(encoded, path), self.limits))
 
-    async def check(self, source: EditImage, candidate: EditImage) -> tuple[GuardResult, ...]:
+    def guards_of(self, source: EditImage) -> EditGuards:
+        """The guards of one edit, for `check`."""
+        return EditGuards(source, self._guards)
+
+    async def check(self, guards: EditGuards, candidate: EditImage) -> tuple[GuardResult, ...]:
         """The guards' findings on one candidate."""
-        return await self._run(lambda: check_guards(source, candidate, self._guards))
+        return await self._run(lambda: guards.check(candidate))
 
     def close(self) -> None:
         """Ends the threads; work that has not begun is dropped."""

@@ -1,7 +1,8 @@
 """`RewardService`: the only place that knows the order of a score.
 
 Guards, then principles (given, cached or decomposed once), then one job per candidate and sample,
-then judgements, then rewards. A candidate that fails keeps its reason; it never gets a number.
+then judgements, then rewards. A candidate goes on as soon as its own guards are done: an engine that
+waited for those of a whole group would stand idle. One that fails keeps its reason, never a number.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ from typing import Protocol
 
 from edit_rrm.checkpoint import RRMCard
 from edit_rrm.errors import EditRRMError, ImageError
-from edit_rrm.guards import GuardResult, reward_ceiling
+from edit_rrm.guards import EditGuards, GuardResult, reward_ceiling
 from edit_rrm.images import EditImage
 from edit_rrm.principles import Principle
 from edit_rrm.wire import (
@@ -30,6 +31,7 @@ from edit_rrm.wire import (
 from edit_rrm_server.batching import Admission
 from edit_rrm_server.decomposition import Decomposed, Decomposer
 from edit_rrm_server.drawing import base_draw, distinct_samples
+from edit_rrm_server.engine import DrawSettings
 from edit_rrm_server.errors import AllCandidatesFailedError, ServiceError
 from edit_rrm_server.intake import ImageIntake
 from edit_rrm_server.judging import candidate_answer, refused_by_guard
@@ -75,6 +77,15 @@ class ScoreCall:
     arrived_at: float  # monotonic seconds
 
 
+@dataclass(frozen=True)
+class _Settled:
+    """A candidate after its guards; `outcome` is there when the model need not see it."""
+
+    candidate: EditImage | ImageError
+    guards: tuple[GuardResult, ...]
+    outcome: Outcome | None
+
+
 class RewardService:
     """Scores calls on one engine. Raises ServiceError and EditRRMError (see errors.py)."""
 
@@ -115,44 +126,44 @@ class RewardService:
     async def score(self, call: ScoreCall, admission: Admission) -> ScoreAnswer:
         """The answer to a call that `admission` has room for."""
         request = call.request
-        guards = await self._guards(call)
-        settled = [self._settled(c, g, request) for c, g in zip(call.candidates, guards, strict=True)]
         draw = base_draw(request.sampling, self._card.sampling)
-        admission.forgo(
-            distinct_samples(draw, request.samples) * sum(outcome is not None for outcome in settled)
-        )
+        guards = self._intake.guards_of(call.source)
+        settling = [
+            asyncio.create_task(self._settle(candidate, guards, request, draw, admission))
+            for candidate in call.candidates
+        ]
+        try:
+            needed = await _any_unsettled(settling)
+            started = time.monotonic()
+            principles, origin, decomposed = await self._principles(call, needed, admission)
+            decompose_s = time.monotonic() - started
 
-        started = time.monotonic()
-        needed = any(outcome is None for outcome in settled)
-        principles, origin, decomposed = await self._principles(call, needed, admission)
-        decompose_s = time.monotonic() - started
+            started = time.monotonic()
+            asked = Verification(
+                instruction=request.instruction,
+                source=call.source,
+                principles=principles,
+                draw=draw,
+                samples=request.samples,
+                aggregator=request.aggregator or self._card.aggregator,
+            )
+            async with asyncio.TaskGroup() as group:
+                tasks = [
+                    group.create_task(self._judge(asked, settled, request, admission)) for settled in settling
+                ]
+            verify_s = time.monotonic() - started
+        finally:
+            for task in settling:
+                task.cancel()  # does nothing to a finished one
 
-        started = time.monotonic()
-        asked = Verification(
-            instruction=request.instruction,
-            source=call.source,
-            principles=principles,
-            draw=draw,
-            samples=request.samples,
-            aggregator=request.aggregator or self._card.aggregator,
-        )
-        async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(self._judge(asked, candidate, found, request, admission))
-                for candidate, found, outcome in zip(call.candidates, guards, settled, strict=True)
-                if outcome is None and isinstance(candidate, EditImage)
-            ]
-        judged = [task.result() for task in tasks]
-        verify_s = time.monotonic() - started
-
-        rest = iter(outcome for outcome, _ in judged)
-        outcomes = [next(rest) if outcome is None else outcome for outcome in settled]
+        outcomes = [task.result()[0] for task in tasks]
+        costs = [task.result()[1] for task in tasks]
         for outcome in outcomes:
             self._metrics.candidate_judged(outcome, principles)
         self._metrics.group_scored([o.reward for o in outcomes if isinstance(o, CandidateScored)])
         if needed:
             self._metrics.phase_took("verify", verify_s)
-        usage = reduce(add_usage, (used for _, used in judged), decomposed.usage if decomposed else NO_USAGE)
+        usage = reduce(add_usage, costs, decomposed.usage if decomposed else NO_USAGE)
         self._metrics.tokens_used(usage)
         _raise_common_failure(outcomes)
         return ScoreAnswer(
@@ -170,26 +181,26 @@ class RewardService:
             ),
         )
 
-    async def _guards(self, call: ScoreCall) -> list[tuple[GuardResult, ...]]:
-        if call.request.guards == "off":
-            return [() for _ in call.candidates]
-
-        async def check(candidate: EditImage | ImageError) -> tuple[GuardResult, ...]:
-            return (
-                () if isinstance(candidate, ImageError) else await self._intake.check(call.source, candidate)
-            )
-
-        return list(await asyncio.gather(*(check(candidate) for candidate in call.candidates)))
-
-    def _settled(
-        self, candidate: EditImage | ImageError, guards: Sequence[GuardResult], request: ScoreRequest
-    ) -> Outcome | None:
-        """The outcome of a candidate the model need not see; None for the others."""
+    async def _settle(
+        self,
+        candidate: EditImage | ImageError,
+        guards: EditGuards,
+        request: ScoreRequest,
+        draw: DrawSettings,
+        admission: Admission,
+    ) -> "_Settled":
+        """The guards' findings; a candidate they decide, or that did not decode, gives back its jobs."""
+        found: tuple[GuardResult, ...] = ()
+        outcome: Outcome | None = None
         if isinstance(candidate, ImageError):
-            return _failed(candidate)
-        if request.guards == "enforce" and reward_ceiling(guards) == 0.0:
-            return refused_by_guard(guards)
-        return None
+            outcome = _failed(candidate)
+        elif request.guards != "off":
+            found = await self._intake.check(guards, candidate)
+            if request.guards == "enforce" and reward_ceiling(found) == 0.0:
+                outcome = refused_by_guard(found)
+        if outcome is not None:
+            admission.forgo(distinct_samples(draw, request.samples))
+        return _Settled(candidate, found, outcome)
 
     async def _principles(
         self, call: ScoreCall, needed: bool, admission: Admission
@@ -209,12 +220,16 @@ class RewardService:
     async def _judge(
         self,
         asked: Verification,
-        candidate: EditImage,
-        guards: Sequence[GuardResult],
+        settling: "asyncio.Task[_Settled]",
         request: ScoreRequest,
         admission: Admission,
     ) -> tuple[Outcome, Usage]:
         """One candidate: samples that failed are left out; if none succeeded, the candidate failed."""
+        settled = await settling
+        candidate = settled.candidate
+        if settled.outcome is not None or isinstance(candidate, ImageError):
+            assert settled.outcome is not None
+            return settled.outcome, NO_USAGE
         key = self._cache_key(asked, candidate, request)
         if key is not None:
             known = self._cache.get(key)
@@ -227,7 +242,7 @@ class RewardService:
             return _failed(verified.failures[0]), verified.usage
         enforce = request.guards == "enforce"
         answer = candidate_answer(
-            verified.samples, asked.principles, guards, enforce=enforce, include=request.include
+            verified.samples, asked.principles, settled.guards, enforce=enforce, include=request.include
         )
         if key is not None:
             self._cache.put(key, answer)
@@ -249,6 +264,14 @@ class RewardService:
             guards=request.guards,
             include=tuple(sorted(set(request.include))),
         )
+
+
+async def _any_unsettled(settling: Sequence["asyncio.Task[_Settled]"]) -> bool:
+    """Whether a candidate needs the model; returns as soon as one does, while others are being checked."""
+    for settled in asyncio.as_completed(settling):
+        if (await settled).outcome is None:
+            return True
+    return False
 
 
 def _failed(error: ServiceError | EditRRMError) -> CandidateFailed:

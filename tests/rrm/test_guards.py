@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
 from pydantic import ValidationError
 
-from edit_rrm.guards import GuardResult, GuardSettings, check_guards, reward_ceiling
+from edit_rrm.guards import EditGuards, GuardResult, GuardSettings, check_guards, reward_ceiling
 from edit_rrm.images import EditImage
 
 COLOURS = {
@@ -143,6 +143,21 @@ def test_all_four_guards_report_in_order_with_the_values_documented() -> None:
     assert (answer[0].value, answer[2].value, answer[3].value) == (0.0, 0.0, 0.0)
     assert 0.0 < answer[1].value <= 1.0
     assert [result.triggered for result in answer] == [True, False, False, False]
+
+
+def test_a_group_s_guards_find_what_each_candidate_s_own_would() -> None:
+    source = EditImage.from_pil(scene(0))
+    others = [
+        scene(0),
+        scene(1),
+        resized(0.5, Image.Resampling.BICUBIC)(scene(2)),
+        scene(0).crop((0, 0, 90, 60)),
+    ]
+    candidates = [EditImage.from_pil(image) for image in others]
+    together = EditGuards(source)
+    found = [together.check(candidate) for candidate in candidates]
+    assert found == [check_guards(source, candidate) for candidate in candidates]
+    assert len({results[0].value for results in found}) == 4
 
 
 @pytest.mark.parametrize("index", range(len(SCENES)))

@@ -1,0 +1,53 @@
+"""The order of a score: a candidate meets the model as soon as its own guards are done."""
+
+import asyncio
+
+from running_service import Start, until
+from small_calls import BLUE, RED, b64, picture, png
+
+from edit_rrm.guards import EditGuards, GuardResult
+from edit_rrm.images import EditImage
+
+GREEN = png(picture((20, 160, 40)))
+
+
+async def test_the_engine_begins_while_guards_of_other_candidates_are_still_being_checked(
+    start: Start,
+) -> None:
+    running = await start()
+    held = asyncio.Event()
+    check = running.service.intake.check
+    checked = 0
+
+    async def slow_but_for_the_first(guards: EditGuards, candidate: EditImage) -> tuple[GuardResult, ...]:
+        nonlocal checked
+        checked += 1
+        if checked > 1:
+            await held.wait()
+        return await check(guards, candidate)
+
+    running.service.intake.check = slow_but_for_the_first  # type: ignore[method-assign]
+    call = asyncio.create_task(running.score(candidates=[b64(BLUE), b64(GREEN)]))
+    await until(lambda: len(running.engine.asked) == 1)
+    assert checked == 2
+    held.set()
+    answer = (await call).json()
+    assert [result["status"] for result in answer["results"]] == ["ok", "ok"]
+    assert len(running.engine.asked) == 2
+    running.assert_idle()
+
+
+async def test_nothing_is_decomposed_when_guards_settle_every_candidate(start: Start) -> None:
+    running = await start()
+    answer = (await running.score(candidates=[b64(RED), b64(RED)], principles=None)).json()
+    assert [result["reward"] for result in answer["results"]] == [0.0, 0.0]
+    assert running.engine.asked == []
+    running.assert_idle()
+
+
+async def test_one_candidate_that_needs_the_model_is_enough_to_decompose(start: Start) -> None:
+    running = await start()
+    answer = (await running.score(candidates=[b64(RED), b64(BLUE)], principles=None)).json()
+    assert [result["reward"] for result in answer["results"]] == [0.0, 0.6]
+    assert [asked.verifies for asked in running.engine.asked] == [False, True]
+    running.assert_idle()
