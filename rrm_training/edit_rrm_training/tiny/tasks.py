@@ -36,6 +36,8 @@ class Task(StrEnum):
     COMPARE = "compare"
     """Both images, cell by cell: seen in the second, then seen in the first."""
     DECOMPOSE = "decompose"
+    FIND = "find"
+    """Decomposition without its image: what it shows is given, the named thing is found in that list."""
     VERIFY = "verify"
 
 
@@ -55,10 +57,11 @@ SFT_MIX: Mapping[Task, float] = {
 }
 # Finding the thing an instruction names is learned last; verifying is nearly done by then.
 POLISH_MIX: Mapping[Task, float] = {
-    Task.VERIFY: 0.50,
-    Task.DECOMPOSE: 0.42,
-    Task.COMPARE: 0.04,
-    Task.READ: 0.04,
+    Task.VERIFY: 0.38,
+    Task.DECOMPOSE: 0.30,
+    Task.FIND: 0.26,
+    Task.COMPARE: 0.03,
+    Task.READ: 0.03,
 }
 
 
@@ -71,6 +74,8 @@ class Sample:
     completion: str
     principles: str = ""
     """The principle lines as the prompt holds them, for a verification."""
+    given: str = ""
+    """The beginning of the completion that is given and not learned."""
 
 
 def _describe_scene(scene: Scene) -> str:
@@ -124,15 +129,25 @@ def principle_text(edit: EditRecord) -> str:
     return principle_lines([(check.category, check.question) for check in edit.checks])
 
 
-def decompose_completion(edit: EditRecord) -> str:
-    """The gold decomposition: what the source shows, then the principles.
+def seen_line(scene: Scene) -> str:
+    """What a source shows, as a decomposition begins. A thing's place comes after its name, so that it can
+    be looked up by the name."""
+    return SEEN + ", ".join(_named(thing) for thing in sorted(scene.things, key=lambda thing: thing.cell))
 
-    Naming what is where comes first because a small model finds "the red circle" in a list it has just
-    written, and not in 36 image tokens (docs/shapes.md, What helped).
+
+def decompose_completion(edit: EditRecord) -> str:
+    """The gold decomposition: what the source shows, which of it is edited, then the principles.
+
+    A small model finds "the red circle" in a list it has just written, and not in 36 image tokens
+    (docs/shapes.md, What helped).
     """
-    things = sorted(edit.source.things, key=lambda thing: thing.cell)
-    seen = ", ".join(f"{CELLS[t.cell]} {t.colour} {t.shape}" for t in things)
-    return f"{SEEN}{seen}\n{principle_text(edit)}"
+    targets = [named.target for named in edit.request.edits if named.target]
+    edited = ", ".join(_named(thing) for thing in targets) or "nothing"
+    return f"{seen_line(edit.source)}; edited: {edited}\n{principle_text(edit)}"
+
+
+def _named(thing: Thing) -> str:
+    return f"{thing.colour} {thing.shape} {CELLS[thing.cell]}"
 
 
 def _something_to_describe(edit: EditRecord, rng: random.Random) -> tuple[Image.Image, Scene]:
@@ -158,6 +173,9 @@ def make_sample(task: Task, seed: int, index: int) -> Sample:
     candidate = edit.candidates[index % 4]
     if task is Task.READ:
         return Sample(_without_images(verify_prompt(edit)), (), verify_completion(candidate))
+    if task is Task.FIND:
+        prompt = _without_images(PROFILE.decompose(edit.request.instruction, seed=0))
+        return Sample(prompt, (), decompose_completion(edit), given=seen_line(edit.source))
     source = edit.picture()
     if task is Task.DESCRIBE:
         picture, scene = _something_to_describe(edit, random.Random(f"describe-{seed}-{index}"))
