@@ -26,6 +26,7 @@ from edit_rrm_client import (
     RewardClient,
 )
 from edit_rrm_client._settings import API_KEY_VARIABLE, DEFAULT_URL
+from edit_rrm_client.report.command import report
 from edit_rrm_client.tables import judges_panel, models_table, principle_table, printable, score_view
 
 EXIT_FAILED = 1
@@ -63,6 +64,9 @@ Source = Annotated[Path, typer.Option(help="The image before the edit: PNG, JPEG
 def connect(url: str, api_key: str | None, timeout_s: float) -> RewardClient:
     """The client every command uses; a person at a terminal wants to hear of failures soon."""
     return RewardClient(url, api_key=api_key, timeout_s=timeout_s, retries=RetryPolicy(attempts=3))
+
+
+app.command()(report)
 
 
 @app.command("score-one")
