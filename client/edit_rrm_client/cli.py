@@ -26,6 +26,7 @@ from edit_rrm_client import (
     RewardClient,
 )
 from edit_rrm_client._settings import API_KEY_VARIABLE, DEFAULT_URL
+from edit_rrm_client.bench.commands import app as bench
 from edit_rrm_client.report.command import report
 from edit_rrm_client.tables import judges_panel, models_table, principle_table, printable, score_view
 
@@ -67,6 +68,7 @@ def connect(url: str, api_key: str | None, timeout_s: float) -> RewardClient:
 
 
 app.command()(report)
+app.add_typer(bench, name="bench")
 
 
 @app.command("score-one")

@@ -1,5 +1,6 @@
 """What a set of scored edits says in sum, gathered row by row; images and order play no part. Pure."""
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -7,7 +8,7 @@ from statistics import quantiles
 
 from edit_rrm.principles import Category
 from edit_rrm_client.bulk.rows import ResultRow
-from edit_rrm_client.report.intervals import Cluster, Interval, mean_interval, mean_of, share_interval
+from edit_rrm_client.intervals import Cluster, Interval, mean_interval, mean_of, share_interval
 
 BINS = 20
 
@@ -78,7 +79,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class Summary:
-    """Everything the upper half of the page shows; models and categories in the order they appeared."""
+    """Everything the upper half of the page shows; models from the best mean reward to the worst."""
 
     models: tuple[GroupSummary, ...]
     """One a model, and at the end one for all of them when there are several."""
@@ -160,12 +161,14 @@ class Statistics:
     def summary(self) -> Summary:
         """What the rows so far say."""
         models = [group.summary(model, None) for model, group in self._models.items()]
+        models.sort(key=lambda group: -math.inf if group.reward is None else group.reward, reverse=True)
+        distributions = tuple(self._distributions(group.model) for group in models if group.model is not None)
         if len(models) > 1:
             models.append(self._all.summary(None, None))
         return Summary(
             models=tuple(models),
             cells=tuple(group.summary(*names) for names, group in self._cells.items()),
-            distributions=tuple(self._distributions(model) for model in self._models),
+            distributions=distributions,
             pass_rates=tuple(self._pass_rates()),
             failures=tuple(Tally(*names, rows) for names, rows in self._failures.most_common()),
             guards=tuple(Tally(*names, rows) for names, rows in self._guards.most_common()),

@@ -49,10 +49,11 @@ function enlarge(row, pair) {
 
 function numbersOf(row) {
   const number = (name, value, kind = "") => make("div", { class: kind }, make("dt", {}, name), make("dd", {}, value));
-  const list = make("dl", { class: "numbers" }, number("score", fixed(row.score, 1), "score"), number("reward", fixed(row.reward, 3)));
-  for (const category of PRINCIPLE_CATEGORIES) if (row[category] !== null) list.append(number(category, fixed(row[category], 2)));
-  if (row.disagreement) list.append(number("disagreement", fixed(row.disagreement, 2)));
-  return list;
+  const judged = PRINCIPLE_CATEGORIES.filter((category) => row[category] !== null);
+  return make("div", {},
+    make("dl", { class: "numbers" }, number("score", fixed(row.score, 1), "score"), number("reward", fixed(row.reward, 3)),
+      row.disagreement ? number("disagreement", fixed(row.disagreement, 2)) : null),
+    make("dl", { class: "numbers" }, ...judged.map((category) => number(category, fixed(row[category], 2)))));
 }
 
 function verdictList(row) {

@@ -1,5 +1,8 @@
 // The upper half of the page: tables and plots of statistics that Python has already computed.
 
+/** The models from the best mean reward to the worst, as Python ordered them. */
+const ranked = (summary) => summary.models.filter((group) => group.model !== null).map((group) => group.model);
+
 function showSummary(summary, filterBy) {
   document.getElementById("models-table").append(modelsTable(summary, filterBy));
   const categories = categoriesTable(summary, filterBy);
@@ -41,7 +44,7 @@ function modelsTable(summary, filterBy) {
 
 function categoriesTable(summary, filterBy) {
   if (DATA.categories.length < 2) return null;
-  const models = DATA.models.map((name, index) => index);
+  const models = ranked(summary);
   const cells = new Map(summary.cells.map((group) => [group.category + "/" + group.model, group]));
   const rows = DATA.categories.map((category, index) => make("tr", {},
     heading(press(named(category), { category: String(index) }, filterBy)),
@@ -53,7 +56,7 @@ function categoriesTable(summary, filterBy) {
         make("small", {}, `${bracket(group.interval, 2)} n=${whole(group.scored)}`),
         group.failed ? make("small", { class: "failed" }, `${whole(group.failed)} failed`) : null);
     })));
-  return tableOf(["Edit category", ...DATA.models.map(named)], rows);
+  return tableOf(["Edit category", ...models.map((model) => named(DATA.models[model]))], rows);
 }
 
 const WIDTH = 400;
@@ -98,7 +101,7 @@ function histogram(distribution, top, tallest, words) {
 
 function passTable(summary) {
   const rates = new Map(summary.pass_rates.map((rate) => [rate.model + "/" + rate.category, rate]));
-  const rows = DATA.models.map((name, model) => make("tr", {}, heading(named(name)),
+  const rows = ranked(summary).map((model) => make("tr", {}, heading(named(DATA.models[model])),
     ...PRINCIPLE_CATEGORIES.map((category) => {
       const rate = rates.get(model + "/" + category);
       if (!rate) return make("td", {}, "–");

@@ -59,10 +59,11 @@ def share_interval(clusters: Iterable[Cluster]) -> Interval | None:
     if share is None:
         return None
     rows = sum(cluster.count for cluster in listed)
-    independent = share * (1 - share) / rows
-    if independent == 0 or len(listed) < 2:
+    if share in (0.0, 1.0) or len(listed) < 2:
         return wilson(share, len(listed))
-    return wilson(share, min(rows, rows * independent / _variance(listed, share)))
+    independent = share * (1 - share) / (rows - 1)
+    variance = _variance(listed, share)
+    return wilson(share, rows if variance <= independent else rows * independent / variance)
 
 
 def wilson(share: float, size: float) -> Interval:
