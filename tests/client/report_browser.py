@@ -50,13 +50,13 @@ class Opened:
             control.fill(value)
 
 
-def open_file(browser: Browser, path: Path, hash: str = "", **settings: Any) -> Opened:
+def open_file(browser: Browser, path: Path, address: str = "", **settings: Any) -> Opened:
     """The page of a file in a context of its own."""
     opened = Opened(browser.new_page(**settings))
     opened.page.on("pageerror", lambda error: opened.errors.append(str(error)))
     opened.page.on("console", lambda message: opened.errors.append(message.text))
     opened.page.on("request", lambda request: opened.requests.append(request.url))
-    opened.page.goto(f"{path.as_uri()}{hash}")
+    opened.page.goto(f"{path.as_uri()}{address}")
     return opened
 
 

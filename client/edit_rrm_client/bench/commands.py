@@ -199,6 +199,7 @@ def _reported() -> Iterator[None]:
 def _counted() -> Iterator[Callable[[], None]]:
     """A count of the comparisons read, on stderr."""
     columns = (SpinnerColumn(), TextColumn("{task.completed:,} comparisons read"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("comparisons", total=None)
         yield lambda: progress.advance(task)

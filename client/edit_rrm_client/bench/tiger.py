@@ -10,7 +10,7 @@ whether the published K=2 number counts ties by the fitted margin on both sides,
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import combinations
+from itertools import combinations, permutations
 from pathlib import Path
 
 from edit_rrm_client.bench.comparisons import Comparison, Label, Vote
@@ -35,15 +35,10 @@ def read_comparisons(files: Sequence[Path]) -> Iterator[Comparison]:
 
 
 def _pair(row: LayoutRow, left: bytes, right: bytes) -> Comparison:
-    first, _, second = row.text("comparison_type").partition("vs")
-    if (
-        len(first) != 1
-        or len(second) != 1
-        or first == second
-        or first not in LETTERS
-        or second not in LETTERS
-    ):
-        raise row.wrong("comparison_type", f"expected AvsB, got {row.text('comparison_type')!r}")
+    kind = row.text("comparison_type")
+    if kind not in {f"{first}vs{second}" for first, second in permutations(LETTERS, 2)}:
+        raise row.wrong("comparison_type", f"expected two of {LETTERS} as in AvsB, got {kind!r}")
+    first, second = kind[0], kind[-1]
     k = _group_size(row)
     group = row.name if k == 2 else f"{k}/{row.text('id').partition('_')[0]}"
     return _comparison(row, k, group, _vote(row, first, second), left, right)

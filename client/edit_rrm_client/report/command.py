@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from edit_rrm_client.errors import EditRRMClientError
@@ -50,7 +51,8 @@ def report(
     settings = ReportSettings(title or results.stem, gallery_rows, thumbnails)
     columns = (SpinnerColumn(), TextColumn("{task.completed:,} rows read"), TimeElapsedColumn())
     try:
-        with Progress(*columns, transient=True) as progress:
+        console = Console(stderr=True)
+        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
             task = progress.add_task("rows", total=None)
             made = write_report(results, page, settings, lambda rows: progress.update(task, completed=rows))
     except EditRRMClientError as error:
