@@ -26,6 +26,7 @@ from edit_rrm_client import (
     RewardClient,
 )
 from edit_rrm_client._settings import API_KEY_VARIABLE, DEFAULT_URL
+from edit_rrm_client.bulk.commands import score as bulk_score
 from edit_rrm_client.tables import judges_panel, models_table, principle_table, printable, score_view
 
 EXIT_FAILED = 1
@@ -173,6 +174,9 @@ def wait(url: Url = DEFAULT_URL, api_key: ApiKey = None, timeout: Timeout = 300.
 
         elapsed_s = client.wait_until_ready(timeout, show)
     typer.echo(f"ready after {elapsed_s:.1f} s")
+
+
+app.command("score")(bulk_score)
 
 
 def read_principles(path: Path) -> list[Principle]:
