@@ -27,6 +27,7 @@ from edit_rrm_client import (
 )
 from edit_rrm_client._settings import API_KEY_VARIABLE, DEFAULT_URL
 from edit_rrm_client.bench.commands import app as bench
+from edit_rrm_client.bulk.commands import score as bulk_score
 from edit_rrm_client.report.command import report
 from edit_rrm_client.tables import judges_panel, models_table, principle_table, printable, score_view
 
@@ -65,10 +66,6 @@ Source = Annotated[Path, typer.Option(help="The image before the edit: PNG, JPEG
 def connect(url: str, api_key: str | None, timeout_s: float) -> RewardClient:
     """The client every command uses; a person at a terminal wants to hear of failures soon."""
     return RewardClient(url, api_key=api_key, timeout_s=timeout_s, retries=RetryPolicy(attempts=3))
-
-
-app.command()(report)
-app.add_typer(bench, name="bench")
 
 
 @app.command("score-one")
@@ -179,6 +176,11 @@ def wait(url: Url = DEFAULT_URL, api_key: ApiKey = None, timeout: Timeout = 300.
 
         elapsed_s = client.wait_until_ready(timeout, show)
     typer.echo(f"ready after {elapsed_s:.1f} s")
+
+
+app.command("score")(bulk_score)
+app.command()(report)
+app.add_typer(bench, name="bench")
 
 
 def read_principles(path: Path) -> list[Principle]:

@@ -23,11 +23,8 @@ from edit_rrm_client.bench.layout import parquet_files
 from edit_rrm_client.bench.published import EDIT_R1, EDITREWARD
 from edit_rrm_client.bench.run import Run
 from edit_rrm_client.bench.tables import Line, editscore_lines, genai_lines, lines_table, tiger_lines
-from edit_rrm_client.errors import EditRRMClientError
+from edit_rrm_client.bulk.commands import EXIT_SOME_FAILED, reported
 from edit_rrm_client.tables import printable
-
-EXIT_SOME_FAILED = 1
-EXIT_NOT_DONE = 2
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -104,7 +101,7 @@ def editreward_bench(
     edit-rrm bench editreward-bench EditReward-Bench/data --tasks
     """
     options = Options("editreward-bench", url, api_key, samples, answers, concurrency, timeout, as_json)
-    with _reported():
+    with reported():
         comparisons = editscore.read_comparisons(parquet_files(path), preferred)
         judged, failures = _judged(comparisons, options, by=by, resize=resize)
         _show(
@@ -128,7 +125,7 @@ def tiger_bench(
     edit-rrm bench tiger EditReward-Bench/
     """
     options = Options("tiger", url, api_key, samples, answers, concurrency, timeout, as_json)
-    with _reported():
+    with reported():
         judged, failures = _judged(tiger.read_comparisons(parquet_files(path)), options)
         _show("EditReward-Bench (TIGER-Lab)", tiger_lines(judged), failures, EDITREWARD, options)
 
@@ -149,7 +146,7 @@ def genai_bench(
     edit-rrm bench genai-bench GenAI-Bench/image_edition
     """
     options = Options("genai-bench", url, api_key, samples, answers, concurrency, timeout, as_json)
-    with _reported():
+    with reported():
         judged, failures = _judged(genai.read_comparisons(parquet_files(path)), options)
         _show("GenAI-Bench, image edition", genai_lines(judged), failures, EDITREWARD, options)
 
@@ -183,16 +180,6 @@ def _show(title: str, lines: Sequence[Line], failures: Counter[str], source: str
     if failures:
         typer.echo("edit-rrm: the same command asks for them again", err=True)
         raise typer.Exit(EXIT_SOME_FAILED)
-
-
-@contextmanager
-def _reported() -> Iterator[None]:
-    """What ends a run early is one line on stderr and exit code 2."""
-    try:
-        yield
-    except (EditRRMClientError, OSError) as error:
-        typer.echo(f"edit-rrm: {printable(str(error))}", err=True)
-        raise typer.Exit(EXIT_NOT_DONE) from error
 
 
 @contextmanager

@@ -5,8 +5,9 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any
 
+from edit_rrm_client.bulk.durable import partial_of, put_in_place
 from edit_rrm_client.bulk.errors import InputError, MissingExtraError
-from edit_rrm_client.bulk.rows import ResultRow, replace_or_drop
+from edit_rrm_client.bulk.rows import ResultRow
 
 ROWS_A_READ = 64  # rows held while reading: images may be embedded
 ROWS_A_GROUP = 1000
@@ -19,10 +20,9 @@ class ParquetWriter:
     def __init__(self, path: Path) -> None:
         arrow, parquet = _pyarrow()
         self._path = path
-        self._partial = path.with_name(path.name + ".partial")
         self._table = arrow.Table
         self._schema = result_schema()
-        self._writer = parquet.ParquetWriter(self._partial, self._schema, compression="zstd")
+        self._writer = parquet.ParquetWriter(partial_of(path), self._schema, compression="zstd")
         self._rows: list[dict[str, Any]] = []
         self._image_bytes = 0
 
@@ -44,7 +44,10 @@ class ParquetWriter:
                 self._flush()
         finally:
             self._writer.close()
-        replace_or_drop(self._partial, self._path, drop=kind is not None)
+        if kind is None:
+            put_in_place(self._path)
+        else:
+            partial_of(self._path).unlink()
 
     def _flush(self) -> None:
         self._writer.write_table(self._table.from_pylist(self._rows, schema=self._schema))

@@ -5,7 +5,6 @@ folder of the file that holds the row, so that a results file can itself be scor
 """
 
 import base64
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +22,7 @@ from pydantic import (
 
 from edit_rrm.principles import Category
 from edit_rrm.wire import PrinciplesFrom
+from edit_rrm_client.bulk.durable import partial_of, put_in_place
 from edit_rrm_client.bulk.errors import InputError
 
 Suffix = Literal[".jsonl", ".parquet"]
@@ -181,8 +181,7 @@ class _JsonlWriter:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._partial = path.with_name(path.name + ".partial")
-        self._file = self._partial.open("wb")
+        self._file = partial_of(path).open("wb")
 
     def write(self, row: ResultRow) -> None:
         self._file.write(row.model_dump_json().encode() + b"\n")
@@ -194,22 +193,10 @@ class _JsonlWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._file.close()
-        replace_or_drop(self._partial, self._path, drop=kind is not None)
-
-
-def replace_or_drop(partial: Path, path: Path, *, drop: bool) -> None:
-    """Puts a finished file in its place, safe against a power cut, or removes an unfinished one."""
-    if drop:
-        partial.unlink(missing_ok=True)
-        return
-    with partial.open("rb") as written:
-        os.fsync(written.fileno())
-    os.replace(partial, path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+        if kind is None:
+            put_in_place(self._path)
+        else:
+            partial_of(self._path).unlink()
 
 
 def _raw_rows(path: Path, suffix: Suffix) -> Iterator[tuple[int, bytes | dict[str, Any]]]:

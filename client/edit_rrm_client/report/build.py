@@ -1,11 +1,11 @@
 """From a results file to the page: one pass over the rows, then one file, whole or not at all."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from edit_rrm_client.bulk.durable import partial_of, put_in_place
 from edit_rrm_client.bulk.rows import read_results
 from edit_rrm_client.report.page import assemble
 from edit_rrm_client.report.records import Records
@@ -63,11 +63,10 @@ def write_report(
     judge = ", ".join(rrms) or "no reward model answered"
     facts = f"{rows:,} rows of {results.name}, judged by {judge}; made {now():%Y-%m-%d %H:%M} UTC."
     data = records.data(settings.title, facts, notes, statistics.summary())
-    partial = page.with_name(page.name + ".partial")
     # "replace": a file's name may hold what UTF-8 cannot write
-    with partial.open("w", encoding="utf-8", errors="replace", newline="\n") as file:
+    with partial_of(page).open("w", encoding="utf-8", errors="replace", newline="\n") as file:
         file.writelines(assemble(settings.title, data, thumbnails.texts))
-    os.replace(partial, page)
+    put_in_place(page)
     return Report(rows, len(records), len(thumbnails.texts), page.stat().st_size, tuple(notes))
 
 

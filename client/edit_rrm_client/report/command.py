@@ -7,12 +7,9 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from edit_rrm_client.errors import EditRRMClientError
+from edit_rrm_client.bulk.commands import reported
 from edit_rrm_client.report.build import ReportSettings, write_report
 from edit_rrm_client.report.thumbnails import ThumbnailSettings
-from edit_rrm_client.tables import printable
-
-EXIT_BAD_INPUT = 2
 
 
 def report(
@@ -50,17 +47,11 @@ def report(
     thumbnails = ThumbnailSettings(thumbnail_side, thumbnail_quality, max_image_bytes if images else None)
     settings = ReportSettings(title or results.stem, gallery_rows, thumbnails)
     columns = (SpinnerColumn(), TextColumn("{task.completed:,} rows read"), TimeElapsedColumn())
-    try:
+    with reported():
         console = Console(stderr=True)
         with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
             task = progress.add_task("rows", total=None)
             made = write_report(results, page, settings, lambda rows: progress.update(task, completed=rows))
-    except EditRRMClientError as error:
-        typer.echo(f"edit-rrm: {printable(str(error))}", err=True)
-        raise typer.Exit(EXIT_BAD_INPUT) from error
-    except OSError as error:
-        typer.echo(f"edit-rrm: cannot write {printable(str(page))}: {error.strerror or error}", err=True)
-        raise typer.Exit(EXIT_BAD_INPUT) from error
     for note in made.notes:
         typer.echo(note, err=True)
     typer.echo(f"{page}: {made.rows:,} rows, {made.images:,} images, {made.page_bytes / 2**20:.1f} MiB")
