@@ -8,7 +8,8 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-Z_95 = 1.959963984540054
+from edit_rrm_client.bulk.statistics import Z_95, wilson_interval
+
 Interval = tuple[float, float]
 
 
@@ -67,11 +68,9 @@ def share_interval(clusters: Iterable[Cluster]) -> Interval | None:
 
 
 def wilson(share: float, size: float) -> Interval:
-    """The score interval of `share` in a sample of `size` (E. B. Wilson, 1927)."""
-    z2 = Z_95**2
-    middle = (share + z2 / (2 * size)) / (1 + z2 / size)
-    half = Z_95 * math.sqrt(share * (1 - share) / size + z2 / (4 * size * size)) / (1 + z2 / size)
-    return (max(0.0, middle - half), min(1.0, middle + half))
+    """Wilson's score interval of `share` in a sample of `size`, which need not be whole."""
+    interval = wilson_interval(share * size, size)
+    return (interval.low, interval.high)
 
 
 def _variance(clusters: list[Cluster], mean: float) -> float:

@@ -204,9 +204,10 @@ def test_answers_of_another_question_are_not_mixed_in(bench: Callable[..., Resul
     refused = bench("editreward-bench", file, "--samples", "2")
     assert refused.exit_code == 2
     assert "holds answers to another question" in refused.stderr
-    (tmp_path / "notes.txt").write_text("my notes\n")
-    assert bench("editreward-bench", file, "--answers", "notes.txt").exit_code == 2
-    assert (tmp_path / "notes.txt").read_text() == "my notes\n"
+    for notes in ("my notes\n", "my notes, without an end of line"):
+        (tmp_path / "notes.txt").write_text(notes)
+        assert bench("editreward-bench", file, "--answers", "notes.txt").exit_code == 2
+        assert (tmp_path / "notes.txt").read_text() == notes
 
 
 def test_a_service_that_is_away_ends_the_run_and_what_was_scored_is_kept(
@@ -225,7 +226,7 @@ def test_a_service_that_is_away_ends_the_run_and_what_was_scored_is_kept(
         ({"input_image": None}, "row 1: input_image: expected an image, got nothing"),
         ({"output_images": [struct(picture(1))]}, "row 1: output_images: expected two images, got list of 1"),
         ({"key": ["a"]}, "row 1: key: expected two texts"),
-        ({"output_images": [struct(b"no image"), struct(picture(1))]}, "row 1: an image: "),
+        ({"output_images": [struct(b"no image"), struct(picture(1))]}, "row 1: an edited image: "),
     ],
 )
 def test_a_bad_row_is_named_by_file_row_and_field(

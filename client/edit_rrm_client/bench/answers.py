@@ -5,6 +5,7 @@ digest of instruction, source and edited image, so that an image in many compari
 Failures are not kept: the next run asks again.
 """
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -65,23 +66,24 @@ def answer_of(candidate: str, result: CandidateScored, answer: ScoreAnswer) -> A
 
 
 class Answers:
-    """The answers of a file, and where new ones go. A torn last line is taken away when it is opened."""
+    """The answers of a file, and where new ones go. A torn last line is cut off; nothing else is rewritten."""
 
     def __init__(self, path: Path, asked: Asked) -> None:
         self._path = path
         self.known: dict[str, Answer] = {}
-        lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
-        if lines:
-            self._read(lines, asked)
-        with path.open("wb") as file:
-            file.writelines(line + b"\n" for line in [asked.model_dump_json().encode(), *lines[1:]])
+        content = path.read_bytes() if path.exists() else b""
+        whole = content[: content.rfind(b"\n") + 1]
+        if content:
+            self._read(whole.splitlines(), asked)
+            os.truncate(path, len(whole))
         self._file = path.open("ab")
+        if not content:
+            self._write(asked)
 
     def add(self, answer: Answer) -> None:
         """Keeps an answer."""
         self.known[answer.candidate] = answer
-        self._file.write(answer.model_dump_json().encode() + b"\n")
-        self._file.flush()
+        self._write(answer)
 
     def __enter__(self) -> "Answers":
         return self
@@ -91,9 +93,13 @@ class Answers:
     ) -> None:
         self._file.close()
 
+    def _write(self, line: BaseModel) -> None:
+        self._file.write(line.model_dump_json().encode() + b"\n")
+        self._file.flush()
+
     def _read(self, lines: list[bytes], asked: Asked) -> None:
         try:
-            before = Asked.model_validate_json(lines[0])
+            before = Asked.model_validate_json(lines[0] if lines else b"")
             answers = [Answer.model_validate_json(line) for line in lines[1:]]
         except ValidationError as error:
             raise ResumeRefusedError(f"{self._path} is no file of answers; name another --answers") from error

@@ -103,8 +103,13 @@ def resized(image: bytes, source: bytes, row: str) -> bytes:
 
     Raises InputError for an image that does not decode.
     """
-    try:
-        size, edited = decode_image(source).image.size, decode_image(image).image
-    except ImageError as error:
-        raise InputError(f"{row}: an image: {error}") from error
+    size = _decoded(source, f"{row}: the source image").size
+    edited = _decoded(image, f"{row}: an edited image")
     return image if edited.size == size else encode_png(edited.resize(size, Image.Resampling.BICUBIC))
+
+
+def _decoded(data: bytes, name: str) -> Image.Image:
+    try:
+        return decode_image(data).image
+    except ImageError as error:
+        raise InputError(f"{name}: {error}") from error
