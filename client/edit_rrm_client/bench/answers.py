@@ -66,7 +66,7 @@ def answer_of(candidate: str, result: CandidateScored, answer: ScoreAnswer) -> A
 
 
 class Answers:
-    """The answers of a file, and where new ones go. A torn last line is cut off; nothing else is rewritten."""
+    """The answers of a file, and where new ones go. A torn last line is cut off, nothing is rewritten."""
 
     def __init__(self, path: Path, asked: Asked) -> None:
         self._path = path
