@@ -47,7 +47,7 @@ function filterBy(view) {
   go("gallery");
 }
 
-const currentView = () => Object.fromEntries(NAMES.map((name) => [name, FORM.elements[name].value.trim()]));
+const currentView = () => Object.fromEntries(NAMES.map((name) => [name, FORM.elements[name].value]));
 
 function refresh(keepAddress = true) {
   const view = currentView();
