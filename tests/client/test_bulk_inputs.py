@@ -1,4 +1,4 @@
-"""Inputs in their four layouts: the same rows from each, keys that stay, and bad rows that name their field."""
+"""Inputs in their four layouts: the same rows from each, keys that stay, bad rows that name their field."""
 
 import base64
 import csv
@@ -102,7 +102,7 @@ def test_a_folder_gives_every_model_a_row_for_every_edit(tmp_path: Path) -> None
         tmp_path / "instructions.jsonl",
         [{"id": "e1", "instruction": "blue", "category": "colour"}, {"id": "e2", "instruction": "red"}],
     )
-    rows = rows_of(tmp_path)
+    rows = rows_of(tmp_path, tmp_path)
     assert [(row.key, row.problem.code if row.problem else "") for row in rows] == [
         ("e1/flux/0", ""),
         ("e1/flux/1", ""),

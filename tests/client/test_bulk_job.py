@@ -6,18 +6,21 @@ import os
 import signal
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import pytest
 from bulk_inputs import by_content, edits_file, jsonl
+from scripted_service import problem
 from typer.testing import CliRunner, Result
 
 from edit_rrm.wire import ScoreRequest
-from edit_rrm_client import AsyncRewardClient, MockRewardServer, cli
+from edit_rrm_client import MockRewardServer, cli
 from edit_rrm_client.bulk import job as job_module
 from edit_rrm_client.bulk.rows import ResultRow, read_results
 from edit_rrm_client.bulk.window import score_groups
+
+Mock = TypeVar("Mock", bound=httpx.MockTransport)
 
 
 @pytest.fixture
@@ -26,7 +29,7 @@ def service(monkeypatch: pytest.MonkeyPatch) -> MockRewardServer:
     return behind_httpx(monkeypatch, by_content({}))
 
 
-def behind_httpx(monkeypatch: pytest.MonkeyPatch, mock: MockRewardServer) -> MockRewardServer:
+def behind_httpx(monkeypatch: pytest.MonkeyPatch, mock: Mock) -> Mock:
     plain = httpx.AsyncClient
     monkeypatch.setattr(httpx, "AsyncClient", lambda **options: plain(transport=mock, **options))
     return mock
@@ -153,13 +156,17 @@ def test_other_settings_are_refused_until_restart(tmp_path: Path, service: MockR
     assert "exists without its journal" in score(source, out).stderr
 
 
-def test_a_broken_image_costs_its_own_row_only(tmp_path: Path, service: MockRewardServer) -> None:
+def test_a_broken_image_costs_its_own_row_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    service = by_content({})
+
+    def refuse_the_second(request: httpx.Request) -> httpx.Response:
+        return problem(422, "broken_image") if b"e0/1" in request.content else service.handle_request(request)
+
+    behind_httpx(monkeypatch, httpx.MockTransport(refuse_the_second))
     source, out = edits_file(tmp_path, 1, candidates=3), tmp_path / "r.jsonl"
-    service.fail(422, "broken_image")  # the group
-    service.fail(422, "broken_image")  # its first candidate, alone
     assert score(source, out).exit_code == 1
-    assert [row["error_code"] for row in jsonl(out)] == ["broken_image", None, None]
-    assert asked(service) == ["e0/0", "e0/1", "e0/2", "e0/0", "e0/1", "e0/2"]
+    assert [row["error_code"] for row in jsonl(out)] == [None, "broken_image", None]
+    assert asked(service) == ["e0/0", "e0/2"]  # alone, after the group was refused
 
 
 def test_a_service_that_goes_away_ends_the_job_and_nothing_is_lost(
@@ -278,4 +285,3 @@ def test_help_teaches_with_examples() -> None:
     shown = CliRunner(env={"COLUMNS": "160"}).invoke(cli.app, ["score", "--help"]).stdout
     for words in ("edit-rrm score edits.jsonl -o results.parquet", "--retry-failed", "Exit codes"):
         assert words in shown
-    assert AsyncRewardClient.__name__  # the client itself is untouched by bulk work

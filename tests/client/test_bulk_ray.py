@@ -1,4 +1,4 @@
-"""`edit-rrm score --ray`: a local cluster of two machines and two services; the same output and resume rule."""
+"""`edit-rrm score --ray`: a local cluster of two nodes, two services; same output, same resume rule."""
 
 import json
 from collections.abc import Iterator
