@@ -26,6 +26,11 @@ from edit_rrm_client import (
     RewardClient,
 )
 from edit_rrm_client._settings import API_KEY_VARIABLE, DEFAULT_URL
+from edit_rrm_client.bench.commands import app as bench
+from edit_rrm_client.bulk.analysis_commands import best_of_n as bulk_best_of
+from edit_rrm_client.bulk.analysis_commands import compare as bulk_compare
+from edit_rrm_client.bulk.commands import score as bulk_score
+from edit_rrm_client.report.command import report
 from edit_rrm_client.tables import judges_panel, models_table, principle_table, printable, score_view
 
 EXIT_FAILED = 1
@@ -173,6 +178,13 @@ def wait(url: Url = DEFAULT_URL, api_key: ApiKey = None, timeout: Timeout = 300.
 
         elapsed_s = client.wait_until_ready(timeout, show)
     typer.echo(f"ready after {elapsed_s:.1f} s")
+
+
+app.command("score")(bulk_score)
+app.command("compare")(bulk_compare)
+app.command("best-of")(bulk_best_of)
+app.command()(report)
+app.add_typer(bench, name="bench")
 
 
 def read_principles(path: Path) -> list[Principle]:

@@ -1,0 +1,142 @@
+"""One group asked, its answer as result rows. Knows the client; nothing of files, journals or concurrency."""
+
+from collections.abc import Sequence
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from edit_rrm.checkpoint import AggregatorName
+from edit_rrm.principles import Category
+from edit_rrm.wire import MAX_SAMPLES, CandidateFailed, CandidateScored, GuardMode, ScoreAnswer
+from edit_rrm_client import AsyncRewardClient
+from edit_rrm_client.bulk.errors import ModelChangedError
+from edit_rrm_client.bulk.groups import Group
+from edit_rrm_client.bulk.input_rows import InputRow
+from edit_rrm_client.bulk.rows import ResultRow, RowGuard, RowVerdict
+from edit_rrm_client.errors import AuthenticationError, EditRRMClientError, InvalidRequestError
+
+BETWEEN_SAMPLES = "\n----\n"
+
+
+class ScoreSettings(BaseModel):
+    """What decides a score beside the input and the model. A job keeps them to its last row."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    samples: int = Field(default=1, ge=1, le=MAX_SAMPLES)
+    aggregator: AggregatorName | None = None
+    guards: GuardMode = "enforce"
+    reasoning: bool = False
+
+
+async def ask(client: AsyncRewardClient, group: Group, settings: ScoreSettings, rrm: str) -> list[ResultRow]:
+    """A result for each row of the group, in order; a failure is a row of its own.
+
+    A call refused for something in it is asked again one candidate at a time, so that a broken image
+    costs only its own row. Raises what no further row would survive: UnavailableError, OverloadedError,
+    AuthenticationError, and ModelChangedError when another checkpoint than `rrm` answered.
+    """
+    rows = group.rows
+    try:
+        answer = await client.score(
+            rows[0].instruction,
+            _image(rows[0].source_image, rows[0].source_file),
+            [_image(row.edited_image, row.edited_file) for row in rows],
+            samples=settings.samples,
+            aggregator=settings.aggregator,
+            guards=settings.guards,
+            include=("reasoning",) if settings.reasoning else (),
+            priority="bulk",
+        )
+    except EditRRMClientError as error:
+        if error.retryable or isinstance(error, AuthenticationError):
+            raise
+        if isinstance(error, InvalidRequestError) and len(rows) > 1:
+            alone = [await ask(client, Group(rows=(row,)), settings, rrm) for row in rows]
+            return [result for results in alone for result in results]
+        return [failed(row, error.code, error.detail) for row in rows]
+    if answer.model != rrm:
+        raise ModelChangedError(f"a service answered as {answer.model}, the job's scores are of {rrm}")
+    return rows_of_answer(rows, answer)
+
+
+def rows_of_answer(rows: Sequence[InputRow], answer: ScoreAnswer) -> list[ResultRow]:
+    """The answer's results, each under the row that asked for it."""
+    return [
+        _not_scored(row, answer, result)
+        if isinstance(result, CandidateFailed)
+        else _scored(row, answer, result)
+        for row, result in zip(rows, answer.results, strict=True)
+    ]
+
+
+def failed(row: InputRow, code: str, detail: str) -> ResultRow:
+    """The row without a reward, and why."""
+    return ResultRow(
+        key=row.key,
+        id=row.id,
+        candidate=row.candidate,
+        model=row.model,
+        category=row.category,
+        instruction=row.instruction,
+        source=row.source,
+        edited=row.edited,
+        status="error",
+        error_code=code,
+        error_detail=detail,
+    )
+
+
+def _scored(row: InputRow, answer: ScoreAnswer, result: CandidateScored) -> ResultRow:
+    principles = {principle.id: principle for principle in answer.principles}
+    judged = [(verdict, principles.get(verdict.principle)) for verdict in result.verdicts]
+    texts = [sample.reasoning for sample in result.samples if sample.reasoning is not None]
+    return ResultRow(
+        key=row.key,
+        id=row.id,
+        candidate=row.candidate,
+        model=row.model,
+        category=row.category,
+        instruction=row.instruction,
+        source=row.source,
+        edited=row.edited,
+        status="ok",
+        reward=result.reward,
+        score=result.score,
+        average=result.average,
+        follow=result.categories.get(Category.FOLLOW),
+        keep=result.categories.get(Category.KEEP),
+        quality=result.categories.get(Category.QUALITY),
+        disagreement=result.disagreement,
+        verdicts=tuple(
+            RowVerdict(
+                principle=verdict.principle,
+                question=principle.question,
+                category=principle.category,
+                weight=principle.weight,
+                met=verdict.met,
+                probability=verdict.probability,
+                evidence=verdict.evidence,
+            )
+            for verdict, principle in judged
+            if principle is not None
+        ),
+        guards=tuple(RowGuard(name=g.name, triggered=g.triggered, value=g.value) for g in result.guards),
+        reasoning=BETWEEN_SAMPLES.join(texts) if texts else None,
+        rrm=answer.model,
+        principles_from=answer.principles_from,
+        total_s=answer.timing.total_s,
+    )
+
+
+def _not_scored(row: InputRow, answer: ScoreAnswer, result: CandidateFailed) -> ResultRow:
+    bare = failed(row, result.error.code, result.error.detail)
+    told = {
+        "rrm": answer.model,
+        "principles_from": answer.principles_from,
+        "total_s": answer.timing.total_s,
+    }
+    return bare.model_copy(update=told)
+
+
+def _image(data: bytes | None, file: str | None) -> bytes | str:
+    return data if data is not None else file or ""

@@ -1,0 +1,216 @@
+"""From a record to a checked row: what to ask, or what is wrong with which field. Opens no image."""
+
+import base64
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from edit_rrm.wire import MAX_INSTRUCTION_CHARS
+from edit_rrm_client.bulk.records import Record
+from edit_rrm_client.bulk.rows import ImageBytes
+
+COLUMNS = (
+    "key",
+    "id",
+    "candidate",
+    "model",
+    "category",
+    "instruction",
+    "source",
+    "edited",
+    "source_image",
+    "edited_image",
+)
+
+
+class RowProblem(BaseModel):
+    """What is wrong with a row, so that the service is not asked."""
+
+    model_config = ConfigDict(frozen=True)
+
+    field: str
+    code: str
+    detail: str
+
+
+class InputRow(BaseModel):
+    """One candidate to score. `source`, `edited`: what results call the files; `…_file`: where they are."""
+
+    model_config = ConfigDict(frozen=True)
+
+    row: int
+    key: str
+    id: str
+    candidate: int = 0
+    model: str = ""
+    category: str = ""
+    instruction: str = ""
+    source: str | None = None
+    edited: str | None = None
+    source_file: str | None = None
+    edited_file: str | None = None
+    source_image: ImageBytes = None
+    edited_image: ImageBytes = None
+    problem: RowProblem | None = None
+
+
+@dataclass(frozen=True)
+class Places:
+    """How to read paths and columns: the folders of input and results, absolute, and the input's names."""
+
+    input_folder: Path
+    results_folder: Path
+    renamed: Mapping[str, str]
+    """What the input calls a column, by this package's name for it."""
+
+
+def checked_rows(records: Iterable[Record], places: Places) -> Iterator[InputRow]:
+    """A row for each record, in order. Keys may repeat: that is for the caller to see."""
+    counter = _CandidateCounter()
+    for record in records:
+        yield _Reading(places, record).row(counter)
+
+
+class _CandidateCounter:
+    """Numbers the candidates of an edit where the input does not; an edit's rows must follow one another."""
+
+    def __init__(self) -> None:
+        self._edit: str | None = None
+        self._counts: dict[str, int] = {}
+
+    def next_of(self, edit: str, model: str) -> int:
+        if edit != self._edit:
+            self._edit, self._counts = edit, {}
+        number = self._counts.get(model, 0)
+        self._counts[model] = number + 1
+        return number
+
+
+class _Reading:
+    """One record on its way to a row; the first problem it meets is the row's."""
+
+    def __init__(self, places: Places, record: Record) -> None:
+        self._places = places
+        self._record = record
+        self._problem: RowProblem | None = None
+
+    def row(self, counter: _CandidateCounter) -> InputRow:
+        number = self._record.number
+        if self._record.unreadable is not None:
+            self._refuse("row", "unreadable_row", self._record.unreadable)
+            return InputRow(row=number, key=f"#{number}", id="", problem=self._problem)
+        instruction = self._instruction()
+        images = {**self._image("source"), **self._image("edited")}
+        model, category = self._text("model"), self._text("category")
+        edit = self._text("id") or _edit_of(images["source_image"] or self._get("source"), instruction)
+        counted = counter.next_of(edit, model)
+        candidate = self._candidate(counted)
+        key = self._text("key") or "/".join([edit, *([model] if model else []), str(candidate)])
+        return InputRow(
+            row=number,
+            key=key,
+            id=edit,
+            candidate=candidate,
+            model=model,
+            category=category,
+            instruction=instruction,
+            problem=self._problem,
+            **images,
+        )
+
+    def _refuse(self, field_name: str, code: str, detail: str) -> None:
+        if self._problem is None:
+            self._problem = RowProblem(field=field_name, code=code, detail=detail)
+
+    def _get(self, name: str) -> Any:
+        return self._record.columns.get(self._places.renamed.get(name, name))
+
+    def _text(self, name: str) -> str:
+        value = self._get(name)
+        if value is None or (isinstance(value, str) and _is_text(value)):
+            return value or ""
+        if isinstance(value, int) and not isinstance(value, bool):
+            return str(value)
+        self._refuse(name, "bad_value", f"expected text, got {type(value).__name__} {value!r:.40}")
+        return ""
+
+    def _instruction(self) -> str:
+        value = self._get("instruction")
+        if value is None:
+            self._refuse("instruction", "missing_column", missing_column("instruction", self._record.columns))
+            return ""
+        text = self._text("instruction")
+        if not text.strip():
+            self._refuse("instruction", "empty_instruction", "the instruction is empty")
+        elif len(text) > MAX_INSTRUCTION_CHARS:
+            found = f"{len(text)} characters, at most {MAX_INSTRUCTION_CHARS} can be asked"
+            self._refuse("instruction", "long_instruction", f"the instruction has {found}")
+            return text[:MAX_INSTRUCTION_CHARS]
+        return text
+
+    def _candidate(self, counted: int) -> int:
+        value = self._get("candidate")
+        if value is None:
+            return counted
+        if isinstance(value, str) and value.isdecimal():
+            value = int(value)
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31:
+            return value
+        self._refuse("candidate", "bad_value", f"expected a number from 0, got {value!r}")
+        return counted
+
+    def _image(self, name: str) -> dict[str, Any]:
+        """The image's bytes, or its file, under the names that a row has for them."""
+        data, path = self._get(f"{name}_image"), self._get(name)
+        if isinstance(path, Mapping):  # as the `datasets` library stores images
+            data, path = path.get("bytes") or data, path.get("path")
+        if isinstance(data, Mapping):
+            data = data.get("bytes")
+        nothing = dict.fromkeys((name, f"{name}_file", f"{name}_image"))
+        if data is not None:
+            shown = path if isinstance(path, str) and _is_text(path) else None
+            return {**nothing, name: shown, f"{name}_image": self._bytes(f"{name}_image", data)}
+        if path is None:
+            self._refuse(name, "missing_column", missing_column(name, self._record.columns))
+            return nothing
+        if not isinstance(path, str) or "\0" in path or not _is_text(path):
+            self._refuse(name, "bad_value", "expected the path of an image")
+            return nothing
+        file = self._places.input_folder / path
+        if not file.is_file():
+            self._refuse(name, "missing_file", f"there is no file {str(file)!r}")
+        shown = path if os.path.isabs(path) else os.path.relpath(file, self._places.results_folder)
+        return {**nothing, name: shown, f"{name}_file": str(file)}
+
+    def _bytes(self, name: str, data: Any) -> bytes | None:
+        if isinstance(data, str):
+            try:
+                data = base64.b64decode(data, validate=True)
+            except ValueError as error:
+                self._refuse(name, "bad_image", f"not base64: {error}")
+                return None
+        if isinstance(data, bytes) and data:
+            return data
+        self._refuse(name, "bad_image", f"expected the bytes of an image, got {type(data).__name__}")
+        return None
+
+
+def _is_text(value: str) -> bool:
+    """Whether it is Unicode; JSON can spell halves of characters, which no file or database takes."""
+    return not any("\ud800" <= character <= "\udfff" for character in value)
+
+
+def _edit_of(source: object, instruction: str) -> str:
+    """A stable id for the edit where the input names none: of the image, or its path as it is written."""
+    image = source if isinstance(source, bytes) else repr(source).encode()
+    return hashlib.sha256(hashlib.sha256(image).digest() + instruction.encode()).hexdigest()[:16]
+
+
+def missing_column(name: str, present: Iterable[object]) -> str:
+    """What to say when no column has that name."""
+    return f"there is no column {name!r} among: {', '.join(sorted(map(str, present))) or 'none'}"

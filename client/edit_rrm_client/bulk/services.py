@@ -1,0 +1,81 @@
+"""The services behind a job: clients for bulk work, and the one checkpoint that all of them must serve."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import httpx
+from pydantic import BaseModel, ConfigDict, Field
+
+from edit_rrm_client import AsyncRewardClient, RetryPolicy
+from edit_rrm_client.bulk.errors import ModelChangedError
+from edit_rrm_client.errors import EditRRMClientError, UnavailableError
+
+PROBE_TIMEOUT_S = 30.0
+
+
+class Services(BaseModel):
+    """Where the services are and how persistently they are asked."""
+
+    model_config = ConfigDict(frozen=True)
+
+    urls: tuple[str, ...]
+    api_key: str | None = Field(default=None, repr=False)
+    timeout_s: float = 600.0
+    """Of one call with all its retries: how long a service may be away before the job ends."""
+    concurrency: int = 8
+    """Calls on the wire at once."""
+
+    @asynccontextmanager
+    async def client(self, first: int = 0) -> AsyncGenerator[AsyncRewardClient, None]:
+        """A client for all services that asks the `first` one first; equals take turns from there."""
+        turn = first % len(self.urls)
+        limits = httpx.Limits(max_connections=self.concurrency, max_keepalive_connections=self.concurrency)
+        async with (
+            httpx.AsyncClient(limits=limits) as http,
+            AsyncRewardClient(
+                self.urls[turn:] + self.urls[:turn],
+                api_key=self.api_key,
+                timeout_s=self.timeout_s,
+                retries=RetryPolicy(attempts=100),  # the time-out ends them; the backoff grows to 20 s
+                http_client=http,
+            ) as client,
+        ):
+            yield client
+
+
+async def served_model(services: Services) -> str:
+    """The checkpoint that the services serve, name@digest. Those that are away are not waited for.
+
+    Raises ModelChangedError when they differ, UnavailableError when none of them answers.
+    """
+    served: dict[str, str] = {}
+    away: list[EditRRMClientError] = []
+    for url in services.urls:
+        try:
+            served[url] = await _model_at(url, services.api_key)
+        except UnavailableError as error:
+            away.append(error)
+    if not served:
+        raise away[0]
+    if len(set(served.values())) > 1:
+        differing = ", ".join(f"{url} serves {model}" for url, model in served.items())
+        raise ModelChangedError(f"scores of different reward models cannot be one file: {differing}")
+    return next(iter(served.values()))
+
+
+async def _model_at(url: str, api_key: str | None) -> str:
+    async with AsyncRewardClient(
+        url, api_key=api_key, timeout_s=PROBE_TIMEOUT_S, retries=RetryPolicy(attempts=3)
+    ) as client:
+        loaded = (await client.models()).models[0]
+    return f"{loaded.name}@{loaded.weights_digest}"
+
+
+def checked_model(before: str | None, served: str) -> str:
+    """`served`, if it is the one that scored `before`. Raises ModelChangedError."""
+    if before is not None and before != served:
+        raise ModelChangedError(
+            f"the recorded scores are of {before}, the service is now {served}; serve that checkpoint again, "
+            "score everything anew with --restart, or choose another output"
+        )
+    return served

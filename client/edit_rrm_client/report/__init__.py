@@ -1,0 +1,1 @@
+"""One HTML page from a results file: statistics, plots and a gallery, readable anywhere without a network."""

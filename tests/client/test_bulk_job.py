@@ -1,0 +1,287 @@
+"""A whole job against a mock service in this process: results, failures, counts, resuming, and its ends."""
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import pytest
+from bulk_inputs import by_content, edits_file, jsonl
+from scripted_service import problem
+from typer.testing import CliRunner, Result
+
+from edit_rrm.wire import ScoreRequest
+from edit_rrm_client import MockRewardServer, cli
+from edit_rrm_client.bulk import job as job_module
+from edit_rrm_client.bulk.rows import ResultRow, read_results
+from edit_rrm_client.bulk.window import score_groups
+
+Mock = TypeVar("Mock", bound=httpx.MockTransport)
+
+
+@pytest.fixture
+def service(monkeypatch: pytest.MonkeyPatch) -> MockRewardServer:
+    """A mock behind every httpx client; give it rewards by content through `answer`."""
+    return behind_httpx(monkeypatch, by_content({}))
+
+
+def behind_httpx(monkeypatch: pytest.MonkeyPatch, mock: Mock) -> Mock:
+    plain = httpx.AsyncClient
+    monkeypatch.setattr(httpx, "AsyncClient", lambda **options: plain(transport=mock, **options))
+    return mock
+
+
+def score(source: Path, out: Path, *more: str) -> Result:
+    arguments = ["score", str(source), "-o", str(out), "--concurrency", "4", *more]
+    return CliRunner(env={"COLUMNS": "120"}).invoke(cli.app, arguments)
+
+
+def asked(service: MockRewardServer) -> list[str]:
+    """The content of every candidate that was asked about, in order."""
+    calls = [call for call in service.calls if isinstance(call.request, ScoreRequest)]
+    return [
+        call.files[candidate.part or ""].decode()
+        for call in calls
+        if isinstance(call.request, ScoreRequest)
+        for candidate in call.request.candidates
+    ]
+
+
+def summary_of(out: Path) -> dict[str, Any]:
+    summary: dict[str, Any] = json.loads(Path(f"{out}.summary.json").read_text())
+    assert summary["input"] == summary["scored"] + summary["failed"] + summary["skipped"]
+    return summary
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
+def test_results_hold_every_row_once_in_the_inputs_order(
+    tmp_path: Path, service: MockRewardServer, suffix: str
+) -> None:
+    source, out = edits_file(tmp_path, 7, candidates=3), tmp_path / f"r{suffix}"
+    result = score(source, out, "--samples", "4", "--guards", "report", "--aggregator", "soft")
+    assert result.exit_code == 0, result.output
+    rows = list(read_results(out))
+    assert [row.key for row in rows] == [
+        f"e{edit}/{candidate}" for edit in range(7) for candidate in range(3)
+    ]
+    assert {(row.reward, row.score, row.follow, row.rrm) for row in rows} == {
+        (0.5, 5.0, 1.0, "mock@000000000000")
+    }
+    requests = [call.request for call in service.calls if isinstance(call.request, ScoreRequest)]
+    assert len(requests) == 7  # a call for each edit
+    assert {(r.samples, r.guards, r.aggregator, r.priority) for r in requests} == {
+        (4, "report", "soft", "bulk")
+    }
+    summary = summary_of(out)
+    assert (summary["input"], summary["scored"], summary["complete"]) == (21, 21, True)
+    assert "21 rows = 21 scored + 0 failed + 0 skipped" in result.stdout
+
+
+def test_failures_are_typed_have_no_number_and_are_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = behind_httpx(monkeypatch, by_content({"e1/0": None, "e2/1": None}))
+    source, out = edits_file(tmp_path, 3, candidates=2), tmp_path / "r.jsonl"
+    (tmp_path / "images/e0-1.png").unlink()
+    source.write_text(source.read_text() + "not json\n")
+    result = score(source, out)
+    assert result.exit_code == 1
+    failures = jsonl(Path(f"{out}.failures.jsonl"))
+    assert [(f["row"], f["field"], f["stage"], f["code"]) for f in failures] == [
+        (2, "edited", "input", "missing_file"),
+        (3, "", "service", "trace_unparseable"),
+        (6, "", "service", "trace_unparseable"),
+        (7, "row", "input", "unreadable_row"),
+    ]
+    assert all(f["file"] == str(source) for f in failures)
+    rows = jsonl(out)
+    assert [row["reward"] for row in rows] == [0.5, None, None, 0.5, 0.5, None, None]
+    assert all(row["score"] is None and row["error_code"] for row in rows if row["status"] == "error")
+    assert asked(service).count("e0/1") == 0
+    assert summary_of(out)["failed_by_code"] == {
+        "missing_file": 1,
+        "trace_unparseable": 2,
+        "unreadable_row": 1,
+    }
+
+
+def test_a_second_run_asks_nothing_and_needs_no_service(tmp_path: Path, service: MockRewardServer) -> None:
+    source, out = edits_file(tmp_path, 3), tmp_path / "r.jsonl"
+    assert score(source, out).exit_code == 0
+    before, calls = out.read_bytes(), len(service.calls)
+    out.unlink()
+    service.disconnect(times=None)
+    assert score(source, out).exit_code == 0
+    assert (out.read_bytes(), len(service.calls)) == (before, calls)
+
+
+def test_a_limit_is_a_part_of_the_job_that_a_later_run_completes(
+    tmp_path: Path, service: MockRewardServer
+) -> None:
+    source, out = edits_file(tmp_path, 5), tmp_path / "r.jsonl"
+    assert score(source, out, "--limit", "2").exit_code == 0
+    assert (len(jsonl(out)), summary_of(out)["skipped"]) == (2, 3)
+    assert score(source, out).exit_code == 0
+    assert (len(jsonl(out)), summary_of(out)["skipped"]) == (5, 0)
+    assert sorted(asked(service)) == [f"e{edit}/0" for edit in range(5)]
+
+
+def test_failed_rows_are_asked_again_only_when_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rewards: dict[str, float | None] = {"e1/0": None}
+    service = behind_httpx(monkeypatch, by_content(rewards))
+    source, out = edits_file(tmp_path, 3), tmp_path / "r.jsonl"
+    assert score(source, out).exit_code == 1
+    assert score(source, out).exit_code == 1
+    assert asked(service).count("e1/0") == 1
+    rewards["e1/0"] = 0.25
+    assert score(source, out, "--retry-failed").exit_code == 0
+    assert [row["reward"] for row in jsonl(out)] == [0.5, 0.25, 0.5]
+    assert len(asked(service)) == 4
+    assert jsonl(Path(f"{out}.failures.jsonl")) == []
+
+
+def test_other_settings_are_refused_until_restart(tmp_path: Path, service: MockRewardServer) -> None:
+    source, out = edits_file(tmp_path, 2), tmp_path / "r.jsonl"
+    assert score(source, out).exit_code == 0
+    refused = score(source, out, "--samples", "2")
+    assert refused.exit_code == 2
+    assert "samples was 1, is 2" in refused.stderr
+    assert score(source, out, "--samples", "2", "--restart").exit_code == 0
+    assert len(asked(service)) == 4
+    Path(f"{out}.journal.jsonl").unlink()
+    assert "exists without its journal" in score(source, out).stderr
+
+
+def test_a_broken_image_costs_its_own_row_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    service = by_content({})
+
+    def refuse_the_second(request: httpx.Request) -> httpx.Response:
+        return problem(422, "broken_image") if b"e0/1" in request.content else service.handle_request(request)
+
+    behind_httpx(monkeypatch, httpx.MockTransport(refuse_the_second))
+    source, out = edits_file(tmp_path, 1, candidates=3), tmp_path / "r.jsonl"
+    assert score(source, out).exit_code == 1
+    assert [row["error_code"] for row in jsonl(out)] == [None, "broken_image", None]
+    assert asked(service) == ["e0/0", "e0/2"]  # alone, after the group was refused
+
+
+def test_a_service_that_goes_away_ends_the_job_and_nothing_is_lost(
+    tmp_path: Path, service: MockRewardServer
+) -> None:
+    source, out = edits_file(tmp_path, 6), tmp_path / "r.jsonl"
+    assert score(source, out, "--limit", "3").exit_code == 0
+    service.fail(503, "draining", times=None)
+    ended = score(source, out, "--timeout", "0.2")
+    assert ended.exit_code == 2
+    assert "draining" in ended.stderr
+    summary = summary_of(out)
+    assert (summary["scored"], summary["failed"], summary["skipped"], summary["complete"]) == (3, 0, 3, False)
+    assert len(jsonl(out)) == 3  # as the last complete run left it
+
+
+def test_scores_of_two_checkpoints_never_mix(tmp_path: Path, service: MockRewardServer) -> None:
+    source, out = edits_file(tmp_path, 2), tmp_path / "r.jsonl"
+    assert score(source, out, "--limit", "1").exit_code == 0
+    journal = Path(f"{out}.journal.jsonl")
+    journal.write_text(journal.read_text().replace("mock@000000000000", "mock@111111111111"))
+    ended = score(source, out)
+    assert ended.exit_code == 2
+    assert "are of mock@111111111111, the service is now mock@000000000000" in ended.stderr
+    assert len(asked(service)) == 1
+
+
+def test_images_are_embedded_on_demand(tmp_path: Path, service: MockRewardServer) -> None:
+    source, out = edits_file(tmp_path, 1), tmp_path / "r.parquet"
+    assert score(source, out, "--embed-images").exit_code == 0
+    [row] = read_results(out)
+    assert (row.source_image, row.edited_image) == (b"source of e0", b"e0/0")
+    again = tmp_path / "again.jsonl"  # results are an input, and what it embedded stays
+    assert score(out, again).exit_code == 0
+    [copied] = read_results(again)
+    assert (copied.key, copied.edited_image) == (row.key, b"e0/0")
+
+
+def test_a_signal_drains_what_is_on_the_wire_and_the_next_run_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, out = edits_file(tmp_path, 30), tmp_path / "r.jsonl"
+
+    def interrupt_at_the_fifth(request: ScoreRequest) -> list[float]:
+        if len(asked(service)) == 5:
+            os.kill(os.getpid(), signal.SIGINT)
+        return [0.5]
+
+    service = behind_httpx(monkeypatch, MockRewardServer(interrupt_at_the_fifth))
+    result = score(source, out)
+    assert result.exit_code == 130
+    summary = summary_of(out)
+    assert summary["scored"] == len(asked(service)) < 30  # all that were asked are recorded
+    assert not out.exists()
+    assert score(source, out).exit_code == 0
+    assert sorted(asked(service)) == sorted(f"e{edit}/0" for edit in range(30))
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--column", "source"], "expected NAME=YOURS"),
+        (["--ray-workers", "3"], "need --ray"),
+        (["--url", "nonsense"], "expected an address"),
+    ],
+)
+def test_wrong_usage_exits_with_2(
+    tmp_path: Path, service: MockRewardServer, more: list[str], words: str
+) -> None:
+    result = score(edits_file(tmp_path, 1), tmp_path / "r.jsonl", *more)
+    assert result.exit_code == 2
+    assert words in result.stderr
+
+
+def test_an_input_that_shrinks_meanwhile_is_noticed(
+    tmp_path: Path, service: MockRewardServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, out = edits_file(tmp_path, 3), tmp_path / "r.jsonl"
+    monkeypatch.setattr(job_module.BulkInput, "count", lambda self: 4)
+    result = score(source, out)
+    assert result.exit_code == 2
+    assert "4 rows were to be scored, 3 are accounted for" in result.stderr
+
+
+async def test_the_window_is_never_wider_than_told_and_reads_no_further(tmp_path: Path) -> None:
+    from edit_rrm_client.bulk.groups import Group, grouped
+    from edit_rrm_client.bulk.inputs import open_input
+
+    groups = list(grouped(open_input(edits_file(tmp_path, 20), tmp_path).rows()))
+    read = running = widest = kept = 0
+
+    def reading() -> Any:
+        nonlocal read
+        for group in groups:
+            read += 1
+            assert read - kept <= 3
+            yield group
+
+    async def ask(group: Group) -> Sequence[ResultRow]:
+        nonlocal running, widest
+        running += 1
+        widest = max(widest, running)
+        await asyncio.sleep(0)
+        running -= 1
+        return []
+
+    def keep(rows: Sequence[ResultRow]) -> None:
+        nonlocal kept
+        kept += 1
+
+    assert await score_groups(reading(), ask, keep, concurrency=3, stop=asyncio.Event())
+    assert (read, kept, widest) == (20, 20, 3)
+
+
+def test_help_teaches_with_examples() -> None:
+    shown = CliRunner(env={"COLUMNS": "160"}).invoke(cli.app, ["score", "--help"]).stdout
+    for words in ("edit-rrm score edits.jsonl -o results.parquet", "--retry-failed", "Exit codes"):
+        assert words in shown

@@ -1,0 +1,85 @@
+"""`edit-rrm score --ray`: a local cluster of two nodes, two services; same output, same resume rule."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from bulk_inputs import by_content, edits_file, jsonl
+from served_mock import asked_images, served
+from typer.testing import CliRunner, Result
+
+from edit_rrm_client import cli
+from edit_rrm_client.bulk.cluster import spool_groups
+from edit_rrm_client.bulk.groups import Group, grouped
+from edit_rrm_client.bulk.inputs import open_input
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[str]:
+    """A head and a second node, one CPU each."""
+    import ray
+    from ray.cluster_utils import Cluster
+
+    nodes = {"num_cpus": 1, "object_store_memory": 100 * 2**20}
+    local = Cluster(initialize_head=True, head_node_args={**nodes, "include_dashboard": False})
+    try:
+        local.add_node(**nodes)
+        yield local.address
+    finally:
+        ray.shutdown()
+        local.shutdown()
+
+
+def score(source: Path, out: Path, *more: str) -> Result:
+    return CliRunner(env={"COLUMNS": "120"}).invoke(cli.app, ["score", str(source), "-o", str(out), *more])
+
+
+def test_a_job_on_a_cluster_gives_what_it_gives_here_and_goes_on_where_it_ended(
+    tmp_path: Path, cluster: str
+) -> None:
+    source = edits_file(tmp_path, 150, candidates=2)
+    everything = [f"e{edit}/{candidate}" for edit in range(150) for candidate in range(2)]
+    mocks = [by_content({"e7/1": None}), by_content({"e7/1": None})]
+    with served(mocks[0]) as first, served(mocks[1]) as second:
+        services = ("--url", first, "--url", second)
+        on_ray = ("--ray", "--ray-address", cluster, "--ray-workers", "2", "--timeout", "5")
+        here, there = tmp_path / "here.jsonl", tmp_path / "there.jsonl"
+        assert score(source, here, *services).exit_code == 1
+        calls_here = [len(mock.calls) for mock in mocks]
+        assert score(source, there, *services, "--limit", "100").exit_code == 1
+        result = score(
+            source, there, *services, *on_ray
+        )  # the journal is the same, wherever it is asked from
+        assert result.exit_code == 1, result.output
+        assert there.read_bytes() == here.read_bytes()
+        assert [row["key"] for row in jsonl(there)] == everything
+        asked = [
+            key
+            for mock, before in zip(mocks, calls_here, strict=True)
+            for call in mock.calls[before:]
+            for key in asked_images(call)
+        ]
+        assert sorted(asked) == sorted(everything)  # each row once, over both runs
+        assert all(len(mock.calls) > before + 20 for mock, before in zip(mocks, calls_here, strict=True))
+        assert not (tmp_path / "there.jsonl.pending").exists()
+        before = [len(mock.calls) for mock in mocks]
+        assert score(source, there, *services, *on_ray).exit_code == 1
+        assert [len(mock.calls) for mock in mocks] == before
+        mocks[0].disconnect(times=None)
+        mocks[0].fail(503, "draining", times=None)
+        mocks[1].fail(503, "draining", times=None)
+        away = score(source, tmp_path / "away.jsonl", *services, *on_ray[:-1], "0.5")
+        assert away.exit_code == 2
+        assert "draining" in away.stderr
+    summary = json.loads((tmp_path / "there.jsonl.summary.json").read_text())
+    assert (summary["scored"], summary["failed"], summary["skipped"]) == (299, 1, 0)
+
+
+def test_the_spool_holds_every_group_once_in_files_of_64(tmp_path: Path) -> None:
+    groups = list(grouped(open_input(edits_file(tmp_path, 130), tmp_path).rows()))
+    assert spool_groups(iter(groups), tmp_path / "spool") == 3
+    files = sorted((tmp_path / "spool").iterdir())
+    lines = [file.read_text().splitlines() for file in files]
+    assert [len(file) for file in lines] == [64, 64, 2]
+    assert [Group.model_validate_json(line) for file in lines for line in file] == groups
