@@ -1,8 +1,9 @@
 """How a row refers to a picture, and the one function that turns a reference into the picture.
 
 A reference is a path (relative to the file that holds it), the bytes of an image file, those bytes as a
-`data:` URL (the form bytes take in JSON), or a picture of the shapes world by name: `shapes:SEED/INDEX/source`
-or `shapes:SEED/INDEX/CANDIDATE`. The last needs no file: thousands of rows can be made without drawing one.
+`data:` URL (the form bytes take in JSON), or a picture of the shapes world by its name,
+`shapes:SEED/INDEX/source` or `shapes:SEED/INDEX/CANDIDATE`. Those need no file: thousands of rows can be
+made without drawing one.
 """
 
 import base64
