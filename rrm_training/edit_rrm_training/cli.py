@@ -5,16 +5,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markdown import Markdown
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+
+from edit_rrm_training.cli_pipeline import pipeline_app
+from edit_rrm_training.terminal import console, progress_bars
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -25,14 +19,7 @@ shapes_app = typer.Typer(
     no_args_is_help=True, help="The procedural world of shape edits whose truth is known."
 )
 app.add_typer(shapes_app, name="shapes")
-console = Console()
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-        TimeRemainingColumn(), console=console,
-    )  # fmt: skip
+app.add_typer(pipeline_app, name="pipeline")
 
 
 @shapes_app.command("generate")
@@ -48,7 +35,7 @@ def shapes_generate(
     """
     from edit_rrm_training.shapes.dataset import write_dataset
 
-    with _progress() as progress:
+    with progress_bars() as progress:
         bar = progress.add_task("edits", total=count)
         write_dataset(out, seed, count, candidates, lambda: progress.advance(bar))
     console.print(f"{count} edits with {candidates} candidates each in {out}")
@@ -102,7 +89,7 @@ def tiny(
     stages = [replace(stage, steps=stage.steps if steps is None else steps) for stage, steps in wanted]
     plan = ", ".join(f"{stage.name} {stage.steps} steps" for stage in stages)
     console.print(f"training in {out}: {plan} (what is done already is not repeated)")
-    with _progress() as progress:
+    with progress_bars() as progress:
         bars = {stage.name: progress.add_task(stage.name, total=stage.steps) for stage in stages}
 
         def on_step(stage: Stage, report: StepReport) -> None:
@@ -151,7 +138,7 @@ def evaluate(
         raise typer.BadParameter(f"{checkpoint} has no rrm.json of a trained checkpoint")
     console.print("loading vLLM (half a minute) …")
     engine = OfflineEngine(checkpoint)
-    with _progress() as progress:
+    with progress_bars() as progress:
         bar = progress.add_task("edits", total=count)
         evaluation, judged = run(
             engine, card, seed=seed, count=count, candidate_count=candidates,

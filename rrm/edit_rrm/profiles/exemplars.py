@@ -1,4 +1,4 @@
-"""Pools of worked decompositions that the zero-shot profile shows; ours is written by hand, `exemplars.json`."""
+"""Pools of worked decompositions that the zero-shot profile shows; ours is `exemplars.json`."""
 
 import random
 from collections.abc import Sequence

@@ -1,5 +1,6 @@
 """What a chat endpoint is to the pipeline, and how a text that cannot be used is asked for again."""
 
+import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -49,6 +50,15 @@ class Endpoint(Protocol):
     async def complete(self, request: ChatRequest) -> ChatAnswer:
         """Raises EndpointError once its own retries are spent."""
         ...
+
+    async def close(self) -> None:
+        """Lets go of its connections."""
+        ...
+
+
+def seed_of(*parts: object) -> int:
+    """A seed from names, 31 bits, the same on every machine."""
+    return random.Random("-".join(map(str, parts))).getrandbits(31)
 
 
 class Meter:

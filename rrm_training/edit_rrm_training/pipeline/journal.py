@@ -1,7 +1,7 @@
 """The file of a step: rows appended one by one, so that a killed step goes on where it was.
 
 A row is written in one call and flushed to the system: killing the process loses at most the row being
-written, whose torn half is cut off at the next start. A power cut may lose more. One process writes at a time.
+written, whose torn half is cut off at the next start. A power cut may lose more. One process writes at once.
 """
 
 import fcntl

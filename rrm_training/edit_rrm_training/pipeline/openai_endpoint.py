@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from edit_rrm.images import encode_png
 from edit_rrm.prompts import ImageSlot
 from edit_rrm_training.data.pictures import load_image
-from edit_rrm_training.errors import EndpointError, EndpointErrorKind
+from edit_rrm_training.errors import EndpointError, EndpointErrorKind, StepError
 from edit_rrm_training.pipeline.endpoints import ChatAnswer, ChatRequest
 from edit_rrm_training.pipeline.rows import Usage
 
@@ -80,7 +80,9 @@ class OpenAIEndpoint:
         if settings.api_key_env is not None:
             key = os.environ.get(settings.api_key_env)
             if not key:
-                raise EndpointError("refused", f"{name}: {settings.api_key_env} holds no key", 0)
+                raise StepError(
+                    f"endpoint {name}: the environment variable {settings.api_key_env} holds no key"
+                )
             headers["Authorization"] = f"Bearer {key}"
         self._http = httpx.AsyncClient(
             base_url=settings.base_url.rstrip("/") + "/",

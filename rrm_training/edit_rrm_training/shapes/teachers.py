@@ -1,10 +1,10 @@
 """Simulated teachers and a verifier of the shapes world: what each sees of an edit, and what it overlooks.
 
-Each has habits of its own at published rates. Two failings most teachers share, as real VLMs do: they overlook
-changes nobody asked for, and let a small magnitude pass. A trace taken at random therefore teaches the wrong
-verdict more often than not in just those cases, and one held against the verifier's does not: that is what
-the ablation think < think+verify is there to find. A teacher's evidence is what it saw, so its verdicts follow
-from its evidence even where both are wrong.
+Each has habits of its own at published rates. Two failings most teachers share, as real VLMs do: they
+overlook changes nobody asked for, and let a small magnitude pass. A trace taken at random therefore teaches
+the wrong verdict more often than not in just those cases, and one held against the verifier's does not: that
+is what the ablation think < think+verify is there to find. A teacher's evidence is what it saw, so its
+verdicts follow from its evidence even where both are wrong.
 """
 
 import random
@@ -58,7 +58,9 @@ class Habits:
 
 
 TEACHERS: dict[str, Habits] = {
-    "agreeable": Habits(0.85, 0.85, 0.00, 0.00, 0.02, notices_no_edit=False, score_shift=1.0, score_noise=0.8),
+    "agreeable": Habits(
+        0.85, 0.85, 0.00, 0.00, 0.02, notices_no_edit=False, score_shift=1.0, score_noise=0.8
+    ),
     "lenient": Habits(0.70, 0.90, 0.00, 0.01, 0.02, score_shift=0.7, score_noise=0.6),
     "hurried": Habits(0.75, 0.70, 0.03, 0.04, 0.10, score_noise=1.2),
     "colour_confused": Habits(0.65, 0.70, 0.25, 0.00, 0.02, score_shift=-0.3, score_noise=0.6),
