@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.markdown import Markdown
 
+from edit_rrm_training.cli_pairs import pairs_app
 from edit_rrm_training.cli_pipeline import pipeline_app
 from edit_rrm_training.terminal import console, progress_bars
 
@@ -20,6 +21,7 @@ shapes_app = typer.Typer(
 )
 app.add_typer(shapes_app, name="shapes")
 app.add_typer(pipeline_app, name="pipeline")
+app.add_typer(pairs_app, name="pairs")
 
 
 @shapes_app.command("generate")

@@ -52,24 +52,10 @@ def shapes_edits(
 
     Example: edit-rrm-train pipeline shapes-edits --seed 11 --count 7500 --out runs/data/edits.jsonl
     """
-    from edit_rrm_training.pipeline.shapes_rows import write_edits
+    from edit_rrm_training.pipeline.shapes_rows import shapes_edit_rows, write_whole
 
-    write_edits(out, seed, count)
+    write_whole(out, shapes_edit_rows(seed, count))
     console.print(f"{count} edits in {out}")
-
-
-@pipeline_app.command("shapes-pairs")
-def shapes_pairs(
-    out: Out,
-    seed: Annotated[int, typer.Option(help="World seed; training uses those below 1000.")],
-    count: Annotated[int, typer.Option(min=1, help="How many edits the pairs come from.")] = 1000,
-    candidates: Annotated[int, typer.Option(min=2, max=8, help="Candidates per edit; all their pairs.")] = 4,
-) -> None:
-    """Write the shapes world's preference pairs by reference, with gold principles, as its annotator labels them."""
-    from edit_rrm_training.pipeline.shapes_rows import write_pairs
-
-    written = write_pairs(out, seed, count, candidates)
-    console.print(f"{written} pairs of {count} edits in {out}")
 
 
 @pipeline_app.command("hard-subset")
@@ -220,29 +206,3 @@ def run_all(
     reason_command(quadruples, traces, config, retry_failed)
     verify_command(quadruples, traces, gold, config, retry_failed)
     select_command(decomposed, quadruples, traces, gold, out / "sft", seed)
-
-
-@pipeline_app.command("import-pairs")
-def import_pairs(
-    layout: Annotated[str, typer.Option(help="editreward-data, editscore-bench, tiger-bench or shapes.")],
-    data: Annotated[Path, typer.Option(help="The published file or folder.", exists=True)],
-    out: Out,
-    images: Annotated[
-        Path | None, typer.Option(help="Folder the image paths start at; DATA's without it.")
-    ] = None,
-    non_preferred_first: Annotated[
-        bool, typer.Option(help="editscore-bench: the second output is the preferred one.")
-    ] = False,
-) -> None:
-    """Turn published preference data into PreferencePair rows."""
-    from edit_rrm_training.data.layouts import read_layout
-    from edit_rrm_training.pipeline.shapes_rows import write_whole
-
-    try:
-        pairs = list(read_layout(layout, data, images, out.parent, preferred_first=not non_preferred_first))
-    except (TrainingError, OSError) as error:
-        console.print(str(error), style="red", markup=False)
-        raise typer.Exit(1) from error
-    write_whole(out, pairs)
-    same = sum(pair.label == "same" for pair in pairs)
-    console.print(f"{len(pairs)} pairs in {out}, {same} of them labelled 'same'")

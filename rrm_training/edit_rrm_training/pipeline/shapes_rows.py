@@ -51,13 +51,3 @@ def shapes_pair_rows(seed: int, count: int, candidates: int) -> Iterator[Prefere
                 preferred=str(ShapesRef(seed, index, pair.preferred)),
                 non_preferred=str(ShapesRef(seed, index, pair.non_preferred)),
             )  # fmt: skip
-
-
-def write_edits(path: Path, seed: int, count: int) -> int:
-    """Writes `shapes_edit_rows`."""
-    return write_whole(path, shapes_edit_rows(seed, count))
-
-
-def write_pairs(path: Path, seed: int, count: int, candidates: int) -> int:
-    """Writes `shapes_pair_rows`."""
-    return write_whole(path, shapes_pair_rows(seed, count, candidates))
