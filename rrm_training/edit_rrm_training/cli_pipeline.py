@@ -68,7 +68,7 @@ def hard_subset_command(
     others: Annotated[int, typer.Option(min=0, help="So many drawn at random from the rest.")] = 0,
     seed: Annotated[int, typer.Option(help="Of the draws.")] = 0,
 ) -> None:
-    """Keep the edits whose instruction is multi-step, of fine detail, implicit or spatial, and some others."""
+    """Keep the edits whose instruction is multi-step, fine, implicit or spatial, and some others."""
     from edit_rrm_training.pipeline.hard_subset import hard_subset
     from edit_rrm_training.pipeline.journal import read_unique
     from edit_rrm_training.pipeline.rows import EditRow

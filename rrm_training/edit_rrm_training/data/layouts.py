@@ -2,8 +2,8 @@
 
 - `editreward-data`: TIGER-Lab's EditReward-Data, a JSON list; `path1` is always the preferred one, ties are
   marked `tie_case`.
-- `editscore-bench`: EditScore's EditReward-Bench, Parquet; a pair a row. Which of the two outputs is preferred
-  is not in the row: taken to be the first, unless told otherwise.
+- `editscore-bench`: EditScore's EditReward-Bench, Parquet; a pair a row. The row does not say which of the
+  two outputs is preferred: taken to be the first, unless told otherwise.
 - `tiger-bench`: TIGER-Lab's EditReward-Bench, Parquet. A row is a pair with `comparison_type` ("AvsC") or all
   candidates at once; `ranking` ("A>B", "A=B", "B>A=C") says the order. All pairs of a row are taken.
 - `shapes`: the folder that `edit-rrm-train shapes generate` writes.

@@ -2,14 +2,25 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from transformers import AutoProcessor
 
 from edit_rrm.checkpoint import SamplingDefaults
+from edit_rrm.tokens import Token, TokenReader
+from edit_rrm.verdict_probability import VERDICT_TEXTS
 from edit_rrm_training.tiny.batches import prompt_text
 from edit_rrm_training.tiny.tasks import Sample
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What a checkpoint wrote; without `tokens` its verdicts have no probabilities."""
+
+    text: str
+    tokens: tuple[Token, ...] = ()
 
 
 class OfflineEngine:
@@ -37,8 +48,9 @@ class OfflineEngine:
             seed=0,
         )
         self._processor: Any = AutoProcessor.from_pretrained(checkpoint)
+        self._reader = TokenReader(self._processor.tokenizer)
 
-    def complete(self, samples: Sequence[Sample], sampling: SamplingDefaults) -> list[str]:
+    def complete(self, samples: Sequence[Sample], sampling: SamplingDefaults) -> list[Completion]:
         """One completion a sample, in order; `sample.completion` is not looked at."""
         from vllm import SamplingParams
 
@@ -51,6 +63,12 @@ class OfflineEngine:
             top_p=sampling.top_p,
             seed=sampling.seed,
             max_tokens=sampling.max_tokens,
+            logprob_token_ids=list(self._reader.watched_ids(VERDICT_TEXTS)) or None,
         )
         outputs = self._llm.generate(prompts, parameters, use_tqdm=False)
-        return [output.outputs[0].text for output in outputs]
+        return [self._completion(output.outputs[0]) for output in outputs]
+
+    def _completion(self, written: Any) -> Completion:
+        return Completion(
+            written.text, self._reader.tokens(written.text, written.token_ids, written.logprobs)
+        )
