@@ -26,7 +26,8 @@ class Completion:
 class OfflineEngine:
     """vLLM on one checkpoint: float32 on a CPU, the checkpoint's own dtype elsewhere."""
 
-    def __init__(self, checkpoint: Path, *, max_sequences: int = 64) -> None:
+    def __init__(self, checkpoint: Path, *, max_sequences: int = 64, max_tokens: int | None = None) -> None:
+        """`max_tokens` bounds prompt and completion together; the checkpoint's own bound without it."""
         os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
         os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
         os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
@@ -39,7 +40,7 @@ class OfflineEngine:
         self._llm: Any = LLM(
             model=str(checkpoint),
             dtype="float32" if on_cpu else "auto",
-            max_model_len=1024,
+            max_model_len=max_tokens,
             max_num_seqs=max_sequences,
             limit_mm_per_prompt={"image": 2, "video": 0},
             enable_prefix_caching=True,
