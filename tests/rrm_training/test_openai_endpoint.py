@@ -98,9 +98,8 @@ async def test_busy_and_garbled_answers_are_tried_again_and_retry_after_is_honou
 
 
 async def test_a_server_that_hangs_is_given_up_after_the_time_out() -> None:
-    with served(HANG, HANG) as server:
-        with pytest.raises(EndpointError, match=r"no answer within 0\.2 s") as caught:
-            await complete(endpoint(server, timeout_s=0.2, attempts=2))
+    with served(HANG, HANG) as server, pytest.raises(EndpointError, match=r"within 0\.2 s") as caught:
+        await complete(endpoint(server, timeout_s=0.2, attempts=2))
     assert (caught.value.kind, caught.value.attempts) == ("timeout", 2)
 
 
