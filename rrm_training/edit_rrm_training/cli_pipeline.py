@@ -37,9 +37,9 @@ def _run(name: str, total: Callable[[], int], step: Callable[[OnDone], Coroutine
             bar = progress.add_task(name, total=total())
             report = asyncio.run(step(lambda: progress.advance(bar)))
     except (TrainingError, FileNotFoundError) as error:
-        console.print(f"{name}: {error}", style="red", markup=False)
+        console.print(f"{name}: {error}", style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from error
-    console.print(f"{name}: {report}", markup=False)
+    console.print(f"{name}: {report}", markup=False, soft_wrap=True)
 
 
 @pipeline_app.command("shapes-edits")
@@ -77,7 +77,7 @@ def hard_subset_command(
     try:
         kept = hard_subset(read_unique(edits, EditRow), hard, others, seed)
     except TrainingError as error:
-        console.print(str(error), style="red", markup=False)
+        console.print(str(error), style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from error
     write_whole(out, kept)
     console.print(f"{len(kept)} of {_lines(edits)} edits in {out}")

@@ -1,6 +1,6 @@
 """A local service that speaks the OpenAI chat API with the shapes world's simulated roles behind it.
 
-Faults are scripted: each request takes the next one, until none is left. A role is asked for as the model.
+Faults are scripted: each request takes the next one (None: a proper answer), until none is left. A role is asked for as the model.
 """
 
 import base64
@@ -24,7 +24,7 @@ BUSY, DOWN, HANG, GARBLED, NO_CHOICE, BAD_TEXT, REFUSED = (
 class OpenAITestServer:
     """Use as a context manager. `requests` are the bodies it got, `statuses` what it answered."""
 
-    def __init__(self, pictures: Iterable[ShapesRef], faults: Iterable[str] = ()) -> None:
+    def __init__(self, pictures: Iterable[ShapesRef], faults: Iterable[str | None] = ()) -> None:
         self._known = {decode_digest(picture): picture for picture in pictures}
         self.faults = deque(faults)
         self.requests: list[dict[str, Any]] = []

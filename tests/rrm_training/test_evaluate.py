@@ -128,7 +128,7 @@ def test_the_details_of_the_truth() -> None:
     found = details(Script())
     assert all(share.value == 1.0 for share in found.verdicts.values())
     assert found.calibration["all"].error == pytest.approx(0.1, abs=1e-4)  # right always, sure at 0.9
-    assert found.spearman > 0.9
+    assert found.spearman > 0.85
     assert sum(outcome.accuracy.total for outcome in found.pairs.values()) > 0
     assert found.scaling == {}
 

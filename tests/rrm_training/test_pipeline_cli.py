@@ -14,7 +14,7 @@ runner = CliRunner()
 def call(*arguments: str, status: int = 0) -> str:
     result = runner.invoke(app, list(arguments))
     assert result.exit_code == status, result.output
-    return result.output
+    return " ".join(result.output.split())
 
 
 def test_from_edits_to_sft_rows_in_two_commands(tmp_path: Path) -> None:
@@ -22,10 +22,10 @@ def test_from_edits_to_sft_rows_in_two_commands(tmp_path: Path) -> None:
     call("pipeline", "shapes-edits", "--seed", "51", "--count", "4", "--out", str(edits))
     everything = ["pipeline", "run", "--config", "shapes", "--editor", "shapes", "--per-editor", "2"]
     said = call(*everything, "--edits", str(edits), "--out", str(out))
-    assert "verify: 8 rows written, 0 failed" in said.replace("\n", " ")
+    assert "verify: 8 rows written, 0 failed" in said
     assert len(list(read_sft_rows(out / "sft" / "think+verify.jsonl"))) == 8
-    again = call(*everything, "--edits", str(edits), "--out", str(out)).replace("\n", " ")
-    assert "reason: 0 rows written, 0 failed; before: 40 written" in again
+    again = call(*everything, "--edits", str(edits), "--out", str(out))
+    assert "reason: 0 rows written, 0 failed; before: 80 written" in again
 
 
 def test_hard_subset_says_how_many_it_kept(tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_a_bad_row_ends_a_step_with_its_place_and_no_traceback(tmp_path: Path) -
     edits.write_text('{"id": "a", "instruction": "make it blue"}\n')
     said = call("pipeline", "decompose", "--config", "shapes", "--edits", str(edits),
                 "--out", str(tmp_path / "out.jsonl"), status=1)  # fmt: skip
-    assert "row 1, field 'source'" in said.replace("\n", " ")
+    assert "row 1, field 'source'" in said
     assert "Traceback" not in said
 
 

@@ -61,7 +61,10 @@ def _reliability(details: Details) -> Figure:
 def _errors(outcomes: list[PairOutcome]) -> list[list[float]]:
     """Distances from the accuracy to the ends of its interval, as matplotlib takes them."""
     shares = [outcome.accuracy for outcome in outcomes]
-    return [[s.value - s.interval[0] for s in shares], [s.interval[1] - s.value for s in shares]]
+    return [
+        [max(0.0, s.value - s.interval[0]) for s in shares],
+        [max(0.0, s.interval[1] - s.value) for s in shares],
+    ]
 
 
 def _by_category(pairs: dict[str, PairOutcome]) -> Figure:
