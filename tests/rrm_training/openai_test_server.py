@@ -1,6 +1,7 @@
 """A local service that speaks the OpenAI chat API with the shapes world's simulated roles behind it.
 
-Faults are scripted: each request takes the next one (None: a proper answer), until none is left. A role is asked for as the model.
+Faults are scripted: each request takes the next one (None: a proper answer). The
+model's name says which role is asked.
 """
 
 import base64
