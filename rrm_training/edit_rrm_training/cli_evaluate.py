@@ -43,7 +43,7 @@ def _judge(checkpoint: Path | None, server: str | None, score_only: bool, traine
     assert checkpoint is not None
     from edit_rrm.checkpoint import read_card
     from edit_rrm_training.evaluation.generation import OfflineEngine
-    from edit_rrm_training.evaluation.judging import InProcessJudge, ScoreOnlyJudge
+    from edit_rrm_training.evaluation.in_process import InProcessJudge, ScoreOnlyJudge
 
     card = read_card(checkpoint)
     if trained and card.profile != "trained":

@@ -23,9 +23,10 @@ def shapes(
     candidates: Annotated[int, typer.Option(min=2, max=8, help="Candidates per edit; all their pairs.")] = 4,
 ) -> None:
     """Write the shapes world's pairs by reference, with gold principles, as its annotator labels them."""
-    from edit_rrm_training.pipeline.shapes_rows import shapes_pair_rows, write_whole
+    from edit_rrm_training.data.jsonl import write_rows
+    from edit_rrm_training.pipeline.shapes_rows import shapes_pair_rows
 
-    written = write_whole(out, shapes_pair_rows(seed, count, candidates))
+    written = write_rows(out, shapes_pair_rows(seed, count, candidates))
     console.print(f"{written} pairs of {count} edits in {out}")
 
 
@@ -42,8 +43,8 @@ def import_pairs(
     ] = False,
 ) -> None:
     """Turn published preference data into PreferencePair rows; embedded images go to images/ beside OUT."""
+    from edit_rrm_training.data.jsonl import write_rows
     from edit_rrm_training.data.layouts import READERS, read_editscore_bench, with_pictures_at
-    from edit_rrm_training.pipeline.shapes_rows import write_whole
 
     if layout not in READERS:
         raise typer.BadParameter(f"unknown layout {layout!r}; expected one of {list(READERS)}")
@@ -68,7 +69,7 @@ def import_pairs(
             yield with_pictures_at(pair, start, home, keep)
 
     try:
-        write_whole(out, rows())
+        write_rows(out, rows())
     except (TrainingError, OSError) as error:
         console.print(str(error), style="red", markup=False)
         raise typer.Exit(1) from error

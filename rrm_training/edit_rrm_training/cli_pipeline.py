@@ -52,9 +52,10 @@ def shapes_edits(
 
     Example: edit-rrm-train pipeline shapes-edits --seed 11 --count 7500 --out runs/data/edits.jsonl
     """
-    from edit_rrm_training.pipeline.shapes_rows import shapes_edit_rows, write_whole
+    from edit_rrm_training.data.jsonl import write_rows
+    from edit_rrm_training.pipeline.shapes_rows import shapes_edit_rows
 
-    write_whole(out, shapes_edit_rows(seed, count))
+    write_rows(out, shapes_edit_rows(seed, count))
     console.print(f"{count} edits in {out}")
 
 
@@ -69,17 +70,17 @@ def hard_subset_command(
     seed: Annotated[int, typer.Option(help="Of the draws.")] = 0,
 ) -> None:
     """Keep the edits whose instruction is multi-step, fine, implicit or spatial, and some others."""
+    from edit_rrm_training.data.jsonl import write_rows
     from edit_rrm_training.pipeline.hard_subset import hard_subset
     from edit_rrm_training.pipeline.journal import read_unique
     from edit_rrm_training.pipeline.rows import EditRow
-    from edit_rrm_training.pipeline.shapes_rows import write_whole
 
     try:
         kept = hard_subset(read_unique(edits, EditRow), hard, others, seed)
     except TrainingError as error:
         console.print(str(error), style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from error
-    write_whole(out, kept)
+    write_rows(out, kept)
     console.print(f"{len(kept)} of {_lines(edits)} edits in {out}")
 
 

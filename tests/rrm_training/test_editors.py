@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from edit_rrm.principles import numbered
+from edit_rrm_training.data.jsonl import write_rows
 from edit_rrm_training.data.pictures import load_image
 from edit_rrm_training.errors import EditorError
 from edit_rrm_training.pipeline.candidates import candidates
@@ -16,7 +17,6 @@ from edit_rrm_training.pipeline.diffusers_editor import RECIPES, DiffusersEditor
 from edit_rrm_training.pipeline.editors import FolderEditor, ShapesEditor, open_editor
 from edit_rrm_training.pipeline.journal import read_unique
 from edit_rrm_training.pipeline.rows import DecomposedEdit, FailedRow, Quadruple
-from edit_rrm_training.pipeline.shapes_rows import write_whole
 
 PRINCIPLES = numbered([("follow", "Is it blue?")])
 
@@ -42,7 +42,7 @@ class FakePipeline:
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     Image.new("RGB", (12, 8), (9, 9, 9)).save(tmp_path / "source.png")
-    write_whole(tmp_path / "edits.jsonl", [edit("a"), edit("b/c")])
+    write_rows(tmp_path / "edits.jsonl", [edit("a"), edit("b/c")])
     return tmp_path
 
 

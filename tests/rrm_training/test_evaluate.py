@@ -16,7 +16,8 @@ from edit_rrm_training.data.score_only import render_score
 from edit_rrm_training.evaluation.details import Details, details_of
 from edit_rrm_training.evaluation.evaluate import Evaluation, JudgedEdit, evaluate, question_of
 from edit_rrm_training.evaluation.generation import Completion
-from edit_rrm_training.evaluation.judging import Drawing, InProcessJudge, ScoreOnlyJudge
+from edit_rrm_training.evaluation.in_process import InProcessJudge, ScoreOnlyJudge
+from edit_rrm_training.evaluation.judging import Drawing
 from edit_rrm_training.evaluation.pairs import evaluate_pairs
 from edit_rrm_training.evaluation.plots import write_plots
 from edit_rrm_training.pipeline.shapes_rows import shapes_pair_rows

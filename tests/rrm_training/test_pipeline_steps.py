@@ -10,6 +10,7 @@ from openai_test_server import BAD_TEXT, BUSY, GARBLED, REFUSED, OpenAITestServe
 from edit_rrm.profiles import get_profile
 from edit_rrm.prompts import ImageSlot
 from edit_rrm.traces import parse_trace
+from edit_rrm_training.data.jsonl import write_rows
 from edit_rrm_training.data.pictures import ShapesRef
 from edit_rrm_training.data.sft_rows import read_sft_rows
 from edit_rrm_training.errors import StepError
@@ -27,7 +28,7 @@ from edit_rrm_training.pipeline.settings import (
     TeacherSettings,
     read_settings,
 )
-from edit_rrm_training.pipeline.shapes_rows import shapes_edit_rows, write_whole
+from edit_rrm_training.pipeline.shapes_rows import shapes_edit_rows
 from edit_rrm_training.pipeline.verify import verify
 
 SETTINGS = read_settings("shapes")
@@ -58,7 +59,7 @@ def files(home: Path) -> dict[str, bytes]:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    write_whole(tmp_path / "edits.jsonl", shapes_edit_rows(WORLD, COUNT))
+    write_rows(tmp_path / "edits.jsonl", shapes_edit_rows(WORLD, COUNT))
     return tmp_path
 
 
@@ -141,7 +142,7 @@ async def test_quadruples_without_gold_or_traces_are_left_out_of_every_variant(h
     await run(home)
     first = next(read_unique(home / "quadruples.jsonl", Quadruple)).id
     gold = [row for row in read_unique(home / "gold.jsonl", GoldRow) if row.id != first]
-    write_whole(home / "gold.jsonl", gold)
+    write_rows(home / "gold.jsonl", gold)
     report = select(*(home / f"{n}.jsonl" for n in ("quadruples", "traces", "gold", "decomposed")),
                     home / "sft", seed=0)  # fmt: skip
     assert (report.quadruples, report.left_out) == (COUNT * PER_EDIT - 1, 1)
@@ -190,7 +191,7 @@ async def test_over_http_the_pipeline_writes_the_rows_it_writes_in_process(
     home: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """Faults on the way are worked around, and cost nothing but time."""
-    write_whole(home / "edits.jsonl", shapes_edit_rows(WORLD, 3))
+    write_rows(home / "edits.jsonl", shapes_edit_rows(WORLD, 3))
     other = tmp_path_factory.mktemp("http")
     (other / "edits.jsonl").write_bytes((home / "edits.jsonl").read_bytes())
     await run(home)
@@ -215,7 +216,7 @@ async def test_a_row_the_endpoint_cannot_answer_fails_alone(home: Path) -> None:
 
 
 async def test_a_step_gives_up_when_the_endpoint_refuses_everything(home: Path) -> None:
-    write_whole(home / "edits.jsonl", shapes_edit_rows(WORLD, 40))
+    write_rows(home / "edits.jsonl", shapes_edit_rows(WORLD, 40))
     pictures = [ShapesRef(WORLD, n) for n in range(40)]
     with OpenAITestServer(pictures, [REFUSED] * 40) as server:
         settings = over_http(server.url, concurrency=1)

@@ -1,13 +1,12 @@
 """Step 5 on files: writes the SFT rows of every variant. Whole and anew each time; it takes no endpoint."""
 
-import os
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
+from edit_rrm_training.data.jsonl import whole_file
 from edit_rrm_training.data.pictures import rebased
 from edit_rrm_training.data.sft_rows import SftRow
 from edit_rrm_training.pipeline.grouped import Grouped
@@ -53,7 +52,6 @@ def select(
     The last holds the quadruples without a trace or without gold verdicts: they are in no variant, so that
     all variants learn from the same quadruples.
     """
-    out.mkdir(parents=True, exist_ok=True)
     kept: Counter[str] = Counter()
     verdicts = think_hits = best_hits = left_out = 0
 
@@ -67,8 +65,8 @@ def select(
     with ExitStack() as stack:
         written = stack.enter_context(Grouped(traces, TraceRow))
         judged = stack.enter_context(Grouped(gold, GoldRow))
-        files = {v: stack.enter_context(_whole(out / f"{v.value}.jsonl")) for v in Variant}
-        failures = stack.enter_context(_whole(out / "left-out.jsonl"))
+        files = {v: stack.enter_context(whole_file(out / f"{v.value}.jsonl")) for v in Variant}
+        failures = stack.enter_context(whole_file(out / "left-out.jsonl"))
         for quadruple in read_unique(quadruples, Quadruple):
             own, golds = written.of(quadruple.id), judged.of(quadruple.id)
             on_done()
@@ -87,7 +85,7 @@ def select(
             best_hits += agreement(best, golds[0])
             think_hits += agreement(random_trace(own, seed), golds[0])
         decompositions = 0
-        lines = stack.enter_context(_whole(out / "decompose.jsonl"))
+        lines = stack.enter_context(whole_file(out / "decompose.jsonl"))
         for edit in read_unique(decomposed, DecomposedEdit):
             decompositions += 1
             row = moved(decompose_row(edit), decomposed.parent)
@@ -96,12 +94,3 @@ def select(
     return SelectReport(
         sum(kept.values()), left_out, decompositions, think_hits / total, best_hits / total, dict(kept)
     )
-
-
-@contextmanager
-def _whole(path: Path) -> Iterator[IO[str]]:
-    """A file that appears under its name only when it is complete."""
-    partial = path.with_suffix(".partial")
-    with partial.open("w", encoding="utf-8") as file:
-        yield file
-    os.replace(partial, path)
