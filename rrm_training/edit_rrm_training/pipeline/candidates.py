@@ -54,9 +54,8 @@ def _kept(edited: Edited, name: str, directory: Path) -> str:
     """The reference to a candidate; a new picture is written whole before it gets its name."""
     if isinstance(edited.picture, str):
         return edited.picture
-    plain = re.sub(r"[^\w.-]+", "_", name)
-    if plain != name.replace("/", "_", 1):  # two odd names must not share a file
-        plain += "-" + hashlib.sha256(name.encode()).hexdigest()[:8]
+    # The digest keeps names apart that are alike without their odd characters.
+    plain = f"{re.sub(r'[^\w.-]+', '_', name)}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
     path = directory / "candidates" / f"{plain}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
