@@ -55,8 +55,8 @@ def _kept(edited: Edited, name: str, directory: Path) -> str:
     if isinstance(edited.picture, str):
         return edited.picture
     # The digest keeps names apart that are alike without their odd characters.
-    plain = f"{re.sub(r'[^\w.-]+', '_', name)}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
-    path = directory / "candidates" / f"{plain}.png"
+    plain = re.sub(r"[^\w.-]+", "_", name)
+    path = directory / "candidates" / f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:8]}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     partial.write_bytes(encode_png(edited.picture))
