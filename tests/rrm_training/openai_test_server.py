@@ -17,8 +17,8 @@ from edit_rrm.images import decode_image
 from edit_rrm_training.data.pictures import ShapesRef, load_image
 from edit_rrm_training.pipeline.simulated import simulated_answer
 
-BUSY, DOWN, HANG, GARBLED, NO_CHOICE, BAD_TEXT, REFUSED = (
-    "busy", "down", "hang", "garbled", "no choice", "bad text", "refused",
+BUSY, DOWN, HANG, GARBLED, NO_CHOICE, BAD_TEXT, REFUSED, IN_PAIRS = (
+    "busy", "down", "hang", "garbled", "no choice", "bad text", "refused", "in pairs",
 )  # fmt: skip
 
 
@@ -32,6 +32,10 @@ class OpenAITestServer:
         self.keys: list[str | None] = []
         self.statuses: list[int] = []
         self.closing = threading.Event()
+        self.most_under_way = 0
+        self._under_way = 0
+        self._counting = threading.Lock()
+        self._pair = threading.Barrier(2)
         server = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -60,6 +64,16 @@ class OpenAITestServer:
         self._http.server_close()
 
     def handle(self, handler: BaseHTTPRequestHandler) -> None:
+        with self._counting:
+            self._under_way += 1
+            self.most_under_way = max(self.most_under_way, self._under_way)
+        try:
+            self._serve(handler)
+        finally:
+            with self._counting:
+                self._under_way -= 1
+
+    def _serve(self, handler: BaseHTTPRequestHandler) -> None:
         body = json.loads(handler.rfile.read(int(handler.headers["Content-Length"])))
         self.requests.append(body)
         self.keys.append(handler.headers.get("Authorization"))
@@ -67,6 +81,8 @@ class OpenAITestServer:
         if fault == HANG:
             self.closing.wait()  # the client gives up long before
             return
+        if fault == IN_PAIRS:
+            self._pair.wait()  # for one other request
         status, answer, headers = self._answer(body, fault)
         self.statuses.append(status)
         handler.send_response(status)

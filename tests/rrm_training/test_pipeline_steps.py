@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from openai_test_server import BAD_TEXT, BUSY, GARBLED, REFUSED, OpenAITestServer
+from openai_test_server import BAD_TEXT, DOWN, GARBLED, REFUSED, OpenAITestServer
 
 from edit_rrm.profiles import get_profile
 from edit_rrm.prompts import ImageSlot
@@ -196,9 +196,9 @@ async def test_over_http_the_pipeline_writes_the_rows_it_writes_in_process(
     (other / "edits.jsonl").write_bytes((home / "edits.jsonl").read_bytes())
     await run(home)
     pictures = [ShapesRef(WORLD, n, c) for n in range(3) for c in (None, *range(PER_EDIT))]
-    with OpenAITestServer(pictures, [GARBLED, None, BUSY, None, None] * 30) as server:
+    with OpenAITestServer(pictures, [GARBLED, None, DOWN, None, None] * 30) as server:
         report = await run(other, over_http(server.url))
-        assert server.statuses.count(429) == 30
+        assert server.statuses.count(503) == 30
     assert report.quadruples == 3 * PER_EDIT
     for name in ("think", "verify", "think+verify", "score-only", "decompose"):
         assert (other / "sft" / f"{name}.jsonl").read_bytes() == (home / "sft" / f"{name}.jsonl").read_bytes()

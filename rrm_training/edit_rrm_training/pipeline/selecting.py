@@ -10,7 +10,6 @@ from edit_rrm_training.data.jsonl import whole_file
 from edit_rrm_training.data.pictures import rebased
 from edit_rrm_training.data.sft_rows import SftRow
 from edit_rrm_training.pipeline.grouped import Grouped
-from edit_rrm_training.pipeline.journal import read_unique
 from edit_rrm_training.pipeline.rows import DecomposedEdit, FailedRow, GoldRow, Quadruple, TraceRow
 from edit_rrm_training.pipeline.select import (
     Variant,
@@ -50,7 +49,8 @@ def select(
     """Writes `VARIANT.jsonl` for each variant, `decompose.jsonl`, and `left-out.jsonl`.
 
     The last holds the quadruples without a trace or without gold verdicts: they are in no variant, so that
-    all variants learn from the same quadruples.
+    all variants learn from the same quadruples. Rows are in the order of their ids: in which order endpoints
+    answered changes nothing.
     """
     kept: Counter[str] = Counter()
     verdicts = think_hits = best_hits = left_out = 0
@@ -67,7 +67,8 @@ def select(
         judged = stack.enter_context(Grouped(gold, GoldRow))
         files = {v: stack.enter_context(whole_file(out / f"{v.value}.jsonl")) for v in Variant}
         failures = stack.enter_context(whole_file(out / "left-out.jsonl"))
-        for quadruple in read_unique(quadruples, Quadruple):
+        asked = stack.enter_context(Grouped(quadruples, Quadruple, "id"))
+        for quadruple in asked.rows():
             own, golds = written.of(quadruple.id), judged.of(quadruple.id)
             on_done()
             if not own or not golds:
@@ -86,7 +87,8 @@ def select(
             think_hits += agreement(random_trace(own, seed), golds[0])
         decompositions = 0
         lines = stack.enter_context(whole_file(out / "decompose.jsonl"))
-        for edit in read_unique(decomposed, DecomposedEdit):
+        edits = stack.enter_context(Grouped(decomposed, DecomposedEdit, "id"))
+        for edit in edits.rows():
             decompositions += 1
             row = moved(decompose_row(edit), decomposed.parent)
             lines.write(row.model_dump_json(exclude_none=True) + "\n")
