@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from edit_rrm.images import decode_image
+from edit_rrm.images import EditImage, decode_image
 from edit_rrm_training.data.pictures import ShapesRef, load_image
 from edit_rrm_training.pipeline.simulated import simulated_answer
 
@@ -26,7 +26,7 @@ class OpenAITestServer:
     """Use as a context manager. `requests` are the bodies it got, `statuses` what it answered."""
 
     def __init__(self, pictures: Iterable[ShapesRef], faults: Iterable[str | None] = ()) -> None:
-        self._known = {decode_digest(picture): picture for picture in pictures}
+        self._known = {_digest_of(picture): picture for picture in pictures}
         self.faults = deque(faults)
         self.requests: list[dict[str, Any]] = []
         self.keys: list[str | None] = []
@@ -64,27 +64,22 @@ class OpenAITestServer:
         self._http.server_close()
 
     def handle(self, handler: BaseHTTPRequestHandler) -> None:
+        body = json.loads(handler.rfile.read(int(handler.headers["Content-Length"])))
         with self._counting:
             self._under_way += 1
             self.most_under_way = max(self.most_under_way, self._under_way)
-        try:
-            self._serve(handler)
-        finally:
-            with self._counting:
-                self._under_way -= 1
-
-    def _serve(self, handler: BaseHTTPRequestHandler) -> None:
-        body = json.loads(handler.rfile.read(int(handler.headers["Content-Length"])))
-        self.requests.append(body)
-        self.keys.append(handler.headers.get("Authorization"))
-        fault = self.faults.popleft() if self.faults else None
+            self.requests.append(body)
+            self.keys.append(handler.headers.get("Authorization"))
+            fault = self.faults.popleft() if self.faults else None
         if fault == HANG:
             self.closing.wait()  # the client gives up long before
             return
         if fault == IN_PAIRS:
             self._pair.wait()  # for one other request
         status, answer, headers = self._answer(body, fault)
-        self.statuses.append(status)
+        with self._counting:  # before the client can know, and send the next
+            self._under_way -= 1
+            self.statuses.append(status)
         handler.send_response(status)
         for name, value in headers.items():
             handler.send_header(name, value)
@@ -120,8 +115,5 @@ def _digest(image: bytes) -> str:
     return decode_image(image).digest
 
 
-def decode_digest(picture: ShapesRef) -> str:
-    """By what the server knows a picture again."""
-    from edit_rrm.images import EditImage
-
+def _digest_of(picture: ShapesRef) -> str:
     return EditImage.from_pil(load_image(str(picture), Path())).digest
