@@ -197,7 +197,8 @@ async def test_over_http_the_pipeline_writes_the_rows_it_writes_in_process(
     await run(home)
     pictures = [ShapesRef(WORLD, n, c) for n in range(3) for c in (None, *range(PER_EDIT))]
     with OpenAITestServer(pictures, [GARBLED, None, DOWN, None, None] * 30) as server:
-        report = await run(other, over_http(server.url))
+        # Sixty faults in all: more attempts than that, and no row can meet nothing but faults.
+        report = await run(other, over_http(server.url, attempts=61))
         assert server.statuses.count(503) == 30
     assert report.quadruples == 3 * PER_EDIT
     for name in ("think", "verify", "think+verify", "score-only", "decompose"):
