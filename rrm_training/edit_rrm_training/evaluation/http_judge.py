@@ -73,10 +73,12 @@ class HttpJudge:
         async def one(caller: Caller, question: Question) -> tuple[Opinion, ...]:
             nothing = Opinion((None,) * drawing.samples)
 
-            def read(response: httpx.Response) -> tuple[Opinion, ...]:
+            def read(response: httpx.Response) -> tuple[Opinion, ...] | None:
                 if response.status_code == _UNUSABLE:
                     return (nothing,) * len(question.candidates)
                 answer = ScoreAnswer.model_validate_json(response.content)
+                if len(answer.results) != len(question.candidates):
+                    return None
                 return tuple(_opinion(result, drawing.samples) for result in answer.results)
 
             def body() -> dict[str, Any]:
@@ -111,7 +113,7 @@ class HttpJudge:
         return asyncio.run(run())
 
 
-def _valid(read: Callable[[httpx.Response], A]) -> Callable[[httpx.Response], A | None]:
+def _valid(read: Callable[[httpx.Response], A | None]) -> Callable[[httpx.Response], A | None]:
     """None for an answer that is not what the contract says."""
 
     def checked(response: httpx.Response) -> A | None:
