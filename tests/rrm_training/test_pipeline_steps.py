@@ -260,3 +260,10 @@ def test_exemplars_come_from_a_pool_beside_the_configuration(tmp_path: Path) -> 
     prompt = read_settings(str(tmp_path / "pipeline.toml")).prompt_profile().decompose("make it blue", seed=5)
     assert "A harbour at noon." in str(prompt)
     assert str(prompt).count("Example ") == 1
+
+    (tmp_path / "pipeline.toml").write_text(text.replace("exemplars = 1", "exemplars = 2"))
+    with pytest.raises(StepError, match="has 1 exemplars, not 2"):
+        read_settings(str(tmp_path / "pipeline.toml")).prompt_profile()
+    (tmp_path / "pool.json").write_text("[{}]")
+    with pytest.raises(StepError, match=r"pool\.json"):
+        read_settings(str(tmp_path / "pipeline.toml")).prompt_profile()

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from edit_rrm.errors import DecompositionError
 from edit_rrm.principles import Principle, count_by_category
 from edit_rrm.profiles import get_profile
-from edit_rrm.profiles.exemplars import read_exemplars
+from edit_rrm.profiles.exemplars import exemplar_pool, read_exemplars
 from edit_rrm.profiles.zero_shot import ZeroShotProfile
 from edit_rrm.prompts import PromptProfile
 from edit_rrm_training.errors import StepError
@@ -115,11 +115,17 @@ class PipelineSettings(_Settings):
         return self
 
     def prompt_profile(self) -> PromptProfile:
-        """The profile, with the exemplars that `[decompose]` asks for."""
-        if self.profile == "zero_shot":
-            pool = None if self.decompose.pool is None else read_exemplars(self.decompose.pool)
-            return ZeroShotProfile(self.decompose.exemplars, pool)
-        return get_profile(self.profile)
+        """The profile, with the exemplars that `[decompose]` asks for. Raises StepError for a bad pool."""
+        if self.profile != "zero_shot":
+            return get_profile(self.profile)
+        path, count = self.decompose.pool, self.decompose.exemplars
+        try:
+            pool = exemplar_pool() if path is None else read_exemplars(path)
+        except (OSError, ValueError) as error:
+            raise StepError(f"exemplar pool {path}: {error}") from error
+        if count > len(pool):
+            raise StepError(f"exemplar pool {path or 'of our own'} has {len(pool)} exemplars, not {count}")
+        return ZeroShotProfile(count, pool)
 
     @asynccontextmanager
     async def opened(self, *names: str) -> AsyncIterator[dict[str, Endpoint]]:
