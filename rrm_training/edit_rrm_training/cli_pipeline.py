@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markdown import Markdown
 
 from edit_rrm_training.errors import TrainingError
 from edit_rrm_training.terminal import console, progress_bars
@@ -57,6 +58,24 @@ def shapes_edits(
 
     write_rows(out, shapes_edit_rows(seed, count))
     console.print(f"{count} edits in {out}")
+
+
+@pipeline_app.command("shapes-labels")
+def shapes_labels(
+    rows: Annotated[
+        Path, typer.Argument(help="think.jsonl, verify.jsonl or think+verify.jsonl.", exists=True)
+    ],
+) -> None:
+    """Hold the labels of a shapes training set against the truth: verdicts by category, order of scores."""
+    from edit_rrm_training.data.sft_rows import read_sft_rows
+    from edit_rrm_training.evaluation.evaluate import share_table
+    from edit_rrm_training.evaluation.labels import label_shares
+
+    try:
+        console.print(Markdown(share_table(rows.stem, label_shares(read_sft_rows(rows)))))
+    except TrainingError as error:
+        console.print(str(error), style="red", markup=False, soft_wrap=True)
+        raise typer.Exit(1) from error
 
 
 @pipeline_app.command("hard-subset")

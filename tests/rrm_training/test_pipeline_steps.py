@@ -13,7 +13,8 @@ from edit_rrm.traces import parse_trace
 from edit_rrm_training.data.jsonl import write_rows
 from edit_rrm_training.data.pictures import ShapesRef
 from edit_rrm_training.data.sft_rows import read_sft_rows
-from edit_rrm_training.errors import StepError
+from edit_rrm_training.errors import StepError, TrainingError
+from edit_rrm_training.evaluation.labels import label_shares
 from edit_rrm_training.pipeline.candidates import candidates
 from edit_rrm_training.pipeline.decompose import decompose
 from edit_rrm_training.pipeline.editors import ShapesEditor
@@ -78,6 +79,21 @@ async def test_the_pipeline_ends_in_rows_that_can_be_learned(home: Path) -> None
     for row in read_sft_rows(home / "sft" / "decompose.jsonl"):
         assert profile.parse_principles(row.completion)
     assert not [name for name in files(home) if name.endswith(".png")]  # nothing was drawn
+
+
+async def test_the_labels_are_as_right_as_the_variant_promises(home: Path) -> None:
+    await run(home)
+    shares = {
+        name: label_shares(read_sft_rows(home / "sft" / f"{name}.jsonl"))
+        for name in ("think", "verify", "think+verify")
+    }
+    right = {name: found["right verdicts, all"].value for name, found in shares.items()}
+    assert right["think"] < 0.9 < right["think+verify"] <= right["verify"] + 0.02
+    # The mode of a random trace is wrong where something changed that nobody asked for.
+    assert shares["think"]["right verdicts, keep, not met"].value < 0.5
+    assert shares["think+verify"]["right verdicts, keep, not met"].value > 0.8
+    with pytest.raises(TrainingError, match="not a verification"):
+        label_shares(read_sft_rows(home / "sft" / "decompose.jsonl"))
 
 
 async def test_running_again_changes_nothing_and_asks_nobody(home: Path) -> None:
