@@ -115,10 +115,11 @@ def test_naming_the_wrong_place_is_no_naming() -> None:
     places = ("top left", "bottom right", "center")
 
     def misplace(text: str) -> str:
-        first, *rest = text.split("\n")
+        lines = text.split("\n")
+        first = next(number for number, line in enumerate(lines) if line.startswith("1. "))
         for place in places:
-            first = first.replace(place, "far left")
-        return "\n".join([first, *rest])
+            lines[first] = lines[first].replace(place, "far left")
+        return "\n".join(lines)
 
     found = measures(Script(decompose=misplace))
     assert found["decompositions that validate"] == 1.0
