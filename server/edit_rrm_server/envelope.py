@@ -21,13 +21,14 @@ from edit_rrm_server.problems import refusal_of
 
 REQUEST_PART = "request"
 Body = TypeVar("Body", bound=BaseModel)
+BodyRead = TypeVar("BodyRead", bound=BaseModel, covariant=True)
 
 
 @dataclass(frozen=True)
-class Envelope(Generic[Body]):
+class Envelope(Generic[BodyRead]):
     """A validated body and the parts that came with it; `body_bytes` is what was read."""
 
-    body: Body
+    body: BodyRead
     parts: Mapping[str, bytes]
     body_bytes: int
 

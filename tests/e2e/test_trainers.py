@@ -9,7 +9,7 @@ import pytest
 import torch
 from service_process import ServiceProcess
 
-from edit_rrm_client import RewardClient, ScoringFailedError
+from edit_rrm_client import InvalidImageError, RewardClient, ScoringFailedError
 from edit_rrm_client.adapters import (
     async_verl_reward,
     edit_r1_scorer,
@@ -89,7 +89,7 @@ def test_a_broken_edit_is_raised_where_the_trainer_knows_no_missing_reward(
 ) -> None:
     extra_info = {"source_img": edit.picture(), "edited_img": b"\x89PNG\r\n\x1a\n broken"}
     # The one candidate of its call: the call itself fails, with the reason of the image.
-    with pytest.raises(Exception, match="broken_image"):
+    with pytest.raises(InvalidImageError, match="broken_image"):
         verl_reward(trained.url)("shapes", "", edit.request.instruction, extra_info)
     with pytest.raises(ScoringFailedError, match="edit 1 was not scored"):
         editscore_evaluate(trained.url)(

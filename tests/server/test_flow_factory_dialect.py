@@ -1,6 +1,7 @@
 """Flow-Factory's POST /compute on the real application with a scripted engine."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -162,6 +163,28 @@ class TestHolding:
         running.engine.gate.set()
         assert [(await call).json() for call in (first, second)] == [{"rewards": [0.6]}] * 2
         assert running.service.body_room.held_bytes == 0
+
+    async def test_whoever_has_a_body_does_not_wait_for_whoever_waits_for_one(self, start: Start) -> None:
+        content = httpx.Request(
+            "POST", "http://service", json=compute_body(kwargs={"padding": "x" * 1024})
+        ).content
+        limits = {"max_body_bytes": len(content), "max_total_body_bytes": len(content)}
+        running = await start(**DIALECT, **limits, dialect_wait_s=3600.0)
+        headers = {"content-type": "application/json", "content-length": str(len(content))}
+        may_go_on = asyncio.Event()
+
+        async def slowly() -> AsyncIterator[bytes]:
+            yield content[:100]
+            await may_go_on.wait()
+            yield content[100:]
+
+        first = asyncio.create_task(running.http.post("/compute", content=slowly(), headers=headers))
+        await until(lambda: running.service.body_room.held_bytes == len(content))
+        second = asyncio.create_task(running.http.post("/compute", content=content, headers=headers))
+        await until(lambda: running.service.active_calls == 2)
+        may_go_on.set()
+        async with asyncio.timeout(60):
+            assert (await first).json() == (await second).json() == {"rewards": [0.6]}
 
     async def test_a_model_that_is_being_loaded_is_waited_for(self, start: Start) -> None:
         loaded = asyncio.Event()

@@ -33,11 +33,13 @@ _RETRY_S = 5.0
 
 
 class Desk:
-    """See the module. One for all dialects of a service, so that they wait in one line."""
+    """See the module. One for all dialects of a service, so that they wait in the same lines."""
 
     def __init__(self, service: Service) -> None:
         self.service = service
-        self._turn = asyncio.Lock()  # first come, first served
+        # First come, first served. Two lines: who has a body must not stand behind who waits for one.
+        self._for_body = asyncio.Lock()
+        self._for_queue = asyncio.Lock()
 
     @asynccontextmanager
     async def body(self, request: Request, model: type[BodyModel]) -> AsyncIterator[BodyModel]:
@@ -48,13 +50,14 @@ class Desk:
         service, settings = self.service, self.service.settings
         with service.call(), service.body_room.share() as share:
             await self._engine(request)
-            room, needed = service.body_room, needed_bytes(request, settings.max_body_bytes)
-            await self._wait(request, lambda: room.has_room(needed), room.changed)
+            limit, room = settings.max_body_bytes, service.body_room
+            needed = min(limit, needed_bytes(request, limit))  # more than the limit is refused unread
+            await self._wait(request, self._for_body, lambda: room.has_room(needed), room.changed)
             waited_s = time.monotonic() - request.state.arrived_at
             envelope = await read_envelope(
                 request,
                 model,
-                settings.max_body_bytes,
+                limit,
                 timeout_s=settings.body_timeout_s + waited_s,
                 share=share,
             )
@@ -77,7 +80,7 @@ class Desk:
         rewards = await self._engine(request)
         jobs = [rewards.jobs_of(group.request) for group in groups]
         batcher = self.service.batcher
-        await self._wait(request, lambda: batcher.has_room(sum(jobs)), batcher.changed)
+        await self._wait(request, self._for_queue, lambda: batcher.has_room(sum(jobs)), batcher.changed)
         batcher.check_room(sum(jobs))
         deadline_at = self._deadline_at(request)
         admissions = [batcher.admit_unbounded(count, "training", deadline_at) for count in jobs]
@@ -121,19 +124,22 @@ class Desk:
             await asyncio.sleep(_STATE_POLL_S)
         return self.service.rewards()
 
-    async def _wait(self, request: Request, has_room: Callable[[], bool], changed: Pulse) -> None:
-        """Returns when there is room and it is this request's turn, or when the time is up."""
+    async def _wait(
+        self, request: Request, line: asyncio.Lock, has_room: Callable[[], bool], changed: Pulse
+    ) -> None:
+        """Returns when there is room and it is this request's turn in the line, or when the time is up."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(self._left_s(request)), self._turn:
+            async with asyncio.timeout(self._left_s(request)), line:
                 while not has_room():
                     await changed.told()
 
     def _left_s(self, request: Request) -> float:
-        until = request.state.arrived_at + self.service.settings.dialect_wait_s
+        until: float = request.state.arrived_at + self.service.settings.dialect_wait_s
         return max(0.0, until - time.monotonic())
 
     def _deadline_at(self, request: Request) -> float:
-        return float(request.state.arrived_at + self.service.settings.default_deadline_s)
+        arrived_at: float = request.state.arrived_at
+        return arrived_at + self.service.settings.default_deadline_s
 
 
 def _raise_passing(results: Sequence[CandidateAnswer]) -> None:
