@@ -87,7 +87,7 @@ def test_both_dialects_give_the_rewards_of_v1(address: str, edit: EditRecord) ->
     assert len(ok) >= 6
     rewards = [v1["results"][i]["reward"] for i in ok]
     assert compute(address, edit, [pictures[i] for i in ok]) == {"rewards": rewards}
-    batch = [wire_request(edit, pictures[i], f"k{i}") for i in ok]
+    batch = [wire_request(edit, pictures[i], f"candidate-{i}") for i in ok]
     answer = requests.post(
         f"{address}/score", json={"protocol_version": "1", "requests": batch}, timeout=300
     ).json()
