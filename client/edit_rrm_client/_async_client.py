@@ -74,6 +74,11 @@ class AsyncRewardClient:
         self._sleep = sleep
         self._dice = dice
 
+    @property
+    def encoding(self) -> Encoding:
+        """What pixels become on their way to the service."""
+        return self._encoding
+
     async def score(
         self,
         instruction: str,

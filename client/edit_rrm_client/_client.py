@@ -85,6 +85,11 @@ class RewardClient:
         self._sleep = sleep
         self._dice = dice
 
+    @property
+    def encoding(self) -> Encoding:
+        """What pixels become on their way to the service."""
+        return self._encoding
+
     def score(
         self,
         instruction: str,

@@ -30,6 +30,11 @@ def checked_on_error(on_error: OnError) -> OnError:
     return on_error
 
 
+def may_pass(error: EditRRMClientError) -> bool:
+    """Whether the same call may succeed later: overload, no answer, the deadline, unusable model text."""
+    return isinstance(error, _PASSING)
+
+
 def rewards_of_answer(answer: ScoreAnswer, on_error: OnError) -> list[float | None]:
     """One reward per candidate. Raises ScoringFailedError for the first failed one unless told "none"."""
     for index, result in enumerate(answer.results):
@@ -49,7 +54,7 @@ def rewards_of_failure(
 
     Raises `error` otherwise: a wrong call, key or address would fail for ever, and must be seen.
     """
-    if on_error == "raise" or not isinstance(error, _PASSING):
+    if on_error == "raise" or not may_pass(error):
         raise error
     _logger.warning("none of %d candidates was scored: %s", len(candidates), error)
     return [None] * len(candidates)

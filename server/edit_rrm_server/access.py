@@ -9,9 +9,10 @@ import logging
 import time
 import traceback
 import uuid
+from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from edit_rrm_server.api_keys import KeyRing
@@ -110,6 +111,13 @@ class AccessMiddleware:
         }
         level = logging.DEBUG if route in ("/health", "/ready", "/metrics") else logging.INFO
         access_log.log(level, json.dumps(line, separators=(",", ":")))
+
+
+def note(request: Request, **facts: Any) -> None:
+    """Facts for the request's log line: ids, sizes, timings and codes, never content."""
+    if not hasattr(request.state, "log"):
+        request.state.log = {}
+    request.state.log.update(facts)
 
 
 class _Answer:

@@ -21,6 +21,7 @@ from edit_rrm.wire import Priority
 from edit_rrm_server.drain_rate import DrainRate
 from edit_rrm_server.errors import CallerGoneError, DeadlineExceededError, QueueFullError, ServiceError
 from edit_rrm_server.lanes import LANES, Lanes
+from edit_rrm_server.pulse import Pulse
 
 Dropped = Literal["expired", "cancelled", "failed"]
 """Why jobs ended without a result: deadline passed, caller gone, or the call failed otherwise."""
@@ -141,6 +142,8 @@ class Batcher:
         self._in_flight = 0
         self._rate = DrainRate()
         self._room: deque[asyncio.Future[None]] = deque()  # streams that wait for the bulk lane to empty
+        self.changed = Pulse()
+        """Told whenever what waits has changed."""
 
     @property
     def waiting_jobs(self) -> int:
@@ -167,16 +170,26 @@ class Batcher:
 
         A call larger than the whole queue is admitted when nothing else waits, so none is refused forever.
         """
-        waiting = self.waiting_jobs
-        if waiting and waiting + jobs > self._capacity:
-            self.metrics.jobs_refused(jobs)
-            # Too large for the queue: it must drain completely. Otherwise: until the jobs fit.
-            excess = waiting if jobs > self._capacity else waiting + jobs - self._capacity
-            raise QueueFullError(
-                f"{waiting} jobs wait of at most {self._capacity}, and the call needs {jobs}",
-                self._rate.wait_s(time.monotonic(), excess),
-            )
+        self.check_room(jobs)
         return self.admit_unbounded(jobs, lane, deadline_at)
+
+    def has_room(self, jobs: int) -> bool:
+        """Whether `admit` would admit a call of `jobs` jobs now."""
+        waiting = self.waiting_jobs
+        return not waiting or waiting + jobs <= self._capacity
+
+    def check_room(self, jobs: int) -> None:
+        """Raises QueueFullError where `admit` would; that counts as a refusal."""
+        if self.has_room(jobs):
+            return
+        self.metrics.jobs_refused(jobs)
+        waiting = self.waiting_jobs
+        # Too large for the queue: it must drain completely. Otherwise: until the jobs fit.
+        excess = waiting if jobs > self._capacity else waiting + jobs - self._capacity
+        raise QueueFullError(
+            f"{waiting} jobs wait of at most {self._capacity}, and the call needs {jobs}",
+            self._rate.wait_s(time.monotonic(), excess),
+        )
 
     def admit_unbounded(
         self, jobs: int, lane: Priority = "training", deadline_at: float = math.inf
@@ -260,6 +273,7 @@ class Batcher:
         self._waiting[admission.lane] += admission.pending
         admission.accounted = (admission.lane, admission.pending)
         self._wake_streams()
+        self.changed.tell()
 
     def _fill(self) -> None:
         while self._in_flight < self._window and (admission := self._lanes.next()) is not None:

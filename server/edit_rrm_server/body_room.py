@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from edit_rrm_server.drain_rate import DrainRate
 from edit_rrm_server.errors import QueueFullError
+from edit_rrm_server.pulse import Pulse
 
 
 class BodyRoom:
@@ -19,6 +20,8 @@ class BodyRoom:
         self._clock = clock
         self._held_bytes = 0
         self._rate = DrainRate()
+        self.changed = Pulse()
+        """Told whenever bytes were given back."""
 
     @property
     def held_bytes(self) -> int:
@@ -28,6 +31,10 @@ class BodyRoom:
     def share(self) -> "BodyShare":
         """One call's part, empty at first. Use as a context manager, as long as the call has its body."""
         return BodyShare(self)
+
+    def has_room(self, count: int) -> bool:
+        """Whether `take` would take `count` bytes now."""
+        return self._held_bytes + count <= self._capacity_bytes
 
     def take(self, count: int) -> None:
         """Takes bytes. Raises QueueFullError when they do not fit; nothing is taken then."""
@@ -45,6 +52,7 @@ class BodyRoom:
         self._held_bytes -= count
         if count:
             self._rate.record(self._clock(), count)
+            self.changed.tell()
 
 
 class BodyShare:

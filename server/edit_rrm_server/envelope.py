@@ -10,24 +10,25 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
-from edit_rrm.wire import DecomposeRequest, ImageRef, ScoreRequest
+from edit_rrm.wire import ImageRef
 from edit_rrm_server.body_room import BodyShare
 from edit_rrm_server.errors import BodyTimeoutError, RequestRefusedError
 from edit_rrm_server.multipart import boundary_of, read_parts
 from edit_rrm_server.problems import refusal_of
 
 REQUEST_PART = "request"
-Body = TypeVar("Body", ScoreRequest, DecomposeRequest)
+Body = TypeVar("Body", bound=BaseModel)
+BodyRead = TypeVar("BodyRead", bound=BaseModel, covariant=True)
 
 
 @dataclass(frozen=True)
-class Envelope(Generic[Body]):
+class Envelope(Generic[BodyRead]):
     """A validated body and the parts that came with it; `body_bytes` is what was read."""
 
-    body: Body
+    body: BodyRead
     parts: Mapping[str, bytes]
     body_bytes: int
 
@@ -89,6 +90,14 @@ async def read_envelope(
     return Envelope(body, parts, counter.read_bytes)
 
 
+def needed_bytes(request: Request, limit_bytes: int) -> int:
+    """The body's declared length; the limit where none is declared, or one that chunks would overrule."""
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and "transfer-encoding" not in request.headers:
+        return int(declared)
+    return limit_bytes
+
+
 @asynccontextmanager
 async def _time_limit(request: Request, timeout_s: float | None) -> AsyncIterator[None]:
     if timeout_s is None:
@@ -112,24 +121,17 @@ class _Counter:
         self.read_bytes = 0
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        needed_bytes = self._needed_bytes()
-        if needed_bytes > self._limit_bytes:
+        needed = needed_bytes(self._request, self._limit_bytes)
+        if needed > self._limit_bytes:
             raise self._refusal()
         if self._share is not None:
-            self._share.take(needed_bytes)
+            self._share.take(needed)
         async for chunk in self._request.stream():
             self.read_bytes += len(chunk)
             if self.read_bytes > self._limit_bytes:
                 raise self._refusal()
             if chunk:
                 yield chunk
-
-    def _needed_bytes(self) -> int:
-        """The declared length; the limit where none is declared, or one that chunks would overrule."""
-        declared = self._request.headers.get("content-length", "")
-        if declared.isdecimal() and "transfer-encoding" not in self._request.headers:
-            return int(declared)
-        return self._limit_bytes
 
     def _refusal(self) -> RequestRefusedError:
         return RequestRefusedError("body_too_large", f"the body has more than {self._limit_bytes} bytes")

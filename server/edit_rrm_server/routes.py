@@ -1,7 +1,5 @@
 """The API's routes: envelope, room in the queue, images, reward service. No rule of scoring lives here."""
 
-from typing import Any
-
 from fastapi import APIRouter, Request, Response
 
 from edit_rrm.wire import (
@@ -12,6 +10,7 @@ from edit_rrm.wire import (
     ScoreAnswer,
     ScoreRequest,
 )
+from edit_rrm_server.access import note
 from edit_rrm_server.batching import Admission
 from edit_rrm_server.body_room import BodyShare
 from edit_rrm_server.calling import answer_score
@@ -34,7 +33,7 @@ async def score(request: Request) -> ScoreAnswer:
         rewards = service.rewards()
         envelope = await _read(request, ScoreRequest, share)
         body = envelope.body
-        _note(
+        note(
             request,
             candidates=len(body.candidates),
             samples=body.samples,
@@ -47,7 +46,7 @@ async def score(request: Request) -> ScoreAnswer:
         with service.batcher.admit(rewards.jobs_of(body), body.priority, deadline_at) as admission:
             work = answer_score(service, rewards, envelope, request.state.request_id, arrived_at, admission)
             answer = await run_for_caller(request, work, deadline_at)
-    _note(
+    note(
         request,
         **{name: round(value, 4) for name, value in answer.timing.model_dump(exclude={"total_s"}).items()},
         **answer.usage.model_dump(),
@@ -76,7 +75,7 @@ async def decompose(request: Request) -> DecomposeAnswer:
     with service.call(), service.body_room.share() as share:
         rewards = service.rewards()
         envelope = await _read(request, DecomposeRequest, share)
-        _note(request, body_bytes=envelope.body_bytes)
+        note(request, body_bytes=envelope.body_bytes)
         deadline_at = request.state.arrived_at + service.settings.default_deadline_s
         with service.batcher.admit(1, "interactive", deadline_at) as admission:
             work = _decompose(request, service, rewards, envelope, admission)
@@ -139,10 +138,3 @@ async def _decompose(
         principles=list(found.principles),
         principles_from=found.origin,
     )
-
-
-def _note(request: Request, **facts: Any) -> None:
-    """Facts for the request's log line: ids, sizes, timings and codes, never content."""
-    if not hasattr(request.state, "log"):
-        request.state.log = {}
-    request.state.log.update(facts)

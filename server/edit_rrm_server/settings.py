@@ -21,6 +21,7 @@ from edit_rrm_server.api_keys import is_sendable, read_keys_file
 
 ENV_PREFIX = "EDIT_RRM_"
 BUNDLED_MODEL = Path(__file__).parent / "models" / "edit-rrm-tiny"
+Dialect = Literal["flow_factory", "unirl"]
 # Variables with our prefix that belong to the client and may live in the same environment.
 _CLIENT_VARIABLES = frozenset({"EDIT_RRM_API_KEY", "EDIT_RRM_URL"})
 
@@ -74,6 +75,17 @@ class ServerSettings(BaseSettings):
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="level of this service's own log"
+    )
+
+    dialects: Annotated[tuple[Dialect, ...], NoDecode] = Field(
+        default=(),
+        description="protocols of other trainers to serve too, separated by commas: flow_factory, unirl",
+    )
+    dialect_wait_s: float = Field(
+        default=30.0,
+        ge=0.0,
+        allow_inf_nan=False,
+        description="how long a call of a dialect may wait for room; less than its client's time-out",
     )
 
     # Limits of one request
@@ -177,11 +189,11 @@ class ServerSettings(BaseSettings):
         default=60.0, ge=0.0, description="how long running calls may take to finish after SIGTERM"
     )
 
-    @field_validator("api_keys", mode="before")
+    @field_validator("api_keys", "dialects", mode="before")
     @classmethod
-    def _split_keys(cls, value: Any) -> Any:
+    def _split(cls, value: Any) -> Any:
         if isinstance(value, str):
-            return tuple(key.strip() for key in value.split(",") if key.strip())
+            return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
     @field_validator("api_keys", mode="after")
@@ -200,6 +212,10 @@ class ServerSettings(BaseSettings):
             )
         if self.rate_limit_per_s is None and "rate_limit_burst" in self.model_fields_set:
             raise ValueError("rate_limit_burst has no effect without rate_limit_per_s")
+        if not self.dialects and "dialect_wait_s" in self.model_fields_set:
+            raise ValueError("dialect_wait_s has no effect without dialects")
+        if len(set(self.dialects)) < len(self.dialects):
+            raise ValueError("dialects names one twice")
         return self
 
     @model_validator(mode="after")

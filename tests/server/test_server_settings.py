@@ -42,6 +42,18 @@ def test_keys_are_separated_by_commas_and_never_shown(monkeypatch: pytest.Monkey
     assert "lighthouse" not in repr(settings)
 
 
+def test_dialects_are_separated_by_commas_and_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_settings({}).dialects == ()
+    monkeypatch.setenv("EDIT_RRM_DIALECTS", "unirl, flow_factory")
+    assert load_settings({}).dialects == ("unirl", "flow_factory")
+    for value, reason in (("unirl,openrlhf", "openrlhf|unirl"), ("unirl,unirl", "twice")):
+        with pytest.raises(ValidationError, match=reason):
+            load_settings({"dialects": value})
+    monkeypatch.delenv("EDIT_RRM_DIALECTS")
+    with pytest.raises(ValidationError, match="no effect without dialects"):
+        load_settings({"dialect_wait_s": 1.0})
+
+
 def test_unknown_names_are_refused_wherever_they_come_from(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

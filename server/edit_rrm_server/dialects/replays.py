@@ -1,0 +1,110 @@
+"""Answers by idempotency key: a key that is in flight or was answered lately is not worked on again.
+
+Bounded in number; the least recently used go first. Knows neither HTTP nor scores. Everything here runs on
+the event loop's thread.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Generic, TypeVar
+
+from edit_rrm_server.errors import RequestRefusedError
+
+T = TypeVar("T")
+
+_CAPACITY = 4096
+
+
+class _Entry(Generic[T]):
+    def __init__(self, fingerprint: str) -> None:
+        self.fingerprint = fingerprint
+        self.answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+
+
+class Replays(Generic[T]):
+    """See the module. `capacity` counts keys, those in flight included."""
+
+    def __init__(self, capacity: int = _CAPACITY) -> None:
+        self._capacity = capacity
+        self._entries: OrderedDict[str, _Entry[T]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def claim(self, keyed: Mapping[int, tuple[str, str]]) -> "Claim[T]":
+        """Takes the keys (with their payloads' fingerprints) that nobody works on. Use as a context manager.
+
+        Raises RequestRefusedError (invalid_request) for a key that came with another payload; then
+        nothing is taken.
+        """
+        fingerprints = {k: self._entries[k].fingerprint for k, _ in keyed.values() if k in self._entries}
+        for place, (key, fingerprint) in keyed.items():
+            if fingerprints.setdefault(key, fingerprint) != fingerprint:
+                raise RequestRefusedError(
+                    "invalid_request", f"requests.{place}.idempotency_key: was used for another payload"
+                )
+        mine: dict[int, str] = {}
+        others: dict[int, _Entry[T]] = {}
+        for place, (key, fingerprint) in keyed.items():
+            if key in self._entries:
+                others[place] = self._entries[key]
+                self._entries.move_to_end(key)
+            else:
+                self._entries[key] = _Entry(fingerprint)
+                mine[place] = key
+        entries = {place: (key, self._entries[key]) for place, key in mine.items()}
+        while len(self._entries) > self._capacity:
+            self._entries.popitem(last=False)
+        return Claim(self, entries, others)
+
+    def forget(self, key: str, entry: _Entry[T]) -> None:
+        """The key is free again, unless somebody else has taken it since."""
+        if self._entries.get(key) is entry:
+            del self._entries[key]
+
+    def clear(self) -> None:
+        """Forgets every answer; other weights would give others."""
+        self._entries.clear()
+
+
+class Claim(Generic[T]):
+    """Keys that one request works on, and entries of others that it waits for.
+
+    Leaving the context frees the keys that were not settled: whoever waits for them takes them over.
+    """
+
+    def __init__(
+        self, replays: Replays[T], mine: dict[int, tuple[str, _Entry[T]]], others: dict[int, _Entry[T]]
+    ) -> None:
+        self._replays = replays
+        self._mine = mine
+        self.others = others
+
+    def settle(self, place: int, answer: T, *, keep: bool) -> None:
+        """The answer of a place; one that is not to be kept is given only to those who wait already."""
+        if place not in self._mine:  # it came without a key
+            return
+        key, entry = self._mine.pop(place)
+        entry.answer.set_result(answer)
+        if not keep:
+            self._replays.forget(key, entry)
+
+    async def from_others(self) -> dict[int, T]:
+        """The answers of others, by place; without those whose work was given up."""
+        answers = [entry.answer for entry in self.others.values()]
+        if answers:
+            await asyncio.wait(answers)
+        return {place: e.answer.result() for place, e in self.others.items() if not e.answer.cancelled()}
+
+    def __enter__(self) -> "Claim[T]":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for key, entry in self._mine.values():
+            self._replays.forget(key, entry)
+            entry.answer.cancel()
+        self._mine.clear()

@@ -1,0 +1,215 @@
+"""UniRL's POST /score, GET /rewards and GET /health on the real application with a scripted engine."""
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+from foreign_calls import GREEN, score_batch, wire_request
+from running_service import Running, Start, until
+from scripted_engine import Asked, ScriptedEngine, trace, well_behaved
+from small_calls import BLUE, RED, picture, png
+
+from edit_rrm_server.dialects.replays import Replays
+from edit_rrm_server.errors import RequestRefusedError
+
+DIALECT = {"dialects": "unirl"}
+VERSION = "scripted@0123456789ab"
+
+
+async def score(running: Running, *requests: dict[str, Any], **fields: Any) -> httpx.Response:
+    return await running.http.post("/score", json=score_batch(*requests, **fields))
+
+
+def second_unmet(asked: Asked) -> str:
+    """Three principles (follow, keep, quality), the second not met; or a trace of score 7.1."""
+    return trace(asked, score=7.1, unmet=(2,)) if asked.verifies else well_behaved(asked)
+
+
+async def test_overall_comes_first_and_all_metrics_go_from_0_to_10(start: Start) -> None:
+    running = await start(ScriptedEngine(second_unmet), **DIALECT)
+    answer = (await score(running)).json()
+    assert answer["protocol_version"] == "1"
+    metrics = answer["results"][0]["edit_rrm"]
+    assert metrics == {"overall": pytest.approx(7.1), "follow": 10.0, "keep": 0.0, "quality": 10.0}
+    assert next(iter(metrics)) == "overall"
+    assert answer["errors"] == [{}]
+    running.assert_idle()
+
+
+async def test_an_identity_is_echoed_with_the_version_of_what_scored(start: Start) -> None:
+    running = await start(**DIALECT)
+    sent = {"request_id": "a", "sample_id": "s", "group_id": "g", "source_rank": 3, "policy_version": 12}
+    key = {"idempotency_key": "k"}
+    answer = (await score(running, wire_request(**sent, **key, scorer_version=VERSION))).json()
+    assert answer["identities"] == [{**sent, "scorer_version": VERSION, **key}]
+    answer = (await score(running)).json()
+    assert answer["identities"][0]["sample_id"] is None
+
+
+async def test_health_and_rewards_name_what_can_be_asked_for(start: Start, running: Running) -> None:
+    dialect = await start(**DIALECT, api_keys="right")
+    health = (await dialect.http.get("/health")).json()
+    assert health["status"] == "ok"
+    assert health["rewards"] == {"edit_rrm": ["overall", "follow", "keep", "quality"]}
+    response = await dialect.http.get("/rewards", auth=("any", "right"))
+    assert response.json() == {"rewards": ["edit_rrm"]}
+    assert "rewards" not in (await running.http.get("/health")).json()
+    assert (await score(running)).status_code == 404
+
+
+async def test_requests_of_one_edit_are_one_group_and_their_answers_keep_their_places(start: Start) -> None:
+    running = await start(**DIALECT)
+    other = png(picture((200, 200, 30)))
+    await score(running, wire_request(BLUE), wire_request(GREEN, other), wire_request(GREEN))
+    decomposed = [asked for asked in running.engine.asked if not asked.verifies]
+    assert len(decomposed) == 2
+
+
+async def test_a_request_that_fails_is_an_error_of_its_own(start: Start) -> None:
+    running = await start(**DIALECT)
+    answer = (
+        await score(
+            running,
+            wire_request(BLUE),
+            wire_request(BLUE[:60]),
+            wire_request(history=[{"text": "x", "image_b64": "abc"}]),
+            wire_request(history=[{"text": "x", "video_b64": "abc"}] * 2),
+            wire_request(GREEN, RED[:60]),
+        )
+    ).json()
+    assert [sorted(result) for result in answer["results"]] == [["edit_rrm"], [], [], [], []]
+    codes = [error.get("edit_rrm", "").partition(":")[0] for error in answer["errors"]]
+    assert codes == ["", "broken_image", "invalid_request", "invalid_request", "broken_image"]
+    assert "got 1 turns" in answer["errors"][2]["edit_rrm"]
+
+
+@pytest.mark.parametrize(
+    ("batch", "expected"),
+    [
+        (score_batch(protocol_version="2"), "protocol_version: expected '1', got '2'"),
+        (score_batch(wire_request(required_rewards=["pickscore"])), "requests.0.required_rewards"),
+        (score_batch(wire_request(required_rewards=[])), "requests.0.required_rewards"),
+        (
+            score_batch(wire_request(scorer_version="older")),
+            f"requests.0.scorer_version: this service is '{VERSION}'",
+        ),
+        (score_batch(grad_mode=True), "grad_mode"),
+        (score_batch(wire_request(instruction="")), "item 0: instruction"),
+        ({"protocol_version": "1"}, "requests: Field required"),
+    ],
+    ids=["protocol", "reward", "no reward", "version", "gradient", "instruction", "no requests"],
+)
+async def test_what_no_request_could_be_served_with_is_refused_for_good(
+    start: Start, batch: dict[str, Any], expected: str
+) -> None:
+    running = await start(**DIALECT)
+    response = await running.http.post("/score", json=batch)
+    assert (response.status_code, response.json()["code"]) == (422, "invalid_request")
+    assert expected in response.json()["detail"]
+    assert running.engine.asked == []
+
+
+async def test_fields_the_trainer_adds_are_passed_over_and_an_empty_batch_is_answered(start: Start) -> None:
+    running = await start(**DIALECT)
+    response = await score(running, wire_request(metadata={"any": 1}, later=2), call_id=None, later=3)
+    assert response.json()["results"][0]["edit_rrm"]["overall"] == 6.0
+    response = await running.http.post("/score", json={"protocol_version": "1", "requests": []})
+    assert response.json() == {"results": [], "errors": [], "identities": [], "protocol_version": "1"}
+
+
+class TestIdempotency:
+    def once(self) -> ScriptedEngine:
+        """An engine whose scores fall with every trace, so that a second one would show."""
+        scores = iter(range(9, 0, -1))
+        return ScriptedEngine(lambda a: trace(a, score=next(scores)) if a.verifies else well_behaved(a))
+
+    async def overall(self, running: Running, **fields: Any) -> list[float]:
+        answer = (await score(running, wire_request(idempotency_key="k", **fields))).json()
+        return [result["edit_rrm"]["overall"] for result in answer["results"]]
+
+    async def test_a_key_repeats_its_answer_though_nothing_else_is_kept(self, start: Start) -> None:
+        running = await start(self.once(), **DIALECT, score_cache_mib=0)
+        assert await self.overall(running) == [9.0]
+        assert await self.overall(running, request_id="again") == [9.0]
+        assert (await score(running)).json()["results"][0]["edit_rrm"]["overall"] == 8.0
+
+    async def test_a_key_in_flight_is_worked_on_once_and_answers_both(self, start: Start) -> None:
+        running = await start(self.once(), **DIALECT, score_cache_mib=0)
+        running.engine.gate = asyncio.Event()
+        calls = [asyncio.create_task(self.overall(running)) for _ in range(2)]
+        await until(lambda: running.service.active_calls == 2)
+        running.engine.gate.set()
+        assert await asyncio.gather(*calls) == [[9.0], [9.0]]
+
+    async def test_a_key_twice_in_a_batch_is_one_edit(self, start: Start) -> None:
+        running = await start(self.once(), **DIALECT, score_cache_mib=0)
+        answer = (await score(running, *[wire_request(idempotency_key="k")] * 2)).json()
+        assert [result["edit_rrm"]["overall"] for result in answer["results"]] == [9.0, 9.0]
+
+    async def test_whoever_waits_takes_over_from_a_caller_that_went_away(self, start: Start) -> None:
+        running = await start(self.once(), **DIALECT, score_cache_mib=0)
+        running.engine.gate = asyncio.Event()
+        gone = asyncio.create_task(self.overall(running))
+        await until(lambda: running.engine.running == 1)
+        waiting = asyncio.create_task(self.overall(running))
+        await until(lambda: running.service.active_calls == 2)
+        gone.cancel()
+        running.engine.gate.set()
+        assert len(await waiting) == 1
+        await until(lambda: running.service.active_calls == 0)
+        running.assert_idle()
+
+    async def test_a_key_with_another_payload_is_refused(self, start: Start) -> None:
+        running = await start(**DIALECT)
+        await self.overall(running)
+        response = await score(running, wire_request(GREEN, idempotency_key="k"))
+        assert (response.status_code, response.json()["code"]) == (422, "invalid_request")
+        assert "was used for another payload" in response.json()["detail"]
+        response = await score(
+            running, wire_request(BLUE, idempotency_key="n"), wire_request(GREEN, idempotency_key="n")
+        )
+        assert response.status_code == 422
+
+    async def test_a_failure_is_not_kept(self, start: Start) -> None:
+        texts = iter(["nonsense", "nonsense"])
+        engine = ScriptedEngine(lambda a: next(texts, trace(a)) if a.verifies else well_behaved(a))
+        running = await start(engine, **DIALECT)
+        answer = (await score(running, wire_request(idempotency_key="k"))).json()
+        assert answer["errors"][0]["edit_rrm"].startswith("trace_unparseable")
+        assert await self.overall(running) == [6.0]
+
+
+class TestReplays:
+    async def test_the_oldest_keys_go_first_and_clearing_forgets_all(self) -> None:
+        replays: Replays[str] = Replays(capacity=2)
+        for key in ("a", "b", "a", "c"):
+            with replays.claim({0: (key, "payload")}) as claim:
+                claim.settle(0, key.upper(), keep=True)
+        assert len(replays) == 2
+        with replays.claim({0: ("a", "payload"), 1: ("b", "payload")}) as claim:
+            assert list(claim.others) == [0]
+            assert await claim.from_others() == {0: "A"}
+            claim.settle(1, "B", keep=True)
+        replays.clear()
+        assert len(replays) == 0
+
+    async def test_a_claim_that_ends_early_frees_its_keys(self) -> None:
+        replays: Replays[str] = Replays()
+        with pytest.raises(ZeroDivisionError), replays.claim({0: ("a", "payload")}):
+            raise ZeroDivisionError
+        assert len(replays) == 0
+
+    async def test_a_refused_claim_takes_nothing(self) -> None:
+        replays: Replays[str] = Replays()
+        with pytest.raises(RequestRefusedError, match=r"requests\.1"):
+            replays.claim({0: ("a", "one"), 1: ("a", "two")})
+        assert len(replays) == 0
+
+
+async def test_the_body_is_no_other_than_on_v1(start: Start) -> None:
+    running = await start(**DIALECT)
+    response = await running.http.post("/score", content=b"{", headers={"content-type": "application/json"})
+    assert (response.status_code, response.json()["code"]) == (400, "malformed_json")
+    response = await running.http.post("/score", content=b"{}", headers={"content-type": "text/plain"})
+    assert (response.status_code, response.json()["code"]) == (415, "unsupported_media_type")
