@@ -15,7 +15,7 @@ export HF_HUB_OFFLINE := 1
 export VLLM_NO_USAGE_STATS := 1
 
 
-.PHONY: help install demo serve test lint format bench clean
+.PHONY: help install demo serve test lint format bench docs clean
 
 help: ## list the targets
 	@echo "edit-rrm: a reward model for image editing, served over HTTP"; echo
@@ -67,6 +67,10 @@ bench: $(INSTALLED) ## list the benchmarks; `make bench SCRIPT=name` runs one
 	elif compgen -G 'benchmarks/*.py' >/dev/null; then \
 		for script in benchmarks/*.py; do echo "  make bench SCRIPT=$$(basename "$$script" .py)"; done; \
 	else echo "there are no benchmarks yet"; fi
+
+docs: $(INSTALLED) ## build the documentation as a site in dist/site
+	$(BIN)/mkdocs build --quiet
+	@echo "open dist/site/index.html, or serve it: $(BIN)/mkdocs serve"
 
 clean: ## remove caches and the demo's output; .venv stays
 	rm -rf demo-out dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
