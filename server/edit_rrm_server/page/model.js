@@ -3,15 +3,14 @@
 import { byId, el, fillFacts } from "./dom.js";
 
 export function showModel(model) {
-  byId("model-name").replaceChildren(
-    el("code", {}, `${model.name}@${model.weights_digest}`),
-    ` (${model.architecture}, profile ${model.profile})`,
-  );
+  byId("model-name").textContent = `${model.name}@${model.weights_digest}`;
   const judges = byId("model-judges");
   judges.textContent = model.judges || "This checkpoint does not say what it can judge.";
   judges.hidden = false;
   const { limits, sampling } = model;
   const facts = [
+    ["architecture", model.architecture],
+    ["profile", model.profile],
     ["aggregator", model.aggregator],
     ["temperature", String(sampling.temperature)],
     ["longest side", limits.max_image_side === null ? "as sent" : `${limits.max_image_side} pixels`],
@@ -19,6 +18,7 @@ export function showModel(model) {
     ["largest request", mebibytes(limits.max_body_bytes)],
   ];
   fillFacts(byId("model-facts"), facts);
+  byId("model-more").hidden = false;
   showResults(model.training.results);
 }
 

@@ -31,7 +31,7 @@ function summary(results, best) {
   if (failed > 0) parts.push(`${failed} could not be scored`);
   if (best !== null) {
     const marked = results.flatMap((result, index) => (result.reward === best ? [index + 1] : []));
-    parts.push(`best reward ${best.toFixed(2)}: candidate ${marked.join(" and ")}`);
+    parts.push(`best reward ${best.toFixed(2)}: ${marked.length > 1 ? "candidates" : "candidate"} ${marked.join(", ")}`);
   } else if (scored === 1) {
     parts.push(`reward ${results.find((result) => result.status === "ok").reward.toFixed(2)}`);
   } else if (scored > 1) {
@@ -65,7 +65,7 @@ function card({ answer, request, source }, candidate, result, index, best) {
       el("img", { src: source.url, alt: `Source: ${source.name}` }),
       el("img", { src: candidate.url, alt: `Candidate ${number}: ${candidate.name}` })),
     ...(result.status === "ok" ? scoredParts(answer, request, result) : failedParts(result.error)),
-    candidate.expect ? el("p", { class: "hint" }, `A good verifier says: ${candidate.expect}`) : null,
+    candidate.expect ? el("p", { class: "hint" }, `Expected: ${candidate.expect}`) : null,
   );
 }
 
@@ -98,8 +98,8 @@ function verdict({ principle, met, probability, evidence }, principles) {
   return el("li", { class: met ? "met" : "unmet" },
     el("span", { class: "verdict" }, met ? "✓ met" : "✗ not met"),
     el("span", { class: "category" }, category),
-    el("span", { class: "asked" }, question),
     el("span", { class: "probability" }, bar, probability === null ? "no probability" : `p(met) ${probability.toFixed(2)}`),
+    el("span", { class: "asked" }, question),
     el("span", { class: "evidence" }, evidence),
   );
 }
