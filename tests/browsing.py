@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
@@ -38,9 +37,9 @@ class Visit:
             url for url in self.requests if not url.startswith((self.origin + "/", f"blob:{self.origin}/"))
         ]
 
-    def paths(self) -> list[str]:
-        """The paths asked for, in order."""
-        return [urlsplit(url).path for url in self.requests]
+    def count(self, path: str) -> int:
+        """How often a path of the service was asked for."""
+        return self.requests.count(self.origin + path)
 
     def _heard(self, kind: str, text: str) -> None:
         if kind in ("error", "warning"):

@@ -10,6 +10,6 @@ from browsing import launched_chromium
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium, ended with the module: Playwright's loop runs in this thread, and async tests need it free."""
+    """Chromium, ended with the module: Playwright's loop runs in this thread, and async tests need it."""
     with launched_chromium() as browser:
         yield browser
