@@ -4,7 +4,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import uvicorn
 from running_service import CARD
@@ -15,7 +15,8 @@ from edit_rrm_server.app import create_app
 from edit_rrm_server.service import LoadedModel, Service
 from edit_rrm_server.settings import ServerSettings
 
-_START_LIMIT_S = 60.0
+T = TypeVar("T")
+_LIMIT_S = 60.0
 
 
 class LiveService:
@@ -40,7 +41,7 @@ class LiveService:
 
     def __enter__(self) -> "LiveService":
         self._thread.start()
-        assert self._started.wait(_START_LIMIT_S)
+        assert self._started.wait(_LIMIT_S)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -53,12 +54,14 @@ class LiveService:
         """Lets the model be loaded."""
         self._release.set()
 
-    def call(self, work: Callable[[], object]) -> None:
-        """Runs `work` in the service's loop, to which engine and batcher belong."""
+    def call(self, work: Callable[[], T]) -> T:
+        """What `work` gives in the service's loop, to which engine and batcher belong."""
         assert self._loop is not None
-        done = threading.Event()
-        self._loop.call_soon_threadsafe(lambda: (work(), done.set()))
-        assert done.wait(_START_LIMIT_S)
+
+        async def inside() -> T:
+            return work()
+
+        return asyncio.run_coroutine_threadsafe(inside(), self._loop).result(_LIMIT_S)
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()

@@ -69,9 +69,9 @@ def press(page: Page, name: str) -> None:
     page.get_by_role("button", name=name, exact=True).click()
 
 
-def request_in(body: bytes | None) -> dict[str, Any]:
-    """The JSON part of a multipart body."""
-    found = re.search(rb'name="request"\r\n\r\n(.*?)\r\n--', body or b"", re.S)
+def sent_request(page: Page) -> dict[str, Any]:
+    """The request that was scored, as the page shows it (the browser tells no test of multipart bodies)."""
+    found = re.search(r"--form-string 'request=(.*)' ", page.locator("#curl-text").input_value())
     assert found is not None
     request: dict[str, Any] = json.loads(found[1])
     return request
@@ -103,35 +103,52 @@ class TestStates:
         expect(visit.page.locator("#state")).to_have_text("draining")
         expect(visit.page.locator("#state-notice")).to_contain_text("shutting down")
 
-    def test_a_full_queue_is_counted_down_and_can_be_left(self, open_page: OpenPage) -> None:
-        visit, _ = open_page(queue_capacity=1)
+    def test_a_full_queue_is_counted_down_and_asked_again(self, open_page: OpenPage) -> None:
+        visit, live = open_page(queue_capacity=1)
         page = visit.page
-        choose(page, candidates=2)
+        other = live.call(lambda: live.service.batcher.admit(1))
+        choose(page)
         press(page, "Score")
         expect(page.locator("#problem")).to_contain_text("queue_full")
         expect(page.locator("#problem")).to_contain_text("nothing of yours was queued")
+        expect(page.locator("#progress")).to_have_text(re.compile(r"Trying again"))
+        expect(page.locator("#load")).to_contain_text("training queue 1")
+        live.call(lambda: other.forgo(1))
+        expect(page.locator("#results-summary")).to_have_text("1 candidate scored; reward 0.60.")
+        expect(page.locator("#problem")).to_be_hidden()
+
+    def test_waiting_for_a_full_queue_can_be_ended(self, open_page: OpenPage) -> None:
+        visit, live = open_page(queue_capacity=1)
+        page = visit.page
+        live.call(lambda: live.service.batcher.admit(1))
+        choose(page)
+        press(page, "Score")
         expect(page.locator("#progress")).to_have_text(re.compile(r"Trying again"))
         press(page, "Cancel")
         expect(page.locator("#progress")).to_have_text("")
         expect(page.get_by_role("button", name="Cancel")).to_be_hidden()
 
-    def test_the_strip_shows_jobs_in_flight_and_stops_asking_when_nobody_looks(
-        self, open_page: OpenPage
-    ) -> None:
+    def test_the_strip_shows_jobs_by_lane_and_in_flight(self, open_page: OpenPage) -> None:
         visit, live = open_page()
         page = visit.page
-        live.call(lambda: setattr(live.engine, "gate", asyncio.Event()))
+        gate = asyncio.Event()
+        live.call(lambda: setattr(live.engine, "gate", gate))
         choose(page)
         press(page, "Score")
         load = page.locator("#load")
         expect(load).to_contain_text("in flight 1")
         for lane in ("interactive", "training", "bulk"):
             expect(load).to_contain_text(f"{lane} queue 0")
-        live.call(lambda: live.engine.gate and live.engine.gate.set())
+        live.call(gate.set)
         expect(page.locator("#results")).to_be_visible()
         expect(load).to_contain_text("in flight 0")
-        # A hidden page asks for nothing, one that is seen again asks at once.
+
+    def test_a_page_nobody_sees_asks_for_nothing_until_it_is_seen_again(self, open_page: OpenPage) -> None:
+        visit, _ = open_page()
+        page = visit.page
         page.clock.install()
+        page.reload()
+        expect(page.locator("#load")).to_contain_text("in flight 0")
         page.evaluate("Object.defineProperty(document, 'hidden', {value: true, configurable: true})")
         page.clock.run_for(5_000)
         asked = visit.count("/metrics")
@@ -234,7 +251,7 @@ def test_hostile_text_of_person_and_model_stays_text(open_page: OpenPage) -> Non
 
 
 def test_options_are_part_of_the_request(open_page: OpenPage) -> None:
-    visit, _ = open_page()
+    visit, live = open_page(lambda asked: trace(asked, 6.0, (1,)) if asked.verifies else well_behaved(asked))
     page = visit.page
     choose(page)
     page.get_by_text("Options", exact=True).click()
@@ -242,26 +259,27 @@ def test_options_are_part_of_the_request(open_page: OpenPage) -> None:
     expect(page.locator("#temperature-hint")).to_contain_text("all samples are the same")
     page.get_by_label("Temperature").fill("0.7")
     expect(page.locator("#temperature-hint")).to_be_hidden()
-    page.get_by_label("Aggregator").select_option("gated")
+    page.get_by_label("Aggregator").select_option("soft")
     page.get_by_label("Guards").select_option("off")
-    with page.expect_request("**/v1/score") as sent:
-        press(page, "Score")
-    request = request_in(sent.value.post_data_buffer)
+    press(page, "Score")
+    # Probabilities of "met" are 0.1, 0.9 and 0.9.
+    expect(page.get_by_text("Reasoning of sample 3: score 6.0, reward 0.63")).to_be_visible()
+    expect(page.get_by_text("No guards were asked.")).to_be_visible()
+    assert [asked.draw.temperature for asked in live.engine.asked if asked.verifies] == [0.7] * 3
+    request = sent_request(page)
     assert {name: request[name] for name in ("samples", "sampling", "aggregator", "guards", "priority")} == {
         "samples": 3,
         "sampling": {"temperature": 0.7},
-        "aggregator": "gated",
+        "aggregator": "soft",
         "guards": "off",
         "priority": "interactive",
     }
-    expect(page.get_by_text("Reasoning of sample 3: score 6.0, reward 1.00")).to_be_visible()
-    expect(page.get_by_text("No guards were asked.")).to_be_visible()
 
 
 def test_an_edited_principle_survives_another_instruction_and_the_models_does_not(
     open_page: OpenPage,
 ) -> None:
-    visit, _ = open_page()
+    visit, live = open_page()
     page = visit.page
     choose(page)
     press(page, "Score")
@@ -278,11 +296,11 @@ def test_an_edited_principle_survives_another_instruction_and_the_models_does_no
     page.get_by_label("Instruction").fill("make it yellow")
     expect(page.locator("#principles-origin")).to_contain_text("Yours")
     decomposed = visit.count("/v1/decompose")
-    with page.expect_request("**/v1/score") as sent:
-        press(page, "Score")
-    request = request_in(sent.value.post_data_buffer)
+    press(page, "Score")
+    expect(page.locator(".asked")).to_have_text(["is the rest the same?", "is the circle blue?"])
     assert visit.count("/v1/decompose") == decomposed
-    assert request["principles"] == [
+    assert "1. keep: is the rest the same?\n2. follow: is the circle blue?" in live.engine.asked[-1].text
+    assert sent_request(page)["principles"] == [
         {"id": "p1", "question": "is the rest the same?", "category": "keep", "weight": 2.5},
         {"id": "p2", "question": "is the circle blue?", "category": "follow", "weight": 1},
     ]

@@ -19,7 +19,7 @@ export function byId(id) {
 
 /** The rows of a <dl>, from pairs of term and description. */
 export function fillFacts(list, pairs) {
-  list.replaceChildren(...pairs.map(([term, text]) => el("div", {}, el("dt", {}, term), el("dd", {}, text))));
+  list.replaceChildren(...pairs.map(([term, text]) => el("div", {}, el("dt", {}, term), " ", el("dd", {}, text))));
 }
 
 export function plural(count, one, many = `${one}s`) {
