@@ -63,8 +63,8 @@ def test_candidates_are_compared_and_the_best_reward_is_marked(visit: Visit) -> 
     press(page, "Score")
     good, none, wrong = scored(page, 3)
     rewards = [float(card.locator(".number").inner_text()) for card in (good, none, wrong)]
-    assert rewards[0] == max(rewards)
-    assert rewards[0] > rewards[2] > rewards[1] == 0.0
+    assert rewards[0] > max(rewards[1:])
+    assert rewards[1] == 0.0
     marked = [card.get_by_text("Best reward").count() for card in (good, none, wrong)]
     assert marked == [1, 0, 0]
     expect(none).to_contain_text("Guard fired: no_edit")
