@@ -9,6 +9,7 @@ import logging
 import time
 import traceback
 import uuid
+from collections.abc import Collection
 from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -26,18 +27,28 @@ REQUEST_ID_HEADER = "X-Request-ID"
 _MAX_ID_CHARS = 128
 _METRICS_PATH = "/metrics"
 # Open to anyone who reaches the port, as often as they like: they answer nothing of a caller's.
-_OPEN_PATHS = frozenset({"/", "/health", "/ready"})
+_OPEN_PATHS = frozenset({"/health", "/ready"})
 
 access_log = logging.getLogger("edit_rrm_server.access")
 
 
 class AccessMiddleware:
-    """See the module. Without keys everyone may call, and the rate limit counts addresses instead."""
+    """See the module. Without keys everyone may call, and the rate limit counts addresses instead.
 
-    def __init__(self, app: ASGIApp, metrics: ServiceMetrics, settings: ServerSettings) -> None:
+    `static_paths` are as open as the probes: what they answer is the same for everyone.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        metrics: ServiceMetrics,
+        settings: ServerSettings,
+        static_paths: Collection[str] = (),
+    ) -> None:
         self._app = app
         self._metrics = metrics
         self._keys = KeyRing(settings.all_keys)
+        self._open_paths = _OPEN_PATHS.union(static_paths)
         self._metrics_need_key = settings.metrics_need_key
         rate_per_s, burst = settings.rate_limit_per_s, settings.rate_limit_burst
         self._limiter = None if rate_per_s is None else RateLimiter(rate_per_s, burst)
@@ -82,7 +93,7 @@ class AccessMiddleware:
         Raises RequestRefusedError (missing_key, bad_key) and RateLimitedError; the body is unread then.
         """
         path = scope["path"]
-        if path in _OPEN_PATHS or (path == _METRICS_PATH and not self._metrics_need_key):
+        if path in self._open_paths or (path == _METRICS_PATH and not self._metrics_need_key):
             return
         if self._keys:
             caller = f"key {self._keys.owner(authorization)}"

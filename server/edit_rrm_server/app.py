@@ -11,6 +11,7 @@ from edit_rrm.errors import EditRRMError
 from edit_rrm_server import __version__, dialects, openapi, probes, routes
 from edit_rrm_server.access import AccessMiddleware
 from edit_rrm_server.errors import ServiceError
+from edit_rrm_server.page_files import page_router, read_page
 from edit_rrm_server.problems import CALLER_GONE_STATUS, problem_for, problem_response
 from edit_rrm_server.service import Service
 
@@ -43,7 +44,12 @@ def create_app(service: Service) -> FastAPI:
     app.add_exception_handler(ServiceError, _typed_error)
     app.add_exception_handler(EditRRMError, _typed_error)
     app.add_exception_handler(HTTPException, _http_error)
-    app.add_middleware(AccessMiddleware, metrics=service.metrics, settings=service.settings)
+    page = read_page() if service.settings.page else {}
+    if page:
+        app.include_router(page_router(page))
+    app.add_middleware(
+        AccessMiddleware, metrics=service.metrics, settings=service.settings, static_paths=page.keys()
+    )
     openapi.describe(app)
     return app
 

@@ -61,6 +61,10 @@ class ServerSettings(BaseSettings):
         default=None, description="file of further keys, one a line; blank lines and # lines are passed over"
     )
     metrics_need_key: bool = Field(default=False, description="whether /metrics needs a key too")
+    page: bool = Field(
+        default=True,
+        description="answer GET / with a page for people; its files need no key, the scores it asks for do",
+    )
     allow_open: bool = Field(
         default=False, description="listen where other machines reach the service although it has no keys"
     )

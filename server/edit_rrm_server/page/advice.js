@@ -1,0 +1,24 @@
+// What a person can do about a problem: by code, in words.
+
+const ADVICE = {
+  loading: "Nothing to do: scores work as soon as the model is loaded. On a CPU that takes about a minute.",
+  draining: "The service is shutting down and takes no new calls. Try again once it has been started anew.",
+  engine_dead: "The engine is being restarted. If this stays, the service's log says why it died.",
+  queue_full: "Others are served first; nothing of yours was queued. Fewer candidates or samples need less room.",
+  rate_limited: "This caller has used up its calls for now.",
+  deadline_exceeded: "Try fewer candidates or samples, or wait until the queue is shorter.",
+  missing_key: "Enter the service's key above.",
+  bad_key: "Enter another key above.",
+  image_too_large: "Use smaller files; the limits are listed on top, under “What judges here”.",
+  too_many_pixels: "Use smaller pictures; the limits are listed on top, under “What judges here”.",
+  body_too_large: "Use fewer or smaller files; the limits are listed on top, under “What judges here”.",
+  unsupported_image: "Save it as a still PNG, JPEG or WebP.",
+  broken_image: "The file is damaged, or no picture: open and save it again.",
+  decomposition_failed: "Add principles of your own, then score again.",
+  trace_unparseable: "The model wrote something that is no trace. Try fewer or plainer principles.",
+  unreachable: "See whether the service still runs, then try again.",
+};
+
+export function adviceFor(code) {
+  return ADVICE[code] ?? "";
+}
