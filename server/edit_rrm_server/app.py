@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from edit_rrm.errors import EditRRMError
-from edit_rrm_server import __version__, openapi, probes, routes
+from edit_rrm_server import __version__, admin, openapi, probes, routes
 from edit_rrm_server.access import AccessMiddleware
 from edit_rrm_server.errors import ServiceError
 from edit_rrm_server.problems import CALLER_GONE_STATUS, problem_for, problem_response
@@ -38,6 +38,8 @@ def create_app(service: Service) -> FastAPI:
     app.state.service = service
     app.include_router(routes.router)
     app.include_router(probes.router)
+    if service.settings.reload_root is not None:
+        app.include_router(admin.router)
     app.add_exception_handler(ServiceError, _typed_error)
     app.add_exception_handler(EditRRMError, _typed_error)
     app.add_exception_handler(HTTPException, _http_error)

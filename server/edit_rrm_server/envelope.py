@@ -13,14 +13,14 @@ from typing import Generic, TypeVar
 from pydantic import ValidationError
 from starlette.requests import Request
 
-from edit_rrm.wire import DecomposeRequest, ImageRef, ScoreRequest
+from edit_rrm.wire import ImageRef, RequestModel
 from edit_rrm_server.body_room import BodyShare
 from edit_rrm_server.errors import BodyTimeoutError, RequestRefusedError
 from edit_rrm_server.multipart import boundary_of, read_parts
 from edit_rrm_server.problems import refusal_of
 
 REQUEST_PART = "request"
-Body = TypeVar("Body", ScoreRequest, DecomposeRequest)
+Body = TypeVar("Body", bound=RequestModel, covariant=True)
 
 
 @dataclass(frozen=True)
