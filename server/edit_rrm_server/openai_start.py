@@ -27,15 +27,20 @@ logger = logging.getLogger(__name__)
 
 
 async def load_openai_model(
-    settings: ServerSettings, progress: Callable[[str], None], metrics: UpstreamMetrics
+    settings: ServerSettings,
+    progress: Callable[[str], None],
+    metrics: UpstreamMetrics,
+    transport: httpx.AsyncBaseTransport | None = None,
 ) -> LoadedModel:
     """Waits until an upstream is up, then serves its model with the card of `settings.model`.
 
+    `transport` replaces the network, for tests.
     Raises CheckpointError when it is not clear which model that is, or the card does not fit.
     """
     key = settings.upstream_key
     http = httpx.AsyncClient(
         headers={} if key is None else {"Authorization": f"Bearer {key.get_secret_value()}"},
+        transport=transport,
         limits=httpx.Limits(max_connections=None, max_keepalive_connections=_KEPT_CONNECTIONS),
     )
     try:
