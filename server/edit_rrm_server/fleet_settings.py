@@ -68,6 +68,7 @@ class FleetSettings(BaseSettings):
         plain = tuple(url.rstrip("/") for url in urls)
         for url in plain:
             parts = urlsplit(url)
+            _ = parts.port  # raises ValueError for one out of range
             if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
                 raise ValueError("expected base URLs like http://10.0.0.1:8000/v1")
             if parts.username is not None:

@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 
 def serve(settings: ServerSettings, started_at: float) -> int:
-    """Serves until SIGTERM or SIGINT; returns the exit status: 0, or 1 without a model or engine to serve.
+    """Serves until SIGTERM or SIGINT; returns the exit status: 0, or 1 if it cannot serve as it should.
 
     If vLLM is the engine, `vllm_start.prepare_environment` must have been called. Does not return, but ends
     the process with that status, when a load goes on that cannot be interrupted.
@@ -39,10 +39,8 @@ def serve(settings: ServerSettings, started_at: float) -> int:
     _configure_logging(settings.log_level)
     progress = StartProgress(started_at)
     progress.step("starting")
-    if settings.otlp_endpoint is not None:
-        tracing.start(settings.otlp_endpoint)
     try:
-        status = asyncio.run(_serve(settings, progress))
+        status = asyncio.run(_serve(settings, progress)) if _traces(settings, progress) else 1
     finally:
         progress.end()
         tracing.stop()
@@ -54,6 +52,17 @@ def serve(settings: ServerSettings, started_at: float) -> int:
         sys.stderr.flush()
         os._exit(status)
     return status
+
+
+def _traces(settings: ServerSettings, progress: StartProgress) -> bool:
+    """Begins to send traces if that is wanted; False, with the reason shown, if it cannot be done."""
+    if settings.otlp_endpoint is not None:
+        try:
+            tracing.start(settings.otlp_endpoint)
+        except (ImportError, ValueError) as error:
+            progress.say(f"otlp_endpoint: no traces can be sent (is the extra `otel` installed?): {error}")
+            return False
+    return True
 
 
 async def _serve(settings: ServerSettings, progress: StartProgress) -> int:

@@ -68,7 +68,7 @@ def test_under_load_each_answer_is_that_of_the_weights_it_names(
     reloadable: ServiceProcess, edit: EditRecord
 ) -> None:
     first = scored(reloadable, edit)
-    answers, refusals, stop = [], [], threading.Event()
+    answers, refusals, stop, under_load = [], [], threading.Event(), threading.Event()
 
     def trainer() -> None:
         with httpx.Client(base_url=reloadable.url, timeout=120.0) as http:
@@ -76,6 +76,7 @@ def test_under_load_each_answer_is_that_of_the_weights_it_names(
                 response = http.post("/v1/score", **call(edit))
                 if response.status_code == 200:
                     answers.append(response.json())
+                    under_load.set()
                 else:
                     refusals.append((response.status_code, response.json()["code"]))
                     assert int(response.headers["Retry-After"]) >= 1
@@ -83,6 +84,7 @@ def test_under_load_each_answer_is_that_of_the_weights_it_names(
 
     with ThreadPoolExecutor(3) as pool:
         trainers = [pool.submit(trainer) for _ in range(3)]
+        assert under_load.wait(60.0)
         reloaded = reload(reloadable, "second")
         assert reloaded.status_code == 200, reloaded.text
         second = scored(reloadable, edit)

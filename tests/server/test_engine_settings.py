@@ -47,8 +47,12 @@ def test_traces_go_where_the_services_go_and_nowhere_by_default() -> None:
     assert arguments["otlp_traces_endpoint"] == "http://collector:4317"
 
 
-def test_upstreams_are_separated_by_commas() -> None:
-    assert ServerSettings(**FLEET).upstreams == ("http://a:8000/v1", "http://b:8000/v1")
+def test_upstreams_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = ("http://a:8000/v1", "http://b:8000/v1")
+    assert ServerSettings(**FLEET).upstreams == expected
+    for name, value in FLEET.items():
+        monkeypatch.setenv(f"EDIT_RRM_{name.upper()}", value)
+    assert load_settings({}).upstreams == expected
 
 
 @pytest.mark.parametrize(
@@ -60,6 +64,7 @@ def test_upstreams_are_separated_by_commas() -> None:
         ({**FLEET, "tensor_parallel_size": 2}, "tensor_parallel_size: no effect with engine=openai"),
         ({**FLEET, "reload_root": "/", "admin_api_keys": "k"}, "reload_root: no effect with engine=openai"),
         ({**FLEET, "upstreams": "a:8000"}, "expected base URLs"),
+        ({**FLEET, "upstreams": "http://a:99999/v1"}, "out of range"),
         ({**FLEET, "upstreams": "http://a/v1,http://a/v1/"}, "named twice"),
         ({**FLEET, "upstreams": "http://me:secret@a/v1"}, "belongs in upstream_key"),
         ({**FLEET, "upstream_key": "two words"}, "expected a key"),
