@@ -8,10 +8,10 @@ The HTTP socket is open in all of them.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol, get_args
+from typing import Literal, Protocol, get_args
 
 from edit_rrm.checkpoint import RRMCard
 from edit_rrm.errors import EditRRMError
@@ -150,7 +150,7 @@ class Service:
 
     def start(self) -> None:
         """Begins to load the model; from then on it is kept up."""
-        self._running = asyncio.create_task(self._run(self._first_load()))
+        self._running = asyncio.create_task(self._run(self._first_load))
 
     async def drain(self, timeout_s: float) -> bool:
         """Takes no further calls and waits for the running ones; False if some outlast `timeout_s`."""
@@ -191,17 +191,17 @@ class Service:
 
     def keep_up(self, engine: WatchedEngine | None) -> None:
         """For reloading: supervises an engine; None brings one up first, as after a death."""
-        self._running = asyncio.create_task(self._run(self._supervisor.run(engine)))
+        self._running = asyncio.create_task(self._run(lambda: self._supervisor.run(engine)))
 
     async def _first_load(self) -> None:
         engine = await self.bring_up(self.checkpoint)
         self.load_ended.set()
         await self._supervisor.run(engine)
 
-    async def _run(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _run(self, work: Callable[[], Awaitable[None]]) -> None:
         """Loads and supervises, as long as that can be done."""
         try:
-            await work
+            await work()
         except Exception as error:  # shown by whoever started the service; the probes say `failed`
             self.failure = error
             self.load_ended.set()
