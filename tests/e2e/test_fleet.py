@@ -18,6 +18,7 @@ from edit_rrm_training.shapes.dataset import EditRecord, make_edit
 
 PROBABILITY_TOLERANCE = 1e-3
 CALLS, CALL_CANDIDATES, CALLERS = 38, 8, 6  # 304 candidates
+EQUAL_EDITS = 3
 NOTICE_LIMIT_S = 15.0
 
 
@@ -62,7 +63,7 @@ def test_scores_are_those_of_the_engine_in_process(
     fleet: Fleet, trained: ServiceProcess, sampling: dict[str, Any]
 ) -> None:
     gaps, errors = [], 0
-    for index in range(6):
+    for index in range(EQUAL_EDITS):
         edit = make_edit(seed=4200, index=index, candidate_count=CALL_CANDIDATES)
         call = group_call(
             edit, guards="off", include=["reasoning"], aggregator="soft", sampling=sampling, principles=None
@@ -86,7 +87,7 @@ def test_scores_are_those_of_the_engine_in_process(
                 assert verdict == expected
     print(f"{sampling}: {len(gaps)} probabilities, largest difference {max(gaps):.1e}; {errors} unparsed")
     assert max(gaps) <= PROBABILITY_TOLERANCE
-    assert errors < 6 * CALL_CANDIDATES / 4
+    assert errors < EQUAL_EDITS * CALL_CANDIDATES / 4
 
 
 def test_a_caller_that_goes_away_ends_its_work_in_the_fleet(fleet: Fleet, edit: EditRecord) -> None:
