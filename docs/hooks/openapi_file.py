@@ -1,19 +1,20 @@
 """Puts the service's OpenAPI description into the site, made from the application itself."""
 
 import json
+from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 from edit_rrm_server.app import create_app
-from edit_rrm_server.service import Service
+from edit_rrm_server.service import LoadedModel, Service
 from edit_rrm_server.settings import ServerSettings
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Adds `openapi.json`; no model is loaded for it."""
 
-    async def never() -> None:
+    async def never(checkpoint: Path) -> LoadedModel:
         raise RuntimeError("the documentation loads no model")
 
     description = create_app(Service(ServerSettings(), never)).openapi()

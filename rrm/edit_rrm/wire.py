@@ -199,10 +199,15 @@ class DecomposeAnswer(AnswerModel):
 
 
 class ModelAnswer(AnswerModel):
-    """The loaded checkpoint (GET /v1/models)."""
+    """The loaded checkpoint (GET /v1/models).
+
+    `weights_digest_of` is "name" where the service has no copy of a fleet's weights: then the digest is
+    that of the card and the fleet's id of the model.
+    """
 
     name: str
     weights_digest: str
+    weights_digest_of: Literal["weights", "name"] = "weights"
     architecture: str
     profile: str
     trace_format: str

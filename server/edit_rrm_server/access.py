@@ -16,6 +16,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from edit_rrm_server import tracing
 from edit_rrm_server.api_keys import KeyRing
 from edit_rrm_server.errors import ServiceError
 from edit_rrm_server.metrics import ServiceMetrics
@@ -28,6 +29,7 @@ _MAX_ID_CHARS = 128
 _METRICS_PATH = "/metrics"
 # Open to anyone who reaches the port, as often as they like: they answer nothing of a caller's.
 _OPEN_PATHS = frozenset({"/health", "/ready"})
+_ADMIN_PATHS = "/v1/admin/"
 
 access_log = logging.getLogger("edit_rrm_server.access")
 
@@ -49,6 +51,7 @@ class AccessMiddleware:
         self._metrics = metrics
         self._keys = KeyRing(settings.all_keys)
         self._open_paths = _OPEN_PATHS.union(static_paths)
+        self._admin_keys = KeyRing(settings.all_admin_keys)
         self._metrics_need_key = settings.metrics_need_key
         rate_per_s, burst = settings.rate_limit_per_s, settings.rate_limit_burst
         self._limiter = None if rate_per_s is None else RateLimiter(rate_per_s, burst)
@@ -69,7 +72,7 @@ class AccessMiddleware:
             except ServiceError as refusal:
                 scope["state"]["code"] = refusal.code
                 answering = problem_for(refusal, request_id)
-            await answering(scope, receive, answer.send)
+            await self._traced(answering, scope, receive, answer)
         except ClientDisconnect:
             scope["state"]["code"] = "caller_gone"
             answer.status = answer.status or CALLER_GONE_STATUS
@@ -95,17 +98,29 @@ class AccessMiddleware:
         path = scope["path"]
         if path in self._open_paths or (path == _METRICS_PATH and not self._metrics_need_key):
             return
-        if self._keys:
+        if self._admin_keys and path.startswith(_ADMIN_PATHS):
+            caller = f"admin key {self._admin_keys.owner(authorization)}"
+        elif self._keys:
             caller = f"key {self._keys.owner(authorization)}"
         else:
             caller = caller_at(scope["client"][0] if scope.get("client") else None)
         if self._limiter is not None and path != _METRICS_PATH:
             self._limiter.admit(caller)
 
+    async def _traced(self, answering: ASGIApp, scope: Scope, receive: Receive, answer: "_Answer") -> None:
+        """Answers inside the request's span; what machines ask every few seconds has none."""
+        if scope["path"] in _OPEN_PATHS or scope["path"] == _METRICS_PATH:
+            await answering(scope, receive, answer.send)
+            return
+        request_id = scope["state"]["request_id"]
+        with tracing.caller_span("request", Headers(scope=scope), request_id=request_id) as span:
+            await answering(scope, receive, answer.send)
+            span.note(route=_route(scope), status=answer.status, code=scope["state"].get("code", "ok"))
+
     def _report(self, scope: Scope, request_id: str, answer: "_Answer") -> None:
         state = scope["state"]
         duration_s = time.monotonic() - state["arrived_at"]
-        route = getattr(scope.get("route"), "path", "unknown")
+        route = _route(scope)
         status = answer.status or CALLER_GONE_STATUS
         code = state.get("code", "ok" if answer.status else "caller_gone")
         self._metrics.request_answered(route, status, code, duration_s)
@@ -147,6 +162,12 @@ class _Answer:
         elif message["type"] == "http.response.body":
             self.body_bytes += len(message.get("body", b""))
         await self._send(message)
+
+
+def _route(scope: Scope) -> str:
+    """The template of the path that answered."""
+    route: str = getattr(scope.get("route"), "path", "unknown")
+    return route
 
 
 def _request_id(given: str | None) -> str:

@@ -5,15 +5,28 @@ import binascii
 import hmac
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import SecretStr
+from pydantic import AfterValidator, BeforeValidator, SecretStr
+from pydantic_settings import NoDecode
 
 from edit_rrm_server.errors import RequestRefusedError
+from edit_rrm_server.setting_lists import split_at_commas
 
 
 def is_sendable(key: str) -> bool:
     """Whether `Authorization: Bearer <key>` can carry the text: printable ASCII without white space."""
     return key.isascii() and key.isprintable() and key != "" and " " not in key
+
+
+def _check(keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    if not all(is_sendable(key.get_secret_value()) for key in keys):
+        raise ValueError("expected keys of ASCII letters, digits or signs without white space")
+    return keys
+
+
+Keys = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(split_at_commas), AfterValidator(_check)]
+"""A setting that holds keys; as text they are separated by commas."""
 
 
 def read_keys_file(file: Path) -> tuple[SecretStr, ...]:

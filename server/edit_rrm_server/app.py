@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from edit_rrm.errors import EditRRMError
-from edit_rrm_server import __version__, dialects, openapi, probes, routes
+from edit_rrm_server import __version__, admin, dialects, openapi, probes, routes
 from edit_rrm_server.access import AccessMiddleware
 from edit_rrm_server.errors import ServiceError
 from edit_rrm_server.page_files import page_router, read_page
@@ -41,6 +41,8 @@ def create_app(service: Service) -> FastAPI:
     for dialect in dialects.routers(service):  # before the probes: one of them says more in /health
         app.include_router(dialect)
     app.include_router(probes.router)
+    if service.settings.reload_root is not None:
+        app.include_router(admin.router)
     app.add_exception_handler(ServiceError, _typed_error)
     app.add_exception_handler(EditRRMError, _typed_error)
     app.add_exception_handler(HTTPException, _http_error)

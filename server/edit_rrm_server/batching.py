@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Literal, Protocol
 
 from edit_rrm.wire import Priority
+from edit_rrm_server import tracing
 from edit_rrm_server.drain_rate import DrainRate
 from edit_rrm_server.errors import CallerGoneError, DeadlineExceededError, QueueFullError, ServiceError
 from edit_rrm_server.lanes import LANES, Lanes
@@ -94,7 +95,8 @@ class Admission:
         """
         started = time.monotonic()
         try:
-            await self._batcher.acquire(self)
+            with tracing.span("queue", lane=self.lane):
+                await self._batcher.acquire(self)
         except asyncio.CancelledError:
             self._dropped_waiting += 1
             raise
@@ -141,6 +143,8 @@ class Batcher:
         self._waiting = dict.fromkeys(LANES, 0)
         self._in_flight = 0
         self._rate = DrainRate()
+        self._empty = asyncio.Event()
+        self._empty.set()
         self._room: deque[asyncio.Future[None]] = deque()  # streams that wait for the bulk lane to empty
         self.changed = Pulse()
         """Told whenever what waits has changed."""
@@ -197,8 +201,13 @@ class Batcher:
         """Room without asking, for work that an admitted call hands over."""
         admission = Admission(self, jobs, lane, deadline_at)
         self._admissions.add(admission)
+        self._empty.clear()
         self.recount(admission)
         return admission
+
+    async def drained(self) -> None:
+        """Waits until no admitted call is left. Whoever asks must see to it that none is added."""
+        await self._empty.wait()
 
     async def stream_room(self) -> None:
         """Waits until the bulk lane holds less than two windows of jobs, or half the queue if that is less.
@@ -245,6 +254,8 @@ class Batcher:
         admission.reserved = 0
         self.recount(admission)
         self._admissions.discard(admission)
+        if not self._admissions:
+            self._empty.set()
         self._lanes.leave(admission)
 
     def fail_waiting(self, error: Callable[[], ServiceError]) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from edit_rrm.errors import ImageError
 from edit_rrm.images import EditImage
 from edit_rrm.wire import ImageRef, ScoreAnswer, ScoreRequest
+from edit_rrm_server import tracing
 from edit_rrm_server.batching import Admission
 from edit_rrm_server.envelope import Envelope
 from edit_rrm_server.scoring import RewardService, ScoreCall
@@ -23,7 +24,8 @@ async def answer_score(
     """The answer to an admitted call. Raises ServiceError and EditRRMError."""
     body = envelope.body
     refs = {"source": body.source, **{f"candidates.{i}": ref for i, ref in enumerate(body.candidates)}}
-    found = await _decode(service, envelope, refs)
+    with tracing.span("images", count=len(refs)):
+        found = await _decode(service, envelope, refs)
     source = found[0]
     if isinstance(source, ImageError):
         raise source

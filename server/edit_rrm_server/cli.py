@@ -100,9 +100,10 @@ def serve(
     except (ValidationError, SettingsFileError) as error:
         raise typer.BadParameter(_explained(error)) from None
 
-    from edit_rrm_server.vllm_start import prepare_environment
+    if settings.engine == "vllm":
+        from edit_rrm_server.vllm_start import prepare_environment
 
-    prepare_environment(settings)  # first: what it starts works while this process goes on importing
+        prepare_environment(settings)  # first: what it starts works while this process goes on importing
 
     from edit_rrm_server import serving
 

@@ -10,9 +10,11 @@ from edit_rrm.images import EditImage
 from edit_rrm.principles import Principle
 from edit_rrm.prompts import ImageSlot, PromptProfile
 from edit_rrm.wire import Usage
+from edit_rrm_server import tracing
 from edit_rrm_server.batching import Admission, Batcher
 from edit_rrm_server.drawing import Attempts
 from edit_rrm_server.engine import DrawSettings, Engine
+from edit_rrm_server.grouping import group_id
 from edit_rrm_server.usage import NO_USAGE, add_usage, usage_of
 
 Key = tuple[str, str, str, DrawSettings]
@@ -140,11 +142,13 @@ class Decomposer:
     ) -> Decomposed:
         usage = NO_USAGE
         failure: DecompositionError | None = None
-        with room as admission:
+        with tracing.span("decomposition"), room as admission:
             for settings in self._attempts.draws(draw):
                 prompt = self._profile.decompose(instruction, seed=settings.seed)
                 async with admission.slot():
-                    completion = await self._engine.generate(prompt, {ImageSlot.SOURCE: source}, settings)
+                    completion = await self._engine.generate(
+                        prompt, {ImageSlot.SOURCE: source}, settings, group=group_id(source, instruction)
+                    )
                 usage = add_usage(usage, usage_of(completion))
                 try:
                     principles = self._profile.parse_principles(completion.text)

@@ -50,8 +50,11 @@ class Engine(Protocol):
         images: Mapping[ImageSlot, EditImage],
         draw: DrawSettings,
         watched: tuple[str, ...] = (),
+        group: str = "",
     ) -> Completion:
         """One completion. `watched` are token texts whose log-probabilities are wanted at every place.
+
+        Prompts of one `group` share their beginning: an engine over several replicas keeps them together.
 
         Raises UnavailableError (engine_dead), EngineError for a failure of this prompt alone, and
         RequestRefusedError (invalid_request) for a prompt the model cannot take.

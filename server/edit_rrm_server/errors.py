@@ -10,6 +10,8 @@ ServiceError
 ├── DeadlineExceededError   deadline_exceeded: the call's work was cancelled
 ├── AllCandidatesFailedError  every candidate failed for the same reason, whose code it carries
 ├── CallerGoneError         caller_gone: nobody is left to answer
+├── ReloadRunningError      reload_running: the weights are being replaced already
+├── ReloadError             reload_failed: the weights were not replaced, the old ones serve
 ├── EngineLostError         engine_dead: the engine died and is given up
 └── EngineError             engine_failed: the engine could not finish one prompt, others may still work
 
@@ -89,6 +91,18 @@ class CallerGoneError(ServiceError):
     """The caller closed the connection; its work is cancelled."""
 
     code = "caller_gone"
+
+
+class ReloadRunningError(ServiceError):
+    """Weights are replaced one after the other."""
+
+    code = "reload_running"
+
+
+class ReloadError(ServiceError):
+    """The weights could not be replaced; the detail tells what serves now."""
+
+    code = "reload_failed"
 
 
 class EngineLostError(ServiceError):

@@ -133,8 +133,12 @@ class ServiceMetrics:
             ["outcome"],
             registry=r,
         )
-        for restarted in ("ok", "failed"):
-            self._engine_restarts.labels(restarted)
+        self._reloads = Counter(
+            "edit_rrm_reloads", "Replacements of the weights by outcome: ok, failed", ["outcome"], registry=r
+        )
+        for outcome in ("ok", "failed"):
+            self._engine_restarts.labels(outcome)
+            self._reloads.labels(outcome)
         self._state = Gauge(
             "edit_rrm_state", "1 for the state the service is in, 0 for the others", ["state"], registry=r
         )
@@ -186,6 +190,10 @@ class ServiceMetrics:
     def engine_restarted(self, outcome: str) -> None:
         """For supervision."""
         self._engine_restarts.labels(outcome).inc()
+
+    def weights_reloaded(self, outcome: str) -> None:
+        """For reloading."""
+        self._reloads.labels(outcome).inc()
 
     def jobs_in_flight(self, count: int) -> None:
         """For the batcher."""

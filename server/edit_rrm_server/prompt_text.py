@@ -4,7 +4,8 @@ import functools
 from typing import Any
 
 from edit_rrm.errors import CheckpointError
-from edit_rrm.prompts import ImageSlot, Message, Prompt
+from edit_rrm.prompts import Prompt
+from edit_rrm_server.control_text import break_control, control_texts, with_texts
 from edit_rrm_server.errors import RequestRefusedError
 
 _CACHED_TEXTS = 512
@@ -24,9 +25,8 @@ class ChatText:
             raise CheckpointError("the checkpoint's tokenizer has no chat template")
         special = frozenset(tokenizer.all_special_tokens)
         added = tokenizer.get_added_vocab()
-        control = {text: number for text, number in added.items() if text in special or _controls(text)}
-        self._control_texts = sorted(control, key=len, reverse=True)
-        self._control_ids = frozenset(control.values())
+        self._control_texts = control_texts({text: text in special for text in added})
+        self._control_ids = frozenset(added[text] for text in self._control_texts)
         self._harmless = functools.lru_cache(_CACHED_TEXTS)(self._broken)
 
     def render(self, prompt: Prompt) -> str:
@@ -34,28 +34,17 @@ class ChatText:
 
         Raises RequestRefusedError (invalid_request) for text that stays a control token.
         """
-        safe = Prompt(tuple(self._safe(message) for message in prompt.messages))
+        safe = with_texts(prompt, self._harmless)
         text: str = self._tokenizer.apply_chat_template(
             safe.chat(), chat_template=self._template, tokenize=False, add_generation_prompt=True
         )
         return text
 
-    def _safe(self, message: Message) -> Message:
-        parts = (part if isinstance(part, ImageSlot) else self._harmless(part) for part in message.parts)
-        return Message(message.role, tuple(parts))
-
     def _broken(self, text: str) -> str:
-        for token in self._control_texts:
-            if token in text:
-                text = text.replace(token, f"{token[0]} {token[1:]}")
+        text = break_control(text, self._control_texts)
         ids = self._tokenizer.encode(text, add_special_tokens=False)
         if not self._control_ids.isdisjoint(ids):
             raise RequestRefusedError(
                 "invalid_request", "instruction or principles: hold a control token of the model's template"
             )
         return text
-
-
-def _controls(text: str) -> bool:
-    """Whether an added token may steer the model: not a single character, not plain words like "top left"."""
-    return len(text.strip()) > 1 and not text.replace(" ", "").isalpha()

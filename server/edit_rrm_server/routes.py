@@ -30,8 +30,9 @@ async def score(request: Request) -> ScoreAnswer:
     """Scores one or more candidates of one edit; a GRPO group is one call."""
     service: Service = request.app.state.service
     with service.call(), service.body_room.share() as share:
-        rewards = service.rewards()
+        service.rewards()
         envelope = await _read(request, ScoreRequest, share)
+        rewards = service.rewards()  # once more: the weights may have been replaced meanwhile
         body = envelope.body
         note(
             request,
@@ -73,8 +74,9 @@ async def decompose(request: Request) -> DecomposeAnswer:
     """The principles an edit would be judged by."""
     service: Service = request.app.state.service
     with service.call(), service.body_room.share() as share:
-        rewards = service.rewards()
+        service.rewards()
         envelope = await _read(request, DecomposeRequest, share)
+        rewards = service.rewards()  # as above
         note(request, body_bytes=envelope.body_bytes)
         deadline_at = request.state.arrived_at + service.settings.default_deadline_s
         with service.batcher.admit(1, "interactive", deadline_at) as admission:
@@ -93,6 +95,7 @@ async def models(request: Request) -> ModelsAnswer:
             ModelAnswer(
                 name=card.name,
                 weights_digest=model.weights_digest,
+                weights_digest_of="weights" if model.digest_of_weights else "name",
                 architecture=model.architecture,
                 profile=card.profile,
                 trace_format=card.trace_format,

@@ -28,6 +28,7 @@ from edit_rrm.wire import (
     Timing,
     Usage,
 )
+from edit_rrm_server import tracing
 from edit_rrm_server.batching import Admission
 from edit_rrm_server.decomposition import Decomposed, Decomposer
 from edit_rrm_server.drawing import base_draw, distinct_samples
@@ -125,6 +126,10 @@ class RewardService:
 
     async def score(self, call: ScoreCall, admission: Admission) -> ScoreAnswer:
         """The answer to a call that `admission` has room for."""
+        with tracing.span("scoring", candidates=len(call.candidates), model=self._model_name):
+            return await self._score(call, admission)
+
+    async def _score(self, call: ScoreCall, admission: Admission) -> ScoreAnswer:
         request = call.request
         draw = base_draw(request.sampling, self._card.sampling)
         guards = self._intake.guards_of(call.source)

@@ -1,7 +1,8 @@
 """The running service: its state, the loaded model, and what every route shares.
 
-States: loading → ready → draining; engine_dead from the engine's death until it is restarted, failed when
-the model could not be loaded or the engine not be kept up. The HTTP socket is open in all of them.
+States: loading → ready → draining; loading again while the weights are replaced, engine_dead from the
+engine's death until it is restarted, failed when the model could not be loaded or the engine not be kept up.
+The HTTP socket is open in all of them.
 """
 
 import asyncio
@@ -9,6 +10,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal, Protocol, get_args
 
 from edit_rrm.checkpoint import RRMCard
@@ -23,6 +25,7 @@ from edit_rrm_server.engine import Engine
 from edit_rrm_server.errors import ServiceError, UnavailableError
 from edit_rrm_server.intake import ImageIntake
 from edit_rrm_server.metrics import ServiceMetrics
+from edit_rrm_server.reloading import Reloaded, Reloader
 from edit_rrm_server.score_cache import ScoreCache
 from edit_rrm_server.scoring import RewardService
 from edit_rrm_server.settings import ServerSettings
@@ -46,7 +49,8 @@ class LoadedModel:
     card: RRMCard
     weights_digest: str  # 12 hex digits
     architecture: str
-    max_model_len: int  # tokens
+    max_model_len: int | None  # tokens; None where a fleet does not say
+    digest_of_weights: bool = True  # else of card and name: a fleet's weights that nobody here has seen
 
     @property
     def name(self) -> str:
@@ -54,7 +58,7 @@ class LoadedModel:
         return f"{self.card.name}@{self.weights_digest}"
 
 
-Loader = Callable[[], Awaitable[LoadedModel]]
+Loader = Callable[[Path], Awaitable[LoadedModel]]
 
 
 class Clearable(Protocol):
@@ -66,7 +70,7 @@ class Clearable(Protocol):
 
 
 class Service:
-    """See the module. `load` brings the model up, after `start` and again whenever the engine has died.
+    """See the module. `load` brings a checkpoint up: after `start`, whenever the engine has died, to reload.
 
     `load_ended` is set once the first load is over, `failed` once the state is failed.
     """
@@ -92,10 +96,12 @@ class Service:
         self.failure: BaseException | None = None
         self.load_ended = asyncio.Event()
         self.failed = asyncio.Event()
+        self.checkpoint = settings.model
         self._load = load
+        self._reloader = Reloader(self, settings.drain_timeout_s, self.metrics)
         self._supervisor = Supervisor(
             RestartPolicy(settings.engine_restart_limit, settings.engine_restart_backoff_s),
-            bring_up=self._bring_up,
+            bring_up=lambda: self.bring_up(self.checkpoint),
             on_death=lambda: self.batcher.fail_waiting(engine_dead),
             metrics=self.metrics,
         )
@@ -114,7 +120,7 @@ class Service:
             return "draining"
         if self.failure is not None:
             return "failed"
-        if self._model is None:
+        if self._model is None or self._reloader.busy:
             return "loading"
         return "ready" if self._model.engine.alive else "engine_dead"
 
@@ -144,7 +150,7 @@ class Service:
 
     def start(self) -> None:
         """Begins to load the model; from then on it is kept up."""
-        self._running = asyncio.create_task(self._run())
+        self._running = asyncio.create_task(self._run(self._first_load))
 
     async def drain(self, timeout_s: float) -> bool:
         """Takes no further calls and waits for the running ones; False if some outlast `timeout_s`."""
@@ -160,19 +166,42 @@ class Service:
     async def stop(self) -> None:
         """Ends the engine and the image threads."""
         self._draining = True
+        await self._reloader.cancel()
+        await self.let_go()
+        self.intake.close()
+
+    async def reload(self, checkpoint: Path) -> Reloaded:
+        """Replaces the weights (reloading.py). Raises ServiceError; what serves then serves on."""
+        state = self.state
+        if not self._reloader.busy and state not in ("ready", "engine_dead"):
+            raise self._unavailable(state)
+        return await self._reloader.reload(checkpoint)
+
+    async def drained(self) -> None:
+        """For reloading."""
+        await self.batcher.drained()
+
+    async def let_go(self) -> None:
+        """For reloading: ends the engine and its supervision."""
         if self._running is not None and not self._running.done():
             self._running.cancel()
             await asyncio.wait([self._running])
         if self._model is not None:
             await self._model.engine.stop()
-        self.intake.close()
 
-    async def _run(self) -> None:
-        """Brings the model up and keeps it up, as long as that can be done."""
+    def keep_up(self, engine: WatchedEngine | None) -> None:
+        """For reloading: supervises an engine; None brings one up first, as after a death."""
+        self._running = asyncio.create_task(self._run(lambda: self._supervisor.run(engine)))
+
+    async def _first_load(self) -> None:
+        engine = await self.bring_up(self.checkpoint)
+        self.load_ended.set()
+        await self._supervisor.run(engine)
+
+    async def _run(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Loads and supervises, as long as that can be done."""
         try:
-            engine = await self._bring_up()
-            self.load_ended.set()
-            await self._supervisor.run(engine)
+            await work()
         except Exception as error:  # shown by whoever started the service; the probes say `failed`
             self.failure = error
             self.load_ended.set()
@@ -180,12 +209,14 @@ class Service:
             expected = isinstance(error, EditRRMError | ServiceError)
             logger.error("the model is not served: %s", error, exc_info=None if expected else error)
 
-    async def _bring_up(self) -> WatchedEngine:
-        """Loads the model and serves it."""
-        model = await self._load()
+    async def bring_up(self, checkpoint: Path) -> WatchedEngine:
+        """Loads a checkpoint and serves it from now on."""
+        model = await self._load(checkpoint)
         engine = WatchedEngine(model.engine)
-        if self._model is not None and self._model.weights_digest != model.weights_digest:
+        known = self._model
+        if known is not None and (known.weights_digest, known.card) != (model.weights_digest, model.card):
             self._weights_changed()
+        self.checkpoint = checkpoint
         self._serve(replace(model, engine=engine))
         return engine
 

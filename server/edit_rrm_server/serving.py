@@ -6,17 +6,21 @@ import os
 import socket
 import sys
 import time
+from pathlib import Path
 from types import FrameType
 
 import uvicorn
 
+from edit_rrm_server import tracing
 from edit_rrm_server.abandonable import is_work_left
 from edit_rrm_server.app import create_app
 from edit_rrm_server.child_processes import kill_descendants
+from edit_rrm_server.openai_start import load_openai_model
 from edit_rrm_server.progress import StartProgress
 from edit_rrm_server.quiet import quieten
 from edit_rrm_server.service import LoadedModel, Service
 from edit_rrm_server.settings import ServerSettings
+from edit_rrm_server.upstream_metrics import FleetMetrics
 from edit_rrm_server.vllm_engine import load_vllm_model
 from edit_rrm_server.vllm_start import end_forkserver
 
@@ -27,18 +31,19 @@ logger = logging.getLogger(__name__)
 
 
 def serve(settings: ServerSettings, started_at: float) -> int:
-    """Serves until SIGTERM or SIGINT; returns the exit status: 0, or 1 without a model or engine to serve.
+    """Serves until SIGTERM or SIGINT; returns the exit status: 0, or 1 if it cannot serve as it should.
 
-    `vllm_start.prepare_environment` must have been called. Does not return, but ends the process with that
-    status, when a load goes on that cannot be interrupted.
+    If vLLM is the engine, `vllm_start.prepare_environment` must have been called. Does not return, but ends
+    the process with that status, when a load goes on that cannot be interrupted.
     """
     _configure_logging(settings.log_level)
     progress = StartProgress(started_at)
     progress.step("starting")
     try:
-        status = asyncio.run(_serve(settings, progress))
+        status = asyncio.run(_serve(settings, progress)) if _traces(settings, progress) else 1
     finally:
         progress.end()
+        tracing.stop()
         if is_work_left():
             kill_descendants()
         end_forkserver()
@@ -49,14 +54,28 @@ def serve(settings: ServerSettings, started_at: float) -> int:
     return status
 
 
-async def _serve(settings: ServerSettings, progress: StartProgress) -> int:
-    async def load() -> LoadedModel:
+def _traces(settings: ServerSettings, progress: StartProgress) -> bool:
+    """Begins to send traces if that is wanted; False, with the reason shown, if it cannot be done."""
+    if settings.otlp_endpoint is not None:
         try:
-            return await load_vllm_model(settings, progress.step)
+            tracing.start(settings.otlp_endpoint)
+        except (ImportError, ValueError) as error:
+            progress.say(f"otlp_endpoint: no traces can be sent (is the extra `otel` installed?): {error}")
+            return False
+    return True
+
+
+async def _serve(settings: ServerSettings, progress: StartProgress) -> int:
+    async def load(checkpoint: Path) -> LoadedModel:
+        try:
+            if fleet_metrics is not None:
+                return await load_openai_model(settings, progress.step, fleet_metrics)
+            return await load_vllm_model(settings.model_copy(update={"model": checkpoint}), progress.step)
         finally:
             progress.end()
 
     service = Service(settings, load)
+    fleet_metrics = FleetMetrics(service.metrics.registry) if settings.engine == "openai" else None
     listening = _listen(settings.host, settings.port)
     config = uvicorn.Config(
         create_app(service),

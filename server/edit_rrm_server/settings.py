@@ -13,11 +13,14 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from edit_rrm.guards import GuardSettings
-from edit_rrm_server.api_keys import is_sendable, read_keys_file
+from edit_rrm_server.admin_settings import AdminSettings
+from edit_rrm_server.api_keys import Keys, read_keys_file
+from edit_rrm_server.fleet_settings import FleetSettings
+from edit_rrm_server.setting_lists import split_at_commas
 
 ENV_PREFIX = "EDIT_RRM_"
 BUNDLED_MODEL = Path(__file__).parent / "models" / "edit-rrm-tiny"
@@ -30,7 +33,7 @@ class SettingsFileError(ValueError):
     """A settings file cannot be read, or names something that is no setting."""
 
 
-class ServerSettings(BaseSettings):
+class ServerSettings(FleetSettings, AdminSettings):
     """Everything an operator can decide."""
 
     model_config = SettingsConfigDict(
@@ -45,7 +48,8 @@ class ServerSettings(BaseSettings):
     # What is served
     model: Path = Field(
         default=BUNDLED_MODEL,
-        description="directory of the checkpoint; one without rrm.json is served with the zero_shot profile",
+        description="directory of the checkpoint, served with the zero_shot profile if it has no rrm.json; "
+        "of a fleet: its card, or the fleet's id of a model without one",
     )
 
     # Where it is served
@@ -54,7 +58,7 @@ class ServerSettings(BaseSettings):
         description="address to listen on; one that other machines reach needs api_keys or allow_open",
     )
     port: int = Field(default=8000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
-    api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+    api_keys: Keys = Field(
         default=(), description="keys that may call, separated by commas; none leaves the service open"
     )
     api_keys_file: Path | None = Field(
@@ -81,7 +85,7 @@ class ServerSettings(BaseSettings):
         default="info", description="level of this service's own log"
     )
 
-    dialects: Annotated[tuple[Dialect, ...], NoDecode] = Field(
+    dialects: Annotated[tuple[Dialect, ...], NoDecode, BeforeValidator(split_at_commas)] = Field(
         default=(),
         description="protocols of other trainers to serve too, separated by commas: flow_factory, unirl",
     )
@@ -90,6 +94,11 @@ class ServerSettings(BaseSettings):
         ge=0.0,
         allow_inf_nan=False,
         description="how long a call of a dialect may wait for room; less than its client's time-out",
+    )
+    otlp_endpoint: str | None = Field(
+        default=None,
+        min_length=1,
+        description="where traces are sent (OTLP), vLLM's too; needs the extra otel",
     )
 
     # Limits of one request
@@ -166,7 +175,9 @@ class ServerSettings(BaseSettings):
     kv_cache_gib: float | None = Field(
         default=None, gt=0.0, description="size of the KV cache; default: 1 on a CPU, what is left on a GPU"
     )
-    image_cache_gib: float = Field(default=1.0, ge=0.0, description="memory for preprocessed images")
+    image_cache_gib: float = Field(
+        default=1.0, ge=0.0, description="memory for preprocessed images; of a fleet: for encoded ones"
+    )
     enforce_eager: bool | None = Field(
         default=None, description="run without compiled graphs; default: true on a CPU, false on a GPU"
     )
@@ -192,20 +203,6 @@ class ServerSettings(BaseSettings):
     drain_timeout_s: float = Field(
         default=60.0, ge=0.0, description="how long running calls may take to finish after SIGTERM"
     )
-
-    @field_validator("api_keys", "dialects", mode="before")
-    @classmethod
-    def _split(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
-
-    @field_validator("api_keys", mode="after")
-    @classmethod
-    def _check_keys(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-        if not all(is_sendable(key.get_secret_value()) for key in keys):
-            raise ValueError("expected keys of ASCII letters, digits or signs without white space")
-        return keys
 
     @model_validator(mode="after")
     def _check_limits(self) -> Self:

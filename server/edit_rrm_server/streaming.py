@@ -1,7 +1,8 @@
 """POST /v1/score/stream: a score request a line in, an answer a line out as each finishes, in any order.
 
 Reading slows when the bulk lane is full, so a caller feels backpressure instead of errors. While a dead
-engine is being restarted reading pauses: a hundred thousand lines must not turn into errors meanwhile.
+engine is being restarted or the weights are replaced reading pauses: a hundred thousand lines must not turn
+into errors meanwhile.
 """
 
 import asyncio
@@ -128,7 +129,7 @@ class ScoreStream(StreamingResponse):
 
     async def _engine(self) -> RewardService:
         """The reward service, once the engine runs. Raises UnavailableError if it never will again."""
-        while self._service.state == "engine_dead":  # noqa: ASYNC110  # it has several sources
+        while self._service.state in ("engine_dead", "loading"):  # noqa: ASYNC110  # it has several sources
             await asyncio.sleep(_STATE_POLL_S)
         return self._service.rewards()
 

@@ -71,12 +71,15 @@ class Supervisor:
         """No further restarts: the service is about to end."""
         self._retired = True
 
-    async def run(self, engine: WatchedEngine) -> None:
-        """Keeps an engine up, `engine` being the first. Returns after a death once it has retired.
+    async def run(self, engine: WatchedEngine | None) -> None:
+        """Keeps an engine up, `engine` being the first; without one it begins with a restart.
 
+        Returns after a death once it has retired.
         Raises EngineLostError after as many failures in a row as are allowed. Cancel it to end it.
         """
         failures = 0
+        if engine is None:
+            engine, failures = await self._restart(failures)
         while True:
             up_since = self._clock()
             await engine.watch()

@@ -13,10 +13,12 @@ from edit_rrm.principles import Principle
 from edit_rrm.prompts import ImageSlot, Prompt, PromptProfile
 from edit_rrm.verdict_probability import VERDICT_TEXTS
 from edit_rrm.wire import Usage
+from edit_rrm_server import tracing
 from edit_rrm_server.batching import Admission
 from edit_rrm_server.drawing import Attempts, distinct_samples
 from edit_rrm_server.engine import DrawSettings, Engine
 from edit_rrm_server.errors import EngineError, ServiceError
+from edit_rrm_server.grouping import group_id
 from edit_rrm_server.judging import Sample, read_sample
 from edit_rrm_server.usage import NO_USAGE, add_usage, usage_of
 
@@ -88,9 +90,12 @@ class Verifier:
         for draw in self._attempts.draws(asked.draw, sample=index):
             try:
                 async with admission.slot():
-                    completion = await self._engine.generate(prompt, images, draw, VERDICT_TEXTS)
+                    completion = await self._engine.generate(
+                        prompt, images, draw, VERDICT_TEXTS, group_id(asked.source, asked.instruction)
+                    )
                 usage = add_usage(usage, usage_of(completion))
-                return read_sample(completion, asked.principles, self._profile, asked.aggregator), usage
+                with tracing.span("judging", principles=len(asked.principles)):
+                    return read_sample(completion, asked.principles, self._profile, asked.aggregator), usage
             except TraceError as error:
                 self._metrics.trace_unparsed()
                 failure = error

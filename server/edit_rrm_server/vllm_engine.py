@@ -24,6 +24,7 @@ from edit_rrm.profiles import get_profile
 from edit_rrm.prompts import ImageSlot, Prompt, PromptProfile
 from edit_rrm.tokens import TokenReader
 from edit_rrm.verdict_probability import VERDICT_TEXTS
+from edit_rrm_server import tracing
 from edit_rrm_server.abandonable import run_abandonable
 from edit_rrm_server.child_processes import handles_of, kill
 from edit_rrm_server.engine import Completion, DrawSettings
@@ -127,15 +128,18 @@ class VllmEngine:
         images: Mapping[ImageSlot, EditImage],
         draw: DrawSettings,
         watched: tuple[str, ...] = (),
+        group: str = "",
     ) -> Completion:
-        """See `Engine.generate`."""
+        """See `Engine.generate`. A group needs no care here: there is one prefix cache."""
         shown = [images[slot] for slot in prompt.slots]
         request = {
             "prompt": self._chat.render(prompt),
             "multi_modal_data": {"image": [image.image for image in shown]},
             "multi_modal_uuids": {"image": [image.digest for image in shown]},
         }
-        drawn = self._llm.generate(request, self._sampling(draw, watched), f"job-{next(self._ids)}")
+        drawn = self._llm.generate(
+            request, self._sampling(draw, watched), f"job-{next(self._ids)}", trace_headers=tracing.headers()
+        )
         try:
             outputs = [output async for output in drawn]
         except Exception as error:

@@ -87,6 +87,7 @@ def engine_arguments(settings: ServerSettings) -> dict[str, Any]:
         "kv_cache_memory_bytes": None if kv_cache_gib is None else int(kv_cache_gib * 2**30),
         "enable_prefix_caching": True,
         "enforce_eager": cpu if settings.enforce_eager is None else settings.enforce_eager,
+        "otlp_traces_endpoint": settings.otlp_endpoint,
         "limit_mm_per_prompt": {"image": 2, "video": 0},
         "mm_processor_cache_gb": settings.image_cache_gib,
         # Without a GPU's memory to divide up there is nothing to learn from a dry run.

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from edit_rrm.images import EditImage
 from edit_rrm.prompts import ImageSlot, Prompt
+from edit_rrm_server import tracing
 from edit_rrm_server.engine import Completion, DrawSettings, Engine
 from edit_rrm_server.errors import UnavailableError
 
@@ -50,6 +51,7 @@ class WatchedEngine:
         images: Mapping[ImageSlot, EditImage],
         draw: DrawSettings,
         watched: tuple[str, ...] = (),
+        group: str = "",
     ) -> Completion:
         """See `Engine.generate`."""
         if not self.alive:
@@ -58,7 +60,13 @@ class WatchedEngine:
             async with asyncio.timeout(None) as until_death:
                 self._prompts.add(until_death)
                 try:
-                    completion = await self._engine.generate(prompt, images, draw, watched)
+                    with tracing.span("engine") as span:
+                        completion = await self._engine.generate(prompt, images, draw, watched, group)
+                        span.note(
+                            prompt_tokens=completion.prompt_tokens,
+                            cached_prompt_tokens=completion.cached_prompt_tokens,
+                            completion_tokens=completion.completion_tokens,
+                        )
                 finally:
                     self._prompts.discard(until_death)
         except TimeoutError as error:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -47,6 +48,7 @@ class WritingEngine:
         images: Mapping[ImageSlot, EditImage],
         draw: DrawSettings,
         watched: tuple[str, ...] = (),
+        group: str = "",
     ) -> Completion:
         text = self.trace if ImageSlot.CANDIDATE in images else PRINCIPLES
         tokens = tuple(Token(letter, offset, -0.1) for offset, letter in enumerate(text))
@@ -64,7 +66,7 @@ async def served(
 ) -> AsyncIterator[AsyncRewardClient]:
     """A client of a ready service."""
 
-    async def load() -> LoadedModel:
+    async def load(_: Path) -> LoadedModel:
         card = RRMCard(name="written", profile="trained", trace_format="1", judges="Judges nothing.")
         return LoadedModel(engine or WritingEngine(), card, "0" * 12, "None", 4096)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -22,15 +23,18 @@ async def start() -> AsyncIterator[Start]:
         async def begin(
             engine: ScriptedEngine | None = None,
             load: Callable[[], Awaitable[LoadedModel]] | None = None,
+            load_from: Callable[[Path], Awaitable[LoadedModel]] | None = None,
             wait: bool = True,
             **settings: Any,
         ) -> Running:
             engine = engine or ScriptedEngine()
 
-            async def loaded() -> LoadedModel:
+            async def loaded(_: Path) -> LoadedModel:
+                if load is not None:
+                    return await load()
                 return LoadedModel(engine, CARD, "0123456789ab", "Qwen2_5_VLForConditionalGeneration", 2048)
 
-            service = Service(ServerSettings(**settings), load or loaded)
+            service = Service(ServerSettings(**settings), load_from or loaded)
             app = create_app(service)
             transport = httpx.ASGITransport(app, raise_app_exceptions=False)
             http = await stack.enter_async_context(

@@ -26,6 +26,7 @@ class Asked:
     images: Mapping[ImageSlot, EditImage]
     draw: DrawSettings
     watched: tuple[str, ...]
+    group: str
 
     @property
     def text(self) -> str:
@@ -92,8 +93,9 @@ class ScriptedEngine:
         images: Mapping[ImageSlot, EditImage],
         draw: DrawSettings,
         watched: tuple[str, ...] = (),
+        group: str = "",
     ) -> Completion:
-        asked = Asked(prompt, images, draw, watched)
+        asked = Asked(prompt, images, draw, watched, group)
         self.asked.append(asked)
         self.running += 1
         self.most_running = max(self.most_running, self.running)

@@ -32,6 +32,7 @@ class Unreliable(ScriptedEngine):
         images: Mapping[ImageSlot, EditImage],
         draw: DrawSettings,
         watched: tuple[str, ...] = (),
+        group: str = "",
     ) -> Completion:
         for _ in range(3):
             await asyncio.sleep(0)
@@ -39,7 +40,7 @@ class Unreliable(ScriptedEngine):
             self.alive = False
             await asyncio.Event().wait()
         self._lives -= 1
-        return await super().generate(prompt, images, draw, watched)
+        return await super().generate(prompt, images, draw, watched, group)
 
 
 class Loads:

@@ -1,0 +1,146 @@
+"""Weights replaced under load on the real engine: each answer is that of the weights it names."""
+
+import json
+import shutil
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from service_process import ServiceProcess
+from shape_calls import group_call
+
+from edit_rrm.checkpoint import read_card, write_card
+from edit_rrm_server.settings import BUNDLED_MODEL
+from edit_rrm_training.shapes.dataset import EditRecord
+
+ADMIN = {"Authorization": "Bearer admin-key"}
+NOISE = 0.05
+CANDIDATES = 4
+PROBABILITY_TOLERANCE = 1e-3
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`first` is the bundled checkpoint, `second` one with noise in its weights, `broken` one cut short."""
+    root = tmp_path_factory.mktemp("checkpoints")
+    for name in ("first", "second", "broken"):
+        shutil.copytree(BUNDLED_MODEL, root / name)
+    write_card(root / "second", read_card(BUNDLED_MODEL).model_copy(update={"name": "second"}))
+    torch.manual_seed(0)
+    weights = {
+        name: tensor + NOISE * tensor.float().std() * torch.randn_like(tensor) if tensor.ndim > 1 else tensor
+        for name, tensor in load_file(BUNDLED_MODEL / "model.safetensors").items()
+    }
+    save_file(
+        {name: tensor.to(torch.float16) for name, tensor in weights.items()},
+        root / "second" / "model.safetensors",
+        {"format": "pt"},
+    )
+    whole = (root / "broken" / "model.safetensors").read_bytes()
+    (root / "broken" / "model.safetensors").write_bytes(whole[: len(whole) // 2])
+    return root
+
+
+@pytest.fixture(scope="module")
+def reloadable(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Iterator[ServiceProcess]:
+    """A ready service of the first checkpoint that keeps no score."""
+    process = ServiceProcess(
+        tmp_path_factory.mktemp("reloadable"),
+        *("--model", str(root / "first"), "--set", f"reload_root={root}"),
+        *("--set", "admin_api_keys=admin-key", "--set", "score_cache_mib=0"),
+    )
+    try:
+        process.wait_until_ready()
+        yield process
+    finally:
+        status, left = process.end(), process.left_behind()
+    assert status == 0, process.log.read_text()[-3000:]
+    assert left == []
+
+
+def test_under_load_each_answer_is_that_of_the_weights_it_names(
+    reloadable: ServiceProcess, edit: EditRecord
+) -> None:
+    first = scored(reloadable, edit)
+    answers, refusals, stop, under_load = [], [], threading.Event(), threading.Event()
+
+    def trainer() -> None:
+        with httpx.Client(base_url=reloadable.url, timeout=120.0) as http:
+            while not stop.is_set():
+                response = http.post("/v1/score", **call(edit))
+                if response.status_code == 200:
+                    answers.append(response.json())
+                    under_load.set()
+                else:
+                    refusals.append((response.status_code, response.json()["code"]))
+                    assert int(response.headers["Retry-After"]) >= 1
+                    stop.wait(0.5)
+
+    with ThreadPoolExecutor(3) as pool:
+        trainers = [pool.submit(trainer) for _ in range(3)]
+        assert under_load.wait(60.0)
+        reloaded = reload(reloadable, "second")
+        assert reloaded.status_code == 200, reloaded.text
+        second = scored(reloadable, edit)
+        stop.set()
+        for running in trainers:
+            running.result()
+    assert reloaded.json()["previous"] == first["model"]
+    assert reloaded.json()["model"] == second["model"]
+    assert second["model"].startswith("second@")
+    assert not same(first, second)
+    assert {answer["model"] for answer in answers} == {first["model"], second["model"]}
+    for answer in answers:
+        assert same(answer, first if answer["model"] == first["model"] else second)
+    assert set(refusals) == {(503, "loading")}
+    assert second["usage"]["cached_prompt_tokens"] < second["usage"]["prompt_tokens"]
+
+
+def test_a_checkpoint_that_does_not_load_leaves_the_old_weights_serving(
+    reloadable: ServiceProcess, edit: EditRecord
+) -> None:
+    before = scored(reloadable, edit)
+    response = reload(reloadable, "broken")
+    assert (response.status_code, response.json()["code"]) == (502, "reload_failed")
+    after = scored(reloadable, edit)
+    assert after["model"] == before["model"]
+    assert same(after, before)
+
+
+def call(edit: EditRecord) -> dict[str, Any]:
+    """A greedy call whose principles and traces are both the model's."""
+    return group_call(edit, CANDIDATES, guards="off", include=["reasoning"], principles=None)
+
+
+def scored(process: ServiceProcess, edit: EditRecord) -> dict[str, Any]:
+    """Its answer."""
+    response = process.http.post("/v1/score", **call(edit))
+    assert response.status_code == 200, response.text
+    answer: dict[str, Any] = response.json()
+    return answer
+
+
+def reload(process: ServiceProcess, path: str) -> httpx.Response:
+    """Asks for a reload and waits for its answer."""
+    with httpx.Client(base_url=process.url, timeout=400.0) as http:
+        return http.post("/v1/admin/reload", json={"path": path}, headers=ADMIN)
+
+
+def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether both have the same principles, traces and, to what a sum's order can change, probabilities."""
+
+    def text(answer: dict[str, Any]) -> str:
+        return json.dumps([answer["principles"], [r.get("samples") for r in answer["results"]]])
+
+    def probabilities(answer: dict[str, Any]) -> list[float]:
+        return [v["probability"] for r in answer["results"] for v in r.get("verdicts", ())]
+
+    return text(one) == text(other) and probabilities(one) == pytest.approx(
+        probabilities(other), abs=PROBABILITY_TOLERANCE
+    )

@@ -1,0 +1,88 @@
+"""Settings of the engines: devices are passed on to vLLM, and what the chosen engine ignores is refused."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from edit_rrm_server.settings import ServerSettings, load_settings
+from edit_rrm_server.vllm_start import engine_arguments, uses_forkserver
+
+FLEET = {"engine": "openai", "upstreams": "http://a:8000/v1, http://b:8000/v1/,"}
+
+
+def test_parallel_sizes_reach_vllm(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDIT_RRM_TENSOR_PARALLEL_SIZE", "4")
+    given = {"pipeline_parallel_size": "2", "data_parallel_size": "3"}
+    arguments = engine_arguments(load_settings(given))
+    assert arguments["tensor_parallel_size"] == 4
+    assert arguments["pipeline_parallel_size"] == 2
+    assert arguments["data_parallel_size"] == 3
+
+
+@pytest.mark.parametrize("name", ["tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size"])
+def test_several_devices_start_as_vllm_starts_them(name: str) -> None:
+    assert not uses_forkserver(ServerSettings(**{name: 2}))
+    with pytest.raises(ValidationError):
+        ServerSettings(**{name: 0})
+
+
+def test_every_argument_is_one_that_this_vllm_has() -> None:
+    """Without importing vLLM, which takes half a minute: the source of its argument class is read."""
+    import importlib.util
+    import re
+
+    spec = importlib.util.find_spec("vllm")
+    assert spec is not None
+    assert spec.origin is not None
+    source = (Path(spec.origin).parent / "engine" / "arg_utils.py").read_text()
+    fields = set(re.findall(r"^    (\w+): ", source, re.M))
+    assert engine_arguments(ServerSettings(otlp_endpoint="http://127.0.0.1:4317")).keys() <= fields
+
+
+def test_traces_go_where_the_services_go_and_nowhere_by_default() -> None:
+    assert "otlp_traces_endpoint" not in engine_arguments(ServerSettings())
+    arguments = engine_arguments(ServerSettings(otlp_endpoint="http://collector:4317"))
+    assert arguments["otlp_traces_endpoint"] == "http://collector:4317"
+
+
+def test_upstreams_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = ("http://a:8000/v1", "http://b:8000/v1")
+    assert ServerSettings(**FLEET).upstreams == expected
+    for name, value in FLEET.items():
+        monkeypatch.setenv(f"EDIT_RRM_{name.upper()}", value)
+    assert load_settings({}).upstreams == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"engine": "openai"}, "needs upstreams"),
+        ({"upstreams": "http://a/v1"}, "upstreams: no effect with engine=vllm"),
+        ({"affinity_slack": 3, "upstream_key": "k"}, "affinity_slack, upstream_key: no effect"),
+        ({**FLEET, "tensor_parallel_size": 2}, "tensor_parallel_size: no effect with engine=openai"),
+        ({**FLEET, "reload_root": "/", "admin_api_keys": "k"}, "reload_root: no effect with engine=openai"),
+        ({**FLEET, "upstreams": "a:8000"}, "expected base URLs"),
+        ({**FLEET, "upstreams": "http://a:99999/v1"}, "out of range"),
+        ({**FLEET, "upstreams": "http://a/v1,http://a/v1/"}, "named twice"),
+        ({**FLEET, "upstreams": "http://me:secret@a/v1"}, "belongs in upstream_key"),
+        ({**FLEET, "upstream_key": "two words"}, "expected a key"),
+        ({"reload_root": "/"}, "reload_root needs admin_api_keys"),
+        ({"admin_api_keys": "k"}, "no effect without reload_root"),
+        ({"admin_api_keys": "k", "reload_root": "/no/such/place"}, "reload_root"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError, match=said) as caught:
+        ServerSettings(**changes)
+    assert "secret" not in str(caught.value)
+
+
+def test_admin_keys_may_come_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "keys").write_text("# of the operators\nlighthouse\n")
+    settings = ServerSettings(
+        admin_api_keys="windmill", admin_api_keys_file=tmp_path / "keys", reload_root=tmp_path
+    )
+    assert [key.get_secret_value() for key in settings.all_admin_keys] == ["windmill", "lighthouse"]
+    assert "windmill" not in repr(settings)
