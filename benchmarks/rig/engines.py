@@ -55,7 +55,7 @@ def same_arguments(settings: ServerSettings) -> dict[str, Any]:
 def command_line(arguments: dict[str, Any]) -> list[str]:
     """The same as arguments of `vllm serve`."""
     given = dict(arguments)
-    line = [given.pop("model")]
+    line = ["--model", given.pop("model")]
     for name, value in given.items():
         option = name.replace("_", "-")
         if isinstance(value, bool):
