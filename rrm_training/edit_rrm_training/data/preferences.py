@@ -1,0 +1,50 @@
+"""Preference pairs: two candidates of one edit and which of them a person preferred. What GCPO learns from
+and what pairwise accuracy is measured on; published layouts are turned into it in `layouts.py`."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from edit_rrm.principles import Principle
+from edit_rrm_training.data.jsonl import read_rows
+from edit_rrm_training.data.pictures import PictureRef
+
+
+class PreferencePair(BaseModel):
+    """One judgement. With the label "same" the order of the two means nothing."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str = Field(min_length=1)
+    source: PictureRef
+    instruction: str = Field(min_length=1)
+    principles: tuple[Principle, ...] | None = Field(default=None, min_length=1)
+    preferred: PictureRef
+    non_preferred: PictureRef
+    label: Literal["prefer", "same"]
+    category: str | None = None
+    """By which accuracy is broken down: the kind of edit, or the dimension that was judged."""
+
+
+@dataclass(frozen=True)
+class PreferencePairs:
+    """The pairs with a preference, and how many labelled "same" were left out."""
+
+    pairs: tuple[PreferencePair, ...]
+    same: int
+
+
+def without_same(pairs: Iterable[PreferencePair]) -> PreferencePairs:
+    """Leaves "same" out, and counts it."""
+    listed = list(pairs)
+    kept = tuple(pair for pair in listed if pair.label == "prefer")
+    return PreferencePairs(kept, len(listed) - len(kept))
+
+
+def read_pairs(path: Path) -> PreferencePairs:
+    """The pairs of a JSONL file of `PreferencePair`; picture paths in them are relative to the file, so load
+    them with `load_image(pair.preferred, path.parent)`. Raises RowError."""
+    return without_same(read_rows(path, PreferencePair))

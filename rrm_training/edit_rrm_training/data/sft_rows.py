@@ -1,0 +1,64 @@
+"""Rows of supervised fine-tuning: what the RRM is asked and what it shall write. The pipeline writes them,
+`sft.py` reads them; how a row becomes a prompt is `prompt_of`'s, so that both mean the same."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from edit_rrm.principles import Principle
+from edit_rrm.prompts import Prompt, PromptProfile
+from edit_rrm_training.data.jsonl import read_rows
+from edit_rrm_training.data.pictures import PictureRef
+from edit_rrm_training.data.score_only import score_only_prompt
+
+SftTask = Literal["verify", "decompose", "score_only"]
+
+
+class SftRow(BaseModel):
+    """One example. `completion` is the text to learn: trace format 1, principle lines, or a score alone."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str = Field(min_length=1)
+    task: SftTask
+    instruction: str = Field(min_length=1)
+    source: PictureRef
+    candidate: PictureRef | None = None
+    principles: tuple[Principle, ...] | None = Field(default=None, min_length=1)
+    completion: str = Field(min_length=1)
+    teacher: str | None = None
+    """Who wrote the completion."""
+    selection: str | None = None
+    """By which rule it was kept: `think`, `verify`, `think+verify`, or a name of another source's own."""
+
+    @model_validator(mode="after")
+    def _fits_its_task(self) -> "SftRow":
+        expected = {"verify": (True, True), "decompose": (False, False), "score_only": (True, False)}
+        given = (self.candidate is not None, self.principles is not None)
+        if given != expected[self.task]:
+            has = [f"{'a' if want else 'no'} {name}" for want, name in zip(
+                expected[self.task], ("candidate", "principles"), strict=True)]  # fmt: skip
+            raise ValueError(f"a {self.task} row has {' and '.join(has)}")
+        return self
+
+    @property
+    def pictures(self) -> tuple[str | bytes, ...]:
+        """The pictures in the order of the prompt's slots."""
+        return (self.source,) if self.candidate is None else (self.source, self.candidate)
+
+
+def prompt_of(row: SftRow, profile: PromptProfile) -> Prompt:
+    """The prompt of a row, as the checkpoint will be asked when it is served with `profile`."""
+    if row.task == "decompose":
+        return profile.decompose(row.instruction, seed=0)
+    if row.task == "score_only":
+        return score_only_prompt(row.instruction)
+    return profile.verify(row.instruction, row.principles or ())
+
+
+def read_sft_rows(path: Path) -> Iterator[SftRow]:
+    """The rows of a JSONL file, one at a time; picture paths in them are relative to the file, so load them
+    with `load_image(row.source, path.parent)`. Raises RowError."""
+    return read_rows(path, SftRow)

@@ -1,0 +1,46 @@
+"""The one exception tree of RRM training.
+
+TrainingError
+├── RowError        a row of a data file is not what its layout says: names file, row and field
+├── EndpointError   a chat endpoint gave no usable answer, after all its attempts; `kind` says why
+└── EditorError     an editor produced no image for an instruction
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import ValidationError
+
+EndpointErrorKind = Literal["timeout", "unreachable", "refused", "overloaded", "malformed"]
+
+
+class TrainingError(Exception):
+    """Base of every error this package raises for its inputs and its surroundings."""
+
+
+class RowError(TrainingError):
+    """`row` counts from 1; `field` is empty when the row as a whole cannot be read."""
+
+    def __init__(self, path: Path, row: int, field: str, detail: str) -> None:
+        where = f"{path}, row {row}" + (f", field {field!r}" if field else "")
+        super().__init__(f"{where}: {detail}")
+        self.path, self.row, self.field = path, row, field
+
+    @classmethod
+    def from_validation(cls, path: Path, row: int, error: ValidationError) -> "RowError":
+        """The first thing that pydantic found wrong."""
+        first = error.errors(include_url=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        return cls(path, row, field, first["msg"])
+
+
+class EndpointError(TrainingError):
+    """`attempts` is how many requests were made before giving up."""
+
+    def __init__(self, kind: EndpointErrorKind, detail: str, attempts: int = 1) -> None:
+        super().__init__(f"{kind} after {attempts} attempts: {detail}")
+        self.kind, self.attempts = kind, attempts
+
+
+class EditorError(TrainingError):
+    """An editor could not edit; the message names the editor and the edit."""
