@@ -3,7 +3,8 @@
 TrainingError
 ├── RowError        a row of a data file is not what its layout says: names file, row and field
 ├── EndpointError   a chat endpoint gave no usable answer, after all its attempts; `kind` says why
-└── EditorError     an editor produced no image for an instruction
+├── EditorError     an editor produced no image for an instruction
+└── SettingsError   settings of a run that do not fit, or not the ones it was begun with
 """
 
 from pathlib import Path
@@ -44,3 +45,7 @@ class EndpointError(TrainingError):
 
 class EditorError(TrainingError):
     """An editor could not edit; the message names the editor and the edit."""
+
+
+class SettingsError(TrainingError):
+    """A run cannot start as it was asked to; the message names the settings."""
