@@ -39,9 +39,8 @@ def load_base(settings: RunSettings) -> Base:
     model = AutoModelForImageTextToText.from_pretrained(directory, dtype=dtype)
     if settings.equal_images:
         batch_vision_attention(model)
-    processor = AutoProcessor.from_pretrained(
-        directory, padding_side="left"
-    )  # prompts end where traces begin
+    # Padded on the left, the prompts of a batch end where their traces begin.
+    processor = AutoProcessor.from_pretrained(directory, padding_side="left")
     return Base(model, processor, read_card(directory))
 
 

@@ -16,6 +16,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from edit_rrm_training.cli_train import add_training_commands
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -25,6 +27,7 @@ shapes_app = typer.Typer(
     no_args_is_help=True, help="The procedural world of shape edits whose truth is known."
 )
 app.add_typer(shapes_app, name="shapes")
+add_training_commands(app)
 console = Console()
 
 

@@ -106,7 +106,7 @@ class GcpoTrainer(GRPOTrainer):  # type: ignore[misc]  # trl is Any here
         metrics = {
             f"{metric_key_prefix}_accuracy": accuracy.value,
             f"{metric_key_prefix}_ties": share((preferred == other).tolist()).value,
-            f"{metric_key_prefix}_unparsed": share(torch.stack([preferred, other]).isnan().flatten()).value,
+            f"{metric_key_prefix}_unparsed": share(torch.cat([preferred, other]).isnan().tolist()).value,
             f"{metric_key_prefix}_score_margin": (preferred - other).nanmean().item(),
             f"{metric_key_prefix}_pairs": float(accuracy.total),
         }
