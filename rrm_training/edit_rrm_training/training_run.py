@@ -6,8 +6,6 @@ last `final/`, which a server loads. It knows nothing of what is trained.
 
 import json
 import math
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -101,20 +99,16 @@ def train(trainer: Trainer, settings: RunSettings, card: RRMCard, *, stop_after:
 
     `stop_after` ends this run early, after that many steps of the whole, leaving a checkpoint.
     """
-    if stop_after is not None:
-        trainer.add_callback(_StopAfter(stop_after))
+    trained = settings.out / f"checkpoint-{settings.steps}"
     checkpoint = last_checkpoint(settings.out)
-    trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
-    if trainer.state.global_step < settings.steps:
-        return False
-    trained = settings.out / "trained"
-    trainer.save_model(str(trained))  # every process has a part in it
+    if checkpoint != trained:  # the trainer would take a step too many from the last one
+        if stop_after is not None:
+            trainer.add_callback(_StopAfter(stop_after))
+        trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+        if trainer.state.global_step < settings.steps:
+            return False
     if trainer.args.should_save:
-        with tempfile.TemporaryDirectory(dir=settings.out) as beside:
-            save_checkpoint(trained, settings, card, Path(beside) / FINAL)
-            shutil.rmtree(settings.out / FINAL, ignore_errors=True)
-            (Path(beside) / FINAL).rename(settings.out / FINAL)
-        shutil.rmtree(trained)
+        save_checkpoint(trained, settings, card, settings.out / FINAL)
     trainer.accelerator.wait_for_everyone()
     return True
 

@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 from accelerate.state import AcceleratorState, DistributedType, PartialState
-from shapes_rows import pair, verify_row, write_lines
 
 from edit_rrm_training.gcpo_run import run_gcpo
 from edit_rrm_training.sft import run_sft
@@ -30,7 +29,7 @@ def _shard_on_cpus(self: AcceleratorState, *args: Any, **kwargs: Any) -> None:
 
 
 def main(base: Path, work: Path, files: list[Path]) -> None:
-    """Runs them in turn; each leaves WORK/<name>/final."""
+    """Runs them in turn on WORK/rows.jsonl and WORK/pairs.jsonl; each leaves WORK/<name>/final."""
     if os.environ.get("ACCELERATE_USE_FSDP") == "true":
         AcceleratorState.__init__ = _shard_on_cpus
     torch.set_num_threads(1)
@@ -38,11 +37,10 @@ def main(base: Path, work: Path, files: list[Path]) -> None:
     for file in files:
         small["out"] = work / file.stem
         if file.stem.startswith("sft"):
-            rows = write_lines(work / f"rows-{os.environ['RANK']}.jsonl", [verify_row(i) for i in range(16)])
-            given = {**small, "rows": [rows], "batch_per_device": 2, "accumulate": 1}
+            given = {**small, "rows": [work / "rows.jsonl"], "batch_per_device": 2, "accumulate": 1}
             run_sft(load_config(SftConfig, file, given))
             continue
-        pairs = write_lines(work / f"pairs-{os.environ['RANK']}.jsonl", [pair(i) for i in range(4)])
+        pairs = work / "pairs.jsonl"
         given = {
             **small, "pairs": pairs, "validation_pairs": pairs, "eval_every": 2, "eval_batch": 4, "traces": 2,
             "pairs_per_step": 2, "batch_per_device": 4, "max_trace_tokens": 8, "vllm": None,

@@ -83,9 +83,14 @@ def test_a_resumed_run_has_the_curve_and_the_weights_of_a_straight_one(
     before, after = weights(config.base), weights(straight)
     assert all(torch.equal(after[name], tensor) for name, tensor in weights(final).items())
     assert any(not torch.equal(after[name], before[name]) for name in before)
-    # A finished run is not repeated, and not taken for another.
+    # A finished run is not repeated, one killed before its last file ends as it would have.
     assert run_gcpo(resumed) == final
-    with pytest.raises(SettingsError, match="another lr, traces"):
+    (final / "rrm.json").unlink()
+    assert run_gcpo(resumed) == final
+    assert read_card(final).name == config.name
+    assert curve(config.out) == curve(resumed.out)
+    assert all(torch.equal(after[name], tensor) for name, tensor in weights(final).items())
+    with pytest.raises(SettingsError, match="other values of lr, traces"):
         run_gcpo(resumed.model_copy(update={"lr": 1.0, "traces": 4}))
 
 
