@@ -40,7 +40,7 @@ def add_training_commands(app: typer.Typer) -> None:
 
 def base(
     out: Annotated[Path, typer.Option(help="Run directory; a run found there is continued.")],
-    size: Annotated[str, typer.Option(help="m: 4 million parameters, as bundled; s: 1 million.")] = "m",
+    size: Annotated[str, typer.Option(help="m: 4 million parameters, as bundled; s: 1.5 million.")] = "m",
     workers: Annotated[int, typer.Option(min=0, help="Processes that draw the training data.")] = 1,
 ) -> None:
     """Train the description-only base that every tiny RRM of one size starts from.

@@ -13,7 +13,14 @@ from typing import Any
 import torch
 import yaml
 from torch.utils.tensorboard import SummaryWriter
-from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import (
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
 
 from edit_rrm.checkpoint import RRMCard
 from edit_rrm_training.checkpoints import save_checkpoint
@@ -99,6 +106,7 @@ def train(trainer: Trainer, settings: RunSettings, card: RRMCard, *, stop_after:
 
     `stop_after` ends this run early, after that many steps of the whole, leaving a checkpoint.
     """
+    trainer.remove_callback(PrinterCallback)  # RunLog speaks
     trained = settings.out / f"checkpoint-{settings.steps}"
     checkpoint = last_checkpoint(settings.out)
     if checkpoint != trained:  # the trainer would take a step too many from the last one

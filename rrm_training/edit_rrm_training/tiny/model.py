@@ -1,4 +1,4 @@
-"""The tiny model's configurations and processor: Qwen2.5-VL's own classes at 4 million parameters, or 1."""
+"""The tiny model's two sizes, 4 and 1.5 million parameters, and its processor: Qwen2.5-VL's own classes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
