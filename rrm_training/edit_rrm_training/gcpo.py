@@ -31,6 +31,7 @@ from edit_rrm.principles import Principle
 from edit_rrm.prompts import PromptProfile
 from edit_rrm_training.evaluation.metrics import share
 from edit_rrm_training.pair_sampler import PairSampler
+from edit_rrm_training.training_run import ResumesWeights
 from edit_rrm_training.trl_rows import PairRows, Row
 from edit_rrm_training.win_ratio import report, win_ratios
 
@@ -43,7 +44,7 @@ def contrastive_reward(**_: Any) -> list[float]:
     raise NotImplementedError("computed by GcpoTrainer._calculate_rewards")
 
 
-class GcpoTrainer(GRPOTrainer):  # type: ignore[misc]  # trl is Any here
+class GcpoTrainer(ResumesWeights, GRPOTrainer):  # type: ignore[misc]  # trl is Any here
     """See the module. The rollout of all processes, `args.generation_batch_size`, is a multiple of 2N."""
 
     _tag_names = ("trl", "gcpo")

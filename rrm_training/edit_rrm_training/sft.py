@@ -25,6 +25,7 @@ from edit_rrm_training.train_settings import SftConfig
 from edit_rrm_training.training_run import (
     FINAL,
     OnLog,
+    ResumesWeights,
     RunLog,
     claim_directory,
     optimizers_of,
@@ -55,7 +56,11 @@ class RoleWeights:
         return batch
 
 
-class RoleWeightedTrainer(SFTTrainer):  # type: ignore[misc]  # trl is Any here
+class RrmSftTrainer(ResumesWeights, SFTTrainer):  # type: ignore[misc]  # trl is Any here
+    """TRL's, with completions' mean loss."""
+
+
+class RoleWeightedTrainer(RrmSftTrainer):
     """Minimises the weighted mean of the tokens' losses, in nats a token."""
 
     loss_is_scaled_for_ga = True  # by `compute_loss`: the trainer must not divide it again
@@ -103,7 +108,7 @@ def run_sft(
         raise SettingsError("rows: the files hold no row")
     card = _card(config, base, [row for row, _ in rows])
     weighted = {"data_collator": RoleWeights(base.processor)} if config.role_weights else {}
-    trainer = (RoleWeightedTrainer if config.role_weights else SFTTrainer)(
+    trainer = (RoleWeightedTrainer if config.role_weights else RrmSftTrainer)(
         base.model,
         args=arguments,
         train_dataset=sft_dataset(rows, TrainedProfile(), card.max_image_side),

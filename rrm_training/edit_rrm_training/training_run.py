@@ -121,6 +121,23 @@ def train(trainer: Trainer, settings: RunSettings, card: RRMCard, *, stop_after:
     return True
 
 
+class ResumesWeights:
+    """A trainer that resumes with the weights of its checkpoint. Goes before TRL's class.
+
+    transformers 5.17 saves Qwen2.5-VL under the names of its published checkpoints ("visual.…") and, on
+    resuming, looks for the names in memory ("model.visual.…"), finds none, warns, and goes on with the base's.
+    """
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        trainer: Any = self
+        model = trainer.model if model is None else model
+        if trainer.is_fsdp_enabled or isinstance(model, PeftModel):  # these keep the names in memory
+            super()._load_from_checkpoint(resume_from_checkpoint, model)  # type: ignore[misc]
+            return
+        saved = AutoModelForImageTextToText.from_pretrained(resume_from_checkpoint, dtype=model.dtype)
+        model.load_state_dict(saved.state_dict())
+
+
 class RunLog(TrainerCallback):  # type: ignore[misc]  # transformers is Any here
     """Writes every logged number to `log.jsonl` and TensorBoard. A resumed run takes back the lines after
     its checkpoint, so that the file is the curve."""

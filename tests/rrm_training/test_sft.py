@@ -1,6 +1,7 @@
 """SFT on TRL's trainer: rows, weights of tokens, adapters, resuming, the checkpoint that is left."""
 
 import json
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -145,7 +146,7 @@ def test_muon_and_adamw_resume_as_one_optimiser(config: SftConfig) -> None:
     resumed = model()
     resumed.load_state_dict(straight.state_dict())
     again, _ = optimizers_of(given, resumed)
-    again.load_state_dict(optimizer.state_dict())
+    again.load_state_dict(deepcopy(optimizer.state_dict()))  # as from a file
     for group in (*optimizer.param_groups, *again.param_groups):
         group["lr"] *= 0.5  # as a schedule does: the parts must see it
     steps(straight, optimizer, 2)
