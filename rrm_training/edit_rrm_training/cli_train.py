@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import typer
 from pydantic import BaseModel
@@ -40,7 +40,9 @@ def add_training_commands(app: typer.Typer) -> None:
 
 def base(
     out: Annotated[Path, typer.Option(help="Run directory; a run found there is continued.")],
-    size: Annotated[str, typer.Option(help="m: 4 million parameters, as bundled; s: 1.5 million.")] = "m",
+    size: Annotated[
+        Literal["s", "m"], typer.Option(help="m: 4 million parameters, as bundled; s: 1.5 million.")
+    ] = "m",
     workers: Annotated[int, typer.Option(min=0, help="Processes that draw the training data.")] = 1,
 ) -> None:
     """Train the description-only base that every tiny RRM of one size starts from.
@@ -53,12 +55,8 @@ def base(
 
     from edit_rrm.checkpoint import write_card
     from edit_rrm_training.tiny.bundle import tiny_card
-    from edit_rrm_training.tiny.model import SIZES
     from edit_rrm_training.tiny.recipe import BASE, LOOK, POLISH, READ, SEE, SFT, train
     from edit_rrm_training.tiny.training import Stage, StepReport
-
-    if size not in SIZES:
-        raise typer.BadParameter(f"--size is one of {', '.join(SIZES)}, got {size!r}")
 
     def on_step(stage: Stage, report: StepReport) -> None:
         if (report.step + 1) % 50 == 0:

@@ -49,6 +49,9 @@ class GcpoTrainer(ResumesWeights, GRPOTrainer):  # type: ignore[misc]  # trl is 
 
     _tag_names = ("trl", "gcpo")
     _name = "GCPO"
+    control: Any
+    generation_config: Any
+    generation_kwargs: Any
 
     def __init__(
         self, model: Any, rows: PairRows, validation: PairRows | None, profile: PromptProfile, **options: Any

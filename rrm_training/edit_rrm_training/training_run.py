@@ -12,8 +12,10 @@ from typing import Any
 
 import torch
 import yaml
+from peft import PeftModel
 from torch.utils.tensorboard import SummaryWriter
 from transformers import (
+    AutoModelForImageTextToText,
     PrinterCallback,
     Trainer,
     TrainerCallback,
