@@ -127,7 +127,7 @@ class ResumesWeights:
     """A trainer that resumes with the weights of its checkpoint. Goes before TRL's class.
 
     transformers 5.17 saves Qwen2.5-VL under the names of its published checkpoints ("visual.…") and, on
-    resuming, looks for the names in memory ("model.visual.…"), finds none, warns, and goes on with the base's.
+    resuming, looks for the names in memory ("model.visual.…"), finds none, warns, and goes on with the base.
     """
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
