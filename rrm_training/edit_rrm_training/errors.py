@@ -5,7 +5,8 @@ TrainingError
 ├── EndpointError   a chat endpoint gave no usable answer, after all its attempts; `kind` says why
 ├── AnswerError     an endpoint answered, but no draw could be used; carries the text and what it cost
 ├── EditorError     an editor produced no image for an instruction
-└── StepError       a step of the pipeline cannot run, or cannot go on
+├── StepError       a step of the pipeline cannot run, or cannot go on
+└── SettingsError   settings of a run that do not fit, or not the ones it was begun with
 """
 
 from pathlib import Path
@@ -58,3 +59,7 @@ class EditorError(TrainingError):
 
 class StepError(TrainingError):
     """The message says what to do about it."""
+
+
+class SettingsError(TrainingError):
+    """A run cannot start as it was asked to; the message names the settings."""

@@ -1,6 +1,9 @@
-"""The tiny model's configuration and processor: Qwen2.5-VL's own classes at 4 million parameters."""
+"""The tiny model's two sizes, 4 and 1.5 million parameters, and its processor: Qwen2.5-VL's own classes."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch.nn import functional
@@ -22,17 +25,39 @@ IMAGE_TOKENS = (SIZE // PATCH // MERGE) ** 2
 EMBEDDING_STD = 0.05
 
 
-def build_config(tokenizer: Qwen2Tokenizer) -> Qwen2_5_VLConfig:
+Size = Literal["s", "m"]
+
+
+@dataclass(frozen=True)
+class Widths:
+    """What tells the sizes apart; text heads are 64 wide and vision heads 32 in both."""
+
+    text_layers: int
+    text_hidden: int
+    text_mlp: int
+    vision_layers: int
+    vision_hidden: int
+    vision_mlp: int
+
+
+SIZES: Mapping[Size, Widths] = {
+    "s": Widths(4, 128, 384, 3, 96, 192),
+    "m": Widths(6, 192, 576, 4, 128, 256),
+}
+
+
+def build_config(tokenizer: Qwen2Tokenizer, size: Size = "m") -> Qwen2_5_VLConfig:
     """The configuration; head sizes and full vision attention suit vLLM on a CPU (docs/shapes.md)."""
+    widths = SIZES[size]
     token = tokenizer.convert_tokens_to_ids
     return Qwen2_5_VLConfig(
         text_config={
             "vocab_size": len(tokenizer),
-            "hidden_size": 192,
-            "intermediate_size": 576,
-            "num_hidden_layers": 6,
-            "num_attention_heads": 3,
-            "num_key_value_heads": 3,
+            "hidden_size": widths.text_hidden,
+            "intermediate_size": widths.text_mlp,
+            "num_hidden_layers": widths.text_layers,
+            "num_attention_heads": widths.text_hidden // 64,
+            "num_key_value_heads": widths.text_hidden // 64,
             "max_position_embeddings": 2048,
             "rope_parameters": {"rope_type": "default", "rope_theta": 1000.0, "mrope_section": [2, 8, 22]},
             "tie_word_embeddings": True,
@@ -41,16 +66,16 @@ def build_config(tokenizer: Qwen2Tokenizer) -> Qwen2_5_VLConfig:
             "pad_token_id": token("<|endoftext|>"),
         },
         vision_config={
-            "depth": 4,
-            "hidden_size": 128,
-            "intermediate_size": 256,
-            "num_heads": 4,
+            "depth": widths.vision_layers,
+            "hidden_size": widths.vision_hidden,
+            "intermediate_size": widths.vision_mlp,
+            "num_heads": widths.vision_hidden // 32,
             "patch_size": PATCH,
             "spatial_merge_size": MERGE,
             "temporal_patch_size": 2,
             "window_size": 112,
-            "out_hidden_size": 192,
-            "fullatt_block_indexes": [0, 1, 2, 3],
+            "out_hidden_size": widths.text_hidden,
+            "fullatt_block_indexes": list(range(widths.vision_layers)),
         },
         image_token_id=token("<|image_pad|>"),
         video_token_id=token("<|video_pad|>"),

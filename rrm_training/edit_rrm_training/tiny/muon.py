@@ -49,3 +49,27 @@ class Muon(torch.optim.Optimizer):  # type: ignore[misc]  # torch is Any here
                 size = 0.2 * max(p.shape) ** 0.5
                 p.mul_(1 - group["lr"] * group["weight_decay"])
                 p.add_(orthogonalised(direction), alpha=-group["lr"] * size)
+
+
+class MuonWithAdamW(torch.optim.Optimizer):  # type: ignore[misc]  # torch is Any here
+    """Two optimisers that a trainer takes for one: their groups side by side, their states apart."""
+
+    def __init__(self, muon: Muon, adamw: torch.optim.AdamW) -> None:
+        self._parts = {"muon": muon, "adamw": adamw}
+        super().__init__([*muon.param_groups, *adamw.param_groups], {})  # the very groups, not copies
+
+    @torch.no_grad()  # type: ignore[untyped-decorator]  # torch is Any here
+    def step(self, closure: Any = None) -> None:
+        """One update of both."""
+        for part in self._parts.values():
+            part.step()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Both states by name."""
+        return {name: part.state_dict() for name, part in self._parts.items()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Loads what `state_dict` gave; torch makes new groups then, which are taken over here."""
+        for name, part in self._parts.items():
+            part.load_state_dict(state_dict[name])
+        self.param_groups = [group for part in self._parts.values() for group in part.param_groups]

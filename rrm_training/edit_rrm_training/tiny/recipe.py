@@ -8,7 +8,7 @@ import torch
 from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLProcessor
 
 from edit_rrm_training.tiny.looking import run_look_stage
-from edit_rrm_training.tiny.model import build_processor, new_model, save_servable
+from edit_rrm_training.tiny.model import Size, build_config, build_processor, new_model, save_servable
 from edit_rrm_training.tiny.tasks import BASE_MIX, POLISH_MIX, READ_MIX, SEE_MIX, SFT_MIX
 from edit_rrm_training.tiny.tokenizer import build_tokenizer
 from edit_rrm_training.tiny.training import Stage, StepReport, run_stage
@@ -40,21 +40,26 @@ def train(
     sft: Stage = SFT,
     polish: Stage = POLISH,
     *,
+    size: Size = "m",
     workers: int = 1,
     on_step: Callable[[Stage, StepReport], None] = lambda stage, report: None,
 ) -> dict[str, float]:
     """Runs what is left of the recipe in `directory` and returns the seconds of each stage.
 
-    Leaves a servable checkpoint of every stage but the first in `directory`; the last is `polish`.
+    Leaves a servable checkpoint of every stage but the first in `directory`; the last is `polish`. A stage
+    of 0 steps is left out.
     """
     processor = load_processor(directory)
-    model: Qwen2_5_VLForConditionalGeneration = new_model(processor.tokenizer, MODEL_SEED)
+    config = build_config(processor.tokenizer, size)
+    model: Qwen2_5_VLForConditionalGeneration = new_model(processor.tokenizer, MODEL_SEED, config)
     seconds = {
         look.name: run_look_stage(
             look, model, processor, directory, workers=workers, on_step=partial(on_step, look)
         )
     }
     for stage in (read, see, base, sft, polish):
+        if not stage.steps:
+            continue
         seconds[stage.name] = run_stage(
             stage, model, processor, directory, workers=workers, on_step=partial(on_step, stage)
         )

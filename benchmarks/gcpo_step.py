@@ -1,0 +1,199 @@
+"""What does a GCPO step cost, part by part, and what do its rollouts cost beside the bare generate call?
+
+    .venv/bin/python benchmarks/gcpo_step.py [--steps 4] [--pairs 4] [--traces 8]
+
+Real steps of `edit_rrm_training.gcpo.GcpoTrainer` on pairs of the shapes world, rollouts by transformers,
+full training, float32 on a CPU. A rollout is everything from the rows' messages to the traces' texts:
+tokenising, pixels, generation, decoding. The bare call is `model.generate` on the tensors of the same
+batch, from the same random state, so that both write the same traces; who comes first alternates. Memory
+is the process's resident set, sampled every 10 ms, or what CUDA allocated. Bar: rollouts reach 0.9 of the
+bare call's traces a second.
+"""
+
+import statistics
+import tempfile
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import psutil
+import torch
+import typer
+from rich.table import Table
+from rig.report import Bar, console, progress, say_machine
+from transformers import TrainerCallback
+from trl.data_utils import prepare_multimodal_messages
+
+from edit_rrm.principles import numbered
+from edit_rrm.profiles import get_profile
+from edit_rrm_server.settings import BUNDLED_MODEL
+from edit_rrm_training.checkpoints import load_base
+from edit_rrm_training.data.pictures import ShapesRef
+from edit_rrm_training.data.preferences import PreferencePair
+from edit_rrm_training.gcpo import GcpoTrainer
+from edit_rrm_training.gcpo_run import grpo_arguments
+from edit_rrm_training.shapes.dataset import make_edit
+from edit_rrm_training.train_settings import GcpoConfig
+from edit_rrm_training.trl_rows import PairRows
+
+WORLD = 3000
+BAR = Bar("rollout against the bare generate call, traces a second, median", 0.9, at_least=True)
+
+
+class Phases:
+    """Seconds and peak memory of the named parts of a step; of nested parts, the inner is not the outer's."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, list[float]] = defaultdict(list)
+        self.peak_bytes: dict[str, int] = defaultdict(int)
+        self._stack: list[tuple[str, float]] = []
+        self._inner_s: list[float] = []
+        self._process = psutil.Process()
+        threading.Thread(target=self._sample, daemon=True).start()
+
+    @contextmanager
+    def of(self, name: str) -> Iterator[None]:
+        """Counts what happens inside as `name`."""
+        self._stack.append((name, time.perf_counter()))
+        self._inner_s.append(0.0)
+        try:
+            yield
+        finally:
+            _, started = self._stack.pop()
+            took_s = time.perf_counter() - started
+            self.seconds[name].append(took_s - self._inner_s.pop())
+            if self._inner_s:
+                self._inner_s[-1] += took_s
+
+    def wrap(self, owner: Any, method: str, name: str) -> None:
+        """Counts every call of `owner.method` as `name`."""
+        inner: Callable[..., Any] = getattr(owner, method)
+
+        def counted(*args: Any, **kwargs: Any) -> Any:
+            with self.of(name):
+                return inner(*args, **kwargs)
+
+        setattr(owner, method, counted)
+
+    def _sample(self) -> None:
+        while True:
+            if self._stack:
+                name = self._stack[-1][0]
+                cuda = torch.cuda.is_available()
+                now = torch.cuda.memory_allocated() if cuda else self._process.memory_info().rss
+                self.peak_bytes[name] = max(self.peak_bytes[name], now)
+            time.sleep(0.01)
+
+
+class _Update(TrainerCallback):  # type: ignore[misc]
+    """Counts a whole step as the update, but for what is counted inside it."""
+
+    def __init__(self, phases: Phases) -> None:
+        self._phases = phases
+
+    def on_step_begin(self, *_: Any, **__: Any) -> None:
+        self._open = self._phases.of("update")
+        self._open.__enter__()
+
+    def on_step_end(self, *_: Any, **__: Any) -> None:
+        self._open.__exit__(None, None, None)
+
+
+def pairs_of(count: int) -> list[PreferencePair]:
+    """Pairs of candidates 0 and 1 with gold principles, by reference."""
+    pairs = []
+    for index in range(count):
+        edit = make_edit(WORLD, index, 4)
+        pairs.append(PreferencePair(
+            id=str(index), source=str(ShapesRef(WORLD, index)), instruction=edit.request.instruction,
+            principles=numbered((check.category, check.question) for check in edit.checks),
+            preferred=str(ShapesRef(WORLD, index, 0)), non_preferred=str(ShapesRef(WORLD, index, 1)),
+            label="prefer",
+        ))  # fmt: skip
+    return pairs
+
+
+def against_bare(trainer: GcpoTrainer, rows: PairRows, traces: int, repetitions: int) -> float:
+    """Rollout throughput over that of the bare call, median of the ratios of the same traces."""
+    batch = [rows[index] for index in range(len(rows)) for _ in range(traces)]
+    prompts = [prepare_multimodal_messages(row["prompt"], images=row["images"]) for row in batch]
+    ids, _, _ = trainer._tokenize_prompts(prompts)
+    texts = [
+        trainer.processing_class.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True)
+        for prompt in prompts
+    ]
+    tensors = trainer.processing_class(
+        text=texts, images=[row["images"] for row in batch], padding=True, return_tensors="pt"
+    ).to(trainer.accelerator.device)
+    pad = trainer.processing_class.tokenizer.pad_token_id
+    assert [row[row != pad].tolist() for row in tensors["input_ids"]] == ids
+    model = trainer.accelerator.unwrap_model(trainer.model)
+
+    def bare() -> None:
+        with torch.no_grad():
+            model.generate(**tensors, generation_config=trainer.generation_config)
+
+    def rollout() -> None:
+        trainer._generate(prompts)
+
+    model.train()  # the rollout's length is that of training, not of measuring
+    ratios = []
+    for repetition in range(repetitions):
+        seconds = {}
+        for run in (bare, rollout) if repetition % 2 else (rollout, bare):
+            torch.manual_seed(repetition)
+            started = time.perf_counter()
+            run()
+            seconds[run] = time.perf_counter() - started
+        ratios.append(seconds[bare] / seconds[rollout])
+        progress.print(f"{len(batch)} traces: rollout {seconds[rollout]:.2f} s, bare {seconds[bare]:.2f} s")
+    console.print(
+        f"rollout {len(batch) / seconds[rollout]:.1f} traces/s, bare {len(batch) / seconds[bare]:.1f} (last)"
+    )
+    return statistics.median(ratios)
+
+
+def main(
+    steps: Annotated[int, typer.Option(help="Steps measured, after one that is not.")] = 4,
+    pairs: Annotated[int, typer.Option(help="Pairs of a rollout.")] = 4,
+    traces: Annotated[int, typer.Option(help="N, traces an image.")] = 8,
+    repetitions: Annotated[int, typer.Option(help="Rollouts compared with the bare call.")] = 3,
+    model: Annotated[Path, typer.Option(help="Checkpoint.")] = BUNDLED_MODEL,
+) -> None:
+    """Prints seconds and peak memory of a step's parts, then rollouts beside the bare call, and the bar."""
+    phases = Phases()
+    with tempfile.TemporaryDirectory() as out:
+        config = GcpoConfig(
+            base=model, out=Path(out), pairs=Path(out) / "unused", steps=steps + 1, traces=traces,
+            pairs_per_step=pairs, batch_per_device=min(32, 2 * pairs * traces), max_trace_tokens=256, lr=1e-6,
+            dtype="float32", gradient_checkpointing=False, equal_images=True, workers=0, save_every=10_000,
+        )  # fmt: skip
+        base = load_base(config)
+        profile = get_profile(base.card.profile)
+        rows = PairRows(pairs_of(pairs * (steps + 1)), Path(), profile, base.card.max_image_side)
+        trainer = GcpoTrainer(
+            base.model, rows, None, profile,
+            args=grpo_arguments(config, 1), processing_class=base.processor, callbacks=[_Update(phases)],
+        )  # fmt: skip
+        few = PairRows(rows.pairs[:pairs], Path(), profile, base.card.max_image_side)
+        ratio = against_bare(trainer, few, traces, repetitions)
+        phases.wrap(trainer, "_generate_and_score_completions", "tensors of the update")
+        phases.wrap(trainer, "_generate", "rollout")
+        phases.wrap(trainer, "_calculate_rewards", "reward")
+        trainer.train()
+    table = Table(
+        "part", "median s", "peak MiB", title=f"{pairs} pairs of 2 × {traces} traces, {steps} steps"
+    )
+    for name, values in phases.seconds.items():
+        table.add_row(name, f"{statistics.median(values[1:]):.3f}", f"{phases.peak_bytes[name] / 2**20:.0f}")
+    console.print(table)
+    BAR.judge(ratio)
+    say_machine()
+
+
+if __name__ == "__main__":
+    typer.run(main)

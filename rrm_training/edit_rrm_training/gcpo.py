@@ -1,0 +1,176 @@
+"""GCPO (paper.md, Stage 2) as a subclass of TRL's GRPOTrainer: the policy is the RRM, an action a trace.
+
+Two things differ from GRPO, and they are overridden: which rows make up a rollout (whole pairs, N traces
+an image) and what a trace earns (win_ratio.py). TRL does the rest:
+
+- `scale_rewards="none"` makes an advantage the reward less the mean of its own N traces, undivided.
+- `loss_type="grpo"` is the paper's loss: the clipped surrogate averaged over the tokens of each trace, then
+  over the traces, (1/2N) Σ_i (1/L_i) Σ_t. TRL's default "dapo" divides by all tokens of the batch, "dr_grpo"
+  by a constant, and both let a longer trace weigh more.
+- A KL to the base is optional (`beta`), as in the paper.
+
+**Ours**: accuracy during training is pairwise, on the validation pairs, of greedy traces. Overridden
+`evaluate` draws no random number, so a run with measurements and one without have the same curve.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+
+import torch
+from accelerate.utils import gather, gather_object
+from torch.utils.data import Sampler
+from transformers import GenerationConfig
+from trl import GRPOTrainer
+from trl.data_utils import prepare_multimodal_messages
+
+from edit_rrm.errors import TraceError
+from edit_rrm.principles import Principle
+from edit_rrm.prompts import PromptProfile
+from edit_rrm_training.evaluation.metrics import share
+from edit_rrm_training.pair_sampler import PairSampler
+from edit_rrm_training.training_run import ResumesWeights
+from edit_rrm_training.trl_rows import PairRows, Row
+from edit_rrm_training.win_ratio import report, win_ratios
+
+_SAMPLING = frozenset({"do_sample", "temperature", "top_p", "top_k", "min_p"})
+
+
+def contrastive_reward(**_: Any) -> list[float]:
+    """Names the reward in TRL's logs. It takes both groups of a pair, which TRL's reward functions need not
+    be given together: `GcpoTrainer._calculate_rewards` computes it."""
+    raise NotImplementedError("computed by GcpoTrainer._calculate_rewards")
+
+
+class GcpoTrainer(ResumesWeights, GRPOTrainer):  # type: ignore[misc]  # trl is Any here
+    """See the module. The rollout of all processes, `args.generation_batch_size`, is a multiple of 2N."""
+
+    _tag_names = ("trl", "gcpo")
+    _name = "GCPO"
+    control: Any
+    generation_config: Any
+    generation_kwargs: Any
+
+    def __init__(
+        self, model: Any, rows: PairRows, validation: PairRows | None, profile: PromptProfile, **options: Any
+    ) -> None:
+        self._profile = profile
+        self._rows = rows
+        self._validation = validation
+        super().__init__(
+            model,
+            reward_funcs=[contrastive_reward],
+            train_dataset=rows.dataset(),
+            eval_dataset=None if validation is None else validation.dataset(),
+            **options,
+        )
+        pair_traces = 2 * self.num_generations
+        if self.args.generation_batch_size % pair_traces:
+            raise ValueError(
+                f"generation_batch_size ({self.args.generation_batch_size}) must be divisible by "
+                f"2 × num_generations ({pair_traces}): a rollout is made of whole pairs"
+            )
+
+    def _get_train_sampler(self, dataset: Any = None) -> Sampler[int]:
+        return PairSampler(
+            len(self._rows.pairs),
+            traces=self.num_generations,
+            pairs_per_rollout=self.args.generation_batch_size // (2 * self.num_generations),
+            repeats=self.num_iterations * self.args.steps_per_generation,
+            seed=self.args.seed,
+        )
+
+    def _calculate_rewards(
+        self,
+        inputs: Sequence[Row],
+        prompts: Any,
+        completions: Sequence[Sequence[dict[str, str]]],
+        completion_ids_list: Sequence[Sequence[int]],
+    ) -> torch.Tensor:
+        """Win and loss ratios of the whole rollout, [traces of all processes, 1]."""
+        stated = [
+            (self._score(completion[0]["content"], row["principles"]), len(ids))
+            for completion, row, ids in zip(completions, inputs, completion_ids_list, strict=True)
+        ]
+        gathered = gather(torch.tensor(stated, device=self.accelerator.device))  # [traces, 2]
+        scores, lengths = gathered.view(-1, 2, self.num_generations, 2).unbind(dim=-1)
+        for name, value in asdict(report(scores, lengths)).items():
+            self._metrics["train"][f"gcpo/{name}"].append(value)
+        return win_ratios(scores).view(-1, 1)
+
+    def evaluate(
+        self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
+    ) -> dict[str, float]:
+        """Pairwise accuracy of greedy traces on the validation pairs; ties and unparsed traces are wrong."""
+        self.model.eval()
+        preferred, other = self._greedy_scores().unbind(dim=1)  # [pairs] each
+        accuracy = share((preferred > other).tolist())
+        metrics = {
+            f"{metric_key_prefix}_accuracy": accuracy.value,
+            f"{metric_key_prefix}_ties": share((preferred == other).tolist()).value,
+            f"{metric_key_prefix}_unparsed": share(torch.cat([preferred, other]).isnan().tolist()).value,
+            f"{metric_key_prefix}_score_margin": (preferred - other).nanmean().item(),
+            f"{metric_key_prefix}_pairs": float(accuracy.total),
+        }
+        self.log(dict(metrics))
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    def _greedy_scores(self) -> torch.Tensor:
+        """Scores of the validation rows, [pairs, 2], on every process; NaN where a trace does not parse."""
+        rows = self._validation
+        if rows is None:
+            raise ValueError("there are no validation pairs")
+        found: list[tuple[int, float]] = []
+        size = self.args.per_device_eval_batch_size
+        with (
+            self.accelerator.split_between_processes(list(range(len(rows))), apply_padding=True) as mine,
+            self._greedy(),
+        ):
+            for start in range(0, len(mine), size):
+                batch = mine[start : start + size]
+                texts = self._complete([rows[index] for index in batch])
+                found += [
+                    (index, self._score(text, rows.principles(index)))
+                    for index, text in zip(batch, texts, strict=True)
+                ]
+        scores = torch.full((len(rows),), math.nan)
+        for index, score in gather_object(found):
+            scores[index] = score
+        return scores.view(-1, 2)
+
+    def _complete(self, rows: Sequence[Row]) -> list[str]:
+        prompts = [prepare_multimodal_messages(row["prompt"], images=row["images"]) for row in rows]
+        ids, images, fields = self._tokenize_prompts(prompts)
+        completions, _ = self._generate_single_turn(ids, images, fields, 1)
+        texts: list[str] = self.processing_class.batch_decode(completions, skip_special_tokens=True)
+        return texts
+
+    @contextmanager
+    def _greedy(self) -> Iterator[None]:
+        """TRL's generation, without its sampling."""
+        if self.use_vllm:
+            kept = self.vllm_generation.temperature
+            self.vllm_generation.temperature = 0.0
+            try:
+                yield
+            finally:
+                self.vllm_generation.temperature = kept
+            return
+        kept, kept_options = self.generation_config, self.generation_kwargs
+        options = {name: value for name, value in kept_options.items() if name not in _SAMPLING}
+        self.generation_kwargs = {**options, "do_sample": False}
+        self.generation_config = GenerationConfig(**self.generation_kwargs, disable_compile=True)
+        try:
+            yield
+        finally:
+            self.generation_config, self.generation_kwargs = kept, kept_options
+
+    def _score(self, text: str, principles: Sequence[Principle]) -> float:
+        """τ by the checkpoint's own parser Φ; NaN for a trace that does not parse."""
+        try:
+            return self._profile.parse_trace(text, principles).score
+        except TraceError:
+            return math.nan

@@ -1,0 +1,227 @@
+"""The settings of `edit-rrm-train sft` and `gcpo`: one model each, from a YAML file and the command line.
+
+The command line goes before the file. A name that no field has is refused wherever it comes from. How many
+processes there are, and how they share the model, is accelerate's affair (configs/accelerate/).
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Self, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from edit_rrm_training.errors import SettingsError
+
+
+class LoraSettings(BaseModel):
+    """Low-rank adapters in place of full training; merged into the weights at the end."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rank: int = Field(default=64, ge=1, description="rank of each adapter")
+    alpha: int = Field(default=128, ge=1, description="scale of the adapters; alpha / rank multiplies them")
+    dropout: float = Field(default=0.0, ge=0.0, lt=1.0, description="dropout inside the adapters")
+    targets: str = Field(
+        default=r".*language_model.*\.(q|k|v|o|gate|up|down)_proj",
+        description="regular expression of the modules that get one; by default not the vision tower",
+    )
+
+
+class VllmSettings(BaseModel):
+    """Rollouts by vLLM: inside each training process, or by servers of TRL's (`trl vllm-serve`)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    mode: Literal["colocate", "server"] = Field(default="colocate", description="where vLLM runs")
+    server_url: str | None = Field(default=None, description="base URL of `trl vllm-serve`, for mode server")
+    gpu_memory: float = Field(
+        default=0.3, gt=0.0, le=1.0, description="share of each GPU's memory vLLM may use, for mode colocate"
+    )
+    tensor_parallel: int = Field(
+        default=1, ge=1, description="GPUs that share one copy of vLLM, mode colocate"
+    )
+    max_model_tokens: int | None = Field(
+        default=None, ge=1, description="longest prompt plus trace, in tokens; default: the model's own limit"
+    )
+    sleep: bool = Field(default=True, description="give vLLM's memory back during updates, for mode colocate")
+
+    @model_validator(mode="after")
+    def _server_has_url(self) -> Self:
+        if (self.mode == "server") != (self.server_url is not None):
+            raise ValueError("server_url belongs to mode server, which needs it")
+        return self
+
+
+class RunSettings(BaseModel):
+    """What SFT and GCPO have in common."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+    base: Path = Field(description="checkpoint to start from: any directory of a Qwen2.5-VL")
+    out: Path = Field(description="run directory; a run found there is continued")
+    name: str = Field(default="edit-rrm", min_length=1, description="name in rrm.json, shown by the service")
+
+    steps: int = Field(ge=1, description="optimiser steps")
+    batch_per_device: int = Field(ge=1, description="samples (SFT) or traces (GCPO) of one forward pass")
+    lr: float = Field(gt=0.0, description="peak learning rate")
+    warmup_steps: int = Field(default=0, ge=0, description="steps over which the rate rises linearly")
+    lr_schedule: Literal["constant", "linear", "cosine"] = Field(
+        default="constant",
+        description="what the rate does after warm-up: stay, or fall to 0 at the last step",
+    )
+    optimizer: Literal["adamw", "muon"] = Field(
+        default="adamw", description="muon: for matrices, as the tiny recipe has it; one process, no LoRA"
+    )
+    weight_decay: float = Field(default=0.0, ge=0.0, description="decoupled decay of matrices")
+    max_grad_norm: float = Field(default=1.0, gt=0.0, description="norm at which gradients are clipped")
+    dtype: Literal["float32", "bfloat16"] = Field(
+        default="bfloat16", description="type of the computation and of the saved weights"
+    )
+    lora: LoraSettings | None = Field(default=None, description="adapters; absent: full training")
+    gradient_checkpointing: bool = Field(
+        default=True, description="recompute activations in the backward pass: slower, much less memory"
+    )
+    equal_images: bool = Field(
+        default=False, description="all pictures are of one size: the vision tower takes a batch at once"
+    )
+    seed: int = Field(default=0, ge=0, description="of the order of the data and of the sampling")
+    workers: int = Field(default=1, ge=0, description="processes that load pictures")
+
+    log_every: int = Field(default=10, ge=1, description="steps between lines of log.jsonl and TensorBoard")
+    save_every: int = Field(default=100, ge=1, description="steps between checkpoints to resume from")
+    keep: int = Field(default=2, ge=1, description="such checkpoints kept")
+
+    @model_validator(mode="after")
+    def _muon_is_full(self) -> Self:
+        if self.optimizer == "muon" and self.lora is not None:
+            raise ValueError("optimizer muon trains whole matrices: it does not go with lora")
+        return self
+
+
+class SftConfig(RunSettings):
+    """Settings of `edit-rrm-train sft`."""
+
+    rows: tuple[Path, ...] = Field(min_length=1, description="JSONL files of SFT rows (data/sft_rows.py)")
+    lr: float = Field(default=1e-5, gt=0.0, description="peak learning rate")
+    batch_per_device: int = Field(default=4, ge=1, description="samples of one forward pass")
+    accumulate: int = Field(
+        default=1, ge=1, description="forward passes of one process that make one optimiser step"
+    )
+    role_weights: bool = Field(
+        default=False,
+        description="weigh verdicts, seen words and score as the tiny recipe does; its tokenizer only",
+    )
+    max_image_side: int | None = Field(
+        default=None, ge=28, description="longest side in pixels; default: the base's rrm.json"
+    )
+    max_trace_tokens: int = Field(default=1024, ge=1, description="served default, written into rrm.json")
+    judges: str = Field(default="", description="what the scores are good for, written into rrm.json")
+
+
+class GcpoConfig(RunSettings):
+    """Settings of `edit-rrm-train gcpo`."""
+
+    pairs: Path = Field(description="JSONL file of preference pairs (data/preferences.py)")
+    validation_pairs: Path | None = Field(
+        default=None, description="JSONL file of pairs for the accuracy during training; never the test's"
+    )
+    lr: float = Field(default=1e-6, gt=0.0, description="peak learning rate")
+    traces: int = Field(default=8, ge=2, description="N, the traces drawn for each image of a pair")
+    pairs_per_step: int = Field(default=8, ge=1, description="pairs of one rollout, over all processes")
+    updates_per_rollout: int = Field(
+        default=1, ge=1, description="optimiser steps on one rollout; clipping acts from the second on"
+    )
+    batch_per_device: int = Field(default=16, ge=1, description="traces of one forward and backward pass")
+    temperature: float = Field(
+        default=1.0, gt=0.0, le=2.0, description="of the rollouts; scores that never differ teach nothing"
+    )
+    top_p: float = Field(default=1.0, gt=0.0, le=1.0, description="nucleus of the rollouts")
+    max_trace_tokens: int = Field(default=1024, ge=1, description="longest trace; one cut off is unparsed")
+    clip: float = Field(default=0.2, gt=0.0, description="ε of the clipped surrogate")
+    kl: float = Field(
+        default=0.0, ge=0.0, description="β, weight of the KL to the base; 0 holds no second model"
+    )
+    vllm: VllmSettings | None = Field(default=None, description="vLLM rollouts; absent: by transformers")
+    eval_every: int | None = Field(
+        default=None, ge=1, description="steps between measurements on validation_pairs; absent: never"
+    )
+    eval_batch: int = Field(default=32, ge=1, description="traces generated at once by a measurement")
+    log_every: int = Field(default=1, ge=1, description="steps between lines of log.jsonl and TensorBoard")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.save_every % self.updates_per_rollout:
+            raise ValueError(
+                f"save_every ({self.save_every}) must be a multiple of updates_per_rollout "
+                f"({self.updates_per_rollout}): a rollout is not saved, so no run can resume inside one"
+            )
+        if (self.eval_every is None) != (self.validation_pairs is None):
+            raise ValueError("eval_every and validation_pairs go together")
+        return self
+
+    def accumulation(self, processes: int) -> int:
+        """Forward passes of one process in one optimiser step.
+
+        Raises SettingsError when a rollout does not split into equal forward passes over the processes.
+        """
+        rollout = 2 * self.traces * self.pairs_per_step
+        share, rest = divmod(rollout, processes * self.batch_per_device)
+        if rest or not share:
+            raise SettingsError(
+                f"a rollout of {self.pairs_per_step} pairs × 2 × {self.traces} traces = {rollout} must be a "
+                f"multiple of {processes} processes × batch_per_device {self.batch_per_device}"
+            )
+        return share
+
+
+S = TypeVar("S", bound=RunSettings)
+
+
+def load_config(kind: type[S], file: Path | None, overrides: Mapping[str, Any]) -> S:
+    """Settings from `file` (YAML) and, before it, `overrides`; a dotted name reaches into a section.
+
+    Raises SettingsError, naming every field that is wrong.
+    """
+    values: dict[str, Any] = {}
+    if file is not None:
+        try:
+            content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        except (OSError, yaml.YAMLError) as error:
+            raise SettingsError(f"cannot read {file}: {error}") from error
+        if not isinstance(content, dict):
+            raise SettingsError(f"{file} must hold one setting a line: 'name: value'")
+        values = content
+    for name, value in overrides.items():
+        _put(values, name.split("."), value)
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        raise SettingsError("; ".join(_problems(error))) from error
+
+
+def parse_assignments(texts: Sequence[str]) -> dict[str, Any]:
+    """NAME=VALUE texts as a mapping; a value is read as YAML reads it. Raises SettingsError."""
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise SettingsError(f"expected NAME=VALUE, got {text!r}")
+        found[name.strip()] = yaml.safe_load(value)
+    return found
+
+
+def _put(values: dict[str, Any], path: Sequence[str], value: Any) -> None:
+    *sections, last = path
+    for section in sections:
+        inner = values.get(section)
+        values[section] = inner = dict(inner) if isinstance(inner, dict) else {}
+        values = inner
+    values[last] = value
+
+
+def _problems(error: ValidationError) -> list[str]:
+    return [
+        ": ".join(filter(None, (".".join(map(str, item["loc"])), item["msg"].removeprefix("Value error, "))))
+        for item in error.errors(include_url=False)
+    ]

@@ -1,0 +1,206 @@
+"""What every run of a TRL trainer has here: arguments, logs, resuming, and a servable checkpoint at the end.
+
+A run directory holds `settings.yaml`, `log.jsonl`, `tensorboard/`, `checkpoint-N/` to resume from, and at
+last `final/`, which a server loads. It knows nothing of what is trained.
+"""
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from peft import PeftModel
+from torch.utils.tensorboard import SummaryWriter
+from transformers import (
+    AutoModelForImageTextToText,
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
+
+from edit_rrm.checkpoint import RRMCard
+from edit_rrm_training.checkpoints import save_checkpoint
+from edit_rrm_training.errors import SettingsError
+from edit_rrm_training.tiny.muon import MuonWithAdamW
+from edit_rrm_training.tiny.training import MUON_SCALE, make_optimizers
+from edit_rrm_training.train_settings import RunSettings
+
+FINAL = "final"
+_STATE = "trainer_state.json"  # the last file of a checkpoint that the trainer writes
+_FREE = frozenset({"workers", "log_every", "save_every", "keep"})
+
+OnLog = Callable[[int, Mapping[str, float]], None]
+
+
+def training_arguments(settings: RunSettings) -> dict[str, Any]:
+    """The arguments that SFT's and GCPO's configurations of TRL have in common."""
+    schedule = "constant_with_warmup" if settings.lr_schedule == "constant" else settings.lr_schedule
+    return {
+        "output_dir": str(settings.out),
+        "max_steps": settings.steps,
+        "per_device_train_batch_size": settings.batch_per_device,
+        "learning_rate": settings.lr,
+        "warmup_steps": settings.warmup_steps,
+        "lr_scheduler_type": schedule,
+        "weight_decay": settings.weight_decay,
+        "max_grad_norm": settings.max_grad_norm,
+        "bf16": settings.dtype == "bfloat16",
+        "gradient_checkpointing": settings.gradient_checkpointing,
+        "seed": settings.seed,
+        "use_cpu": not torch.cuda.is_available(),
+        "dataloader_num_workers": settings.workers,
+        "remove_unused_columns": False,  # the pictures are made from a column no model knows
+        "logging_steps": settings.log_every,
+        "logging_first_step": True,
+        "save_steps": settings.save_every,
+        "save_total_limit": settings.keep,
+        "disable_tqdm": True,
+        "report_to": "none",
+    }
+
+
+def optimizers_of(settings: RunSettings, model: torch.nn.Module) -> tuple[Any, None]:
+    """What a trainer takes as `optimizers`: nothing for its own AdamW, or Muon with AdamW as in the tiny
+    recipe, each with its learning rate."""
+    if settings.optimizer == "adamw":
+        return None, None
+    muon, adamw = make_optimizers(model)
+    for optimizer, scale in ((muon, MUON_SCALE), (adamw, 1.0)):
+        for group in optimizer.param_groups:
+            group["lr"] = settings.lr * scale
+    for group in muon.param_groups:
+        group["weight_decay"] = settings.weight_decay
+    return MuonWithAdamW(muon, adamw), None
+
+
+def claim_directory(settings: RunSettings) -> None:
+    """Begins a run in `settings.out`, or finds that it is the one begun there.
+
+    Raises SettingsError, naming them, when it was begun with other settings: its curve would be neither's.
+    """
+    settings.out.mkdir(parents=True, exist_ok=True)
+    file = settings.out / "settings.yaml"
+    values = settings.model_dump(mode="json")
+    if file.exists():
+        begun = yaml.safe_load(file.read_text(encoding="utf-8"))
+        names = sorted(name for name in {*values, *begun} - _FREE if values.get(name) != begun.get(name))
+        if names:
+            raise SettingsError(
+                f"the run in {settings.out} was begun with other values of {', '.join(names)}"
+            )
+    file.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
+
+
+def last_checkpoint(out: Path) -> Path | None:
+    """The newest whole checkpoint of a run; one that a kill left half written is passed over."""
+    whole = [path for path in out.glob("checkpoint-*") if _is_json(path / _STATE)]
+    return max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
+
+
+def train(trainer: Trainer, settings: RunSettings, card: RRMCard, *, stop_after: int | None = None) -> bool:
+    """Runs what is left of the training; True when it has come to its end and `final/` is written.
+
+    `stop_after` ends this run early, after that many steps of the whole, leaving a checkpoint.
+    """
+    trainer.remove_callback(PrinterCallback)  # RunLog speaks
+    trained = settings.out / f"checkpoint-{settings.steps}"
+    checkpoint = last_checkpoint(settings.out)
+    if checkpoint != trained:  # the trainer would take a step too many from the last one
+        if stop_after is not None:
+            trainer.add_callback(_StopAfter(stop_after))
+        trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+        if trainer.state.global_step < settings.steps:
+            return False
+    if trainer.args.should_save:
+        save_checkpoint(trained, settings, card, settings.out / FINAL)
+    trainer.accelerator.wait_for_everyone()
+    return True
+
+
+class ResumesWeights:
+    """A trainer that resumes with the weights of its checkpoint. Goes before TRL's class.
+
+    transformers 5.17 saves Qwen2.5-VL under the names of its published checkpoints ("visual.…") and, on
+    resuming, looks for the names in memory ("model.visual.…"), finds none, warns, and goes on with the base.
+    """
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        trainer: Any = self
+        model = trainer.model if model is None else model
+        if trainer.is_fsdp_enabled or isinstance(model, PeftModel):  # these keep the names in memory
+            super()._load_from_checkpoint(resume_from_checkpoint, model)  # type: ignore[misc]
+            return
+        saved = AutoModelForImageTextToText.from_pretrained(resume_from_checkpoint, dtype=model.dtype)
+        model.load_state_dict(saved.state_dict())
+
+
+class RunLog(TrainerCallback):  # type: ignore[misc]  # transformers is Any here
+    """Writes every logged number to `log.jsonl` and TensorBoard. A resumed run takes back the lines after
+    its checkpoint, so that the file is the curve."""
+
+    def __init__(self, out: Path, on_log: OnLog = lambda step, values: None) -> None:
+        self._file = out / "log.jsonl"
+        self._board_directory = out / "tensorboard"
+        self._on_log = on_log
+        self._board: SummaryWriter | None = None
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """Opens the logs at the step the run begins with."""
+        if not state.is_world_process_zero:
+            return
+        kept = [line for line in self._lines() if json.loads(line)["step"] <= state.global_step]
+        self._file.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+        self._board = SummaryWriter(str(self._board_directory), purge_step=state.global_step + 1)
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, Any],
+        **_: Any,
+    ) -> None:
+        """One line, and one point a curve; what is no number, or NaN, is left out."""
+        if self._board is None:
+            return
+        numbers = {
+            name: value
+            for name, value in logs.items()
+            if isinstance(value, int | float) and math.isfinite(value)
+        }
+        with self._file.open("a", encoding="utf-8") as lines:
+            lines.write(json.dumps({"step": state.global_step, **numbers}) + "\n")
+        for name, value in numbers.items():
+            self._board.add_scalar(name, value, state.global_step)
+        self._board.flush()
+        self._on_log(state.global_step, numbers)
+
+    def _lines(self) -> list[str]:
+        return self._file.read_text(encoding="utf-8").splitlines() if self._file.exists() else []
+
+
+class _StopAfter(TrainerCallback):  # type: ignore[misc]  # transformers is Any here
+    def __init__(self, steps: int) -> None:
+        self._steps = steps
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        if state.global_step >= self._steps:
+            control.should_training_stop = control.should_save = True
+
+
+def _is_json(file: Path) -> bool:
+    try:
+        json.loads(file.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return True

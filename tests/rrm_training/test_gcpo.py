@@ -1,0 +1,187 @@
+"""GCPO on TRL's trainer: what a trace earns, resuming, measuring, and the checkpoint that is left.
+
+The checkpoint has random weights and writes noise, so most tests read a score out of any text; one asks the
+bundled model and reads its traces.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from shapes_rows import pair, write_lines
+from transformers import AutoModelForImageTextToText
+
+from edit_rrm.checkpoint import read_card
+from edit_rrm.errors import TraceError
+from edit_rrm.principles import Principle
+from edit_rrm.profiles import TrainedProfile
+from edit_rrm.traces import Trace
+from edit_rrm_training import gcpo_run
+from edit_rrm_training.errors import SettingsError
+from edit_rrm_training.gcpo import GcpoTrainer
+from edit_rrm_training.gcpo_run import run_gcpo
+from edit_rrm_training.train_settings import GcpoConfig, LoraSettings
+from edit_rrm_training.training_run import last_checkpoint
+from edit_rrm_training.win_ratio import advantages, win_ratios
+
+BUNDLED = Path(__file__).parents[2] / "server" / "edit_rrm_server" / "models" / "edit-rrm-tiny"
+
+
+class AnyText(TrainedProfile):
+    """Φ of a world in which every text has a score, its count of letters modulo 11, but for a fifth."""
+
+    def parse_trace(self, text: str, principles: Sequence[Principle]) -> Trace:
+        if len(text) % 5 == 0:
+            raise TraceError("a length divisible by five", text)
+        return Trace((), float(sum(map(str.isalpha, text)) % 11), text)
+
+
+@pytest.fixture
+def any_text(monkeypatch: pytest.MonkeyPatch) -> AnyText:
+    profile = AnyText()
+    monkeypatch.setattr(gcpo_run, "get_profile", lambda name: profile)
+    return profile
+
+
+@pytest.fixture
+def config(untrained: Path, tmp_path: Path) -> GcpoConfig:
+    pairs = write_lines(tmp_path / "pairs.jsonl", [pair(index) for index in range(6)])
+    return GcpoConfig(
+        base=untrained, out=tmp_path / "run", pairs=pairs, steps=4, traces=2, pairs_per_step=2,
+        batch_per_device=4, max_trace_tokens=12, lr=1e-3, dtype="float32", gradient_checkpointing=False,
+        equal_images=True, workers=0, save_every=2,
+    )  # fmt: skip
+
+
+def weights(checkpoint: Path) -> dict[str, torch.Tensor]:
+    return load_file(checkpoint / "model.safetensors")
+
+
+def curve(out: Path) -> list[tuple[int, float, float]]:
+    lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    return [(line["step"], line["loss"], line["gcpo/reward"]) for line in lines if "loss" in line]
+
+
+def test_a_resumed_run_has_the_curve_and_the_weights_of_a_straight_one(
+    config: GcpoConfig, any_text: AnyText, tmp_path: Path
+) -> None:
+    straight = run_gcpo(config)
+    resumed = config.model_copy(update={"out": tmp_path / "resumed"})
+    assert run_gcpo(resumed, stop_after=2) is None
+    (resumed.out / "checkpoint-3").mkdir()  # a kill while the next one was being written
+    assert last_checkpoint(resumed.out) == resumed.out / "checkpoint-2"
+    final = run_gcpo(resumed)
+    assert straight is not None
+    assert final is not None
+    assert curve(config.out) == curve(resumed.out)
+    assert [step for step, _, _ in curve(config.out)] == [1, 2, 3, 4]
+    assert any(reward > 0 for _, _, reward in curve(config.out))
+    before, after = weights(config.base), weights(straight)
+    assert all(torch.equal(after[name], tensor) for name, tensor in weights(final).items())
+    assert any(not torch.equal(after[name], before[name]) for name in before)
+    # A finished run is not repeated, one killed before its last file ends as it would have.
+    assert run_gcpo(resumed) == final
+    (final / "rrm.json").unlink()
+    assert run_gcpo(resumed) == final
+    assert read_card(final).name == config.name
+    assert curve(config.out) == curve(resumed.out)
+    assert all(torch.equal(after[name], tensor) for name, tensor in weights(final).items())
+    with pytest.raises(SettingsError, match="other values of lr, traces"):
+        run_gcpo(resumed.model_copy(update={"lr": 1.0, "traces": 4}))
+
+
+def test_what_reaches_the_loss_are_the_win_ratios_advantages(
+    config: GcpoConfig, any_text: AnyText, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[Any, torch.Tensor]] = []
+    generate = GcpoTrainer._generate_and_score_completions
+
+    def record(self: GcpoTrainer, inputs: Any) -> Any:
+        output = generate(self, inputs)
+        texts = self.processing_class.batch_decode(output["completion_ids"], skip_special_tokens=True)
+        scores = torch.tensor([self._score(text, ()) for text in texts]).view(-1, 2, 2)
+        seen.append((output["advantages"], scores))
+        prompts = [row["prompt"][1]["content"][1]["text"] for row in inputs]
+        assert prompts[:4] == [prompts[0]] * 4  # one pair, both sides
+        assert prompts[4:] == [prompts[4]] * 4
+        assert inputs[0]["images"][1] is inputs[1]["images"][1]
+        assert inputs[0]["images"][1].tobytes() != inputs[2]["images"][1].tobytes()
+        return output
+
+    monkeypatch.setattr(GcpoTrainer, "_generate_and_score_completions", record)
+    run_gcpo(config.model_copy(update={"steps": 3}))
+    assert len(seen) == 3
+    for found, scores in seen:
+        assert torch.allclose(found, advantages(win_ratios(scores)).flatten())
+    assert any(scores.isnan().any() for _, scores in seen)
+    assert any(found.abs().max() > 0 for found, _ in seen)
+    logged = json.loads((config.out / "log.jsonl").read_text().splitlines()[0])
+    expected = "reward win_ratio loss_ratio unparsed weighted_advantage score_margin trace_tokens no_gradient"
+    assert {f"gcpo/{name}" for name in expected.split()} <= set(logged)
+    assert logged["gcpo/unparsed"] == pytest.approx(seen[0][1].isnan().float().mean().item())
+    assert list((config.out / "tensorboard").glob("events*"))
+
+
+def test_a_rollout_can_be_learned_from_twice_with_a_kl_and_adapters(
+    config: GcpoConfig, any_text: AnyText
+) -> None:
+    final = run_gcpo(
+        config.model_copy(update={"updates_per_rollout": 2, "kl": 0.1, "lora": LoraSettings(rank=2, alpha=4)})
+    )
+    assert final is not None
+    before, after = weights(config.base), weights(final)
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed
+    assert all("proj" in name and "visual" not in name for name in changed)
+    assert not (final / "adapter_config.json").exists()
+    lines = [json.loads(line) for line in (config.out / "log.jsonl").read_text().splitlines()]
+    assert sum("gcpo/reward" in line for line in lines) == 2  # four steps on two rollouts
+    assert max(line.get("kl", 0.0) for line in lines) > 0
+    card = read_card(final)
+    assert card.training["stage"] == "gcpo"
+    assert card.training["base"]["name"] == "untrained"
+
+
+def test_measuring_does_not_change_the_curve(config: GcpoConfig, any_text: AnyText, tmp_path: Path) -> None:
+    run_gcpo(config)
+    measured = config.model_copy(
+        update={
+            "out": tmp_path / "measured",
+            "validation_pairs": config.pairs,
+            "eval_every": 2,
+            "eval_batch": 5,
+        }
+    )
+    run_gcpo(measured)
+    assert curve(measured.out) == curve(config.out)
+    lines = [json.loads(line) for line in (measured.out / "log.jsonl").read_text().splitlines()]
+    found = [line for line in lines if "eval_accuracy" in line]
+    assert [line["step"] for line in found] == [2, 4]
+    assert found[0]["eval_pairs"] == 6
+
+
+def test_greedy_traces_of_the_bundled_model_prefer_what_people_prefer(tmp_path: Path) -> None:
+    pairs = write_lines(tmp_path / "pairs.jsonl", [pair(index) for index in range(10)])
+    run_gcpo(
+        GcpoConfig(
+            base=BUNDLED, out=tmp_path / "run", pairs=pairs, validation_pairs=pairs, steps=1, traces=2,
+            pairs_per_step=1, batch_per_device=4, max_trace_tokens=200, lr=1e-9, dtype="float32",
+            gradient_checkpointing=False, equal_images=True, eval_every=1, eval_batch=20, workers=0,
+        )
+    )  # fmt: skip
+    lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    measured = next(line for line in lines if "eval_accuracy" in line)
+    assert measured["eval_unparsed"] <= 0.05
+    assert measured["eval_accuracy"] >= 0.7
+    assert measured["eval_score_margin"] > 1.0
+    loaded = AutoModelForImageTextToText.from_pretrained(tmp_path / "run" / "final")
+    assert loaded.num_parameters() == pytest.approx(4.1e6, rel=0.1)
+
+
+def test_a_base_that_is_no_checkpoint_is_refused(config: GcpoConfig, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"holds no config\.json"):
+        run_gcpo(config.model_copy(update={"base": tmp_path, "out": tmp_path / "other"}))

@@ -1,0 +1,155 @@
+"""SFT on TRL's trainer: rows, weights of tokens, adapters, resuming, the checkpoint that is left."""
+
+import json
+from copy import deepcopy
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from shapes_rows import decompose_row, verify_row, write_lines
+from torch.nn import functional
+from transformers import AutoModelForImageTextToText, Qwen2_5_VLProcessor
+from trl.data_utils import prepare_multimodal_messages
+
+from edit_rrm.checkpoint import read_card
+from edit_rrm.profiles import TrainedProfile
+from edit_rrm_training.checkpoints import load_base
+from edit_rrm_training.sft import IGNORED, RoleWeightedTrainer, RoleWeights, run_sft, sft_arguments
+from edit_rrm_training.shapes.dataset import make_edit
+from edit_rrm_training.tiny.batches import encode
+from edit_rrm_training.tiny.muon import MuonWithAdamW
+from edit_rrm_training.tiny.tasks import Sample, verify_completion, verify_prompt
+from edit_rrm_training.train_settings import LoraSettings, SftConfig
+from edit_rrm_training.training_run import optimizers_of
+from edit_rrm_training.trl_rows import sft_dataset
+
+
+@pytest.fixture
+def config(untrained: Path, tmp_path: Path) -> SftConfig:
+    rows = write_lines(tmp_path / "rows.jsonl", [verify_row(index) for index in range(6)])
+    return SftConfig(
+        base=untrained, out=tmp_path / "run", rows=(rows,), steps=4, batch_per_device=3, lr=2e-3,
+        dtype="float32", gradient_checkpointing=False, equal_images=True, workers=0, save_every=2,
+        log_every=1,
+    )  # fmt: skip
+
+
+def weights(checkpoint: Path) -> dict[str, torch.Tensor]:
+    return load_file(checkpoint / "model.safetensors")
+
+
+def losses(out: Path) -> list[float]:
+    lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    return [line["loss"] for line in lines if "loss" in line]
+
+
+def test_a_row_becomes_the_tokens_that_the_service_sends(untrained: Path) -> None:
+    row = verify_row(3)
+    example = sft_dataset([(row, Path())], TrainedProfile(), 384)[0]
+    processor = Qwen2_5_VLProcessor.from_pretrained(untrained)
+    ids = processor.apply_chat_template(
+        [prepare_multimodal_messages(example["prompt"], images=example["images"])],
+        tokenize=True, return_dict=True, add_generation_prompt=True,
+    )["input_ids"][0]  # fmt: skip
+    edit = make_edit(900, 3, 4)
+    served = Sample(verify_prompt(edit), (edit.picture(), edit.candidates[0].picture()), row.completion)
+    encoded = encode(processor, served)
+    assert ids == list(encoded.tokens[: encoded.prompt_length])
+    assert [image.tobytes() for image in example["images"]] == [i.tobytes() for i in served.images]
+    assert row.completion == verify_completion(edit.candidates[0])
+
+
+@pytest.mark.parametrize("role_weights", [False, True])
+def test_a_resumed_run_has_the_curve_and_the_weights_of_a_straight_one(
+    config: SftConfig, tmp_path: Path, role_weights: bool
+) -> None:
+    update = {"role_weights": role_weights, "optimizer": "muon" if role_weights else "adamw", "accumulate": 2}
+    config = config.model_copy(update=update)
+    straight = run_sft(config)
+    resumed = config.model_copy(update={"out": tmp_path / "resumed"})
+    assert run_sft(resumed, stop_after=2) is None
+    final = run_sft(resumed)
+    assert straight is not None
+    assert final is not None
+    assert losses(config.out) == losses(resumed.out)
+    assert losses(config.out)[-1] < losses(config.out)[0] - 0.3
+    after = weights(straight)
+    assert all(torch.equal(after[name], tensor) for name, tensor in weights(final).items())
+    card = read_card(final)
+    assert (card.profile, card.trace_format) == ("trained", "1")
+    assert card.training["rows"] == {"verify": 6}
+    assert card.max_image_side == 384  # the base's
+    assert AutoModelForImageTextToText.from_pretrained(final).num_parameters() < 2e6
+
+
+def test_adapters_are_merged_and_touch_the_language_model_alone(config: SftConfig, tmp_path: Path) -> None:
+    more = write_lines(tmp_path / "more.jsonl", [decompose_row(index) for index in range(3)])
+    final = run_sft(
+        config.model_copy(
+            update={"lora": LoraSettings(rank=4, alpha=8), "rows": (*config.rows, more), "steps": 2}
+        )
+    )
+    assert final is not None
+    before, after = weights(config.base), weights(final)
+    assert before.keys() == after.keys()
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed
+    assert all("visual" not in name and "_proj" in name for name in changed)
+    assert not list(final.glob("adapter*"))
+    assert read_card(final).training["rows"] == {"decompose": 3, "verify": 6}
+
+
+def test_the_weighted_loss_is_the_weighted_mean_of_the_completions_tokens(
+    config: SftConfig, tmp_path: Path
+) -> None:
+    base = load_base(config)
+    rows = [(verify_row(index), Path()) for index in range(3)]
+    trainer = RoleWeightedTrainer(
+        base.model, args=sft_arguments(config), processing_class=base.processor,
+        train_dataset=sft_dataset(rows, TrainedProfile(), 384), data_collator=RoleWeights(base.processor),
+    )  # fmt: skip
+    batch = next(iter(trainer.get_train_dataloader()))
+    ids, labels, loss_weights = (batch[name] for name in ("input_ids", "labels", "loss_weights"))
+    assert torch.equal(loss_weights > 0, labels != IGNORED)
+    for row in range(3):
+        verdicts = base.processor.tokenizer.convert_ids_to_tokens(ids[row][loss_weights[row] == 3.0])
+        completion = base.processor.decode(ids[row][labels[row] != IGNORED])
+        lines = completion.strip().removesuffix("<|im_end|>").splitlines()[:-2]
+        assert verdicts == [line[-1] for line in lines]
+    trainer.current_gradient_accumulation_steps = 1
+    with torch.no_grad():
+        logits = base.model(**{n: v for n, v in batch.items() if n not in ("labels", "loss_weights")}).logits
+        loss = trainer.compute_loss(base.model, dict(batch))
+    each = functional.cross_entropy(logits[:, :-1].transpose(1, 2), ids[:, 1:], reduction="none")
+    expected = (each * loss_weights[:, 1:]).sum() / loss_weights[:, 1:].sum()
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-4)
+
+
+def test_muon_and_adamw_resume_as_one_optimiser(config: SftConfig) -> None:
+    given = config.model_copy(update={"optimizer": "muon", "lr": 0.01})
+
+    def model() -> torch.nn.Module:
+        torch.manual_seed(0)
+        return torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.LayerNorm(4))
+
+    def steps(module: torch.nn.Module, optimizer: MuonWithAdamW, count: int) -> None:
+        for step in range(count):
+            optimizer.zero_grad()
+            module(torch.full((2, 4), float(step + 1)) + torch.eye(2, 4)).square().sum().backward()
+            optimizer.step()
+
+    straight = model()
+    optimizer, _ = optimizers_of(given, straight)
+    assert sorted({group["lr"] for group in optimizer.param_groups}) == pytest.approx([0.01, 0.03])
+    steps(straight, optimizer, 3)
+    resumed = model()
+    resumed.load_state_dict(straight.state_dict())
+    again, _ = optimizers_of(given, resumed)
+    again.load_state_dict(deepcopy(optimizer.state_dict()))  # as from a file
+    for group in (*optimizer.param_groups, *again.param_groups):
+        group["lr"] *= 0.5  # as a schedule does: the parts must see it
+    steps(straight, optimizer, 2)
+    steps(resumed, again, 2)
+    for a, b in zip(straight.parameters(), resumed.parameters(), strict=True):
+        assert torch.equal(a, b)

@@ -1,0 +1,111 @@
+"""Settings of SFT and GCPO runs: files, the command line, and what is refused."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from edit_rrm_training.cli import app
+from edit_rrm_training.errors import SettingsError
+from edit_rrm_training.train_settings import (
+    GcpoConfig,
+    LoraSettings,
+    RunSettings,
+    SftConfig,
+    VllmSettings,
+    load_config,
+    parse_assignments,
+)
+
+CONFIGS = Path(__file__).parents[2] / "rrm_training" / "configs"
+NEEDED = {"base": "b", "out": "o", "pairs": "p.jsonl", "steps": 10}
+
+
+def test_the_command_line_goes_before_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text("base: b\nout: o\npairs: p.jsonl\nsteps: 10\nlr: 1e-5\nlora:\n  rank: 8\n")
+    given = parse_assignments(["lr=1e-6", "lora.alpha=4", "traces=3", "vllm=null"])
+    config = load_config(GcpoConfig, file, given)
+    assert (config.lr, config.traces, config.steps) == (1e-6, 3, 10)
+    assert config.lora == LoraSettings(rank=8, alpha=4)
+    assert config.vllm is None
+
+
+def test_every_wrong_name_and_value_is_told(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_config(GcpoConfig, None, {**NEEDED, "learning_rate": 1, "traces": 1, "lora.rang": 3})
+    assert all(name in str(caught.value) for name in ("learning_rate", "traces", "lora.rang"))
+    (tmp_path / "list.yaml").write_text("- 1\n")
+    with pytest.raises(SettingsError, match="one setting a line"):
+        load_config(GcpoConfig, tmp_path / "list.yaml", {})
+    with pytest.raises(SettingsError, match="NAME=VALUE, got 'steps'"):
+        parse_assignments(["steps"])
+
+
+@pytest.mark.parametrize(
+    ("more", "problem"),
+    [
+        ({"updates_per_rollout": 3, "save_every": 100}, "multiple of updates_per_rollout"),
+        ({"eval_every": 5}, "validation_pairs go together"),
+        ({"optimizer": "muon", "lora": {}}, "does not go with lora"),
+        ({"vllm": {"mode": "server"}}, "server_url"),
+        ({"vllm": {"server_url": "http://x"}}, "server_url"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused(more: dict[str, object], problem: str) -> None:
+    with pytest.raises(SettingsError, match=problem):
+        load_config(GcpoConfig, None, {**NEEDED, **more})
+
+
+def test_a_rollout_is_shared_by_the_processes_in_equal_forward_passes() -> None:
+    config = load_config(
+        GcpoConfig, None, {**NEEDED, "pairs_per_step": 4, "traces": 3, "batch_per_device": 6}
+    )
+    assert config.accumulation(1) == 4  # 4 pairs × 2 × 3 traces = 24 = 4 × 6
+    assert config.accumulation(2) == 2
+    with pytest.raises(SettingsError, match="= 24 must be a multiple of 3 processes"):
+        config.accumulation(3)
+    with pytest.raises(SettingsError, match="8 processes"):
+        config.accumulation(8)
+
+
+@pytest.mark.parametrize("kind", [SftConfig, GcpoConfig, LoraSettings, VllmSettings])
+def test_every_setting_says_what_it_is(kind: type[RunSettings]) -> None:
+    assert all(field.description for field in kind.model_fields.values())
+
+
+@pytest.mark.parametrize("file", sorted(CONFIGS.glob("*.yaml")), ids=lambda file: file.stem)
+def test_a_configuration_fits_its_model_and_eight_gpus(file: Path) -> None:
+    stage, size, method = file.stem.split("_")
+    config = load_config(SftConfig if stage == "sft" else GcpoConfig, file, {})
+    assert (config.lora is not None) == (method == "lora")
+    assert config.dtype == "bfloat16"
+    assert size in str(config.out)
+    if isinstance(config, GcpoConfig):
+        assert config.accumulation(8) >= 1
+        assert config.vllm is not None
+        assert size in str(config.base)
+
+
+def test_the_two_ways_to_shard_agree_and_their_files_exist() -> None:
+    folder = CONFIGS / "accelerate"
+    files = {file.stem: yaml.safe_load(file.read_text()) for file in folder.glob("*.yaml")}
+    kinds = {name: content["distributed_type"] for name, content in files.items()}
+    assert kinds == {"fsdp": "FSDP", "ddp": "MULTI_GPU", "deepspeed_zero3": "DEEPSPEED"}
+    assert {content["num_processes"] for content in files.values()} == {8}
+    zero3 = files["deepspeed_zero3"]["deepspeed_config"]["deepspeed_config_file"]
+    assert (CONFIGS.parents[1] / zero3).is_file()
+
+
+def test_the_commands_list_their_settings_and_refuse_unknown_ones() -> None:
+    runner = CliRunner()
+    for command in ("sft", "gcpo"):
+        listed = runner.invoke(app, [command, "--settings"], env={"COLUMNS": "200"})
+        assert listed.exit_code == 0
+        assert "lora.rank" in listed.output
+        refused = runner.invoke(app, [command, "--set", "learning_rate=1"])
+        assert refused.exit_code == 2
+        assert "learning_rate" in refused.output
+        assert "--set" in runner.invoke(app, [command, "--help"]).output
+    assert "vllm.mode" in runner.invoke(app, ["gcpo", "--settings"], env={"COLUMNS": "200"}).output
