@@ -1,0 +1,7 @@
+"""What is deployed is tested where it lies; real processes are those of tests/e2e."""
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "deploy" / "grafana"), str(ROOT / "tests" / "e2e")]
