@@ -50,13 +50,8 @@ class PrometheusProcess:
     def wait_until(self, expression: str, within_s: float = START_LIMIT_S) -> None:
         """Waits until the expression has a value; a comparison has one when it holds."""
         started = time.monotonic()
-        while True:
+        while not (self._is_ready() and self.query(expression)):
             assert self._process.poll() is None, self._log.read_text()[-3000:]
-            try:
-                if self.query(expression):
-                    return
-            except httpx.TransportError:
-                pass  # it does not listen yet
             assert time.monotonic() - started < within_s, f"{expression} has no value"
             time.sleep(0.2)
 
@@ -71,6 +66,12 @@ class PrometheusProcess:
         """Every rule with its health and, of alerts, its state."""
         groups = self._http.get("/api/v1/rules").json()["data"]["groups"]
         return [rule for group in groups for rule in group["rules"]]
+
+    def _is_ready(self) -> bool:
+        try:
+            return self._http.get("/-/ready").status_code == 200
+        except httpx.TransportError:
+            return False  # it does not listen yet
 
     def end(self) -> None:
         """Ends the process."""
