@@ -4,4 +4,6 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "deploy" / "grafana"), str(ROOT / "tests" / "e2e")]
+sys.path[:0] = [
+    str(ROOT / folder) for folder in ("deploy/grafana", "deploy/ray", "tests/e2e", "tests/server")
+]
