@@ -76,4 +76,6 @@ class DeploymentOptions(BaseModel):
             # Ray stops giving a replica calls, waits for the running ones, then ends it.
             "graceful_shutdown_timeout_s": self.server_settings().drain_timeout_s + _ENGINE_END_S,
             "max_surge_percent": self.surge_percent,
+            # A checkpoint that cannot be loaded, or is another one than meant, will not change by itself.
+            "max_constructor_retry_count": 3,
         }

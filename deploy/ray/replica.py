@@ -43,7 +43,7 @@ class Replica:
     async def check_health(self) -> None:
         """Waits for the model. Raises UnhealthyError if it is another one, or nothing can be scored."""
         await self._service.load_ended.wait()
-        if self._service.failure is not None or self._service.state != "ready":
+        if self._service.state in ("engine_dead", "failed"):
             raise UnhealthyError(f"{self.name} is {self._service.state}: {self._service.failure}")
         loaded = self._service.model.weights_digest
         if self._weights_digest not in (None, loaded):
