@@ -5,6 +5,7 @@ Not as in the image: uv may use this machine's cache and compiles no bytecode (b
 torch comes from the usual index, apt-get is not run, and the user is whoever runs the test.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -114,9 +115,11 @@ def test_the_entry_point_becomes_ready_passes_its_health_check_and_ends_well(
         check = json.loads(final.last("HEALTHCHECK").argument.split("CMD")[1])
         subprocess.run(check, env=environment, check=True, timeout=30)
         assert httpx.get(f"http://127.0.0.1:{port}/v1/models").status_code == 401
-    finally:
         service.send_signal(signal.SIGTERM)
         status = service.wait(60)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(service.pid, signal.SIGKILL)  # whatever is left of its session
     assert status == 0, log.read_text()[-3000:]
     assert files_of(tree) == before  # a read-only root file system would do
 

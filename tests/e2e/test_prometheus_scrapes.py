@@ -71,9 +71,7 @@ def test_every_rule_is_evaluated_and_a_well_service_raises_no_alarm(monitored: P
     assert [rule["name"] for rule in rules if rule.get("state", "inactive") == "firing"] == []
 
 
-def test_recorded_values_are_those_of_the_service(
-    monitored: PrometheusProcess, server: ServiceProcess
-) -> None:
+def test_recorded_values_are_those_of_the_service(monitored: PrometheusProcess) -> None:
     (reward,) = monitored.query("job:edit_rrm_reward:mean1h")
     assert reward["metric"]["job"] == "edit-rrm"
     assert 0.0 < float(reward["value"][1]) <= 1.0
