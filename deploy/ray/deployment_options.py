@@ -17,6 +17,8 @@ _FIXED = {
     # A worker of Ray has threads and sockets already, which a fork server must not be started beside.
     "forkserver": False,
 }
+# Ray's proxy has the port, and a replica's own port for its metrics asks for no key.
+_WITHOUT_EFFECT = {"port", "metrics_need_key"}
 _ENGINE_END_S = 30.0
 
 
@@ -51,9 +53,9 @@ class DeploymentOptions(BaseModel):
 
     @model_validator(mode="after")
     def _check_settings(self) -> Self:
-        named = self.settings.keys() & (_FIXED.keys() | {"port"})
+        named = self.settings.keys() & (_FIXED.keys() | _WITHOUT_EFFECT)
         if named:
-            raise ValueError(f"{', '.join(sorted(named))} cannot be set here: Ray decides it")
+            raise ValueError(f"{', '.join(sorted(named))} cannot be set on Ray")
         self.server_settings()
         return self
 

@@ -40,6 +40,10 @@ class Replica:
         app.add_middleware(_NamesReplica, name=self.name)
         return app
 
+    def exposition(self) -> bytes:
+        """The replica's metrics as Prometheus text."""
+        return self._service.metrics.exposition()
+
     async def check_health(self) -> None:
         """Waits for the model. Raises UnhealthyError if it is another one, or nothing can be scored."""
         await self._service.load_ended.wait()

@@ -4,19 +4,23 @@
 """
 
 import logging
+from typing import Any
 
+import ray
 from deployment_options import DeploymentOptions
 from fastapi import FastAPI
 from ray import serve
 from ray.serve import Application
 from ray.serve.config import RequestRouterConfig
 from replica import Replica
+from replica_metrics import MetricsServer, TargetList
 
 from edit_rrm_server.service import LoadedModel
 
 logger = logging.getLogger(__name__)
 
 _ROUTER = RequestRouterConfig(request_router_class="group_router:GroupRouter")
+_TARGETS_PATH = "/metrics/targets"  # needs a key where there are keys, as every path but /metrics itself
 
 
 @serve.ingress()
@@ -35,14 +39,27 @@ class RewardReplica:
 
         name = serve.get_replica_context().replica_id.unique_id
         self._replica = Replica(name, settings, load, options.weights_digest)
+        self._metrics = MetricsServer(ray.util.get_node_ip_address(), self._replica.exposition)
+        self._targets = (
+            ray.remote(TargetList)
+            .options(name="edit-rrm-targets", get_if_exists=True, num_cpus=0, max_restarts=-1)
+            .remote()
+        )
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         """Asked by Ray once the replica is made; starts and stops the service with its lifespan."""
-        return self._replica.app()
+        app = self._replica.app()
+        app.add_api_route(_TARGETS_PATH, self._list_targets, include_in_schema=False)
+        return app
 
     async def check_health(self) -> None:
         """Asked by Ray. See `Replica.check_health`."""
         await self._replica.check_health()
+        self._targets.seen.remote(self._replica.name, self._metrics.address)  # whatever comes of it
+
+    async def _list_targets(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = await self._targets.targets.remote()
+        return found
 
 
 def build(args: DeploymentOptions) -> Application:

@@ -9,6 +9,7 @@ import yaml
 from deployment_options import DeploymentOptions
 from pydantic import ValidationError
 from replica import REPLICA_HEADER, Replica, UnhealthyError
+from replica_metrics import MetricsServer, TargetList
 from running_service import CARD
 from scripted_engine import ScriptedEngine
 from small_calls import score_body
@@ -78,6 +79,7 @@ async def test_a_checkpoint_that_cannot_be_loaded_is_reported_and_not_waited_for
     [
         ({"settings": {"windoww": 3, "allow_open": True}}, "windoww"),
         ({"settings": {"port": 1, "allow_open": True}}, "port"),
+        ({"settings": {"metrics_need_key": True, "api_keys": "k"}}, "metrics_need_key"),
         ({"settings": {"engine_restart_limit": 5, "allow_open": True}}, "engine_restart_limit"),
         ({"settings": {}}, "no key is set"),  # Ray's proxy is an open address
         ({"settings": {"allow_open": True}, "weights_digest": "latest"}, "weights_digest"),
@@ -106,3 +108,29 @@ def test_serve_yaml_holds_options_that_are_accepted(tmp_path: Path) -> None:
     keys.write_text("k")
     arguments["settings"]["api_keys_file"] = keys
     assert DeploymentOptions(**arguments).serve_options()["autoscaling_config"]["max_replicas"] == 8
+
+
+def test_prometheus_is_told_of_replicas_that_spoke_within_half_a_minute() -> None:
+    now_s = 0.0
+    targets = TargetList(clock=lambda: now_s)
+    targets.seen("b", "10.0.0.2:7000")
+    targets.seen("a", "10.0.0.1:7000")
+    now_s = 29.0
+    targets.seen("a", "10.0.0.1:7001")
+    assert targets.targets() == [
+        {"targets": ["10.0.0.1:7001"], "labels": {"replica": "a"}},
+        {"targets": ["10.0.0.2:7000"], "labels": {"replica": "b"}},
+    ]
+    now_s = 31.0
+    assert targets.targets() == [{"targets": ["10.0.0.1:7001"], "labels": {"replica": "a"}}]
+
+
+def test_a_replica_answers_metrics_on_a_port_of_its_own() -> None:
+    server = MetricsServer("127.0.0.1", lambda: b"edit_rrm_engine_up 1.0\n")
+    try:
+        answer = httpx.get(f"http://{server.address}/metrics")
+        assert (answer.status_code, answer.text) == (200, "edit_rrm_engine_up 1.0\n")
+        assert answer.headers["content-type"].startswith("text/plain")
+        assert httpx.get(f"http://{server.address}/").status_code == 404
+    finally:
+        server.stop()

@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "deploy" / "ray"))
 
 from local_cluster import local_cluster, run_replicas
 from replica import REPLICA_HEADER
+from replica_metrics import STALE_AFTER_S
 
 RETURN_LIMIT_S = 240.0
 GONE_LIMIT_S = 30.0
@@ -35,6 +36,11 @@ class Fleet:
         answer = self.http.get("/v1/models", headers={"X-Session-Id": session})
         assert answer.status_code == 200, answer.text
         return answer.headers[REPLICA_HEADER]
+
+    def targets(self) -> list[dict[str, Any]]:
+        """Where Prometheus is told to look."""
+        found: list[dict[str, Any]] = self.http.get("/metrics/targets").json()
+        return found
 
     def score(self, edit: EditRecord, session: str) -> httpx.Response:
         """A small group in a session."""
@@ -98,3 +104,13 @@ def test_a_killed_replica_leaves_nothing_the_other_carries_on_and_it_returns(
     assert alive == []
     (returned,) = set(back) - {other}
     assert returned in {fleet.replica_of(session) for session in SESSIONS}
+
+
+def test_prometheus_can_read_each_replica_that_runs(fleet: Fleet) -> None:
+    started = time.monotonic()
+    while {found["labels"]["replica"] for found in (targets := fleet.targets())} != running().keys():
+        assert time.monotonic() - started < STALE_AFTER_S + GONE_LIMIT_S, targets
+        time.sleep(0.5)
+    for found in targets:
+        (address,) = found["targets"]
+        assert 'edit_rrm_state{state="ready"} 1.0' in httpx.get(f"http://{address}/metrics").text
