@@ -43,11 +43,11 @@ async def score(url: str) -> None:
 
 
 def photograph(url: str) -> None:
-    """The graphs one below the other, in Prometheus's own page."""
+    """The graphs one below the other, in Prometheus's own page; Debian's package has the classic one only."""
     graphs = {
         f"g{number}.{name}": value
         for number, expression in enumerate(GRAPHS)
-        for name, value in (("expr", expression), ("tab", "0"), ("range_input", "2m"), ("step_input", "1"))
+        for name, value in (("expr", expression), ("tab", "0"), ("range_input", "1m"), ("step_input", "1"))
     }
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
@@ -55,9 +55,11 @@ def photograph(url: str) -> None:
             args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
         )
         page = browser.new_page(viewport={"width": 1000, "height": 900})
-        page.goto(f"{url}/graph?{urlencode(graphs)}")
-        page.wait_for_function(f"document.querySelectorAll('canvas').length >= {len(GRAPHS)}")
-        page.wait_for_load_state("networkidle")
+        page.goto(f"{url}/classic/graph?{urlencode(graphs)}")
+        drawn = "[...document.querySelectorAll('.graph')].filter(graph => graph.querySelector('svg path'))"
+        page.wait_for_function(f"{drawn}.length >= {len(GRAPHS)}")
+        # The page's bar floats: in a picture of the whole page it would lie across a graph.
+        page.evaluate("document.querySelector('nav').remove(); window.scrollTo(0, 0)")
         page.screenshot(path=TARGET, full_page=True)
         browser.close()
 
