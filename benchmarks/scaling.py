@@ -69,18 +69,17 @@ def resized(group: Group, call: Call) -> Group:
 
 
 def run(llm: Any, judge: Judge, group: Group, call: Call) -> Cost:
-    """The call with every cache empty; samples differ by their seeds, as the service's do."""
-    draws = []
-    for seed in range(call.samples):
-        draw = judge.sampling(exactly=call.trace_tokens)
-        draw.temperature, draw.seed = (0.7, seed) if call.samples > 1 else (0.0, 0)
-        draws.append(draw)
-    prompts = [prompt for prompt in judge.prompts(resized(group, call)) for _ in draws]
+    """The call with every cache empty."""
+    sampling = judge.sampling(exactly=call.trace_tokens)
+    if call.samples > 1:
+        # Without a seed, unlike the service's: vLLM on CPUs dies of a seeded prompt that takes two steps.
+        sampling.temperature, sampling.seed = 0.7, None
+    prompts = [prompt for prompt in judge.prompts(resized(group, call)) for _ in range(call.samples)]
     llm.reset_prefix_cache()
     llm.llm_engine.reset_encoder_cache()
     llm.reset_mm_cache()
     started = time.perf_counter()
-    outputs = llm.generate(prompts, draws * call.candidates, use_tqdm=False)
+    outputs = llm.generate(prompts, sampling, use_tqdm=False)
     took_s = time.perf_counter() - started
     prompt_tokens = sum(len(output.prompt_token_ids) for output in outputs)
     cached = sum(output.num_cached_tokens or 0 for output in outputs)
