@@ -108,9 +108,9 @@ def test_a_killed_replica_leaves_nothing_the_other_carries_on_and_it_returns(
 
 def test_prometheus_can_read_each_replica_that_runs(fleet: Fleet) -> None:
     started = time.monotonic()
-    while {found["labels"]["replica"] for found in (targets := fleet.targets())} != running().keys():
-        assert time.monotonic() - started < STALE_AFTER_S + GONE_LIMIT_S, targets
+    while {found["labels"]["replica"] for found in fleet.targets()} != running().keys():
+        assert time.monotonic() - started < STALE_AFTER_S + GONE_LIMIT_S, fleet.targets()
         time.sleep(0.5)
-    for found in targets:
+    for found in fleet.targets():
         (address,) = found["targets"]
         assert 'edit_rrm_state{state="ready"} 1.0' in httpx.get(f"http://{address}/metrics").text
