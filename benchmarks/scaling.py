@@ -4,7 +4,8 @@
 
 The service's prompts through one offline vLLM with its settings, caches emptied before every run. One
 thing varies at a time; the others stay at 16 candidates, one sample, 96-pixel images and traces of
-exactly 64 tokens. No bar: the table feeds the cost formula of docs/scaling.md, which the last lines fit.
+exactly 64 tokens. On a CPU seconds are those of the engine's one thread, which other programs disturb
+little; on a GPU they are the clock's. No bar: the last lines fit the cost formula of docs/scaling.md.
 """
 
 import statistics
@@ -23,7 +24,9 @@ from rig.processes import end_on_sigterm
 from rig.report import console, progress, say_machine
 
 from edit_rrm_server.settings import BUNDLED_MODEL
+from edit_rrm_server.vllm_start import is_cpu_build
 
+_CLOCK = time.process_time if is_cpu_build() else time.perf_counter
 CANDIDATES, SAMPLES, SIDE_PIXELS, TRACE_TOKENS = 16, 1, 96, 64
 
 
@@ -74,13 +77,19 @@ def run(llm: Any, judge: Judge, group: Group, call: Call) -> Cost:
     if call.samples > 1:
         # Without a seed, unlike the service's: vLLM on CPUs dies of a seeded prompt that takes two steps.
         sampling.temperature, sampling.seed = 0.7, None
-    prompts = [prompt for prompt in judge.prompts(resized(group, call)) for _ in range(call.samples)]
+    # The bundled model's processor would bring every image to its own size.
+    size = {"shortest_edge": call.side_pixels**2, "longest_edge": call.side_pixels**2}
+    prompts = [
+        {**prompt, "mm_processor_kwargs": {"size": size}}
+        for prompt in judge.prompts(resized(group, call))
+        for _ in range(call.samples)
+    ]
     llm.reset_prefix_cache()
     llm.llm_engine.reset_encoder_cache()
     llm.reset_mm_cache()
-    started = time.perf_counter()
+    started = _CLOCK()
     outputs = llm.generate(prompts, sampling, use_tqdm=False)
-    took_s = time.perf_counter() - started
+    took_s = _CLOCK() - started
     prompt_tokens = sum(len(output.prompt_token_ids) for output in outputs)
     cached = sum(output.num_cached_tokens or 0 for output in outputs)
     written = sum(len(output.outputs[0].token_ids) for output in outputs)

@@ -21,7 +21,7 @@ from edit_rrm_server.settings import BUNDLED_MODEL
 TARGET = Path(__file__).resolve().parents[2] / "docs" / "images" / "prometheus.png"
 CALLS, AT_ONCE, CANDIDATES = 40, 3, 8
 GRAPHS = (
-    "sum by (lane) (edit_rrm_queue_jobs)",
+    "sum(edit_rrm_jobs_in_flight)",
     "sum by (kind) (rate(edit_rrm_tokens_total[15s]))",
     "sum by (category) (rate(edit_rrm_verdicts_total{met='true'}[30s]))"
     " / sum by (category) (rate(edit_rrm_verdicts_total[30s]))",
