@@ -17,8 +17,9 @@ _FIXED = {
     # A worker of Ray has threads and sockets already, which a fork server must not be started beside.
     "forkserver": False,
 }
-# Ray's proxy has the port, and a replica's own port for its metrics asks for no key.
-_WITHOUT_EFFECT = {"port", "metrics_need_key"}
+# Ray's proxy has the port, and a replica's own port for its metrics asks for no key. Weights are replaced by
+# a rolling update: a reload would reach one replica. A replica has its vLLM inside.
+_WITHOUT_EFFECT = {"port", "metrics_need_key", "reload_root", "engine"}
 _ENGINE_END_S = 30.0
 
 

@@ -3,14 +3,12 @@
 Ray asks `check_health` once before a replica gets its first call, and every few seconds from then on.
 """
 
-from collections.abc import Awaitable, Callable
-
 from fastapi import FastAPI
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from edit_rrm_server.app import create_app
-from edit_rrm_server.service import LoadedModel, Service
+from edit_rrm_server.service import Loader, Service
 from edit_rrm_server.settings import ServerSettings
 
 REPLICA_HEADER = "X-Edit-RRM-Replica"
@@ -27,7 +25,7 @@ class Replica:
         self,
         name: str,
         settings: ServerSettings,
-        load: Callable[[], Awaitable[LoadedModel]],
+        load: Loader,
         weights_digest: str | None,
     ) -> None:
         self.name = name

@@ -4,6 +4,7 @@
 """
 
 import logging
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -34,8 +35,8 @@ class RewardReplica:
         settings = options.server_settings()
         prepare_environment(settings)
 
-        async def load() -> LoadedModel:
-            return await load_vllm_model(settings, logger.info)
+        async def load(checkpoint: Path) -> LoadedModel:
+            return await load_vllm_model(settings.model_copy(update={"model": checkpoint}), logger.info)
 
         name = serve.get_replica_context().replica_id.unique_id
         self._replica = Replica(name, settings, load, options.weights_digest)

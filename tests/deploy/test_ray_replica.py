@@ -24,7 +24,7 @@ SERVE_YAML = Path(__file__).resolve().parents[2] / "deploy" / "ray" / "serve.yam
 
 
 def replica(engine: ScriptedEngine | None = None, weights_digest: str | None = None) -> Replica:
-    async def load() -> LoadedModel:
+    async def load(_: Path) -> LoadedModel:
         if engine is None:
             raise CheckpointError("nothing there")
         return LoadedModel(engine, CARD, DIGEST, "Qwen2_5_VLForConditionalGeneration", 2048)

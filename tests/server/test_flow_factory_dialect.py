@@ -11,6 +11,8 @@ from running_service import Running, Start, until
 from scripted_engine import Asked, ScriptedEngine, trace, well_behaved
 from small_calls import BLUE, RED, picture, png
 
+from edit_rrm_server.service import LoadedModel
+
 DIALECT = {"dialects": "flow_factory"}
 
 
@@ -189,11 +191,11 @@ class TestHolding:
     async def test_a_model_that_is_being_loaded_is_waited_for(self, start: Start) -> None:
         loaded = asyncio.Event()
         running = await start(**DIALECT)
-        load = running.service._load
+        model = running.service.model
 
-        async def slowly() -> Any:
+        async def slowly() -> LoadedModel:
             await loaded.wait()
-            return await load()
+            return model
 
         running = await start(load=slowly, wait=False, **DIALECT)
         call = asyncio.create_task(compute(running))
