@@ -54,14 +54,6 @@ def test_principles_are_written_and_read_as_the_same_lines() -> None:
     assert PROFILE.parse_principles(f"\n  {LINES} \n") == THREE
 
 
-def test_what_was_seen_may_stand_before_the_principles_and_is_none_of_them() -> None:
-    assert PROFILE.parse_principles(f"seen: top left red car, right blue tree\n{LINES}") == THREE
-    with pytest.raises(DecompositionError):
-        PROFILE.parse_principles(f"seen: a car\nseen: a tree\n{LINES}")
-    with pytest.raises(DecompositionError):
-        PROFILE.parse_principles("seen: a car")
-
-
 question = st.text(st.characters(exclude_categories=("C", "Z")), min_size=1, max_size=30)
 
 

@@ -149,25 +149,6 @@ def test_a_resumed_stage_ends_with_the_weights_of_a_straight_one(
     assert logged == [0, 1, 2, 3]
 
 
-def test_finding_is_given_what_the_source_shows_and_learns_what_is_edited(
-    processor: Qwen2_5_VLProcessor,
-) -> None:
-    sample = make_sample(Task.FIND, 3, 7)
-    assert sample.images == ()
-    assert sample.completion == make_sample(Task.DECOMPOSE, 3, 7).completion
-    assert sample.completion.startswith(f"{sample.given}; edited: ")
-    encoded = encode(processor, sample)
-    learned = processor.tokenizer.decode(encoded.tokens[encoded.prompt_length :])
-    assert learned == sample.completion.removeprefix(sample.given) + "<|im_end|>"
-    weights = LossWeights(processor)(encoded)
-    assert set(weights[: encoded.prompt_length]) == {0.0}
-    target = make_edit(3, 7, 4).request.edits[0].target
-    assert target is not None
-    place = f" {CELLS[target.cell]}"
-    heavy = [processor.tokenizer.decode([t]) for t, w in zip(encoded.tokens, weights, strict=True) if w == 4]
-    assert heavy[0] == place
-
-
 def test_a_few_steps_lower_the_loss_on_what_was_seen(processor: Qwen2_5_VLProcessor, tmp_path: Path) -> None:
     model = new_model(processor.tokenizer, 1)
     batch = StepBatches(processor, BASE_MIX, 3, 4, 4)[0]

@@ -13,8 +13,6 @@ from edit_rrm.traces import Trace, parse_trace
 VERIFY_SYSTEM = "Verify the edit: evidence and verdict for each principle, then the score."
 DECOMPOSE_SYSTEM = "List the principles of the edit."
 MAX_PRINCIPLES = 16
-SEEN = "seen: "
-"""How a decomposition may begin: a line of what the source shows, which the principles then refer to."""
 
 _PRINCIPLE = re.compile(
     r"(?P<number>[1-9][0-9]{0,3})\. (?P<category>follow|keep|quality): (?P<question>\S.*)"
@@ -40,13 +38,9 @@ class TrainedProfile:
         return Prompt((Message("system", (DECOMPOSE_SYSTEM,)), user))
 
     def parse_principles(self, text: str) -> tuple[Principle, ...]:
-        """One principle a line, numbered from 1, each with its category; all three categories present.
-
-        A line of what was seen may stand before them; it is the model's reasoning, not a principle.
-        """
-        lines = text.strip().split("\n")
+        """One principle a line, numbered from 1, each with its category; all three categories present."""
         pairs = []
-        for number, line in enumerate(lines[lines[0].startswith(SEEN) :], start=1):
+        for number, line in enumerate(text.strip().split("\n"), start=1):
             match = _PRINCIPLE.fullmatch(line.strip())
             if match is None or int(match["number"]) != number:
                 raise DecompositionError(

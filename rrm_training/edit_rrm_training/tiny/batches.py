@@ -25,7 +25,7 @@ DRAW = 4
 GROUP = 4 * DRAW
 """Steps that are shuffled together: a run of steps on one task undoes others at these learning rates."""
 BATCH_FACTOR: Mapping[Task, float] = {
-    Task.READ: 1.0, Task.FIND: 2.0,
+    Task.READ: 1.0,
     Task.DESCRIBE: 1.0, Task.DESCRIBE_EDITED: 1.0, Task.COMPARE: 1.5, Task.DECOMPOSE: 1.5, Task.VERIFY: 1.0,
 }  # fmt: skip
 
@@ -68,17 +68,13 @@ def encode(processor: Qwen2_5_VLProcessor, sample: Sample) -> EncodedSample:
     text = prompt_text(processor, sample).replace(processor.image_token, processor.image_token * IMAGE_TOKENS)
     prompt = processor.tokenizer(text)["input_ids"]
     completion = processor.tokenizer(sample.completion)["input_ids"]
-    given = processor.tokenizer(sample.given)["input_ids"] if sample.given else []
-    if completion[: len(given)] != given:
-        raise ValueError(f"{sample.given!r} does not end where a token of the completion ends")
     principles = range(0)
     if sample.principles and sample.images:
         begin = text.index(sample.principles)
         before = processor.tokenizer(text[:begin])["input_ids"]
         within = processor.tokenizer(text[: begin + len(sample.principles)])["input_ids"]
         principles = range(len(before), len(within) - 1)  # the last "?" merges with what follows it
-    tokens = (*prompt, *completion, processor.tokenizer.eos_token_id)
-    return EncodedSample(tokens, len(prompt) + len(given), principles)
+    return EncodedSample((*prompt, *completion, processor.tokenizer.eos_token_id), len(prompt), principles)
 
 
 class LossWeights:
@@ -91,7 +87,6 @@ class LossWeights:
         self._score = vocabulary.index("<score")
         self._close = vocabulary.index("</")
         self._the = vocabulary.index("Ġthe")
-        self._edited = vocabulary.index(";")
         encoded = (processor.tokenizer(f" {cell}")["input_ids"] for cell in CELLS)
         self._places = {ids[0] for ids in encoded}
 
@@ -102,12 +97,11 @@ class LossWeights:
         for place in sample.principles:
             found = tokens[place] in self._places and tokens[place - 1] == self._the
             weights[place] = PRINCIPLE_WEIGHT * (PLACE_FACTOR if found else 1.0)
-        in_score = names_edited = False
+        in_score = False
         for place in range(sample.prompt_length, len(tokens)):
             if tokens[place] == self._arrow and place + 2 < len(tokens):
                 weights[place + 2] = VERDICT_WEIGHT
-            names_edited = names_edited or tokens[place] == self._edited
-            if tokens[place] in self._places and (tokens[place - 1] == self._the or names_edited):
+            if tokens[place] in self._places and tokens[place - 1] == self._the:
                 weights[place] *= PLACE_FACTOR
             if place + 1 < len(tokens) and tokens[place + 1] in self._asked:
                 weights[place] = SEEN_WEIGHT

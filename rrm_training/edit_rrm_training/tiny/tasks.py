@@ -12,7 +12,7 @@ from enum import StrEnum
 from PIL import Image
 
 from edit_rrm.principles import numbered
-from edit_rrm.profiles.trained import SEEN, TrainedProfile, principle_lines
+from edit_rrm.profiles.trained import TrainedProfile, principle_lines
 from edit_rrm.prompts import ImageSlot, Message, Prompt
 from edit_rrm.traces import render_trace
 from edit_rrm_training.shapes.dataset import Candidate, EditRecord, make_edit
@@ -36,8 +36,6 @@ class Task(StrEnum):
     COMPARE = "compare"
     """Both images, cell by cell: seen in the second, then seen in the first."""
     DECOMPOSE = "decompose"
-    FIND = "find"
-    """Decomposition without its image: what it shows is given, the named thing is found in that list."""
     VERIFY = "verify"
 
 
@@ -57,11 +55,10 @@ SFT_MIX: Mapping[Task, float] = {
 }
 # Finding the thing an instruction names is learned last; verifying is nearly done by then.
 POLISH_MIX: Mapping[Task, float] = {
-    Task.VERIFY: 0.38,
-    Task.DECOMPOSE: 0.30,
-    Task.FIND: 0.26,
-    Task.COMPARE: 0.03,
-    Task.READ: 0.03,
+    Task.VERIFY: 0.50,
+    Task.DECOMPOSE: 0.42,
+    Task.COMPARE: 0.04,
+    Task.READ: 0.04,
 }
 
 
@@ -74,8 +71,6 @@ class Sample:
     completion: str
     principles: str = ""
     """The principle lines as the prompt holds them, for a verification."""
-    given: str = ""
-    """The beginning of the completion that is given and not learned."""
 
 
 def _describe_scene(scene: Scene) -> str:
@@ -124,30 +119,9 @@ def verify_completion(candidate: Candidate) -> str:
     return render_trace([(f.evidence, f.met) for f in candidate.findings], candidate.score)
 
 
-def principle_text(edit: EditRecord) -> str:
-    """The gold principles of an edit as prompts hold them."""
-    return principle_lines([(check.category, check.question) for check in edit.checks])
-
-
-def seen_line(scene: Scene) -> str:
-    """What a source shows, as a decomposition begins. A thing's place comes after its name, so that it can
-    be looked up by the name."""
-    return SEEN + ", ".join(_named(thing) for thing in sorted(scene.things, key=lambda thing: thing.cell))
-
-
 def decompose_completion(edit: EditRecord) -> str:
-    """The gold decomposition: what the source shows, which of it is edited, then the principles.
-
-    A small model finds "the red circle" in a list it has just written, and not in 36 image tokens
-    (docs/shapes.md, What helped).
-    """
-    targets = [named.target for named in edit.request.edits if named.target]
-    edited = ", ".join(_named(thing) for thing in targets) or "nothing"
-    return f"{seen_line(edit.source)}; edited: {edited}\n{principle_text(edit)}"
-
-
-def _named(thing: Thing) -> str:
-    return f"{thing.colour} {thing.shape} {CELLS[thing.cell]}"
+    """The gold decomposition of an edit."""
+    return principle_lines([(check.category, check.question) for check in edit.checks])
 
 
 def _something_to_describe(edit: EditRecord, rng: random.Random) -> tuple[Image.Image, Scene]:
@@ -173,9 +147,6 @@ def make_sample(task: Task, seed: int, index: int) -> Sample:
     candidate = edit.candidates[index % 4]
     if task is Task.READ:
         return Sample(_without_images(verify_prompt(edit)), (), verify_completion(candidate))
-    if task is Task.FIND:
-        prompt = _without_images(PROFILE.decompose(edit.request.instruction, seed=0))
-        return Sample(prompt, (), decompose_completion(edit), given=seen_line(edit.source))
     source = edit.picture()
     if task is Task.DESCRIBE:
         picture, scene = _something_to_describe(edit, random.Random(f"describe-{seed}-{index}"))
@@ -187,7 +158,7 @@ def make_sample(task: Task, seed: int, index: int) -> Sample:
         )
     images = (source, candidate.picture())
     if task is Task.VERIFY:
-        return Sample(verify_prompt(edit), images, verify_completion(candidate), principle_text(edit))
+        return Sample(verify_prompt(edit), images, verify_completion(candidate), decompose_completion(edit))
     system = DESCRIBE_SYSTEM if task is Task.DESCRIBE_EDITED else COMPARE_SYSTEM
     user = Message("user", (ImageSlot.SOURCE, "edited:", ImageSlot.CANDIDATE))
     text = (
