@@ -18,8 +18,8 @@ from edit_rrm.errors import TraceError
 from edit_rrm.images import EditImage
 from edit_rrm.prompts import ImageSlot
 from edit_rrm.traces import parse_trace
+from edit_rrm.verdict_probability import VERDICT_TEXTS, met_probability
 from edit_rrm_server.engine import Completion, DrawSettings
-from edit_rrm_server.judging import VERDICT_TEXTS, met_probability
 from edit_rrm_server.settings import BUNDLED_MODEL, ServerSettings
 from edit_rrm_server.vllm_engine import load_vllm_model
 from edit_rrm_server.vllm_start import prepare_environment

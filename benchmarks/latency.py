@@ -33,9 +33,9 @@ SEED = 4000
 
 async def bare(engine: Any, card: Any, edit: EditRecord) -> tuple[float, int]:
     """Seconds and written tokens of a group's prompts, all at once, straight to the engine."""
+    from edit_rrm.verdict_probability import VERDICT_TEXTS
     from edit_rrm.wire import Sampling
     from edit_rrm_server.drawing import base_draw
-    from edit_rrm_server.judging import VERDICT_TEXTS
 
     prompt = get_profile(card.profile).verify(edit.request.instruction, principles(edit))
     source = EditImage.from_pil(edit.picture())

@@ -1,22 +1,15 @@
 """`edit-rrm-train`: the shapes world, the tiny model's recipe, and evaluation."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.markdown import Markdown
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
+from edit_rrm_training.cli_evaluate import evaluate, evaluate_pairs
+from edit_rrm_training.cli_pairs import pairs_app
+from edit_rrm_training.cli_pipeline import pipeline_app
 from edit_rrm_training.cli_train import add_training_commands
+from edit_rrm_training.terminal import console, progress_bars
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -27,15 +20,11 @@ shapes_app = typer.Typer(
     no_args_is_help=True, help="The procedural world of shape edits whose truth is known."
 )
 app.add_typer(shapes_app, name="shapes")
+app.add_typer(pipeline_app, name="pipeline")
+app.add_typer(pairs_app, name="pairs")
+app.command()(evaluate)
+app.command()(evaluate_pairs)
 add_training_commands(app)
-console = Console()
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-        TimeRemainingColumn(), console=console,
-    )  # fmt: skip
 
 
 @shapes_app.command("generate")
@@ -51,7 +40,7 @@ def shapes_generate(
     """
     from edit_rrm_training.shapes.dataset import write_dataset
 
-    with _progress() as progress:
+    with progress_bars() as progress:
         bar = progress.add_task("edits", total=count)
         write_dataset(out, seed, count, candidates, lambda: progress.advance(bar))
     console.print(f"{count} edits with {candidates} candidates each in {out}")
@@ -105,7 +94,7 @@ def tiny(
     stages = [replace(stage, steps=stage.steps if steps is None else steps) for stage, steps in wanted]
     plan = ", ".join(f"{stage.name} {stage.steps} steps" for stage in stages)
     console.print(f"training in {out}: {plan} (what is done already is not repeated)")
-    with _progress() as progress:
+    with progress_bars() as progress:
         bars = {stage.name: progress.add_task(stage.name, total=stage.steps) for stage in stages}
 
         def on_step(stage: Stage, report: StepReport) -> None:
@@ -125,57 +114,6 @@ def tiny(
         }
         bundle(out, "polish", bundle_to, "edit-rrm-tiny", training)
         console.print(f"bundled: {bundle_to}")
-
-
-@app.command()
-def evaluate(
-    checkpoint: Annotated[Path, typer.Option(help="Checkpoint directory with rrm.json.", exists=True)],
-    seed: Annotated[int, typer.Option(help="World seed; training never uses 1000 and above.")] = 2000,
-    count: Annotated[int, typer.Option(min=1, help="How many held-out edits.")] = 1000,
-    candidates: Annotated[int, typer.Option(min=2, help="Candidates per edit.")] = 4,
-    out: Annotated[
-        Path | None, typer.Option(help="Directory for evaluation.json, .md and traces.jsonl.")
-    ] = None,
-    record: Annotated[
-        bool, typer.Option(help="Write the results into the checkpoint's rrm.json and model card.")
-    ] = False,
-) -> None:
-    """Measure a checkpoint on held-out shape edits by free generation through vLLM.
-
-    Prints traces that parse, verdict accuracy by category, pairwise accuracy against gold utility and the
-    quality of decompositions, each with its 95 % interval and sample size.
-    """
-    from edit_rrm.checkpoint import read_card
-    from edit_rrm_training.evaluation.evaluate import evaluate as run
-    from edit_rrm_training.evaluation.generation import OfflineEngine
-
-    card = read_card(checkpoint)
-    if card.profile != "trained":
-        raise typer.BadParameter(f"{checkpoint} has no rrm.json of a trained checkpoint")
-    console.print("loading vLLM (half a minute) …")
-    engine = OfflineEngine(checkpoint)
-    with _progress() as progress:
-        bar = progress.add_task("edits", total=count)
-        evaluation, judged = run(
-            engine, card, seed=seed, count=count, candidate_count=candidates,
-            progress=lambda done: progress.update(bar, completed=done),
-        )  # fmt: skip
-    console.print(Markdown(evaluation.markdown()))
-    if record:
-        from edit_rrm_training.tiny.bundle import record_results
-
-        record_results(checkpoint, evaluation)
-    if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-        (out / "evaluation.json").write_text(json.dumps(evaluation.as_dict(), indent=2) + "\n")
-        (out / "evaluation.md").write_text(evaluation.markdown() + "\n")
-        with (out / "traces.jsonl").open("w", encoding="utf-8") as traces:
-            for item in judged:
-                traces.write(json.dumps({
-                    "id": item.edit.id, "instruction": item.edit.request.instruction,
-                    "decomposition": item.decomposition, "traces": item.texts,
-                }) + "\n")  # fmt: skip
-        console.print(f"written to {out}")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,9 @@
 TrainingError
 ├── RowError        a row of a data file is not what its layout says: names file, row and field
 ├── EndpointError   a chat endpoint gave no usable answer, after all its attempts; `kind` says why
+├── AnswerError     an endpoint answered, but no draw could be used; carries the text and what it cost
 ├── EditorError     an editor produced no image for an instruction
+├── StepError       a step of the pipeline cannot run, or cannot go on
 └── SettingsError   settings of a run that do not fit, or not the ones it was begun with
 """
 
@@ -43,9 +45,21 @@ class EndpointError(TrainingError):
         self.kind, self.attempts = kind, attempts
 
 
+class AnswerError(TrainingError):
+    """`text` is what the endpoint wrote last."""
+
+    def __init__(self, detail: str, text: str) -> None:
+        super().__init__(detail)
+        self.text = text
+
+
 class EditorError(TrainingError):
     """An editor could not edit; the message names the editor and the edit."""
 
 
 class SettingsError(TrainingError):
     """A run cannot start as it was asked to; the message names the settings."""
+
+
+class StepError(TrainingError):
+    """The message says what to do about it."""

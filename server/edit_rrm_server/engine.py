@@ -4,11 +4,12 @@ An engine knows nothing of principles, verdicts or rewards.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from edit_rrm.images import EditImage
 from edit_rrm.prompts import ImageSlot, Prompt
+from edit_rrm.tokens import Token as Token
 
 FinishReason = Literal["stop", "length"]
 
@@ -21,20 +22,6 @@ class DrawSettings:
     top_p: float
     seed: int
     max_tokens: int
-
-
-@dataclass(frozen=True)
-class Token:
-    """One written token: its text, the character offset of its start, and natural-log probabilities.
-
-    `alternatives` holds, by text, the log-probabilities of other tokens the engine showed at this
-    place. Log-probabilities are the model's own, before temperature and top-p.
-    """
-
-    text: str
-    offset: int
-    logprob: float | None
-    alternatives: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,13 @@ from edit_rrm.errors import EditRRMError, TraceError
 from edit_rrm.images import EditImage
 from edit_rrm.principles import Principle
 from edit_rrm.prompts import ImageSlot, Prompt, PromptProfile
+from edit_rrm.verdict_probability import VERDICT_TEXTS
 from edit_rrm.wire import Usage
 from edit_rrm_server.batching import Admission
 from edit_rrm_server.drawing import Attempts, distinct_samples
 from edit_rrm_server.engine import DrawSettings, Engine
 from edit_rrm_server.errors import EngineError, ServiceError
-from edit_rrm_server.judging import VERDICT_TEXTS, Sample, read_sample
+from edit_rrm_server.judging import Sample, read_sample
 from edit_rrm_server.usage import NO_USAGE, add_usage, usage_of
 
 Failure = ServiceError | EditRRMError

@@ -22,16 +22,16 @@ from edit_rrm.images import EditImage
 from edit_rrm.principles import numbered
 from edit_rrm.profiles import get_profile
 from edit_rrm.prompts import ImageSlot, Prompt, PromptProfile
+from edit_rrm.tokens import TokenReader
+from edit_rrm.verdict_probability import VERDICT_TEXTS
 from edit_rrm_server.abandonable import run_abandonable
 from edit_rrm_server.child_processes import handles_of, kill
 from edit_rrm_server.engine import Completion, DrawSettings
-from edit_rrm_server.judging import VERDICT_TEXTS
 from edit_rrm_server.prompt_text import ChatText
 from edit_rrm_server.service import LoadedModel
 from edit_rrm_server.settings import ServerSettings
 from edit_rrm_server.vllm_errors import finish_error, service_error
 from edit_rrm_server.vllm_start import adjust_config, engine_arguments
-from edit_rrm_server.vllm_tokens import TokenReader
 from edit_rrm_server.watched_engine import engine_dead
 from edit_rrm_server.weights import default_cache_file, weights_digest
 

@@ -56,8 +56,8 @@ def test_labels_follow_utility_up_to_the_annotator_s_noise() -> None:
     for index in range(200):
         edit = make_edit(2, index, 4)
         for pair in make_pairs(edit, 2):
-            gap = edit.candidates[pair["preferred"]].utility - edit.candidates[pair["non_preferred"]].utility
-            if pair["label"] == "prefer":
+            gap = edit.candidates[pair.preferred].utility - edit.candidates[pair.non_preferred].utility
+            if pair.label == "prefer":
                 right += gap > 0
                 wrong += gap <= 0
                 assert gap > -2

@@ -5,7 +5,14 @@ import math
 import pytest
 
 from edit_rrm.principles import Category
-from edit_rrm_training.evaluation.metrics import JudgedVerdict, Share, pairwise, verdict_shares
+from edit_rrm_training.evaluation.metrics import (
+    JudgedVerdict,
+    Share,
+    pair_outcome,
+    pairwise,
+    precision_recall,
+    verdict_shares,
+)
 
 
 def test_wilson_interval_of_known_counts() -> None:
@@ -38,3 +45,24 @@ def test_verdict_shares_split_by_truth_and_count_unparsed_as_wrong() -> None:
     assert shares["follow, met"] == Share(1, 1)
     assert shares["follow, not met"] == Share(0, 2)
     assert shares["keep, not met"] == Share(1, 1)
+
+
+def test_precision_asks_of_what_was_written_and_recall_of_what_is_true() -> None:
+    found = precision_recall(
+        [
+            JudgedVerdict(Category.KEEP, True, True),
+            JudgedVerdict(Category.KEEP, False, True),
+            JudgedVerdict(Category.KEEP, False, False),
+            JudgedVerdict(Category.KEEP, False, None),
+        ]
+    )
+    assert found["keep, precision of met"] == Share(1, 2)
+    assert found["keep, recall of met"] == Share(1, 1)
+    assert found["keep, precision of not met"] == Share(1, 1)
+    assert found["keep, recall of not met"] == Share(1, 3)
+    assert found["follow, precision of met"].total == 0
+
+
+def test_a_preferred_candidate_must_score_strictly_higher() -> None:
+    outcome = pair_outcome([(7.0, 3.0), (3.0, 7.0), (5.0, 5.0), (None, 2.0), (2.0, None)])
+    assert (outcome.accuracy.hits, outcome.accuracy.total, outcome.ties.hits) == (1, 5, 1)

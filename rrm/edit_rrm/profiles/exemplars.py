@@ -1,8 +1,10 @@
-"""The pool of worked decompositions that the zero-shot profile shows, written by hand in `exemplars.json`."""
+"""Pools of worked decompositions that the zero-shot profile shows; ours is `exemplars.json`."""
 
 import random
+from collections.abc import Sequence
 from functools import cache
 from importlib import resources
+from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
@@ -48,17 +50,22 @@ class Exemplar(BaseModel):
 
 @cache
 def exemplar_pool() -> tuple[Exemplar, ...]:
-    """Every exemplar, in the order of the file."""
+    """Every exemplar of our own pool, in the order of the file."""
     data = (resources.files("edit_rrm.profiles") / "exemplars.json").read_bytes()
     return TypeAdapter(tuple[Exemplar, ...]).validate_json(data)
 
 
-def draw_exemplars(count: int, seed: int) -> tuple[Exemplar, ...]:
+def read_exemplars(path: Path) -> tuple[Exemplar, ...]:
+    """A pool in a file of the same form. Raises pydantic's ValidationError, a ValueError."""
+    return TypeAdapter(tuple[Exemplar, ...]).validate_json(path.read_bytes())
+
+
+def draw_exemplars(count: int, seed: int, pool: Sequence[Exemplar] | None = None) -> tuple[Exemplar, ...]:
     """`count` different exemplars, the same for the same seed, no edit category twice before each came once.
 
-    Raises ValueError when the pool holds fewer.
+    Without a `pool`, from our own. Raises ValueError when the pool holds fewer.
     """
-    pool = exemplar_pool()
+    pool = exemplar_pool() if pool is None else pool
     if not 0 <= count <= len(pool):
         raise ValueError(f"expected 0 to {len(pool)} exemplars, got {count}")
     shuffled = random.Random(seed).sample(pool, len(pool))

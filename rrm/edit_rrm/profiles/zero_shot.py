@@ -92,15 +92,22 @@ Answer with one JSON object and nothing else, a list with one entry for each pri
 
 
 class ZeroShotProfile:
-    """See the module. Satisfies `PromptProfile`."""
+    """See the module. Satisfies `PromptProfile`.
+
+    `exemplars` are shown in every decomposition, drawn from `pool` (our own where it is None).
+    """
 
     name = "zero_shot"
 
+    def __init__(self, exemplars: int = EXEMPLAR_COUNT, pool: Sequence[Exemplar] | None = None) -> None:
+        self._exemplars = exemplars
+        self._pool = pool
+
     def decompose(self, instruction: str, *, seed: int = 0) -> Prompt:
-        """Rules and four exemplars (drawn by `seed`) first: they are the same for every source image."""
+        """Rules and exemplars (drawn by `seed`) first: they are the same for every source image."""
         exemplars = "\n\n".join(
             f"Example {number}\n{_exemplar_text(exemplar)}"
-            for number, exemplar in enumerate(draw_exemplars(EXEMPLAR_COUNT, seed), start=1)
+            for number, exemplar in enumerate(draw_exemplars(self._exemplars, seed, self._pool), start=1)
         )
         system = Message("system", (f"{DECOMPOSE_SYSTEM}\n{exemplars}",))
         request = f"{_instruction_text(instruction)}\n\nWrite the principles of this edit."

@@ -1,8 +1,10 @@
-"""Reads JSONL files into models; a bad row is an error that names file, row and field."""
+"""JSONL files of models: a bad row is an error that names file, row and field; a file is written whole."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import IO, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -21,3 +23,23 @@ def read_rows(path: Path, model: type[M]) -> Iterator[M]:
                 yield model.model_validate_json(line)
             except ValidationError as error:
                 raise RowError.from_validation(path, number, error) from error
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[IO[str]]:
+    """A file to write that appears under its name only when it is complete."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("w", encoding="utf-8") as file:
+        yield file
+    os.replace(partial, path)
+
+
+def write_rows(path: Path, rows: Iterable[BaseModel]) -> int:
+    """Writes one line a model, whole; returns their number."""
+    count = 0
+    with whole_file(path) as file:
+        for row in rows:
+            file.write(row.model_dump_json(exclude_none=True) + "\n")
+            count += 1
+    return count

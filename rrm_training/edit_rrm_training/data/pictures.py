@@ -1,11 +1,13 @@
 """How a row refers to a picture, and the one function that turns a reference into the picture.
 
 A reference is a path (relative to the file that holds it), the bytes of an image file, those bytes as a
-`data:` URL (the form bytes take in JSON), or a picture of the shapes world by name: `shapes:SEED/INDEX/source`
-or `shapes:SEED/INDEX/CANDIDATE`. The last needs no file: thousands of rows can be made without drawing one.
+`data:` URL (the form bytes take in JSON), or a picture of the shapes world by its name,
+`shapes:SEED/INDEX/source` or `shapes:SEED/INDEX/CANDIDATE`. Those need no file: thousands of rows can be
+made without drawing one.
 """
 
 import base64
+import os
 import re
 from dataclasses import dataclass
 from functools import lru_cache
@@ -65,6 +67,15 @@ class ShapesRef:
 @lru_cache(maxsize=256)
 def _edit(seed: int, index: int, candidates: int) -> EditRecord:
     return make_edit(seed, index, candidates)
+
+
+def rebased(reference: str | bytes, old_base: Path, new_base: Path) -> str | bytes:
+    """The same reference for a file in another directory: only relative paths change."""
+    if isinstance(reference, bytes) or ShapesRef.parse(reference) or _DATA_URL.match(reference):
+        return reference
+    if Path(reference).is_absolute():
+        return reference
+    return os.path.relpath(old_base.resolve() / reference, new_base.resolve())
 
 
 def data_url(image_file: bytes) -> str:

@@ -35,12 +35,13 @@ class SftRow(BaseModel):
 
     @model_validator(mode="after")
     def _fits_its_task(self) -> "SftRow":
-        expected = {"verify": (True, True), "decompose": (False, False), "score_only": (True, False)}
+        expected = {"verify": (True, True), "decompose": (False, False), "score_only": (True, False)}[
+            self.task
+        ]
         given = (self.candidate is not None, self.principles is not None)
-        if given != expected[self.task]:
-            has = [f"{'a' if want else 'no'} {name}" for want, name in zip(
-                expected[self.task], ("candidate", "principles"), strict=True)]  # fmt: skip
-            raise ValueError(f"a {self.task} row has {' and '.join(has)}")
+        for name, wanted, present in zip(("candidate", "principles"), expected, given, strict=True):
+            if wanted != present:
+                raise ValueError(f"a {self.task} row {'needs' if wanted else 'has no'} {name}")
         return self
 
     @property

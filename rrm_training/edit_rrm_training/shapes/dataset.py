@@ -3,8 +3,9 @@
 import json
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 from PIL import Image
 
@@ -73,18 +74,26 @@ def make_edit(seed: int, index: int, candidate_count: int) -> EditRecord:
     return EditRecord(f"{seed}-{index}", source, rng.getrandbits(32), request, checks, tuple(candidates))
 
 
-def make_pairs(edit: EditRecord, seed: int) -> Iterator[dict[str, object]]:
+@dataclass(frozen=True)
+class LabelledPair:
+    """Two candidates of an edit, by number, as the annotator put them in order."""
+
+    id: str
+    edit: str
+    preferred: int
+    non_preferred: int
+    label: Literal["prefer", "same"]
+
+
+def make_pairs(edit: EditRecord, seed: int) -> Iterator[LabelledPair]:
     """Every pair of candidates as a simulated annotator labels it."""
     rng = random.Random(f"pairs-{seed}-{edit.id}")
     seen = [c.utility + rng.gauss(0, ANNOTATOR_NOISE) for c in edit.candidates]
     for i in range(len(seen)):
         for j in range(i + 1, len(seen)):
             better, worse = (i, j) if seen[i] >= seen[j] else (j, i)
-            label = "same" if abs(seen[i] - seen[j]) < SAME_ZONE else "prefer"
-            yield {
-                "id": f"{edit.id}-{i}-{j}", "edit": edit.id,
-                "preferred": better, "non_preferred": worse, "label": label,
-            }  # fmt: skip
+            same = abs(seen[i] - seen[j]) < SAME_ZONE
+            yield LabelledPair(f"{edit.id}-{i}-{j}", edit.id, better, worse, "same" if same else "prefer")
 
 
 def write_dataset(
@@ -126,5 +135,5 @@ def write_dataset(
             }
             edits.write(json.dumps(row) + "\n")
             for pair in make_pairs(edit, seed):
-                pairs.write(json.dumps(pair) + "\n")
+                pairs.write(json.dumps(asdict(pair)) + "\n")
             progress()

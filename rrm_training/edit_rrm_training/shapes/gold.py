@@ -225,12 +225,20 @@ def compare_thing(thing: Thing | None, asked: tuple[tuple[str, str], ...]) -> li
     return [(str(getattr(thing, attribute)), value) for attribute, value in asked]
 
 
+def readings(check: Check, candidate: Scene) -> list[tuple[str, str]]:
+    """What a check sees in a candidate beside what it asks: (seen, asked) pairs."""
+    if check.cell >= 0:
+        return compare_thing(candidate.at(check.cell), check.asked)
+    return [(_seen(attribute, candidate), value) for attribute, value in check.asked]
+
+
 def find(check: Check, candidate: Scene) -> Finding:
     """The gold verdict and evidence of one check on a candidate."""
-    if check.cell >= 0:
-        pairs = compare_thing(candidate.at(check.cell), check.asked)
-    else:
-        pairs = [(_seen(attribute, candidate), value) for attribute, value in check.asked]
+    return finding_of(check, readings(check, candidate))
+
+
+def finding_of(check: Check, pairs: list[tuple[str, str]]) -> Finding:
+    """The verdict and evidence that follow from (seen, asked) pairs, however they came about."""
     evidence = f"{check.label}: " + ", ".join(pair(seen, asked) for seen, asked in pairs)
     return Finding(all(seen == asked for seen, asked in pairs), evidence)
 
@@ -247,15 +255,20 @@ def is_no_edit(source: Scene, candidate: Scene) -> bool:
 
 
 def score_of(source: Scene, candidate: Scene, checks: tuple[Check, ...], findings: list[Finding]) -> float:
-    """The gold score τ, 0 to 10, one decimal, from the verdicts alone.
+    """The gold score τ: 0 for a candidate in which nothing happened, else `score_by_rule`."""
+    if is_no_edit(source, candidate):
+        return 0.0
+    return score_by_rule(checks, [finding.met for finding in findings])
+
+
+def score_by_rule(checks: tuple[Check, ...], met: list[bool]) -> float:
+    """A score, 0 to 10, one decimal, from verdicts alone.
 
     10 · (0.1 + 0.9 f) · 0.7^k · 0.8^q with f the share of follow verdicts met (the core of the
     instruction comes first), k and q the number of keep and quality verdicts not met (a change nobody
-    asked for costs more than a flaw of quality). A candidate in which nothing happened scores 0.
+    asked for costs more than a flaw of quality).
     """
-    if is_no_edit(source, candidate):
-        return 0.0
-    verdicts = [(check.category, finding.met) for check, finding in zip(checks, findings, strict=True)]
+    verdicts = [(check.category, verdict) for check, verdict in zip(checks, met, strict=True)]
     follow = [met for category, met in verdicts if category is Category.FOLLOW]
     damaged = sum(not met for category, met in verdicts if category is Category.KEEP)
     flawed = sum(not met for category, met in verdicts if category is Category.QUALITY)

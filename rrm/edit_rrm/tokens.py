@@ -1,10 +1,23 @@
-"""vLLM's token ids and log-probabilities as `Token`s with texts and character offsets."""
+"""Written tokens: text, character offset, log-probabilities; and how vLLM's output is read as them."""
 
 import functools
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from edit_rrm_server.engine import Token
+
+@dataclass(frozen=True)
+class Token:
+    """One written token: its text, the character offset of its start, and natural-log probabilities.
+
+    `alternatives` holds, by text, the log-probabilities of other tokens the engine showed at this
+    place. Log-probabilities are the model's own, before temperature and top-p.
+    """
+
+    text: str
+    offset: int
+    logprob: float | None
+    alternatives: Mapping[str, float] = field(default_factory=dict)
 
 
 class TokenReader:

@@ -1,0 +1,42 @@
+"""The probability of "met" at a verdict's token, read by the service and by training in one way."""
+
+import math
+from collections.abc import Sequence
+
+from edit_rrm.tokens import Token
+
+# The texts a verdict token may have; engines are asked for all of them at every place.
+VERDICT_TEXTS = ("0", "1", " 0", " 1")
+_SWAPPED = {"0": "1", "1": "0"}
+
+
+def met_probability(tokens: Sequence[Token], position: int) -> float | None:
+    """The model's probability of "1" against "0" at the token that covers `position`, in [0, 1].
+
+    The other verdict token is the same text with the digit swapped. If the engine did not show it, it
+    is taken to be as likely as it can be without having been shown: no more than the least shown
+    alternative, and no more than what all shown tokens leave. None when the token is not a lone digit
+    or has no log-probability.
+    """
+    token = next((t for t in tokens if t.offset <= position < t.offset + len(t.text)), None)
+    if token is None or token.logprob is None:
+        return None
+    digit = token.text.strip()
+    if digit not in _SWAPPED:
+        return None
+    other = token.alternatives.get(token.text.replace(digit, _SWAPPED[digit]))
+    if other is None:
+        other = _unseen_logprob(token)
+    written = 1.0 / (1.0 + math.exp(min(other - token.logprob, 700.0)))
+    return written if digit == "1" else 1.0 - written
+
+
+def _unseen_logprob(token: Token) -> float:
+    assert token.logprob is not None
+    shown = [token.logprob, *(v for text, v in token.alternatives.items() if text != token.text)]
+    left = 1.0 - sum(math.exp(value) for value in shown)
+    return (
+        min(*shown, math.log(left))
+        if left > 0 and len(shown) > 1
+        else (math.log(left) if left > 0 else -math.inf)
+    )

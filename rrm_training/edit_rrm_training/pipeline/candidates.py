@@ -1,0 +1,64 @@
+"""Step 2: editors make candidates; every (edit, editor, number) becomes a quadruple."""
+
+import hashlib
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from edit_rrm.images import encode_png
+from edit_rrm_training.data.pictures import load_image, rebased
+from edit_rrm_training.pipeline.editors import Edited, Editor
+from edit_rrm_training.pipeline.endpoints import Meter, seed_of
+from edit_rrm_training.pipeline.journal import read_unique
+from edit_rrm_training.pipeline.rows import DecomposedEdit, Quadruple
+from edit_rrm_training.pipeline.running import StepReport, Task, run_step
+
+
+async def candidates(
+    editors: Sequence[Editor],
+    per_editor: int,
+    seed: int,
+    edits: Path,
+    out: Path,
+    *,
+    retry_failed: bool = False,
+    on_done: Callable[[], None] = lambda: None,
+) -> StepReport:
+    """Reads DecomposedEdit, writes Quadruple, and new pictures to `candidates/` beside it. One at a time: an
+    editor has the accelerator to itself."""
+
+    def tasks() -> Iterator[Task[tuple[DecomposedEdit, Editor, int]]]:
+        for edit in read_unique(edits, DecomposedEdit):
+            for editor in editors:
+                for number in range(per_editor):
+                    yield Task(f"{edit.id}/{editor.name}-{number}", (edit, editor, number))
+
+    async def work(task: tuple[DecomposedEdit, Editor, int], meter: Meter) -> Quadruple:
+        edit, editor, number = task
+        name = f"{edit.id}/{editor.name}-{number}"
+        edited = editor.edit(edit, number, lambda: load_image(edit.source, edits.parent), seed_of(seed, name))
+        return Quadruple(
+            id=name, edit=edit.id, instruction=edit.instruction,
+            source=rebased(edit.source, edits.parent, out.parent), candidate=_kept(edited, name, out.parent),
+            principles=edit.principles, editor=edited.editor, category=edit.category,
+        )  # fmt: skip
+
+    return await run_step(
+        "candidates", tasks(), work, out, Quadruple,
+        concurrency=1, retry_failed=retry_failed, on_done=on_done,
+    )  # fmt: skip
+
+
+def _kept(edited: Edited, name: str, directory: Path) -> str:
+    """The reference to a candidate; a new picture is written whole before it gets its name."""
+    if isinstance(edited.picture, str):
+        return edited.picture
+    # The digest keeps names apart that are alike without their odd characters.
+    plain = re.sub(r"[^\w.-]+", "_", name)
+    path = directory / "candidates" / f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:8]}.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    partial.write_bytes(encode_png(edited.picture))
+    os.replace(partial, path)
+    return str(path.relative_to(directory))

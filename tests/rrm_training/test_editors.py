@@ -1,0 +1,113 @@
+"""Editors: pictures that exist, the shapes world, and diffusers pipelines by name."""
+
+import inspect
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from edit_rrm.principles import numbered
+from edit_rrm_training.data.jsonl import write_rows
+from edit_rrm_training.data.pictures import load_image
+from edit_rrm_training.errors import EditorError
+from edit_rrm_training.pipeline.candidates import candidates
+from edit_rrm_training.pipeline.diffusers_editor import RECIPES, DiffusersEditor, Recipe
+from edit_rrm_training.pipeline.editors import FolderEditor, ShapesEditor, open_editor
+from edit_rrm_training.pipeline.journal import read_unique
+from edit_rrm_training.pipeline.rows import DecomposedEdit, FailedRow, Quadruple
+
+PRINCIPLES = numbered([("follow", "Is it blue?")])
+
+
+def edit(name: str, source: str = "source.png") -> DecomposedEdit:
+    return DecomposedEdit(
+        id=name, instruction="make it blue", source=source, principles=PRINCIPLES, endpoint="x"
+    )
+
+
+class FakePipeline:
+    """Paints by seed, in a size of its own as FLUX does."""
+
+    def __init__(self) -> None:
+        self.calls: list[dict[str, Any]] = []
+
+    def __call__(self, **arguments: Any) -> SimpleNamespace:
+        self.calls.append(arguments)
+        shade = arguments["generator"].initial_seed() % 256
+        return SimpleNamespace(images=[Image.new("RGB", (16, 16), (shade, 0, 0))])
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    Image.new("RGB", (12, 8), (9, 9, 9)).save(tmp_path / "source.png")
+    write_rows(tmp_path / "edits.jsonl", [edit("a"), edit("b/c")])
+    return tmp_path
+
+
+async def test_pictures_of_a_folder_are_found_and_missing_ones_are_failures(home: Path) -> None:
+    folder = home / "kontext"
+    folder.mkdir()
+    for name in ("a.png", "a-1.jpg"):
+        Image.new("RGB", (12, 8)).save(folder / name)
+    out = home / "run" / "quadruples.jsonl"
+    report = await candidates([FolderEditor(folder)], 2, 0, home / "edits.jsonl", out)
+    assert (report.written, report.failed) == (2, 2)
+    rows = list(read_unique(out, Quadruple))
+    assert [(row.id, row.editor) for row in rows] == [("a/kontext-0", "kontext"), ("a/kontext-1", "kontext")]
+    for row in rows:
+        assert (
+            load_image(row.source, out.parent).size == load_image(row.candidate, out.parent).size == (12, 8)
+        )
+    assert all(
+        "b/c" in row.reason for row in read_unique(home / "run" / "quadruples.failed.jsonl", FailedRow)
+    )
+
+
+async def test_a_pipeline_is_loaded_once_and_late_and_its_pictures_are_kept_in_the_source_s_size(
+    home: Path,
+) -> None:
+    pipeline, loads = FakePipeline(), []
+
+    def load(recipe: Recipe, weights: str) -> FakePipeline:
+        loads.append((recipe.pipeline, weights))
+        return pipeline
+
+    editor = DiffusersEditor("qwen-image-edit", "/local/weights", load)
+    assert loads == []
+    out = home / "quadruples.jsonl"
+    await candidates([editor], 2, 7, home / "edits.jsonl", out)
+    assert loads == [("QwenImageEditPipeline", "/local/weights")]
+    assert {call["prompt"] for call in pipeline.calls} == {"make it blue"}
+    assert all(call["true_cfg_scale"] == 4.0 and call["negative_prompt"] == " " for call in pipeline.calls)
+    rows = list(read_unique(out, Quadruple))
+    assert len({row.candidate for row in rows}) == 4
+    assert all(load_image(row.candidate, home).size == (12, 8) for row in rows)
+    seeds = {call["generator"].initial_seed() for call in pipeline.calls}
+    assert len(seeds) == 4
+    assert (await candidates([editor], 2, 7, home / "edits.jsonl", out)).written == 0
+
+
+@pytest.mark.parametrize("name", list(RECIPES))
+def test_the_pipelines_in_diffusers_take_the_arguments_of_their_recipes(name: str) -> None:
+    diffusers = pytest.importorskip("diffusers")
+    recipe = RECIPES[name]
+    taken = inspect.signature(getattr(diffusers, recipe.pipeline).__call__).parameters
+    assert {"image", "prompt", "generator", *recipe.arguments} <= set(taken)
+
+
+def test_the_shapes_editor_refers_to_the_world_and_refuses_other_pictures() -> None:
+    made = ShapesEditor().edit(edit("x", "shapes:5/17/source"), 2, lambda: Image.new("RGB", (1, 1)), 0)
+    assert made.picture == "shapes:5/17/2"
+    assert made.editor in {"careful", "eager", "lazy", "sloppy"}
+    with pytest.raises(EditorError, match="shapes:SEED/INDEX/source"):
+        ShapesEditor().edit(edit("x"), 0, lambda: Image.new("RGB", (1, 1)), 0)
+
+
+def test_an_unknown_editor_is_refused_with_the_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(EditorError, match="flux-kontext"):
+        open_editor("paint")
+    with pytest.raises(EditorError, match="no folder"):
+        open_editor(f"folder={tmp_path}/nowhere")
+    assert open_editor("flux-kontext=/weights").name == "flux-kontext"

@@ -1,0 +1,61 @@
+"""The pipeline's commands."""
+
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from edit_rrm_training.cli import app
+from edit_rrm_training.data.preferences import read_pairs
+from edit_rrm_training.data.sft_rows import read_sft_rows
+
+runner = CliRunner()
+
+
+def call(*arguments: str, status: int = 0) -> str:
+    result = runner.invoke(app, list(arguments))
+    assert result.exit_code == status, result.output
+    return " ".join(result.output.split())
+
+
+def test_from_edits_to_sft_rows_in_two_commands(tmp_path: Path) -> None:
+    edits, out = tmp_path / "edits.jsonl", tmp_path / "run"
+    call("pipeline", "shapes-edits", "--seed", "51", "--count", "4", "--out", str(edits))
+    everything = ["pipeline", "run", "--config", "shapes", "--editor", "shapes", "--per-editor", "2"]
+    said = call(*everything, "--edits", str(edits), "--out", str(out))
+    assert "verify: 8 rows written, 0 failed" in said
+    assert len(list(read_sft_rows(out / "sft" / "think+verify.jsonl"))) == 8
+    again = call(*everything, "--edits", str(edits), "--out", str(out))
+    assert "reason: 0 rows written, 0 failed; before: 80 written" in again
+
+
+def test_hard_subset_says_how_many_it_kept(tmp_path: Path) -> None:
+    edits, out = tmp_path / "edits.jsonl", tmp_path / "hard.jsonl"
+    call("pipeline", "shapes-edits", "--seed", "51", "--count", "30", "--out", str(edits))
+    said = call("pipeline", "hard-subset", "--edits", str(edits), "--out", str(out), "--others", "1")
+    kept = out.read_text().splitlines()
+    assert f"{len(kept)} of 30 edits" in said
+    assert 1 < len(kept) < 30
+
+
+def test_shapes_pairs_have_principles_and_no_pictures(tmp_path: Path) -> None:
+    out = tmp_path / "pairs.jsonl"
+    said = call("pairs", "shapes", "--seed", "12", "--count", "5", "--out", str(out))
+    assert "30 pairs of 5 edits" in said
+    found = read_pairs(out)
+    assert len(found.pairs) + found.same == 30
+    assert all(pair.principles and str(pair.source).startswith("shapes:12/") for pair in found.pairs)
+
+
+def test_a_bad_row_ends_a_step_with_its_place_and_no_traceback(tmp_path: Path) -> None:
+    edits = tmp_path / "edits.jsonl"
+    edits.write_text('{"id": "a", "instruction": "make it blue"}\n')
+    said = call("pipeline", "decompose", "--config", "shapes", "--edits", str(edits),
+                "--out", str(tmp_path / "out.jsonl"), status=1)  # fmt: skip
+    assert "row 1, field 'source'" in said
+    assert "Traceback" not in said
+
+
+def test_evaluation_wants_one_thing_to_measure(tmp_path: Path) -> None:
+    assert "exactly one" in call("evaluate", status=2)
+    assert "exactly one" in call("evaluate", "--checkpoint", str(tmp_path), "--server", "http://x", status=2)
+    assert "--score-only needs" in call("evaluate", "--server", "http://x", "--score-only", status=2)
