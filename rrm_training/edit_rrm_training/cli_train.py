@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal, TypeVar
 import typer
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
-from rich.console import Console
 from rich.table import Table
 
 from edit_rrm_training.errors import TrainingError
+from edit_rrm_training.terminal import console
 from edit_rrm_training.train_settings import (
     GcpoConfig,
     RunSettings,
@@ -19,7 +19,6 @@ from edit_rrm_training.train_settings import (
     parse_assignments,
 )
 
-console = Console()
 S = TypeVar("S", bound=RunSettings)
 
 ConfigOption = Annotated[

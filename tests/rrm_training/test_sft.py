@@ -3,6 +3,7 @@
 import json
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -60,12 +61,19 @@ def test_a_row_becomes_the_tokens_that_the_service_sends(untrained: Path) -> Non
     assert row.completion == verify_completion(edit.candidates[0])
 
 
-@pytest.mark.parametrize("role_weights", [False, True])
+@pytest.mark.parametrize(
+    "way",
+    [
+        {"accumulate": 2},
+        {"role_weights": True, "optimizer": "muon"},
+        {"lora": LoraSettings(rank=8, alpha=64)},
+    ],
+    ids=["full", "muon", "lora"],
+)
 def test_a_resumed_run_has_the_curve_and_the_weights_of_a_straight_one(
-    config: SftConfig, tmp_path: Path, role_weights: bool
+    config: SftConfig, tmp_path: Path, way: dict[str, Any]
 ) -> None:
-    update = {"role_weights": role_weights, "optimizer": "muon" if role_weights else "adamw", "accumulate": 2}
-    config = config.model_copy(update=update)
+    config = config.model_copy(update=way)
     straight = run_sft(config)
     resumed = config.model_copy(update={"out": tmp_path / "resumed"})
     assert run_sft(resumed, stop_after=2) is None
@@ -73,7 +81,7 @@ def test_a_resumed_run_has_the_curve_and_the_weights_of_a_straight_one(
     assert straight is not None
     assert final is not None
     assert losses(config.out) == losses(resumed.out)
-    assert losses(config.out)[-1] < losses(config.out)[0] - 0.3
+    assert losses(config.out)[-1] < losses(config.out)[0] - 0.1
     after = weights(straight)
     assert all(torch.equal(after[name], tensor) for name, tensor in weights(final).items())
     card = read_card(final)
