@@ -13,12 +13,18 @@ from typing import Any
 _HERE = str(Path(__file__).parent)
 _OBJECT_STORE_BYTES = 200 * 2**20  # answers are small and no data set is loaded
 
+_ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # A proxy that is not up after five seconds is killed, which on a busy machine is all of them.
+    "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
+}
+
 
 @contextmanager
 def local_cluster(cpus: float) -> Iterator[str]:
     """The URL of the proxy of a cluster that has `cpus` to give away; everything is ended afterwards."""
     # Workers inherit the environment of whoever starts the cluster.
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ.update(_ENVIRONMENT)
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (_HERE, os.environ.get("PYTHONPATH"))))
     import ray
     from ray import serve
