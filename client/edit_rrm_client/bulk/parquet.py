@@ -1,6 +1,7 @@
 """Parquet, in and out. The one place that knows pyarrow, which is loaded when it is first needed."""
 
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any
@@ -105,8 +106,6 @@ def _opened(path: Path) -> Any:
 
 def _pyarrow() -> tuple[ModuleType, ModuleType]:
     try:
-        import pyarrow
-        import pyarrow.parquet
+        return import_module("pyarrow"), import_module("pyarrow.parquet")
     except ImportError as error:
         raise MissingExtraError("Parquet", "bulk") from error
-    return pyarrow, pyarrow.parquet
