@@ -8,10 +8,10 @@ import httpx
 import numpy as np
 import pytest
 from bulk_inputs import by_content, edits_file, jsonl
+from scripted_service import problem
 from served_mock import asked_images, served
 from typer.testing import CliRunner, Result
 
-from edit_rrm.wire import ScoreRequest
 from edit_rrm_client import MockRewardServer, cli
 from edit_rrm_client.bulk import cluster as cluster_module
 from edit_rrm_client.bulk.asking import ScoreSettings
@@ -94,9 +94,14 @@ def test_a_worker_hands_back_what_it_has_when_the_service_goes_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     groups = list(grouped(open_input(edits_file(tmp_path, 3), tmp_path).rows()))
-    mock = MockRewardServer(lambda request: [0.5])
-    plain = httpx.AsyncClient
-    monkeypatch.setattr(httpx, "AsyncClient", lambda **options: plain(transport=mock, **options))
+    mock = MockRewardServer(0.5)
+    answers = 3
+
+    def drain_when_told(request: httpx.Request) -> httpx.Response:
+        return problem(503, "draining") if len(mock.calls) >= answers else mock.handle_request(request)
+
+    plain, transport = httpx.AsyncClient, httpx.MockTransport(drain_when_told)
+    monkeypatch.setattr(httpx, "AsyncClient", lambda **options: plain(transport=transport, **options))
     monkeypatch.setattr(cluster_module, "_worker_number", lambda: 0)
     services = Services(urls=("http://a:8000",), timeout_s=0.2, concurrency=1)
     worker = cluster_module.ScoringWorker(services, ScoreSettings(), "mock@000000000000")
@@ -105,13 +110,9 @@ def test_a_worker_hands_back_what_it_has_when_the_service_goes_away(
         lines = np.array([group.model_dump_json() for group in groups], dtype=object)
         return BatchOutcome.model_validate_json(worker({"text": lines})["outcome"][0])
 
-    assert ([row.key for row in outcome().rows], outcome().away) == (["e0/0", "e1/0", "e2/0"], None)
-
-    def drain_after_the_first(request: ScoreRequest) -> list[float]:
-        mock.fail(503, "draining", times=None)
-        return [0.5]
-
-    mock = MockRewardServer(drain_after_the_first)
+    whole = outcome()
+    assert ([row.key for row in whole.rows], whole.away) == (["e0/0", "e1/0", "e2/0"], None)
+    answers = 4
     ended = outcome()
     assert [row.key for row in ended.rows] == ["e0/0"]
     assert ended.away is not None
