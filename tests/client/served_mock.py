@@ -26,7 +26,10 @@ def served(mock: MockRewardServer, on_call: Callable[[], None] = lambda: None) -
             self._pass_on()
 
         def _pass_on(self) -> None:
-            body = self.rfile.read(int(self.headers.get("content-length", 0)))
+            size = int(self.headers.get("content-length", 0))
+            body = self.rfile.read(size)
+            if len(body) < size:  # the client was killed while it wrote
+                return
             url = f"http://{self.headers['host']}{self.path}"
             answer = mock.handle_request(
                 httpx.Request(self.command, url, headers=list(self.headers.items()), content=body)

@@ -169,17 +169,39 @@ def test_a_broken_image_costs_its_own_row_only(tmp_path: Path, monkeypatch: pyte
     assert asked(service) == ["e0/0", "e0/2"]  # alone, after the group was refused
 
 
+def test_a_row_that_ends_the_connection_costs_only_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = by_content({})
+
+    def break_off(request: httpx.Request) -> httpx.Response:
+        if b"e0/1" in request.content:
+            raise httpx.ReadError("the service broke off")
+        return service.handle_request(request)
+
+    behind_httpx(monkeypatch, httpx.MockTransport(break_off))
+    source, out = edits_file(tmp_path, 2, candidates=2), tmp_path / "r.jsonl"
+    assert score(source, out, "--timeout", "0.2").exit_code == 1
+    assert [row["error_code"] for row in jsonl(out)] == [None, "connection_lost", None, None]
+
+
 def test_a_service_that_goes_away_ends_the_job_and_nothing_is_lost(
-    tmp_path: Path, service: MockRewardServer
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, out = edits_file(tmp_path, 6), tmp_path / "r.jsonl"
+    service = by_content({})
+
+    def drain_after_five(request: httpx.Request) -> httpx.Response:
+        away = len(asked(service)) >= 5
+        return problem(503, "draining") if away else service.handle_request(request)
+
+    behind_httpx(monkeypatch, httpx.MockTransport(drain_after_five))
     assert score(source, out, "--limit", "3").exit_code == 0
-    service.fail(503, "draining", times=None)
     ended = score(source, out, "--timeout", "0.2")
     assert ended.exit_code == 2
     assert "draining" in ended.stderr
     summary = summary_of(out)
-    assert (summary["scored"], summary["failed"], summary["skipped"], summary["complete"]) == (3, 0, 3, False)
+    assert (summary["scored"], summary["failed"], summary["skipped"], summary["complete"]) == (5, 0, 1, False)
     assert len(jsonl(out)) == 3  # as the last complete run left it
 
 
@@ -231,12 +253,19 @@ def test_a_signal_drains_what_is_on_the_wire_and_the_next_run_goes_on(
         (["--column", "source"], "expected NAME=YOURS"),
         (["--ray-workers", "3"], "need --ray"),
         (["--url", "nonsense"], "expected an address"),
+        (["-o", "edits.jsonl"], "is the input"),
     ],
 )
 def test_wrong_usage_exits_with_2(
-    tmp_path: Path, service: MockRewardServer, more: list[str], words: str
+    tmp_path: Path,
+    service: MockRewardServer,
+    monkeypatch: pytest.MonkeyPatch,
+    more: list[str],
+    words: str,
 ) -> None:
-    result = score(edits_file(tmp_path, 1), tmp_path / "r.jsonl", *more)
+    source = edits_file(tmp_path, 1)
+    monkeypatch.chdir(tmp_path)
+    result = score(source, tmp_path / "r.jsonl", *more)
     assert result.exit_code == 2
     assert words in result.stderr
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from bulk_inputs import by_content, edits_file, jsonl
 from served_mock import asked_images, served
 
-EDITS, CANDIDATES, KILLS, CONCURRENCY = 500, 2, 20, 4
+EDITS, CANDIDATES, KILLS, CONCURRENCY = 250, 4, 20, 4
 
 
 def recorded_keys(out: Path) -> set[str]:
@@ -45,7 +45,7 @@ def test_twenty_kills_lose_no_row_double_none_and_repeat_no_recorded_call(tmp_pa
         for _ in range(KILLS):
             recorded, calls_before = recorded_keys(out), len(service.calls)
             reached.clear()
-            kill_at = calls_before + dice.randint(1, 40)
+            kill_at = calls_before + dice.randint(1, 14)
             process = subprocess.Popen(
                 [sys.executable, "-c", command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE
             )

@@ -4,15 +4,21 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
+import numpy as np
 import pytest
 from bulk_inputs import by_content, edits_file, jsonl
+from scripted_service import problem
 from served_mock import asked_images, served
 from typer.testing import CliRunner, Result
 
-from edit_rrm_client import cli
-from edit_rrm_client.bulk.cluster import spool_groups
+from edit_rrm_client import MockRewardServer, cli
+from edit_rrm_client.bulk import cluster as cluster_module
+from edit_rrm_client.bulk.asking import ScoreSettings
+from edit_rrm_client.bulk.cluster import BatchOutcome, spool_groups
 from edit_rrm_client.bulk.groups import Group, grouped
 from edit_rrm_client.bulk.inputs import open_input
+from edit_rrm_client.bulk.services import Services
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +72,6 @@ def test_a_job_on_a_cluster_gives_what_it_gives_here_and_goes_on_where_it_ended(
         before = [len(mock.calls) for mock in mocks]
         assert score(source, there, *services, *on_ray).exit_code == 1
         assert [len(mock.calls) for mock in mocks] == before
-        mocks[0].disconnect(times=None)
         mocks[0].fail(503, "draining", times=None)
         mocks[1].fail(503, "draining", times=None)
         away = score(source, tmp_path / "away.jsonl", *services, *on_ray[:-1], "0.5")
@@ -83,3 +88,33 @@ def test_the_spool_holds_every_group_once_in_files_of_64(tmp_path: Path) -> None
     lines = [file.read_text().splitlines() for file in files]
     assert [len(file) for file in lines] == [64, 64, 2]
     assert [Group.model_validate_json(line) for file in lines for line in file] == groups
+
+
+def test_a_worker_hands_back_what_it_has_when_the_service_goes_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    groups = list(grouped(open_input(edits_file(tmp_path, 3), tmp_path).rows()))
+    mock = MockRewardServer(0.5)
+    answers = 3
+
+    def drain_when_told(request: httpx.Request) -> httpx.Response:
+        return problem(503, "draining") if len(mock.calls) >= answers else mock.handle_request(request)
+
+    plain, transport = httpx.AsyncClient, httpx.MockTransport(drain_when_told)
+    monkeypatch.setattr(httpx, "AsyncClient", lambda **options: plain(transport=transport, **options))
+    monkeypatch.setattr(cluster_module, "_worker_number", lambda: 0)
+    services = Services(urls=("http://a:8000",), timeout_s=0.2, concurrency=1)
+    worker = cluster_module.ScoringWorker(services, ScoreSettings(), "mock@000000000000")
+
+    def outcome() -> BatchOutcome:
+        lines = np.array([group.model_dump_json() for group in groups], dtype=object)
+        return BatchOutcome.model_validate_json(worker({"text": lines})["outcome"][0])
+
+    whole = outcome()
+    assert ([row.key for row in whole.rows], whole.away) == (["e0/0", "e1/0", "e2/0"], None)
+    answers = 4
+    ended = outcome()
+    assert [row.key for row in ended.rows] == ["e0/0"]
+    assert ended.away is not None
+    assert "draining" in ended.away
+    assert not ended.model_changed

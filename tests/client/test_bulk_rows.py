@@ -26,6 +26,8 @@ def test_rows_come_back_as_they_were_written(tmp_path: Path, suffix: str) -> Non
         for row in ROWS:
             writer.write(row)
     assert list(read_results(path)) == ROWS
+    if suffix == ".parquet":
+        assert next(read_results(path, images=False)).edited_image is None
 
 
 @BOTH

@@ -49,7 +49,7 @@ def compare(
             raise InputError("one file compares with itself by two editors: give --model-a and --model-b")
         other = b or a
         sides = [
-            side_of(read_results(path), model or path.name, model)
+            side_of(read_results(path, images=False), model or path.name, model)
             for path, model in ((a, model_a), (other, model_b))
         ]
         found = compare_sides(*sides, seed=seed, most=most)
@@ -77,7 +77,9 @@ def best_of_n(
     It is over edits with at least N of them; the others are counted.
     """
     with reported():
-        found = best_of(read_results(results), n, seed=seed)
+        if out is not None and out.resolve() == results.resolve():
+            raise InputError(f"{out} is the results file itself; choose another output")
+        found = best_of(read_results(results, images=False), n, seed=seed)
         if out is not None:
             with write_results(out) as writer:
                 for row in read_results(results):

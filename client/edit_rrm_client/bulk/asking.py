@@ -12,7 +12,13 @@ from edit_rrm_client.bulk.errors import ModelChangedError
 from edit_rrm_client.bulk.groups import Group
 from edit_rrm_client.bulk.input_rows import InputRow
 from edit_rrm_client.bulk.rows import ResultRow, RowGuard, RowVerdict
-from edit_rrm_client.errors import AuthenticationError, EditRRMClientError, InvalidRequestError
+from edit_rrm_client.errors import (
+    AuthenticationError,
+    EditRRMClientError,
+    InvalidRequestError,
+    OverloadedError,
+    UnavailableError,
+)
 
 BETWEEN_SAMPLES = "\n----\n"
 
@@ -32,8 +38,10 @@ async def ask(client: AsyncRewardClient, group: Group, settings: ScoreSettings, 
     """A result for each row of the group, in order; a failure is a row of its own.
 
     A call refused for something in it is asked again one candidate at a time, so that a broken image
-    costs only its own row. Raises what no further row would survive: UnavailableError, OverloadedError,
-    AuthenticationError, and ModelChangedError when another checkpoint than `rrm` answered.
+    costs only its own row; so is one that got no answer while a service is ready, for a row may be what
+    ends the connection. Raises what no further row would survive: UnavailableError when no service is
+    ready, OverloadedError, AuthenticationError, and ModelChangedError when another checkpoint than `rrm`
+    answered.
     """
     rows = group.rows
     try:
@@ -48,9 +56,12 @@ async def ask(client: AsyncRewardClient, group: Group, settings: ScoreSettings, 
             priority="bulk",
         )
     except EditRRMClientError as error:
-        if error.retryable or isinstance(error, AuthenticationError):
+        unanswered = isinstance(error, UnavailableError)
+        if isinstance(error, OverloadedError | AuthenticationError) or (
+            unanswered and not (await client.ready()).ok
+        ):
             raise
-        if isinstance(error, InvalidRequestError) and len(rows) > 1:
+        if len(rows) > 1 and (unanswered or isinstance(error, InvalidRequestError)):
             alone = [await ask(client, Group(rows=(row,)), settings, rrm) for row in rows]
             return [result for results in alone for result in results]
         return [failed(row, error.code, error.detail) for row in rows]

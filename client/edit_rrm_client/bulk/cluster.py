@@ -11,6 +11,7 @@ import shutil
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 BATCH_GROUPS = 64  # a spool file, and what a worker takes at once
 BATCH_BYTES = 64 * 2**20
 WORKER_CPUS = 0.5  # a worker mostly waits for answers
+READER_CPUS = 0.25  # a whole one would never be free beside workers on small machines
 
 
 class BatchOutcome(BaseModel):
@@ -69,7 +71,7 @@ def run_on_ray(
         if spool_groups(work.groups, spool) == 0:
             return True
         rrm = checked_model(work.rrm, asyncio.run(served_model(services)))
-        dataset = data.read_text(str(spool), file_extensions=["jsonl"]).map_batches(
+        dataset = data.read_text(str(spool), file_extensions=["jsonl"], num_cpus=READER_CPUS).map_batches(
             ScoringWorker,
             fn_constructor_args=(services, settings, rrm),
             batch_size=None,
@@ -98,7 +100,7 @@ class ScoringWorker:
         self._services = services
         self._settings = settings
         self._rrm = rrm
-        self._first = _worker_number(len(services.urls))
+        self._first = _worker_number()
 
     def __call__(self, batch: "dict[str, NDArray[np.object_]]") -> "dict[str, list[str]]":
         groups = [Group.model_validate_json(str(line)) for line in batch["text"]]
@@ -138,21 +140,18 @@ def spool_groups(groups: Iterator[Group], folder: Path) -> int:
 def _ray_data(address: str | None) -> Any:
     """The module ray.data, with a cluster behind it."""
     try:
-        import ray
-        import ray.data
+        ray, data = import_module("ray"), import_module("ray.data")
     except ImportError as error:
         raise MissingExtraError("--ray", "ray") from error
     if not ray.is_initialized():
         ray.init(address=address, log_to_driver=False, logging_level="error")
-    ray.data.DataContext.get_current().enable_progress_bars = False
-    return ray.data
+    data.DataContext.get_current().enable_progress_bars = False
+    return data
 
 
-def _worker_number(services: int) -> int:
-    """Which service this worker asks first, so that the workers spread over them."""
-    import ray
-
-    return int(ray.get_runtime_context().get_actor_id()[:8], 16) % services
+def _worker_number() -> int:
+    """A number of this actor's own, so that the workers begin with different services."""
+    return int(import_module("ray").get_runtime_context().get_actor_id()[:8], 16)
 
 
 @contextmanager

@@ -74,6 +74,8 @@ def run_job(job: Job, run: Run, clock: Callable[[], float] = time.monotonic) -> 
     """
     started_s = clock()
     suffix_of(job.out)
+    if job.out.resolve() == job.source.file.resolve():
+        raise ResumeRefusedError(f"{job.out} is the input; choose another output")
     if job.out.exists() and not job.journal.exists() and not job.restart:
         raise ResumeRefusedError(
             f"{job.out} exists without its journal; choose another output, or replace it with --restart"
@@ -86,7 +88,7 @@ def run_job(job: Job, run: Run, clock: Callable[[], float] = time.monotonic) -> 
             keep=journal.append,
             rrm=journal.rrm,
             rows=total if job.limit is None else min(total, job.limit),
-            recorded=journal.rows,
+            recorded=min(journal.rows, total if job.limit is None else job.limit),
         )
         finished = False
         try:

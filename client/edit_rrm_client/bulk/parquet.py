@@ -1,6 +1,7 @@
 """Parquet, in and out. The one place that knows pyarrow, which is loaded when it is first needed."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any
@@ -83,9 +84,11 @@ def result_schema() -> Any:
     return arrow.schema([(name, special.get(name, text)) for name in ResultRow.model_fields])
 
 
-def read_parquet(path: Path) -> Iterator[dict[str, Any]]:
+def read_parquet(path: Path, without: Collection[str] = ()) -> Iterator[dict[str, Any]]:
     """The rows of any Parquet file, a few at a time. Raises InputError for what is none."""
-    for batch in _opened(path).iter_batches(batch_size=ROWS_A_READ):
+    file = _opened(path)
+    columns = [name for name in file.schema_arrow.names if name not in without]
+    for batch in file.iter_batches(batch_size=ROWS_A_READ, columns=columns):
         yield from batch.to_pylist()
 
 
@@ -105,8 +108,6 @@ def _opened(path: Path) -> Any:
 
 def _pyarrow() -> tuple[ModuleType, ModuleType]:
     try:
-        import pyarrow
-        import pyarrow.parquet
+        return import_module("pyarrow"), import_module("pyarrow.parquet")
     except ImportError as error:
         raise MissingExtraError("Parquet", "bulk") from error
-    return pyarrow, pyarrow.parquet

@@ -27,6 +27,7 @@ from edit_rrm_client.bulk.errors import InputError
 
 Suffix = Literal[".jsonl", ".parquet"]
 SUFFIXES: tuple[Suffix, ...] = (".jsonl", ".parquet")
+IMAGE_COLUMNS = ("source_image", "edited_image")
 
 
 def _bytes_of_base64(value: Any) -> Any:
@@ -134,13 +135,13 @@ class ResultWriter(Protocol):
     ) -> None: ...
 
 
-def read_results(path: str | Path) -> Iterator[ResultRow]:
-    """The rows of a results file, one at a time, in its order.
+def read_results(path: str | Path, *, images: bool = True) -> Iterator[ResultRow]:
+    """The rows of a results file, one at a time, in its order; Parquet is faster without its `images`.
 
     Raises InputError, naming file, row (from 1) and field, for what is no results file.
     """
     path = Path(path)
-    for number, value in _raw_rows(path, suffix_of(path)):
+    for number, value in _raw_rows(path, suffix_of(path), images):
         try:
             yield (
                 ResultRow.model_validate_json(value)
@@ -199,13 +200,13 @@ class _JsonlWriter:
             partial_of(self._path).unlink()
 
 
-def _raw_rows(path: Path, suffix: Suffix) -> Iterator[tuple[int, bytes | dict[str, Any]]]:
+def _raw_rows(path: Path, suffix: Suffix, images: bool) -> Iterator[tuple[int, bytes | dict[str, Any]]]:
     if not path.is_file():
         raise InputError(f"{path}: there is no such file")
     if suffix == ".parquet":
         from edit_rrm_client.bulk.parquet import read_parquet
 
-        yield from enumerate(read_parquet(path), start=1)
+        yield from enumerate(read_parquet(path, without=() if images else IMAGE_COLUMNS), start=1)
         return
     with path.open("rb") as lines:
         for number, line in enumerate(lines, start=1):

@@ -15,9 +15,9 @@ async def score_groups(
 ) -> bool:
     """Asks for every group, `concurrency` at once, reading one only when there is room for it.
 
-    Once `stop` is set no further group begins, and those on the wire are waited for; says whether no
-    group was left. An error of `ask`
-    ends the work: what was answered is kept, the calls on the wire are cancelled, the error is raised.
+    Once `stop` is set no further group begins, and those on the wire are waited for; False when groups
+    were left. An error of `ask` ends the work: what was answered is kept, the calls on the wire are
+    cancelled, the error is raised.
     """
     running: set[asyncio.Task[Sequence[ResultRow]]] = set()
     exhausted = False
