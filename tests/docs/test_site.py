@@ -1,0 +1,41 @@
+"""The documentation builds without a warning, describes the API, and loads nothing from elsewhere."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+_LOADED = re.compile(
+    r"""<(?:script|img)[^>]*\bsrc=["']?(https?:[^"'\s>]+)|<link[^>]*rel=["']?stylesheet[^>]*href=["']?(https?:[^"'\s>]+)"""
+)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site, built as `make docs` builds it; a dead link or a page outside the navigation fails it."""
+    built = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", str(built)]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return built
+
+
+def test_the_api_reference_is_the_application_s_own(site: Path) -> None:
+    paths = json.loads((site / "openapi.json").read_text())["paths"]
+    assert {"/v1/score", "/v1/score/stream", "/v1/decompose", "/v1/models"} <= paths.keys()
+    assert "swagger" in (site / "api-reference" / "index.html").read_text().lower()
+
+
+def test_every_page_of_docs_is_in_the_site(site: Path) -> None:
+    for page in (ROOT / "docs").glob("*.md"):
+        folder = site if page.stem == "index" else site / page.stem
+        assert (folder / "index.html").is_file(), page.name
+
+
+def test_no_page_loads_anything_from_elsewhere(site: Path) -> None:
+    for page in site.rglob("*.html"):
+        assert _LOADED.findall(page.read_text(encoding="utf-8")) == [], page
