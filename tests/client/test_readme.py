@@ -42,7 +42,14 @@ def test_python_on_the_first_pages_runs(
 def commands(block: Block) -> list[list[str]]:
     """The command lines of a block without a language, joined at backslashes, without comments."""
     lines = block.code.replace("\\\n", " ").splitlines()
-    return [words for line in lines if (words := shlex.split(line, comments=True))]
+    return [words for line in lines if (words := _words(line))]
+
+
+def _words(line: str) -> list[str]:
+    try:
+        return shlex.split(line, comments=True)
+    except ValueError:  # a quotation that goes on in the next line
+        return line.split()
 
 
 @pytest.mark.parametrize("page", PAGES)
