@@ -5,26 +5,22 @@ import shutil
 import socket
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 _HERE = str(Path(__file__).parent)
 _OBJECT_STORE_BYTES = 200 * 2**20  # answers are small and no data set is loaded
-
-_ENVIRONMENT = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    # A proxy that is not up after five seconds is killed, which on a busy machine is all of them.
-    "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
-}
+_PROXY_LIMIT_S = 120.0
 
 
 @contextmanager
 def local_cluster(cpus: float) -> Iterator[str]:
     """The URL of the proxy of a cluster that has `cpus` to give away; everything is ended afterwards."""
     # Workers inherit the environment of whoever starts the cluster.
-    os.environ.update(_ENVIRONMENT)
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (_HERE, os.environ.get("PYTHONPATH"))))
     import ray
     from ray import serve
@@ -40,7 +36,11 @@ def local_cluster(cpus: float) -> Iterator[str]:
             log_to_driver=False,
             _temp_dir=directory,
         )
-        serve.start(http_options={"host": "127.0.0.1", "port": port})
+        # On a busy machine the first proxy is not up in the five seconds it is given: Ray kills it, which is
+        # told here as an error, and starts another.
+        with suppress(ray.exceptions.RayActorError, TimeoutError):
+            serve.start(http_options={"host": "127.0.0.1", "port": port})
+        _wait_for_proxy(port)
         yield f"http://127.0.0.1:{port}"
     finally:
         serve.shutdown()
@@ -58,6 +58,16 @@ def run_replicas(count: int, **settings: Any) -> None:
         settings={"allow_open": True, **settings}, min_replicas=count, max_replicas=count
     )
     serve.run(build(options), name="edit-rrm")
+
+
+def _wait_for_proxy(port: int) -> None:
+    started = time.monotonic()
+    while True:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1.0):
+            return
+        if time.monotonic() - started > _PROXY_LIMIT_S:
+            raise TimeoutError(f"Ray's proxy does not listen after {_PROXY_LIMIT_S:.0f} s")
+        time.sleep(0.2)
 
 
 def _free_port() -> int:
