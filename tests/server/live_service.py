@@ -4,6 +4,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import uvicorn
@@ -68,7 +69,7 @@ class LiveService:
         self._started.set()
         await self._server.serve(sockets=[self._listening])
 
-    async def _load(self) -> LoadedModel:
+    async def _load(self, checkpoint: Path) -> LoadedModel:
         await asyncio.to_thread(self._release.wait)
         return LoadedModel(
             self.engine, self._card, "0123456789ab", "Qwen2_5_VLForConditionalGeneration", 2048
