@@ -41,9 +41,15 @@ class RewardReplica:
         name = serve.get_replica_context().replica_id.unique_id
         self._replica = Replica(name, settings, load, options.weights_digest)
         self._metrics = MetricsServer(ray.util.get_node_ip_address(), self._replica.exposition)
-        self._targets = (
+        self._targets = (  # detached: it outlives the replica that happened to make it
             ray.remote(TargetList)
-            .options(name="edit-rrm-targets", get_if_exists=True, num_cpus=0, max_restarts=-1)
+            .options(
+                name="edit-rrm-targets",
+                lifetime="detached",
+                get_if_exists=True,
+                num_cpus=0,
+                max_restarts=-1,
+            )
             .remote()
         )
 
