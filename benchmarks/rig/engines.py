@@ -131,7 +131,10 @@ class Judge:
         return prompts
 
     def sampling(self, *, exactly: int | None = None) -> Any:
-        """The service's draw, with the verdict tokens' log-probabilities; `exactly` that many tokens."""
+        """The service's draw, with the verdict tokens' log-probabilities; `exactly` that many tokens.
+
+        As in the service vLLM gives token ids and writes no text.
+        """
         from vllm import SamplingParams
 
         return SamplingParams(
@@ -141,6 +144,8 @@ class Judge:
             max_tokens=self.draw.max_tokens if exactly is None else exactly,
             ignore_eos=exactly is not None,
             logprob_token_ids=self.watched_ids or None,
+            detokenize=False,
+            flat_logprobs=True,
         )
 
     def _image(self, image: Image.Image) -> EditImage:

@@ -28,6 +28,10 @@ class TokenReader:
         self._text_of = functools.lru_cache(4096)(lambda token_id: self._decode([token_id]))
         self.watched_ids = functools.lru_cache(16)(self._find_ids)
 
+    def text(self, token_ids: Sequence[int]) -> str:
+        """What the tokens write, without control tokens and without a character that was cut off at the end."""
+        return self._decode(token_ids).rstrip("\ufffd")
+
     def tokens(
         self, text: str, token_ids: Sequence[int], logprobs: Sequence[Mapping[int, Any]] | None
     ) -> tuple[Token, ...]:

@@ -205,6 +205,8 @@ class VllmEngine:
         kill(self._processes)
 
     def _sampling(self, draw: DrawSettings, watched: tuple[str, ...]) -> Any:
+        """vLLM gives token ids, and the reader their texts: it would write the text of every watched token anew
+        at every step, in the process that answers calls."""
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
@@ -215,6 +217,8 @@ class VllmEngine:
             max_tokens=draw.max_tokens,
             logprob_token_ids=list(self._reader.watched_ids(watched)) or None,
             output_kind=RequestOutputKind.FINAL_ONLY,
+            detokenize=False,
+            flat_logprobs=True,
         )
 
     def _completion(self, output: Any) -> Completion:
@@ -223,9 +227,10 @@ class VllmEngine:
         written = output.outputs[0]
         if written.finish_reason not in ("stop", "length"):
             raise finish_error(written.finish_reason)
+        text = self._reader.text(written.token_ids)
         return Completion(
-            text=written.text,
-            tokens=self._reader.tokens(written.text, written.token_ids, written.logprobs),
+            text=text,
+            tokens=self._reader.tokens(text, written.token_ids, written.logprobs),
             prompt_tokens=len(output.prompt_token_ids or ()),
             cached_prompt_tokens=output.num_cached_tokens or 0,
             completion_tokens=len(written.token_ids),

@@ -40,6 +40,12 @@ def test_a_character_of_several_tokens_belongs_to_the_last_of_them() -> None:
     assert tokens[-1].offset == len(text) - 1
 
 
+def test_the_text_leaves_out_control_tokens_and_a_character_cut_off_at_the_end() -> None:
+    ids = TOKENIZER.encode("keep ☃", add_special_tokens=False)
+    assert READER.text([*ids, TOKENIZER.eos_token_id]) == "keep ☃"
+    assert READER.text(ids[:-1]) == "keep "
+
+
 def test_log_probabilities_of_other_tokens_are_known_by_their_text() -> None:
     zero, one = READER.watched_ids(("0", "1"))
     (token,) = READER.tokens("1", [one], [{one: Shown(-0.1), zero: Shown(-2.4)}])
