@@ -14,20 +14,19 @@ least 3 times faster for long prompts with 8-token traces.
 import statistics
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 from rig.calls import Group, make_groups
-from rig.engines import Judge, Layout, as_served, images_first, offline_llm, settings_for
+from rig.engines import Judge, Layout, as_served, images_first, lengthened, offline_llm, settings_for
 from rig.processes import end_on_sigterm
 from rig.report import Bar, console, progress, say_machine
 
 from edit_rrm_server.settings import BUNDLED_MODEL
 
-LONG_PROMPT_TOKENS = 800
 SHORT_TRACE_TOKENS = 8
 LAYOUTS: dict[str, Layout] = {"ours": as_served, "candidate before text": images_first}
 PREFILL_BAR = Bar("own prompts: prefill tokens, ours / candidate before text", 0.5, at_least=False)
@@ -81,15 +80,6 @@ def empty_caches(llm: Any) -> None:
     llm.reset_mm_cache()
 
 
-def lengthened(group: Group, judge: Judge, tokenizer: Any) -> Group:
-    """The group with an instruction that repeats its questions until the text alone has 800 tokens."""
-    longer, number = group, 0
-    while len(tokenizer.encode(judge.text(longer))) < LONG_PROMPT_TOKENS:
-        question = group.principles[number % len(group.principles)].question
-        longer, number = replace(longer, instruction=f"{longer.instruction}; {question}"), number + 1
-    return longer
-
-
 def measure(llm: Any, judge: Judge, case: Case, repetitions: int) -> dict[str, list[Run]]:
     """The runs of each layout; who comes first alternates."""
     if case.trace_tokens is None:
@@ -132,7 +122,7 @@ def main(
     with offline_llm(settings, own_process=False) as llm:
         tokenizer = llm.get_tokenizer()
         judge = Judge(model, tokenizer)
-        long = [lengthened(group, judge, tokenizer) for group in own]
+        long = [lengthened(group, judge) for group in own]
         for layout in LAYOUTS.values():
             run(llm, judge, warm_up, layout, [SHORT_TRACE_TOKENS] * size)
         results = {}

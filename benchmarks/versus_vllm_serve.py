@@ -1,10 +1,13 @@
 """Is a group call faster than what one would do without us: parallel chat completions to `vllm serve`?
 
-    .venv/bin/python benchmarks/versus_vllm_serve.py [--groups 12]
+    .venv/bin/python benchmarks/versus_vllm_serve.py [--groups 12] [--long]
 
 A group of 24 as one multipart call to us, against 24 chat completions at once with base64 images, in two
 message orders: the paper's (both images, then the text: what people send) and our own (source, text,
 candidate). Bars: at least 1.5 times faster than the first, at least 1.1 times than the second.
+
+--long gives every instruction so many words that the prompt's text has 800 tokens: that is what a zero-shot
+prompt of a larger model has, the bundled model's own has about 200.
 
 Equal on both sides: checkpoint, dtype, block size, KV cache, sequences and tokens a step, OpenMP threads,
 image cache, eager mode, greedy sampling with its seed, the log-probabilities of the verdict tokens, the
@@ -29,7 +32,16 @@ import httpx
 import typer
 from rich.table import Table
 from rig.calls import Body, Group, base64_png, make_groups, multipart
-from rig.engines import Judge, Layout, as_served, command_line, images_first, same_arguments, settings_for
+from rig.engines import (
+    Judge,
+    Layout,
+    as_served,
+    command_line,
+    images_first,
+    lengthened,
+    same_arguments,
+    settings_for,
+)
 from rig.processes import SETTLE_S, ServerProcess, end_on_sigterm, reward_server, vllm_server
 from rig.report import Bar, console, progress, say_machine
 
@@ -200,6 +212,9 @@ def main(
     own_worker: Annotated[
         bool, typer.Option("--own-worker", help="Leave vllm serve its worker process, as it comes.")
     ] = False,
+    long: Annotated[
+        bool, typer.Option("--long", help="Prompts of 800 tokens and more, as larger models are asked.")
+    ] = False,
     model: Annotated[
         Path, typer.Option(help="Checkpoint; its tokenizer must hold the chat template.")
     ] = BUNDLED_MODEL,
@@ -216,6 +231,8 @@ def main(
     judge = Judge(model, AutoTokenizer.from_pretrained(model))
     progress.print(f"rendering {groups + 1} groups of {size}")
     work, warm_up = make_groups(groups, size), make_groups(1, size, first=groups)
+    if long:
+        work = [lengthened(group, judge) for group in work]
     progress.print("starting both servers, one after the other")
     with (
         reward_server(model, retries=0, score_cache_mib=0) as ours,

@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ WORKER_INSIDE = "vllm.v1.executor.uniproc_executor.UniProcExecutor"
 """By its path: vLLM's CPU platform turns the short name "uni" into "mp" beside an engine process."""
 
 Layout = Callable[[Prompt], Prompt]
+LONG_PROMPT_TOKENS = 800
 
 
 def settings_for(model: Path, **changes: Any) -> ServerSettings:
@@ -102,6 +104,7 @@ class Judge:
     def __init__(self, model: Path, tokenizer: Any) -> None:
         self._card = read_card(model)
         self._profile = get_profile(self._card.profile)
+        self._tokenizer = tokenizer
         self._chat = ChatText(tokenizer)
         self.watched_ids = list(TokenReader(tokenizer).watched_ids(VERDICT_TEXTS))
         self.draw = base_draw(Sampling(), self._card.sampling)
@@ -113,6 +116,10 @@ class Judge:
     def text(self, group: Group, layout: Layout = as_served) -> str:
         """The same through the checkpoint's chat template."""
         return self._chat.render(self.prompt(group, layout))
+
+    def text_tokens(self, group: Group) -> int:
+        """Tokens of that text; an image is one here."""
+        return len(self._tokenizer.encode(self.text(group)))
 
     def prompts(self, group: Group, layout: Layout = as_served) -> list[dict[str, Any]]:
         """One prompt a candidate as vLLM takes them, images known by their digests."""
@@ -150,3 +157,12 @@ class Judge:
 
     def _image(self, image: Image.Image) -> EditImage:
         return EditImage.from_pil(image, self._card.max_image_side)
+
+
+def lengthened(group: Group, judge: Judge) -> Group:
+    """The group with an instruction that repeats its questions until the text alone has 800 tokens."""
+    longer, number = group, 0
+    while judge.text_tokens(longer) < LONG_PROMPT_TOKENS:
+        question = group.principles[number % len(group.principles)].question
+        longer, number = replace(longer, instruction=f"{longer.instruction}; {question}"), number + 1
+    return longer
