@@ -200,7 +200,7 @@ def show(loads: Sequence[Load], seconds: float, deadline_s: float) -> None:
 def main(
     seconds: Annotated[float, typer.Option(help="Length of each load.")] = 60.0,
     capacity_seconds: Annotated[float, typer.Option(help="Length of the capacity measurement.")] = 30.0,
-    deadline_s: Annotated[float, typer.Option(help="Deadline of every call.")] = 10.0,
+    deadline_s: Annotated[float, typer.Option(help="Deadline of every call.")] = 20.0,
     size: Annotated[int, typer.Option(help="Candidates of a call.")] = 4,
     queue_capacity: Annotated[
         int | None, typer.Option(help="Jobs that may wait. Default: from capacity and deadline.")
@@ -220,8 +220,12 @@ def main(
         asyncio.run(closed_loop(server.url, unhurried, size, callers=2, seconds=3.0))
         progress.print(f"capacity, {capacity_seconds:g} s")
         capacity = asyncio.run(closed_loop(server.url, unhurried, size, callers, capacity_seconds))
-    fits = max(size, int(DEADLINE_SHARE * deadline_s * capacity) - window)
-    capacity_jobs = queue_capacity or fits
+    capacity_jobs = queue_capacity or int(DEADLINE_SHARE * deadline_s * capacity) - window
+    if capacity_jobs < window / 2:
+        raise typer.BadParameter(
+            f"at {capacity:.1f} candidates/s a full window leaves hardly any room for a queue within "
+            f"{deadline_s:g} s; take at least --deadline-s {1.5 * window / DEADLINE_SHARE / capacity:.0f}"
+        )
     console.print(f"capacity {capacity:.1f} candidates/s; queue_capacity={capacity_jobs}, window={window}")
     loads = []
     with reward_server(model, queue_capacity=capacity_jobs, **settings) as server:
