@@ -29,7 +29,7 @@ class TokenReader:
         self.watched_ids = functools.lru_cache(16)(self._find_ids)
 
     def text(self, token_ids: Sequence[int]) -> str:
-        """What the tokens write, without control tokens and without a character that was cut off at the end."""
+        """What the tokens write, without control tokens and without a character cut off at the end."""
         return self._decode(token_ids).rstrip("\ufffd")
 
     def tokens(

@@ -205,8 +205,10 @@ class VllmEngine:
         kill(self._processes)
 
     def _sampling(self, draw: DrawSettings, watched: tuple[str, ...]) -> Any:
-        """vLLM gives token ids, and the reader their texts: it would write the text of every watched token anew
-        at every step, in the process that answers calls."""
+        """vLLM gives token ids, and the reader their texts.
+
+        vLLM would write the text of every watched token anew at every step, in the process that answers calls.
+        """
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
