@@ -207,7 +207,7 @@ class VllmEngine:
     def _sampling(self, draw: DrawSettings, watched: tuple[str, ...]) -> Any:
         """vLLM gives token ids, and the reader their texts.
 
-        vLLM would write the text of every watched token anew at every step, in the process that answers calls.
+        vLLM would write the text of every watched token anew at every step, where calls are answered.
         """
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
