@@ -202,9 +202,7 @@ def show(results: Sequence[dict[str, Run]], size: int) -> None:
     told = [runs for runs in results if runs[US].prompt_tokens]
     same = all(runs[US].prompt_tokens == runs[OUR_ORDER].prompt_tokens for runs in told)
     console.print(f"prompts of one call to us and of our order through vllm serve have equal lengths: {same}")
-    console.print(
-        f"calls to us with no trace that parses, tokens unknown: {len(results) - len(told)}"
-    )
+    console.print(f"calls to us with no trace that parses, tokens unknown: {len(results) - len(told)}")
     for side, bar in BARS.items():
         ratios = [runs[side].took_s / runs[US].took_s for runs in results]
         console.print(f"ratios: {', '.join(f'{ratio:.2f}' for ratio in ratios)}")
