@@ -56,9 +56,9 @@ def train(
 
     On several GPUs: `accelerate launch --multi_gpu -m edit_grpo.cli train CONFIG`.
 
-    **A run** draws, for each of `sampling.groups` edits, `sampling.group_size` candidates; sends each group to
-    the service while the next is drawn; learns from how the rewards differ within a group; and begins anew.
-    OUT holds `settings.yaml`, `log.jsonl`, `tensorboard/`, `checkpoints/`, `grids/index.html` and, at the end,
+    **A run** draws `sampling.group_size` candidates for each of `sampling.groups` edits; sends a group to the
+    service while the next is drawn; learns from how the rewards differ within a group; and begins anew. OUT
+    holds `settings.yaml`, `log.jsonl`, `tensorboard/`, `checkpoints/`, `grids/index.html` and, at the end,
     `final/`.
 
     **Safe to kill at any moment**: the same command goes on from the newest checkpoint, to the bit. Ctrl-C or

@@ -94,8 +94,7 @@ class Collector:
     def _wait(self, drawn: Sequence[_Drawn], outcomes: list[GroupOutcome]) -> float:
         """Adds the outcomes of the drawn groups that have none yet; returns the seconds it took."""
         began_s = self._clock()
-        for each in drawn[len(outcomes) :]:
-            outcomes.append(self._scorer.wait(each.pending, self._stop))
+        outcomes += [self._scorer.wait(each.pending, self._stop) for each in drawn[len(outcomes) :]]
         return self._clock() - began_s
 
     def _learned(self, drawn: _Drawn, outcome: GroupOutcome) -> tuple[ScoredGroup, GroupRecord]:

@@ -4,13 +4,13 @@ It knows no files and no command line (config_file.py). A setting without effect
 to one algorithm stands in that algorithm's section.
 """
 
+import random
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
-from edit_grpo.sde import Kind
-from edit_grpo.windows import WindowSettings
+from edit_grpo.windows import WindowSettings, stochastic_steps
 from edit_rrm_client import Category
 
 
@@ -84,7 +84,9 @@ class GrpoSettings(GroupSettings):
     """Flow-GRPO: policy gradient over stochastic denoising steps."""
 
     name: Literal["grpo"] = "grpo"
-    sde: Kind = Field(default="flow_grpo", description="stochastic step: flow_grpo, or cps (less noise)")
+    sde: Literal["flow_grpo", "cps"] = Field(
+        default="flow_grpo", description="stochastic step: flow_grpo, or cps (less noise)"
+    )
     eta: float = Field(default=0.7, gt=0.0, description="noise of stochastic steps; cps: at most 1")
     window: WindowSettings = Field(default=WindowSettings(), description="which steps are stochastic")
     clip_range: float = Field(
@@ -178,6 +180,11 @@ class RewardSettings(Section):
         return self
 
 
+def _algorithm_name(given: Any) -> Any:
+    """The algorithm that a section is of; without a name it is GRPO's."""
+    return given.get("name", "grpo") if isinstance(given, dict) else getattr(given, "name", None)
+
+
 class TrainSettings(Section):
     """A run of `edit-grpo train`."""
 
@@ -185,7 +192,10 @@ class TrainSettings(Section):
     policy: PolicySettings
     data: DataSettings
     sampling: SamplingSettings = SamplingSettings()
-    algorithm: Annotated[GrpoSettings | NftSettings, Field(discriminator="name")] = GrpoSettings()
+    algorithm: Annotated[
+        Annotated[GrpoSettings, Tag("grpo")] | Annotated[NftSettings, Tag("diffusion_nft")],
+        Discriminator(_algorithm_name),
+    ] = GrpoSettings()
     optimizer: OptimizerSettings = OptimizerSettings()
     reward: RewardSettings = RewardSettings()
     updates: int = Field(ge=1, description="updates of the whole run")
@@ -204,4 +214,6 @@ class TrainSettings(Section):
                 f"sampling.groups ({self.sampling.groups}) must be a multiple of optimizer.minibatches "
                 f"({self.optimizer.minibatches})"
             )
+        if isinstance(self.algorithm, GrpoSettings):
+            stochastic_steps(self.algorithm.window, self.sampling.steps, 0, random.Random(0))  # must fit
         return self
