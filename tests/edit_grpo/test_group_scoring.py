@@ -163,7 +163,7 @@ def test_a_request_to_stop_does_not_end_the_wait_for_a_service_that_works() -> N
 
 
 def test_a_service_that_dies_and_returns_on_the_same_port_costs_only_time() -> None:
-    """Over real sockets: the group under way loses its connection, later ones find nobody, then all are scored."""
+    """Over real sockets: groups find nobody, the service comes back, all are scored."""
     with ExitStack() as stack:
         service = stack.enter_context(DyingService())
         back = threading.Event()
