@@ -103,6 +103,12 @@ def test_every_setting_is_documented() -> None:
     assert {"sampling.group_size", "algorithm.window.size", "algorithm.mix", "policy.lora.rank"} <= names
 
 
+def test_the_guide_says_of_every_setting_what_it_does() -> None:
+    guide = (CONFIGS.parents[1] / "docs" / "train-an-editor.md").read_text(encoding="utf-8")
+    names = {name.rpartition(".")[2] for name, default, text in settings_rows() if text}
+    assert sorted(name for name in names if f"`{name}`" not in guide and f".{name}`" not in guide) == []
+
+
 def test_settings_survive_a_file(tmp_path: Path) -> None:
     settings = least("reward.shape=gated", "reward.category_weights={keep: 2}")
     write_settings(settings, tmp_path / "settings.yaml")
