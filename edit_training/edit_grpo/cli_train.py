@@ -11,9 +11,18 @@ from rich.table import Table
 
 from edit_grpo.config import RewardSettings, TrainSettings
 from edit_grpo.config_file import load_settings, settings_rows
-from edit_grpo.errors import DivergedError, EditTrainingError, ServiceAwayError
+from edit_grpo.errors import DivergedError, EditTrainingError, NotFitError, ServiceAwayError
 from edit_grpo.preflight import MIN_GROUP_SIZE, Preflight, run_preflight
-from edit_rrm_client import EditRRMClientError, Probe, RetryPolicy, RewardClient
+from edit_rrm_client import (
+    DeadlineExceededError,
+    EditRRMClientError,
+    OverloadedError,
+    Probe,
+    RetryPolicy,
+    RewardClient,
+    ScoringFailedError,
+    UnavailableError,
+)
 from edit_rrm_client.tables import printable
 
 EXIT_NOT_FIT = 1
@@ -21,10 +30,6 @@ EXIT_BAD_INPUT = 2
 EXIT_SERVICE_AWAY = 3
 EXIT_STOPPED = 4
 EXIT_DIVERGED = 5
-
-
-class NotFitError(EditTrainingError):
-    """The service must not be trained against; the message says why."""
 
 
 def train(
@@ -67,7 +72,7 @@ def train(
     **If the service is away** the run waits, says so, and after `reward.patience_s` saves and ends.
 
     **Exit codes**: 0 finished, 1 the service is not fit for a run, 2 wrong input, 3 the service stayed away
-    (saved), 4 stopped by a signal (saved), 5 the gradient is not finite (saved).
+    (saved), 4 stopped by a signal (saved), 5 the gradient is not finite.
     """
     console = Console()
     if settings:
@@ -127,10 +132,10 @@ def check_service(settings: TrainSettings, console: Console) -> None:
                 group_size=max(MIN_GROUP_SIZE, settings.sampling.group_size),
                 deadline_s=reward.deadline_s,
             )
-        except EditRRMClientError as error:
-            if error.retryable:
-                raise ServiceAwayError(str(error)) from error
-            raise
+        except (UnavailableError, OverloadedError) as error:
+            raise ServiceAwayError(str(error)) from error
+        except (DeadlineExceededError, ScoringFailedError) as error:
+            raise NotFitError(f"the reward service cannot score a group in time: {error}") from error
     _judge(report, console)
 
 

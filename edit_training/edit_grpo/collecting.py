@@ -17,7 +17,7 @@ from edit_grpo.grpo import group_advantages
 from edit_grpo.policy import EditPolicy
 from edit_grpo.records import GroupRecord, Seconds, record_of
 from edit_grpo.rewards import GroupOutcome, GroupScorer, PendingGroup, busy_s
-from edit_grpo.rollout import generators_of
+from edit_grpo.rollout import generators_of, row_slices
 from edit_grpo.shaping import shaped_rewards
 from edit_grpo.update import ScoredGroup
 from edit_rrm_client import EditRRMClientError
@@ -88,7 +88,12 @@ class Collector:
         generators = generators_of(seed, update, number, self._settings.sampling.group_size)
         rng = random.Random(f"window-{seed}-{update}-{number}")
         group = self._algorithm.draw(condition, generators, update, rng)
-        pictures = self._policy.decode(group.rollout.latents)
+        latents = group.rollout.latents
+        pictures = [
+            picture
+            for rows in row_slices(len(latents), self._settings.sampling.micro_batch)
+            for picture in self._policy.decode(latents[rows])
+        ]
         return _Drawn(edit, group, self._scorer.submit(edit, source, pictures))
 
     def _wait(self, drawn: Sequence[_Drawn], outcomes: list[GroupOutcome]) -> float:

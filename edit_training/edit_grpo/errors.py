@@ -5,6 +5,7 @@ EditTrainingError
 ├── EditRowError       a row of an edit set is not what data.py says: names file and row
 ├── CheckpointError    a checkpoint cannot be read, or is not this policy's
 ├── DivergedError      a gradient is not finite
+├── NotFitError        the reward service must not be trained against
 ├── ServiceAwayError   the reward service did not answer for longer than the run's patience
 └── StoppedError       the run was asked to end while it waited for the service
 """
@@ -38,6 +39,10 @@ class CheckpointError(EditTrainingError):
 
 class DivergedError(EditTrainingError):
     """The message names the update; what was saved before is whole."""
+
+
+class NotFitError(EditTrainingError):
+    """The message says what the check before a run found."""
 
 
 class ServiceAwayError(EditTrainingError):

@@ -44,10 +44,8 @@ class Grids:
         self._stop = stop
 
     def begin(self) -> None:
-        """Keeps what the editor makes now as "before training", unless that was done already."""
+        """Keeps what the editor makes now as "before training"."""
         before = self._folder / "before"
-        if all((before / f"{number}.png").is_file() for number in range(len(self._edits))):
-            return
         before.mkdir(parents=True, exist_ok=True)
         for number, edit in enumerate(self._edits):
             self._sample(edit, edit.picture(self._side)).save(before / f"{number}.png")

@@ -116,11 +116,11 @@ class GroupScorer:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._settings, self._clock = settings, clock
+        self._client = connect()
         self._breaker = Breaker(settings, on_wait, clock, sleep)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="rewards", daemon=True)
         self._thread.start()
-        self._client = asyncio.run_coroutine_threadsafe(self._connected(connect), self._loop).result()
 
     def submit(self, edit: Edit, source: Image.Image, candidates: Sequence[Image.Image]) -> PendingGroup:
         """Begins to score a group and returns at once."""
@@ -178,9 +178,6 @@ class GroupScorer:
             else:
                 self._breaker.answered()
                 return GroupOutcome(answer, "", asked_s, self._clock())
-
-    async def _connected(self, connect: Connect) -> AsyncRewardClient:
-        return connect()
 
     async def _end(self) -> None:
         tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]

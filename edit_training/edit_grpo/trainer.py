@@ -19,7 +19,7 @@ from edit_grpo.checkpointing import Progress, TrainingState, save_checkpoint
 from edit_grpo.collecting import Collection, Collector
 from edit_grpo.config import TrainSettings
 from edit_grpo.data import groups_of_process
-from edit_grpo.errors import EditTrainingError, ServiceAwayError, StoppedError
+from edit_grpo.errors import DivergedError, EditTrainingError, ServiceAwayError, StoppedError
 from edit_grpo.grids import Grids
 from edit_grpo.policy import EditPolicy
 from edit_grpo.records import GroupRecord, Seconds, Watched, summary, watched_numbers
@@ -56,8 +56,8 @@ class EditTrainer:
     def run(self) -> Ending:
         """Trains until all updates are done or the run is asked to stop. The state is saved either way.
 
-        Raises, after saving: ServiceAwayError when the reward service stays away, DivergedError, and the
-        client's error for what waiting cannot mend.
+        Raises, after saving: ServiceAwayError when the reward service stays away, and the client's error
+        for what waiting cannot mend. Raises DivergedError without saving weights that are half updated.
         """
         if self.grids is not None and self.progress.update == 0:
             self.grids.begin()
@@ -66,7 +66,7 @@ class EditTrainer:
             try:
                 stop = self._update(self.progress.update)
             except (EditTrainingError, EditRRMClientError) as error:
-                if saved != self.progress.update:
+                if saved != self.progress.update and not isinstance(error, DivergedError):
                     self._save()
                 if isinstance(error, StoppedError):
                     return "stopped"

@@ -73,7 +73,7 @@ def run_training(
     """
     accelerator = accelerator_for(settings)
     edits, held_out = read_data(settings, accelerator.num_processes)
-    _first_process_alone(accelerator, lambda: (_claim(settings), check()))
+    _first_process_alone(accelerator, lambda: (check(), _claim(settings)))
     with ExitStack() as stack:
         stop = stack.enter_context(StopRequest())
         set_seed(settings.seed)
@@ -166,9 +166,12 @@ def read_data(settings: TrainSettings, processes: int) -> tuple[list[Edit], list
 
 
 def _claim(settings: TrainSettings) -> None:
-    """Makes the run directory this run's, or sees that it is. Raises SettingsError."""
+    """Makes the run directory this run's. One that nothing was saved in may be begun anew with other settings.
+
+    Raises SettingsError.
+    """
     file = settings.out / SETTINGS_FILE
-    if file.is_file():
+    if newest_checkpoint(settings.out) is not None:
         check_resumable(load_settings(file, ()), settings)
     settings.out.mkdir(parents=True, exist_ok=True)
     write_settings(settings, file)

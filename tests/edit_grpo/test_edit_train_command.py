@@ -108,7 +108,7 @@ def test_a_service_whose_rewards_do_not_differ_is_not_trained_against(train: Cal
     assert train("--no-preflight", server=MockRewardServer(0.5)).exit_code == 0
 
 
-@pytest.mark.parametrize(("status", "code"), [(401, 2), (503, 3)])
+@pytest.mark.parametrize(("status", "code"), [(401, 2), (503, 3), (502, 1)])
 def test_a_service_that_refuses_is_told_from_one_that_is_away(
     train: Callable[..., Result], status: int, code: int
 ) -> None:

@@ -1,6 +1,7 @@
 """Drawing a group: what is stored, what decides the noise, and the ratio on policy."""
 
 import math
+import random
 
 import pytest
 import torch
@@ -80,7 +81,7 @@ def test_grpo_s_gradient_is_the_policy_gradient_and_a_candidate_without_a_reward
     policy = LinearEditor()
     algorithm = Grpo(policy, GrpoSettings(beta=0.0), SamplingSettings(group_size=3, steps=2, micro_batch=3))
     condition = policy.encode([SOURCE], ["x"])
-    group = algorithm.draw(condition, generators_of(0, 0, 0, 3), 0, None)  # type: ignore[arg-type]
+    group = algorithm.draw(condition, generators_of(0, 0, 0, 3), 0, random.Random(0))
     (step,) = group.points
     advantages = group_advantages([0.2, None, 0.8], std_floor=0.01)
     found = algorithm.loss(group, step, slice(0, 3), advantages.advantages, advantages.usable)
@@ -100,7 +101,7 @@ def test_grpo_s_gradient_is_the_policy_gradient_and_a_candidate_without_a_reward
 def test_the_kl_is_zero_at_the_reference_and_grows_away_from_it() -> None:
     policy = LinearEditor()
     algorithm = Grpo(policy, GrpoSettings(beta=0.5), SamplingSettings(group_size=2, steps=2, micro_batch=2))
-    group = algorithm.draw(policy.encode([SOURCE], ["x"]), generators_of(0, 0, 0, 2), 0, None)  # type: ignore[arg-type]
+    group = algorithm.draw(policy.encode([SOURCE], ["x"]), generators_of(0, 0, 0, 2), 0, random.Random(0))
     arguments = (slice(0, 2), torch.zeros(2), torch.ones(2, dtype=torch.bool))
     assert algorithm.loss(group, group.points[0], *arguments).watched["kl"].tolist() == [0.0, 0.0]
     with torch.no_grad():
@@ -115,13 +116,13 @@ def test_nft_draws_by_the_policy_that_follows_and_trains_the_one_that_leads() ->
     policy = LinearEditor()
     algorithm = Nft(policy, NftSettings(points=3), SamplingSettings(group_size=2, steps=4, micro_batch=2))
     condition = policy.encode([SOURCE], ["x"])
-    before = algorithm.draw(condition, generators_of(0, 0, 0, 2), 0, None)  # type: ignore[arg-type]
+    before = algorithm.draw(condition, generators_of(0, 0, 0, 2), 0, random.Random(0))
     with torch.no_grad():
         policy.trainable()[1].add_(1.0)
-    after = algorithm.draw(condition, generators_of(0, 0, 0, 2), 0, None)  # type: ignore[arg-type]
+    after = algorithm.draw(condition, generators_of(0, 0, 0, 2), 0, random.Random(0))
     assert torch.equal(before.rollout.latents, after.rollout.latents)
     assert len(before.points) == 3
     assert {sigma.item() for point in before.points for sigma in point.sigma} <= {1.0, 0.75, 0.5, 0.25}
     algorithm.after_update(0)  # keeps min(0.001 · 0, 0.5) = 0 of itself: follows at once
-    followed = algorithm.draw(condition, generators_of(0, 0, 0, 2), 1, None)  # type: ignore[arg-type]
+    followed = algorithm.draw(condition, generators_of(0, 0, 0, 2), 1, random.Random(0))
     assert not torch.equal(followed.rollout.latents, before.rollout.latents)
