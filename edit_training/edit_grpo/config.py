@@ -24,27 +24,42 @@ class LoraSettings(Section):
     """Low-rank adapters; the reference policy is then the same model with them switched off."""
 
     rank: int = Field(default=64, ge=1, description="rank of each adapter")
-    alpha: int = Field(default=128, ge=1, description="alpha / rank multiplies the adapters")
-    targets: str | None = Field(
-        default=None, description="regular expression of the modules that get one; the policy's own if absent"
+    alpha: float = Field(default=128.0, gt=0.0, description="alpha / rank multiplies the adapters")
+    targets: tuple[str, ...] | None = Field(
+        default=None, description="ends of the names of the layers that get one; the attention's if absent"
     )
 
 
 class PolicySettings(Section):
-    """The editor that is trained."""
+    """The editor that is trained. The same names as `edit_grpo.policies.PolicySettings`, without its torch."""
 
     name: str = Field(description="`shapes-editor`, or the folder of a diffusers pipeline")
-    lora: LoraSettings | None = Field(default=None, description="adapters; absent: all weights are trained")
+    lora: LoraSettings | None = Field(
+        default=None, description="train adapters; without them and `adapter` all weights are trained"
+    )
+    adapter: Path | None = Field(default=None, description="folder of a saved adapter to go on with")
     dtype: Literal["float32", "bfloat16"] = Field(
-        default="bfloat16", description="type of the frozen weights and of the computation"
+        default="bfloat16", description="type of the frozen weights and of latents"
     )
     gradient_checkpointing: bool = Field(
         default=True, description="compute activations twice: slower, much less memory"
     )
-    guidance: float | None = Field(
+    guidance_scale: float | None = Field(
+        default=None, gt=0.0, description="embedded guidance (FLUX.1-Kontext), in sampling and training alike"
+    )
+    true_cfg_scale: float = Field(
+        default=1.0,
+        ge=1.0,
+        description="classifier-free guidance by a second pass (Qwen-Image-Edit); 1 is off",
+    )
+    negative_prompt: str = Field(default=" ", description="for true_cfg_scale above 1")
+    area_pixels: int | None = Field(
         default=None,
-        ge=0.0,
-        description="guidance scale of sampling and training; the policy's own if absent",
+        ge=256,
+        description="area that sources are brought to, aspect kept; the policy's own if absent",
+    )
+    max_text_tokens: int | None = Field(
+        default=None, ge=1, description="tokens that an instruction gets; the tokenizer's own if absent"
     )
 
 
@@ -55,9 +70,6 @@ class DataSettings(Section):
         min_length=1, description="JSONL files of edits (id, source, instruction, category), or edits.jsonl"
     )
     held_out: Path | None = Field(default=None, description="the same, for grids; never trained on")
-    side: int | None = Field(
-        default=None, ge=16, description="sources are resized to an area of side², as they are if absent"
-    )
 
 
 class SamplingSettings(Section):
@@ -94,6 +106,11 @@ class GrpoSettings(GroupSettings):
     )
     beta: float = Field(default=0.04, ge=0.0, description="weight of the KL to the reference policy")
 
+    @property
+    def needs_reference(self) -> bool:
+        """Whether the reference policy is asked for anything."""
+        return self.beta > 0.0
+
     @model_validator(mode="after")
     def _cps_keeps_a_variance(self) -> Self:
         if self.sde == "cps" and self.eta > 1.0:
@@ -116,6 +133,11 @@ class NftSettings(GroupSettings):
         default=1e-3, ge=0.0, description="the sampling policy keeps min(rate × update, max) of itself"
     )
     old_decay_max: float = Field(default=0.5, ge=0.0, lt=1.0, description="see old_decay_rate")
+
+    @property
+    def needs_reference(self) -> bool:
+        """Whether the reference policy is asked for anything."""
+        return self.kl > 0.0
 
 
 class OptimizerSettings(Section):

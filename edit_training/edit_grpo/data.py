@@ -4,7 +4,6 @@ Knows nothing of policies and rewards. The order is a function of seed and updat
 resumes, and shards over processes, without any state.
 """
 
-import math
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,9 +14,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from edit_grpo.errors import EditRowError
 from edit_rrm_client import Principle
-
-MULTIPLE_PIXELS = 16
-"""Sides of a resized source: what an 8-fold VAE with patches of 2 needs."""
 
 
 class EditRow(BaseModel):
@@ -42,16 +38,15 @@ class Edit:
     category: str
     principles: tuple[Principle, ...] | None
 
-    def picture(self, side: int | None = None) -> Image.Image:
-        """The source as RGB, with an area of about side² if asked. Raises EditRowError."""
+    def picture(self) -> Image.Image:
+        """The source as RGB. Raises EditRowError."""
         try:
             with Image.open(self.source) as opened:
-                image = opened.convert("RGB")
+                return opened.convert("RGB")
         except OSError as error:
             raise EditRowError(
                 self.source, 0, f"the source of edit {self.id} cannot be read: {error}"
             ) from error
-        return image if side is None else fitted(image, side)
 
 
 def read_edits(paths: Iterable[Path]) -> list[Edit]:
@@ -87,18 +82,6 @@ def _edit(path: Path, number: int, line: str) -> Edit:
     if not source.is_file():
         raise EditRowError(path, number, f"its source {source} is not a file")
     return Edit(row.id, source, row.instruction, row.category or "all", row.principles)
-
-
-def fitted(image: Image.Image, side: int) -> Image.Image:
-    """The image with an area near side² and sides that are multiples of 16; its shape all but kept."""
-    scale = side / math.sqrt(image.width * image.height)
-    width, height = (
-        max(MULTIPLE_PIXELS, round(length * scale / MULTIPLE_PIXELS) * MULTIPLE_PIXELS)
-        for length in image.size
-    )
-    if (width, height) == image.size:
-        return image
-    return image.resize((width, height), Image.Resampling.LANCZOS)
 
 
 class EditOrder:

@@ -34,13 +34,12 @@ class Grids:
         edits: Sequence[Edit],
         *,
         steps: int,
-        side: int | None,
         seed: int,
         stop: Callable[[], bool] = lambda: False,
     ) -> None:
         self._folder = out / FOLDER
         self._policy, self._scorer, self._edits = policy, scorer, edits
-        self._plan, self._side, self._seed = SamplingPlan(steps, micro_batch=1), side, seed
+        self._plan, self._seed = SamplingPlan(steps, micro_batch=1), seed
         self._stop = stop
 
     def begin(self) -> None:
@@ -48,7 +47,7 @@ class Grids:
         before = self._folder / "before"
         before.mkdir(parents=True, exist_ok=True)
         for number, edit in enumerate(self._edits):
-            self._sample(edit, edit.picture(self._side)).save(before / f"{number}.png")
+            self._sample(edit, edit.picture()).save(before / f"{number}.png")
 
     def write(self, update: int) -> Path:
         """The grid after `update` updates. Returns its page.
@@ -58,7 +57,7 @@ class Grids:
         """
         rows = []
         for number, edit in enumerate(self._edits):
-            source = edit.picture(self._side)
+            source = edit.picture()
             with Image.open(self._folder / "before" / f"{number}.png") as opened:
                 before = opened.convert("RGB")
             now = self._sample(edit, source)

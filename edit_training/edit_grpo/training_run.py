@@ -11,12 +11,13 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedType, InitProcessGroupKwargs, broadcast, gather_object, set_seed
+from pydantic import ValidationError
 
 from edit_grpo.algorithms import algorithm_of
 from edit_grpo.averages import MovingAverage
 from edit_grpo.checkpointing import Progress, TrainingState, load_checkpoint, newest_checkpoint
 from edit_grpo.collecting import Collector
-from edit_grpo.config import PolicySettings, RewardSettings, TrainSettings
+from edit_grpo.config import RewardSettings, TrainSettings
 from edit_grpo.config_file import check_resumable, load_settings, write_settings
 from edit_grpo.data import Edit, read_edits
 from edit_grpo.errors import SettingsError
@@ -30,14 +31,23 @@ from edit_grpo.update import Updater
 from edit_rrm_client import AsyncRewardClient, RetryPolicy
 
 SETTINGS_FILE = "settings.yaml"
-LoadPolicy = Callable[[PolicySettings, torch.device], EditPolicy]
+LoadPolicy = Callable[[TrainSettings, torch.device], EditPolicy]
 _COLLECTIVE_SLACK_S = 1800.0  # what processes may lie apart beside waiting for the service
 
 
-def load_policy(settings: PolicySettings, device: torch.device) -> EditPolicy:
-    """The editor that the settings name. The one place that knows where policies come from."""
+def load_policy(settings: TrainSettings, device: torch.device) -> EditPolicy:
+    """The editor that the settings name. The one place that knows where policies come from.
+
+    Raises SettingsError for what no policy can be made of.
+    """
     policies: Any = import_module("edit_grpo.policies")
-    policy: EditPolicy = policies.load_policy(settings, device)
+    given = settings.policy.model_dump(exclude={"name"}, exclude_none=True)
+    reference = {"keep_reference": settings.algorithm.needs_reference}
+    try:
+        chosen = policies.PolicySettings.model_validate(given | reference)
+        policy: EditPolicy = policies.load_policy(settings.policy.name, chosen, device)
+    except (policies.PolicyError, ValidationError) as error:
+        raise SettingsError(f"policy: {error}") from error
     return policy
 
 
@@ -77,7 +87,7 @@ def run_training(
     with ExitStack() as stack:
         stop = stack.enter_context(StopRequest())
         set_seed(settings.seed)
-        policy = parts.load_policy(settings.policy, accelerator.device)
+        policy = parts.load_policy(settings, accelerator.device)
         policy.module.eval()  # no dropout: rollout and update must agree
         parameters = policy.trainable()
         broadcast([parameter.data for parameter in parameters])
@@ -105,7 +115,7 @@ def run_training(
         if settings.grid_every is not None and accelerator.is_main_process:
             grids = Grids(
                 settings.out, policy, scorer, held_out, steps=settings.sampling.steps,
-                side=settings.data.side, seed=settings.seed, stop=stop,
+                seed=settings.seed, stop=stop,
             )  # fmt: skip
         collector = Collector(settings, policy, algorithm, scorer, edits, stop=stop)
         trainer = EditTrainer(
@@ -166,10 +176,7 @@ def read_data(settings: TrainSettings, processes: int) -> tuple[list[Edit], list
 
 
 def _claim(settings: TrainSettings) -> None:
-    """Makes the run directory this run's. One that nothing was saved in may be begun anew with other settings.
-
-    Raises SettingsError.
-    """
+    """Makes the run directory this run's; one without a checkpoint is begun anew. Raises SettingsError."""
     file = settings.out / SETTINGS_FILE
     if newest_checkpoint(settings.out) is not None:
         check_resumable(load_settings(file, ()), settings)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from edit_grpo.data import EditOrder, fitted, groups_of_process, read_edits
+from edit_grpo.data import EditOrder, groups_of_process, read_edits
 from edit_grpo.errors import EditRowError
 
 PRINCIPLE = {"id": "p1", "question": "Is it red?", "category": "follow"}
@@ -85,13 +85,3 @@ def test_the_order_needs_no_state_to_resume(tmp_path: Path) -> None:
 def test_processes_share_the_groups_of_an_update() -> None:
     shares = [list(groups_of_process(6, process, 2)) for process in range(2)]
     assert shares == [[0, 2, 4], [1, 3, 5]]
-
-
-@pytest.mark.parametrize(
-    ("size", "side", "expected"),
-    [((1024, 1024), 512, (512, 512)), ((1600, 400), 512, (1024, 256)), ((96, 96), 96, (96, 96))],
-)
-def test_a_source_is_resized_to_an_area_and_keeps_its_shape(
-    size: tuple[int, int], side: int, expected: tuple[int, int]
-) -> None:
-    assert fitted(Image.new("RGB", size), side).size == expected

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from edit_grpo.config import GrpoSettings, NftSettings, TrainSettings
+from edit_grpo.config import GrpoSettings, LoraSettings, NftSettings, PolicySettings, TrainSettings
 from edit_grpo.config_file import check_resumable, load_settings, settings_rows, write_settings
 from edit_grpo.errors import SettingsError
 
@@ -109,6 +109,13 @@ def test_the_guide_says_of_every_setting_what_it_does() -> None:
     leaves = [name for name in rows if not any(other.startswith(f"{name}.") for other in rows)]
     names = {name.rpartition(".")[2] for name in leaves}
     assert sorted(name for name in names if f"`{name}`" not in guide and f".{name}`" not in guide) == []
+
+
+def test_a_run_can_be_told_all_that_a_policy_can() -> None:
+    policies = pytest.importorskip("edit_grpo.policies")
+    derived = {"keep_reference"}  # kept where the algorithm asks for it
+    assert set(PolicySettings.model_fields) - {"name"} == set(policies.PolicySettings.model_fields) - derived
+    assert set(LoraSettings.model_fields) == set(policies.LoraSettings.model_fields)
 
 
 def test_settings_survive_a_file(tmp_path: Path) -> None:
