@@ -31,7 +31,7 @@ class LoraSettings(Section):
 
 
 class PolicySettings(Section):
-    """The editor that is trained. The same names as `edit_grpo.policies.PolicySettings`, without its torch."""
+    """The editor that is trained, by the names of `edit_grpo.policies.PolicySettings`, which needs torch."""
 
     name: str = Field(description="`shapes-editor`, or the folder of a diffusers pipeline")
     lora: LoraSettings | None = Field(
