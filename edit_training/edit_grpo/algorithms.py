@@ -133,7 +133,7 @@ class Nft:
         self, condition: Condition, generators: Sequence[torch.Generator], update: int, rng: random.Random
     ) -> Group:
         plan = SamplingPlan(self._sampling.steps, self._sampling.micro_batch)
-        with self._old.in_place():
+        with self._old.in_place(), torch.no_grad():
             rollout = roll_out(self._policy, condition, generators, plan)
             levels = [
                 torch.randperm(plan.steps, generator=each)[: self._settings.points] for each in generators
@@ -144,7 +144,6 @@ class Nft:
             )
         return Group(rollout, points)
 
-    @torch.no_grad()
     def _point(
         self, rollout: Rollout, sigmas: Sequence[float], generators: Sequence[torch.Generator]
     ) -> ForwardPoint:

@@ -13,13 +13,11 @@ class MovingAverage:
         self._parameters = list(parameters)
         self.tensors = [parameter.detach().float().clone() for parameter in self._parameters]
 
-    @torch.no_grad()
     def follow(self, decay: float) -> None:
         """One step towards the parameters; decay 0 copies them."""
         for average, parameter in zip(self.tensors, self._parameters, strict=True):
             average.lerp_(parameter.detach().float(), 1.0 - decay)
 
-    @torch.no_grad()
     def load(self, tensors: Sequence[torch.Tensor]) -> None:
         """Takes over a saved average."""
         for average, saved in zip(self.tensors, tensors, strict=True):
@@ -35,7 +33,7 @@ class MovingAverage:
         finally:
             self._put(held)
 
-    @torch.no_grad()
     def _put(self, tensors: Sequence[torch.Tensor]) -> None:
-        for parameter, tensor in zip(self._parameters, tensors, strict=True):
-            parameter.copy_(tensor)
+        with torch.no_grad():
+            for parameter, tensor in zip(self._parameters, tensors, strict=True):
+                parameter.copy_(tensor)

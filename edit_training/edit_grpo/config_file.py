@@ -62,7 +62,7 @@ def settings_rows(kind: type[BaseModel] = TrainSettings, prefix: str = "") -> It
     """(name, default, description) of every setting, sections unfolded."""
     for name, field in kind.model_fields.items():
         sections = [part for part in _models(field.annotation) if part is not kind]
-        default: Any = field.get_default(call_default_factory=True)  # type: ignore[call-overload]
+        default: Any = field.get_default(call_default_factory=True)
         if not sections:
             shown = "required" if default is PydanticUndefined else "" if default is None else str(default)
             yield prefix + name, shown, field.description or ""

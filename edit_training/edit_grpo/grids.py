@@ -82,7 +82,6 @@ class Grids:
             _logger.warning("a held-out edit was not scored: %s", error)
             return None
 
-    @torch.no_grad()
     def _sample(self, edit: Edit, source: Image.Image) -> Image.Image:
         condition = self._policy.encode([source], [edit.instruction])
         generator = torch.Generator().manual_seed(seed_of("grid", self._seed, edit.id))

@@ -67,16 +67,16 @@ def row_slices(count: int, micro_batch: int) -> Iterator[slice]:
         yield slice(start, min(start + micro_batch, count))
 
 
-@torch.no_grad()
 def roll_out(
     policy: EditPolicy, condition: Condition, generators: Sequence[torch.Generator], plan: SamplingPlan
 ) -> Rollout:
     """Candidates of one edit, one for each generator. `condition` has one row."""
     sigmas = policy.sigmas(plan.steps, condition)
-    parts = [
-        _trajectory(policy, condition, generators[rows], sigmas, plan)
-        for rows in row_slices(len(generators), plan.micro_batch)
-    ]
+    with torch.no_grad():
+        parts = [
+            _trajectory(policy, condition, generators[rows], sigmas, plan)
+            for rows in row_slices(len(generators), plan.micro_batch)
+        ]
     steps = tuple(
         StochasticStep(
             step.sigma, step.sigma_next, step.sigma_max,

@@ -83,7 +83,7 @@ def run_training(
     """
     accelerator = accelerator_for(settings)
     edits, held_out = read_data(settings, accelerator.num_processes)
-    _first_process_alone(accelerator, lambda: (check(), _claim(settings)))
+    _first_process_alone(accelerator, check, lambda: _claim(settings))
     with ExitStack() as stack:
         stop = stack.enter_context(StopRequest())
         set_seed(settings.seed)
@@ -184,12 +184,13 @@ def _claim(settings: TrainSettings) -> None:
     write_settings(settings, file)
 
 
-def _first_process_alone(accelerator: Accelerator, work: Callable[[], object]) -> None:
+def _first_process_alone(accelerator: Accelerator, *work: Callable[[], None]) -> None:
     """Work of the first process that the others wait for; what it raises, all raise."""
     error: Exception | None = None
     if accelerator.is_main_process:
         try:
-            work()
+            for part in work:
+                part()
         except Exception as raised:
             error = raised
     errors = [each for each in gather_object([error]) if each is not None]

@@ -40,7 +40,7 @@ def test_with_r_1_and_mix_1_it_is_supervised_flow_matching_weighted_by_its_own_e
     error = velocity.detach() - TRUE_VELOCITY
     flow_matching = 2 * error / 2 * 0.25 / 0.5  # d/dv mean((v − true)²), times σ² over the error's scale
     assert velocity.grad is not None
-    assert velocity.grad.tolist() == pytest.approx(flow_matching.tolist())
+    assert velocity.grad.tolist()[0] == pytest.approx(flow_matching.tolist()[0])
 
 
 def test_with_r_0_it_pushes_away_from_the_candidate() -> None:
@@ -63,7 +63,7 @@ def test_on_policy_the_gradient_does_not_depend_on_how_far_the_implicit_policies
     velocity = torch.tensor([[-1.0, 4.0]], requires_grad=True)
     loss(velocity, velocity.detach().clone(), 1.0, mix).sum().backward()
     assert velocity.grad is not None
-    assert velocity.grad.tolist()[0] == pytest.approx([0.25, 0.25])
+    assert velocity.grad.tolist()[0] == pytest.approx([0.5, 0.5])
 
 
 def test_the_sampling_policy_follows_more_and_more_slowly() -> None:
