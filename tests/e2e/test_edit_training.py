@@ -32,11 +32,12 @@ def test_a_real_pipeline_takes_an_optimiser_step(
 ) -> None:
     write_dataset(tmp_path / "edits", seed=2026, count=2, candidate_count=1)
     folder = getattr(tiny_pipelines, pipeline)(tmp_path / "pipeline")
+    edits = tmp_path / "edits" / "edits.jsonl"
     values: dict[str, Any] = {
         "out": tmp_path / "run",
         "policy": {"name": str(folder), "lora": {"rank": 2, "alpha": 4, "targets": ["to_q", "to_v"]},
                    "dtype": "float32", "area_pixels": 96 * 96},
-        "data": {"edits": [tmp_path / "edits" / "edits.jsonl"], "held_out": tmp_path / "edits" / "edits.jsonl"},
+        "data": {"edits": [edits], "held_out": edits},
         "sampling": {"group_size": 4, "groups": 2, "steps": 3, "micro_batch": 4},
         # pictures of random weights follow nothing: only probabilities tell them apart
         "algorithm": {"name": algorithm, "std_floor": 1e-9},
