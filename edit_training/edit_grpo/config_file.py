@@ -14,7 +14,7 @@ from pydantic_core import PydanticUndefined
 from edit_grpo.config import TrainSettings
 from edit_grpo.errors import SettingsError
 
-RESUMABLE = frozenset({"out", "updates", "save_every", "keep", "grid_every"})
+RESUMABLE = frozenset({"out", "updates", "save_every", "keep"})
 """What a run may be continued with anew, beside the `reward` settings of RESUMABLE_REWARD."""
 RESUMABLE_REWARD = frozenset({
     "urls", "api_key_env", "deadline_s", "attempts", "patience_s", "poll_s", "max_empty_updates", "overlap",

@@ -49,12 +49,12 @@ class RunLog:
         for name, value in numbers.items():
             self._board.add_scalar(name, value, number)
         self._board.flush()
-        self._console.print(line_of(number, self._updates, numbers), highlight=False)
+        self._console.print(line_of(number, self._updates, numbers), highlight=False, soft_wrap=True)
 
     def event(self, kind: str, text: str) -> None:
         """Something that happened after the last update: waiting, saved, stopped, …"""
         self._write({"update": self._done, "event": kind, "text": text})
-        self._console.print(f"{kind}: {printable(text)}", markup=False, highlight=False)
+        self._console.print(f"{kind}: {printable(text)}", markup=False, highlight=False, soft_wrap=True)
 
     def close(self) -> None:
         """Ends both files."""

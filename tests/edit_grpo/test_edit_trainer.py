@@ -13,8 +13,9 @@ from linear_editor import LinearEditor, weights_of
 from small_runs import RedService, events, log_lines, small_settings, train, write_edits
 
 from edit_grpo.checkpointing import FOLDER
-from edit_grpo.config import TrainSettings
-from edit_grpo.errors import CheckpointError, ServiceAwayError, SettingsError
+from edit_grpo.config import OptimizerSettings, TrainSettings
+from edit_grpo.errors import CheckpointError, DivergedError, ServiceAwayError, SettingsError
+from edit_grpo.update import lr_at
 from edit_rrm_client import AuthenticationError
 
 
@@ -151,6 +152,32 @@ def test_a_wrong_key_ends_the_run_at_once(tmp_path: Path) -> None:
     service.fail(401, times=None)
     with pytest.raises(AuthenticationError):
         train(small_settings(tmp_path), service)
+
+
+def test_a_gradient_that_is_not_finite_ends_the_run_and_nothing_half_updated_is_saved(tmp_path: Path) -> None:
+    settings = small_settings(tmp_path, save_every=1, optimizer={"inner_epochs": 2})
+    editor, steps = LinearEditor(), [0]
+
+    def spoil(gradient: torch.Tensor) -> torch.Tensor:
+        steps[0] += 1
+        return gradient * float("nan") if steps[0] > 40 else gradient
+
+    editor.trainable()[0].register_hook(spoil)
+    with pytest.raises(DivergedError, match="the gradient's norm is nan"):
+        train(settings, policy=editor)
+    done = len(log_lines(settings))
+    assert 0 < done < 6
+    assert max(path.name for path in (settings.out / FOLDER).iterdir()) == f"update-{done:07d}"
+    _, found = train(settings)
+    _, expected = train(small_settings(tmp_path / "straight", optimizer={"inner_epochs": 2}))
+    assert weights_of(found) == weights_of(expected)
+
+
+def test_the_learning_rate_rises_and_stays_or_falls_to_nothing() -> None:
+    constant = OptimizerSettings(lr=1.0, warmup_updates=2)
+    assert [lr_at(update, 6, constant) for update in (0, 1, 2, 5)] == [0.5, 1.0, 1.0, 1.0]
+    cosine = OptimizerSettings(lr=1.0, warmup_updates=2, schedule="cosine")
+    assert [lr_at(update, 6, cosine) for update in (1, 2, 4, 6)] == pytest.approx([1.0, 1.0, 0.5, 0.0])
 
 
 def test_a_run_begun_with_other_settings_is_not_continued(tmp_path: Path) -> None:
