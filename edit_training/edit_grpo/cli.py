@@ -1,4 +1,4 @@
-"""`edit-grpo`: the editor's trainer on the command line. For now: the check before a run."""
+"""`edit-grpo`: the editor's trainer on the command line. Here: the check before a run."""
 
 from typing import Annotated
 
@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from edit_grpo.cli_train import EXIT_BAD_INPUT, EXIT_NOT_FIT, train
 from edit_grpo.preflight import MAX_GROUP_SIZE, MIN_GROUP_SIZE, Preflight, run_preflight
 from edit_rrm_client import (
     AuthenticationError,
@@ -17,9 +18,6 @@ from edit_rrm_client import (
 )
 from edit_rrm_client.tables import judges_panel, printable
 
-EXIT_NOT_FIT = 1
-EXIT_BAD_INPUT = 2
-
 app = typer.Typer(
     name="edit-grpo",
     no_args_is_help=True,
@@ -28,6 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command()(train)
 
 
 @app.callback()
@@ -37,6 +36,10 @@ def main() -> None:
     Check the service before a run costs GPU hours:
 
         edit-grpo preflight --url http://127.0.0.1:8000 --group-size 24
+
+    Then train; every setting is in one file:
+
+        edit-grpo train edit_training/configs/shapes.yaml
     """
 
 
@@ -111,3 +114,7 @@ def _rate(report: Preflight, group_size: int) -> str:
     return f"{group_size / max(report.latency_s, 1e-9):.1f} a second" + (
         cached if usage.prompt_tokens else ""
     )
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,87 @@
+"""Edit sets: rows, sources, whose turn it is."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from edit_grpo.data import EditOrder, groups_of_process, read_edits
+from edit_grpo.errors import EditRowError
+
+PRINCIPLE = {"id": "p1", "question": "Is it red?", "category": "follow"}
+
+
+def write(folder: Path, *rows: dict[str, Any] | str) -> Path:
+    Image.new("RGBA", (10, 6), (255, 0, 0, 255)).save(folder / "s.png")
+    path = folder / "edits.jsonl"
+    path.write_text("\n".join(row if isinstance(row, str) else json.dumps(row) for row in rows))
+    return path
+
+
+def row(number: int, **changes: Any) -> dict[str, Any]:
+    return {"id": str(number), "source": "s.png", "instruction": "make it red", **changes}
+
+
+def test_the_shapes_world_s_rows_are_read_as_they_are(tmp_path: Path) -> None:
+    shapes = row(1, category="tone transformation", principles=[PRINCIPLE], candidates=[{"image": "c.png"}])
+    (edit,) = read_edits([write(tmp_path, shapes)])
+    assert (edit.id, edit.category) == ("1", "tone transformation")
+    assert edit.principles is not None
+    assert edit.principles[0].question == "Is it red?"
+    assert edit.picture().mode == "RGB"
+    assert edit.picture().size == (10, 6)
+
+
+def test_category_and_principles_may_be_absent(tmp_path: Path) -> None:
+    (edit,) = read_edits([write(tmp_path, row(1), "")])
+    assert (edit.category, edit.principles) == ("all", None)
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ((row(1), "{"), "row 2: Invalid JSON"),
+        ((row(1), row(2, instruction=" ")), "row 2: field 'instruction'"),
+        (({"id": "1", "source": "s.png"},), "row 1: field 'instruction': Field required"),
+        ((row(1), row(2, source="t.png")), "row 2: its source .*t.png is not a file"),
+        ((row(1), row(1)), "row 2: the id '1' stands in an earlier row"),
+        (("",), "holds no edit"),
+    ],
+)
+def test_a_wrong_row_is_named(tmp_path: Path, rows: tuple[dict[str, Any] | str, ...], words: str) -> None:
+    with pytest.raises(EditRowError, match=words):
+        read_edits([write(tmp_path, *rows)])
+
+
+def test_a_missing_file_and_a_source_that_is_no_picture_are_named(tmp_path: Path) -> None:
+    with pytest.raises(EditRowError, match=r"missing.jsonl: cannot be read"):
+        read_edits([tmp_path / "missing.jsonl"])
+    path = write(tmp_path, row(1))
+    (tmp_path / "s.png").write_text("no picture")
+    with pytest.raises(EditRowError, match="the source of edit 1 cannot be read"):
+        read_edits([path])[0].picture()
+
+
+def test_each_epoch_asks_for_every_edit_once_in_a_new_order(tmp_path: Path) -> None:
+    edits = read_edits([write(tmp_path, *(row(number) for number in range(6)))])
+    order = EditOrder(edits, groups=4, seed=0)
+    asked = [order(update, group).id for update in range(6) for group in range(4)]  # 24 = 4 epochs of 6
+    epochs = [tuple(asked[start : start + 6]) for start in range(0, 24, 6)]
+    assert all(Counter(epoch) == Counter("012345") for epoch in epochs)
+    assert len(set(epochs)) == 4
+
+
+def test_the_order_needs_no_state_to_resume(tmp_path: Path) -> None:
+    edits = read_edits([write(tmp_path, *(row(number) for number in range(5)))])
+    straight = EditOrder(edits, groups=2, seed=7)
+    before = [straight(update, group).id for update in range(9) for group in range(2)]
+    resumed = EditOrder(edits, groups=2, seed=7)
+    assert [resumed(update, group).id for update in range(6, 9) for group in range(2)] == before[12:]
+
+
+def test_processes_share_the_groups_of_an_update() -> None:
+    shares = [list(groups_of_process(6, process, 2)) for process in range(2)]
+    assert shares == [[0, 2, 4], [1, 3, 5]]

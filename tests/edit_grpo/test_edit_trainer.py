@@ -1,0 +1,253 @@
+"""Whole runs of the trainer on an editor of 24 weights: it learns, resumes to the bit, stops, waits."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from linear_editor import LinearEditor, weights_of
+from small_runs import RedService, events, log_lines, small_settings, train, write_edits
+
+from edit_grpo.checkpointing import FOLDER
+from edit_grpo.config import OptimizerSettings, TrainSettings
+from edit_grpo.errors import CheckpointError, DivergedError, ServiceAwayError, SettingsError
+from edit_grpo.update import lr_at
+from edit_rrm_client import AuthenticationError
+
+
+class Killed(BaseException):
+    """What nothing in a run catches."""
+
+
+NFT = {"name": "diffusion_nft", "points": 2}
+ALGORITHMS = pytest.mark.parametrize(
+    "algorithm", [{"name": "grpo", "window": {"size": 2}}, NFT], ids=["grpo", "nft"]
+)
+
+
+def settings_of(folder: Path, algorithm: dict[str, Any], **changes: Any) -> TrainSettings:
+    values = small_settings(folder, **changes).model_dump(mode="json")
+    return TrainSettings.model_validate({**values, "algorithm": algorithm})
+
+
+@ALGORITHMS
+def test_the_editor_learns_what_the_service_rewards(tmp_path: Path, algorithm: dict[str, Any]) -> None:
+    settings = settings_of(
+        tmp_path, algorithm, updates=40, save_every=40,
+        sampling={"group_size": 12, "groups": 2, "micro_batch": 12}, optimizer={"lr": 0.02},
+    )  # fmt: skip
+    assert train(settings)[0] == "finished"
+    lines = log_lines(settings)
+    first, last = (sum(line["reward/mean"] for line in part) / 5 for part in (lines[:5], lines[-5:]))
+    assert last > first + 0.1
+    assert (settings.out / "final" / "linear.safetensors").is_file()
+
+
+@ALGORITHMS
+def test_six_updates_are_three_and_three_more_bit_for_bit(tmp_path: Path, algorithm: dict[str, Any]) -> None:
+    changes: dict[str, Any] = {"optimizer": {"ema": 0.5, "minibatches": 2, "inner_epochs": 2}}
+    straight = settings_of(tmp_path / "a", algorithm, **changes)
+    _, expected = train(straight)
+    resumed = settings_of(tmp_path / "b", algorithm, **changes)
+    first = RedService(before=lambda number: os.kill(os.getpid(), signal.SIGTERM) if number == 5 else None)
+    assert train(resumed, first)[0] == "stopped"
+    assert [line["update"] for line in log_lines(resumed)] == [1, 2, 3]
+    _, found = train(resumed, policy=LinearEditor())
+    assert weights_of(found) == weights_of(expected)
+    for name in ("trainable.safetensors", "policy/linear.safetensors"):  # the averages are in the first
+        mine, other = (run.out / FOLDER / "update-0000006" / name for run in (resumed, straight))
+        assert mine.read_bytes() == other.read_bytes()
+    assert _numbers(resumed) == _numbers(straight)
+
+
+def test_a_killed_run_goes_on_from_its_newest_checkpoint_and_logs_every_update_once(tmp_path: Path) -> None:
+    settings = small_settings(tmp_path)
+
+    def kill(number: int) -> None:
+        if number == 9:  # the fifth update: after the checkpoint of the third
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(settings, RedService(before=kill))
+    _, expected = train(small_settings(tmp_path / "straight"))
+    _, found = train(settings)
+    assert [line["update"] for line in log_lines(settings)] == [1, 2, 3, 4, 5, 6]
+    assert weights_of(found) != weights_of(LinearEditor())
+    assert weights_of(found) == weights_of(expected)
+
+
+def test_overlap_changes_no_weight(tmp_path: Path) -> None:
+    _, overlapped = train(small_settings(tmp_path / "a"))
+    settings = small_settings(tmp_path / "b", reward={"overlap": False})
+    _, one_by_one = train(settings)
+    assert weights_of(overlapped) == weights_of(one_by_one)
+
+
+def test_the_first_ratio_of_every_rollout_is_exactly_one_and_nothing_is_clipped(tmp_path: Path) -> None:
+    settings = small_settings(tmp_path)
+    train(settings)
+    for line in log_lines(settings):
+        assert line["update/ratio"] == 1.0
+        assert line["update/ratio_off"] == 0.0
+        assert line["update/clipped"] == 0.0
+
+
+def test_from_the_second_optimiser_step_on_the_ratio_moves(tmp_path: Path) -> None:
+    settings = small_settings(tmp_path, optimizer={"inner_epochs": 2})
+    train(settings)
+    assert log_lines(settings)[0]["update/ratio_off"] > 0.0
+
+
+def test_a_failed_candidate_is_left_out_and_counted(tmp_path: Path) -> None:
+    settings, service = small_settings(tmp_path, updates=1), RedService()
+    service.fails = lambda group, candidate: (group, candidate) in {(0, 1), (1, 0), (1, 2), (1, 3)}
+    train(settings, service)
+    (line,) = log_lines(settings)
+    assert line["reward/failed"] == 4
+    assert (line["groups/trained"], line["groups/skipped_failures"]) == (1, 1)
+
+
+def test_groups_whose_rewards_do_not_differ_change_no_weight(tmp_path: Path) -> None:
+    settings = small_settings(tmp_path, reward={"shape": "weighted_mean"}, updates=1)  # all verdicts the same
+    _, editor = train(settings)
+    (line,) = log_lines(settings)
+    assert line["groups/skipped_zero_variance"] == 2
+    assert "update/grad_norm" not in line
+    assert weights_of(editor) == weights_of(LinearEditor())
+
+
+def test_a_service_that_stays_away_ends_the_run_after_a_checkpoint_and_the_run_goes_on_later(
+    tmp_path: Path,
+) -> None:
+    settings, service = small_settings(tmp_path), RedService()
+
+    def away(number: int) -> None:
+        if number == 3:  # the fourth group is the last that is answered: two updates are whole
+            service.fail(503, times=None)
+
+    service.before = away
+    with pytest.raises(ServiceAwayError, match="scored nothing for"):
+        train(settings, service)
+    assert [path.name for path in (settings.out / FOLDER).iterdir()] == ["update-0000002"]
+    assert events(settings)[-2:] == ["saved", "failed"]
+    _, found = train(settings)
+    _, expected = train(small_settings(tmp_path / "straight"))
+    assert weights_of(found) == weights_of(expected)
+
+
+def test_a_service_that_scores_nothing_at_all_ends_the_run(tmp_path: Path) -> None:
+    settings, service = small_settings(tmp_path, reward={"max_empty_updates": 2}), RedService()
+    service.fails = lambda group, candidate: True
+    with pytest.raises(ServiceAwayError, match="no candidate got a reward in 2 updates in a row"):
+        train(settings, service)
+    assert events(settings).count("not scored") == 2
+
+
+def test_a_wrong_key_ends_the_run_at_once(tmp_path: Path) -> None:
+    service = RedService()
+    service.fail(401, times=None)
+    with pytest.raises(AuthenticationError):
+        train(small_settings(tmp_path), service)
+
+
+def test_a_gradient_that_is_not_finite_ends_the_run_and_nothing_half_updated_is_saved(tmp_path: Path) -> None:
+    settings = small_settings(tmp_path, save_every=1, optimizer={"inner_epochs": 2})
+    editor, steps = LinearEditor(), [0]
+
+    def spoil(gradient: torch.Tensor) -> torch.Tensor:
+        steps[0] += 1
+        return gradient * float("nan") if steps[0] > 40 else gradient
+
+    editor.trainable()[0].register_hook(spoil)
+    with pytest.raises(DivergedError, match="the gradient's norm is nan"):
+        train(settings, policy=editor)
+    done = len(log_lines(settings))
+    assert 0 < done < 6
+    assert max(path.name for path in (settings.out / FOLDER).iterdir()) == f"update-{done:07d}"
+    _, found = train(settings)
+    _, expected = train(small_settings(tmp_path / "straight", optimizer={"inner_epochs": 2}))
+    assert weights_of(found) == weights_of(expected)
+
+
+def test_the_learning_rate_rises_and_stays_or_falls_to_nothing() -> None:
+    constant = OptimizerSettings(lr=1.0, warmup_updates=2)
+    assert [lr_at(update, 6, constant) for update in (0, 1, 2, 5)] == [0.5, 1.0, 1.0, 1.0]
+    cosine = OptimizerSettings(lr=1.0, warmup_updates=2, schedule="cosine")
+    assert [lr_at(update, 6, cosine) for update in (1, 2, 4, 6)] == pytest.approx([1.0, 1.0, 0.5, 0.0])
+
+
+def test_a_run_begun_with_other_settings_is_not_continued(tmp_path: Path) -> None:
+    train(small_settings(tmp_path, updates=1))
+    with pytest.raises(SettingsError, match=r"optimizer.lr"):
+        train(small_settings(tmp_path, optimizer={"lr": 0.5}))
+
+
+def test_a_checkpoint_of_another_policy_is_refused(tmp_path: Path) -> None:
+    settings = small_settings(tmp_path, updates=1)
+    train(settings)
+    other = LinearEditor()
+    other.module = torch.nn.Linear(5, 2)
+    with pytest.raises(CheckpointError, match="not this policy's"):
+        train(settings.model_copy(update={"updates": 2}), policy=other)
+
+
+def test_only_the_newest_checkpoints_are_kept(tmp_path: Path) -> None:
+    settings = small_settings(tmp_path, save_every=1, keep=2)
+    train(settings)
+    assert sorted(path.name for path in (settings.out / FOLDER).iterdir()) == [
+        "update-0000005",
+        "update-0000006",
+    ]
+
+
+def test_grids_compare_held_out_edits_before_training_and_now(tmp_path: Path) -> None:
+    held_out = write_edits(tmp_path / "held", 2, "held.jsonl")
+    settings = small_settings(tmp_path, data={"held_out": held_out}, grid_every=3)
+    _, editor = train(settings)
+    grids = settings.out / "grids"
+    assert sorted(path.name for path in grids.glob("update-*")) == [
+        "update-0000003.html", "update-0000003.png", "update-0000006.html", "update-0000006.png",
+    ]  # fmt: skip
+    assert "update-0000003.html" in (grids / "index.html").read_text()
+    page = (grids / "update-0000006.html").read_text()
+    assert page.count("<section") == 2
+    assert "make it red" in page
+    assert weights_of(editor) == weights_of(train(small_settings(tmp_path / "without"))[1])
+
+
+def test_two_processes_train_the_same_weights_as_one(tmp_path: Path) -> None:
+    script = Path(__file__).with_name("two_processes.py")
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc_per_node",
+        "2",
+        str(script),
+    ]
+    ended = subprocess.run(
+        [*command, str(tmp_path)], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    settings = small_settings(tmp_path / "one", optimizer={"ema": 0.5})
+    _, one = train(settings)
+    two = torch.load(tmp_path / "weights.pt", weights_only=True)
+    for mine, other in zip(one.trainable(), two, strict=True):
+        assert torch.allclose(mine, other, atol=1e-6)
+    lines = [log_lines(run) for run in (settings, small_settings(tmp_path / "two", optimizer={"ema": 0.5}))]
+    assert [line["reward/mean"] for line in lines[0]] == pytest.approx(
+        [line["reward/mean"] for line in lines[1]], abs=1e-4
+    )
+
+
+def _numbers(settings: TrainSettings) -> list[dict[str, Any]]:
+    """The log without what a clock says."""
+    return [
+        {name: value for name, value in line.items() if not name.startswith(("seconds", "time"))}
+        for line in log_lines(settings)
+    ]
