@@ -24,7 +24,12 @@ def visit(browser: Browser, trained: ServiceProcess) -> Iterator[Visit]:
 
 
 def press(page: Page, name: str) -> None:
-    page.get_by_role("button", name=name, exact=True).click()
+    """Presses a button; after that of a sample waits until its pictures are there."""
+    button = page.get_by_role("button", name=name, exact=True)
+    is_sample = button.get_attribute("class") == "sample"
+    button.click()
+    if is_sample:
+        expect(page.locator("#score")).to_be_focused()
 
 
 def scored(page: Page, candidates: int) -> list[Locator]:

@@ -66,7 +66,12 @@ def choose(page: Page, candidates: int = 1, instruction: str = "make the red cir
 
 
 def press(page: Page, name: str) -> None:
-    page.get_by_role("button", name=name, exact=True).click()
+    """Presses a button; after that of a sample waits until its pictures are there."""
+    button = page.get_by_role("button", name=name, exact=True)
+    is_sample = button.get_attribute("class") == "sample"
+    button.click()
+    if is_sample:
+        expect(page.locator("#score")).to_be_focused()
 
 
 def sent_request(page: Page) -> dict[str, Any]:
