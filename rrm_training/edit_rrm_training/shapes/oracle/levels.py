@@ -1,4 +1,4 @@
-"""What a picture shows before anything is matched: its white frame, its noise, and its background's levels."""
+"""What a picture tells before anything is matched: its white frame, its noise, its background's levels."""
 
 from dataclasses import dataclass
 
@@ -93,7 +93,7 @@ class Ground:
 
 
 def _level(gap: np.ndarray, noise: float) -> np.ndarray:
-    """The background's level from gap pixels [n, 3], some of them a thing's: the mean of those near the median."""
+    """The background's level from gap pixels [n, 3], a few of them a thing's: the mean near the median."""
     level = np.median(gap, axis=0)
     for reach in (3 * noise + 10, 3 * noise + 4):
         near = np.abs(gap - level).max(1) < reach
@@ -119,17 +119,3 @@ def ground_levels(pixels: np.ndarray, frame: int, noise: float) -> Ground:
         return ground
     whole = _level(pixels[gaps], noise)
     return Ground(whole, whole)
-
-
-def is_soft(pixels: np.ndarray, noise: float) -> bool:
-    """Whether edges are blurred: differences to the next pixel are small beside those to the fourth next.
-
-    `pixels` without a frame, [rows, columns, 3].
-    """
-    def energy(lag: int) -> float:
-        return sum(
-            float((step**2).mean()) - 2 * noise**2
-            for step in (pixels[lag:] - pixels[:-lag], pixels[:, lag:] - pixels[:, :-lag])
-        )  # fmt: skip
-
-    return energy(1) < 0.12 * energy(4)

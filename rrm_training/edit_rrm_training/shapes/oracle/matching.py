@@ -1,5 +1,5 @@
-"""Fits things to the nine cells of a picture: which poses come into question, and how well each explains a cell
-under given colours. It must not know what the picture was meant to show."""
+"""Fits things to the nine cells of a picture: the poses that come into question, and how well each explains
+a cell under given colours. It must not know what the picture was meant to show."""
 
 from dataclasses import dataclass
 
@@ -52,7 +52,8 @@ class Differences:
 
 
 def likely_poses(cells: Differences, bank: Templates, noise: float, per_shape: int) -> dict[int, np.ndarray]:
-    """For each cell that is not plainly empty, numbers of the best poses of every shape.
+    """For each cell that is not plainly empty, numbers of the best poses of every
+    shape; the cells of the strongest contrast come first.
 
     Half of them explain the cell best with one colour, half explain best where it differs at all, which
     finds striped and dotted things whose colours lie to either side of the background.
@@ -69,7 +70,7 @@ def likely_poses(cells: Differences, bank: Templates, noise: float, per_shape: i
     gains = (products[..., :3] ** 2).sum(-1) / areas  # [poses, cells]
     contrasts = products[..., 3] * np.abs(products[..., 3]) / areas
     found = {}
-    for cell in range(len(CELLS)):
+    for cell in np.argsort(-gains.max(0)).tolist():
         best = gains[:, cell].argmax()
         height = max(gains[best, cell], contrasts[:, cell].max())
         area = float(np.broadcast_to(areas, gains.shape)[best, cell])
@@ -108,14 +109,22 @@ class CellFit:
         """The fit of these poses alone."""
         return CellFit(self.cell, self.poses[chosen], self.moments[chosen], self.energies[chosen], self.empty)
 
-    def best_poses(self, per_shape: int) -> np.ndarray:
-        """Numbers of the poses of every shape that fit best if any two colours were allowed."""
+    def free_residuals(self) -> np.ndarray:
+        """Squared residuals, [poses, fields], if any two colours were allowed."""
         ya, yb, aa, ab, bb = np.moveaxis(self.moments.astype(np.float64), -1, 0)  # each [poses, 7, 3]
         determinant = aa * bb - ab**2
         patterned = determinant > 1e-3 * aa * (bb + 1)
         both = (ya**2 * bb - 2 * ya * yb * ab + yb**2 * aa) / np.where(patterned, determinant, 1)
         explained = np.where(patterned, both, ya**2 / np.maximum(aa, 1e-6)).sum(-1)
-        left = (self.energies[:, None] - explained).min(1)
+        return np.asarray(self.energies[:, None] - explained)
+
+    def least_residual(self) -> float:
+        """The smallest of the free residuals."""
+        return float(self.free_residuals().min())
+
+    def best_poses(self, per_shape: int) -> np.ndarray:
+        """Numbers of the poses of every shape that fit best with any two colours."""
+        left = self.free_residuals().min(1)
         shapes = POSE_SHAPES[self.poses]
         return np.concatenate([
             members[np.argsort(left[members])[:per_shape]]
@@ -150,10 +159,10 @@ def fit_cell(cells: Differences, cell: int, poses: np.ndarray, bank: Templates) 
     outlines = fields[:, 0]
     targets = cells.differences[cell] + outlines[..., None] * cells.ground[cell]  # [poses, pixels, 3]
     moments = np.empty((len(poses), _FIELDS, 3, 5), dtype=np.float64)
-    moments[..., 0] = (outlines[:, None, :] @ targets)
+    moments[..., 0] = outlines[:, None, :] @ targets
     moments[..., 1] = patterns @ targets
     moments[..., 2] = (outlines**2).sum(-1)[:, None, None]
-    moments[..., 3] = (patterns @ outlines[..., None])
+    moments[..., 3] = patterns @ outlines[..., None]
     moments[..., 4] = (patterns**2).sum(-1)[..., None]
     energies = (targets.astype(np.float64) ** 2).sum((1, 2))
     empty = float((cells.differences[cell].astype(np.float64) ** 2).sum())

@@ -4,19 +4,20 @@ It serves measuring only: nothing may train on what it says. It knows the render
 the source nor the instruction of an edit. A picture that shows no scene of this world yields the nearest one.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from PIL import Image
 
 from edit_rrm_training.errors import PictureError
-from edit_rrm_training.shapes.oracle.explaining import Explanation, Placed, explain
+from edit_rrm_training.shapes.oracle.explaining import Placed, explain
 from edit_rrm_training.shapes.oracle.levels import (
     Ground,
     frame_width,
     ground_levels,
     is_flat,
-    is_soft,
     noise_in,
     typical_noise,
 )
@@ -26,8 +27,10 @@ from edit_rrm_training.shapes.render import SIZE, render
 from edit_rrm_training.shapes.scene import Scene
 
 _SHARP_NOISE = 8.0
-"""Above this the noise hides how soft edges are, and the sharp templates are taken."""
-_TYPICAL_BLUR = 1.8
+"""Above this the noise hides how soft edges are: they are taken for sharp."""
+_ROUGH_LEVELS = BLUR_LEVELS[::2]
+_CLEAREST = 2
+_FINE_REACH = 0.7
 _POSES_PER_SHAPE = 2
 
 
@@ -51,24 +54,53 @@ def _pixels_of(picture: Image.Image | np.ndarray) -> np.ndarray:
     return picture.astype(np.float32)
 
 
-def _differences(pixels: np.ndarray, ground: Ground, frame: int, blur: float) -> Differences:
-    upper = upper_share(blur)[:, None, None]
-    plain = np.broadcast_to(upper * ground.upper + (1 - upper) * ground.lower, pixels.shape)
-    return Differences.of(pixels, plain, frame)
+@dataclass(frozen=True)
+class _Picture:
+    """A picture with what its levels told: all that the matching needs."""
+
+    pixels: np.ndarray  # [96, 96, 3]
+    frame: int
+    noise: float
+    ground: Ground
+
+    @classmethod
+    def of(cls, pixels: np.ndarray) -> "_Picture":
+        frame = frame_width(pixels, typical_noise(pixels[8:-8, 8:-8]))
+        edge = frame + 1 if frame else 0
+        inside = pixels[edge : SIZE - edge, edge : SIZE - edge]
+        noise = typical_noise(inside)
+        return cls(pixels, frame, noise, ground_levels(pixels, edge, noise))
+
+    @property
+    def too_noisy(self) -> bool:
+        """Whether the noise hides how soft edges are."""
+        return self.noise > _SHARP_NOISE
+
+    def differences(self, blur: float) -> Differences:
+        """Cell by cell; a blur matters only where it mixes two backgrounds."""
+        return self._differences_at(blur) if self.ground.mixed else self._plain_differences
+
+    @cached_property
+    def _plain_differences(self) -> Differences:
+        return self._differences_at(0.0)
+
+    def _differences_at(self, blur: float) -> Differences:
+        upper = upper_share(blur)[:, None, None]
+        plain = upper * self.ground.upper + (1 - upper) * self.ground.lower
+        return Differences.of(self.pixels, np.broadcast_to(plain, self.pixels.shape), self.frame)
+
+    def likely_poses(self, blur: float) -> dict[int, np.ndarray]:
+        """For each cell that is not plainly empty its likely poses, the clearest cells first."""
+        return likely_poses(self.differences(blur), templates(blur), self.noise, _POSES_PER_SHAPE)
+
+    def fit(self, cell: int, poses: np.ndarray, blur: float) -> CellFit:
+        """A cell held against these poses under a blur."""
+        return fit_cell(self.differences(blur), cell, poses, templates(blur))
 
 
-def _fits(pixels: np.ndarray, ground: Ground, frame: int, noise: float, blur: float) -> list[CellFit]:
-    """Every cell that is not plainly empty, with its likely poses."""
-    differences, bank = _differences(pixels, ground, frame, blur), templates(blur)
-    poses = likely_poses(differences, bank, noise, _POSES_PER_SHAPE)
-    return [fit_cell(differences, cell, found, bank) for cell, found in poses.items()]
-
-
-def _minimum(residual_at: dict[float, float]) -> float:
-    """Where squared residuals over blur levels are least, between the levels by a parabola."""
-    levels = list(residual_at)
-    residuals = np.array(list(residual_at.values()))
-    best = int(residuals.argmin())
+def _minimum(residuals: Sequence[float], levels: Sequence[float]) -> float:
+    """The level where residuals are least, between evenly spaced levels by a parabola."""
+    best = int(np.argmin(residuals))
     if best in (0, len(levels) - 1):
         return levels[best]
     before, here, after = residuals[best - 1 : best + 2]
@@ -76,55 +108,60 @@ def _minimum(residual_at: dict[float, float]) -> float:
     return round(float(levels[best] + shift * (levels[1] - levels[0])), 3)
 
 
+def _rough_blur(picture: _Picture, sharp: dict[int, np.ndarray]) -> float:
+    """The one of BLUR_LEVELS at which the clearest things fit best, whatever their colours.
+
+    `sharp` holds the poses that are likely if nothing is blurred.
+    """
+    clearest = [picture.fit(cell, sharp[cell], 0.0) for cell in list(sharp)[:_CLEAREST]]
+    clearest = [fit.take(fit.best_poses(per_shape=1)) for fit in clearest]
+    residuals = [
+        sum(picture.fit(fit.cell, fit.poses, level).least_residual() for fit in clearest)
+        for level in _ROUGH_LEVELS
+    ]
+    blur = _minimum(residuals, _ROUGH_LEVELS)
+    return min(BLUR_LEVELS, key=lambda level: abs(level - blur))
+
+
 def _placed_residual(cells: Differences, placed: Placed, bank: Templates) -> float:
     """Squared residual of one thing, pixel by pixel."""
     cell = placed.thing.cell
-    fields = bank.fields_of(placed.pose, placed.field) * cells.visible[cell]  # outline and pattern
+    fields = bank.fields_of(placed.pose, placed.field) * cells.visible[cell]
     outline, pattern = fields[..., None]
     explained = outline * (placed.colour - cells.ground[cell]) + pattern * (placed.pattern - placed.colour)
     return float(((cells.differences[cell] - explained) ** 2).sum())
 
 
-def _refined_blur(
-    explanation: Explanation, pixels: np.ndarray, ground: Ground, frame: int
-) -> float:
-    """The blur that explains the things best, each held at its pose, colour and fill."""
-    residuals = {}
-    for level in BLUR_LEVELS:
-        cells, bank = _differences(pixels, ground, frame, level), templates(level)
-        residuals[level] = sum(_placed_residual(cells, placed, bank) for placed in explanation.placed)
-    return _minimum(residuals)
+def _fine_blur(picture: _Picture, placed: Sequence[Placed], rough: float) -> float:
+    """The blur near the rough one that explains the things best, each held at its pose, colour and fill."""
+    levels = [level for level in BLUR_LEVELS if abs(level - rough) < _FINE_REACH]
+    residuals = []
+    for level in levels:
+        cells, bank = picture.differences(level), templates(level)
+        residuals.append(sum(_placed_residual(cells, thing, bank) for thing in placed))
+    return _minimum(residuals, levels)
 
 
 def read_scene(picture: Image.Image | np.ndarray) -> Reading:
     """Reads a picture of 96×96 pixels, an RGB image or uint8 [96, 96, 3]. Raises PictureError."""
-    pixels = _pixels_of(picture)
-    noise = typical_noise(pixels[8:-8, 8:-8])
-    frame = frame_width(pixels, noise)
-    edge = frame + 1 if frame else 0
-    inside = pixels[edge : SIZE - edge, edge : SIZE - edge]
-    noise = typical_noise(inside)
-    ground = ground_levels(pixels, edge, noise)
-    soft = noise < _SHARP_NOISE and is_soft(inside, noise)
-    blur = _TYPICAL_BLUR if soft else 0.0
-    fits = _fits(pixels, ground, frame, noise, blur)
-    explanation = explain(ground, fits, noise)
-    if explanation.things and noise < _SHARP_NOISE:
-        blur = _refined_blur(explanation, pixels, ground, frame)
-        nearest = min(BLUR_LEVELS, key=lambda level: abs(level - blur))
-        if soft and nearest != _TYPICAL_BLUR:
-            fits = _fits(pixels, ground, frame, noise, nearest)
-            explanation = explain(ground, fits, noise)
+    levels = _Picture.of(_pixels_of(picture))
+    poses = levels.likely_poses(0.0)
+    blur = 0.0 if levels.too_noisy or not poses else _rough_blur(levels, poses)
+    if blur > BLUR_LEVELS[1]:
+        poses = levels.likely_poses(blur)
+    fits = [levels.fit(cell, found, blur) for cell, found in poses.items()]
+    found = explain(levels.ground, fits, levels.noise, blur)
+    if found.placed and not levels.too_noisy:
+        blur = _fine_blur(levels, found.placed, blur)
     scene = Scene(
-        explanation.things, explanation.background, explanation.lower_background,
-        explanation.tone, explanation.tone_strength, 0.0, blur, frame,
-        explanation.cast, explanation.cast_strength,
+        tuple(placed.thing for placed in found.placed), found.background, found.lower_background,
+        found.tone, found.tone_strength, 0.0, blur, levels.frame, found.cast, found.cast_strength,
     )  # fmt: skip
-    return _with_noise(pixels, scene)
+    return _with_noise(levels.pixels, scene)
 
 
 def _with_noise(pixels: np.ndarray, scene: Scene) -> Reading:
-    """The noise where the scene's rendering is flat, and what is then left unexplained."""
+    """Adds the noise, taken where the scene's rendering is flat, and what is then left unexplained."""
     rendering = np.asarray(render(scene, 0), dtype=np.float32)
     flat = is_flat(rendering)
     noise = noise_in(pixels, flat) if flat.any() else typical_noise(pixels)

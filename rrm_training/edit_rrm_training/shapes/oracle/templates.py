@@ -42,7 +42,7 @@ class Templates:
     areas: np.ndarray  # [poses]: squared norms of `outlines`
 
     def fields_of(self, pose: int, field: int) -> np.ndarray:
-        """Outline and pattern, [2, patch * patch], of a pose with a fill; a solid thing's pattern is empty."""
+        """Outline and pattern, [2, patch * patch], of a pose; a solid thing's pattern is empty."""
         kind, dx, dy = POSES[pose]
         outline, pattern = self.windows[kind, [0, field], REACH - dy, REACH - dx].reshape(2, -1)
         return np.stack([outline, pattern if field else np.zeros_like(outline)])
@@ -50,13 +50,15 @@ class Templates:
 
 KINDS = tuple((shape, radius) for shape in SHAPES for radius in RADII)
 _OFFSETS = range(-REACH, REACH + 1)
-POSES = tuple((kind, dx, dy) for kind in range(len(KINDS)) for dy in reversed(_OFFSETS) for dx in reversed(_OFFSETS))
+POSES = tuple(
+    (kind, dx, dy) for kind in range(len(KINDS)) for dy in reversed(_OFFSETS) for dx in reversed(_OFFSETS)
+)
 """(kind, dx, dy), in the order of `Templates.outlines`."""
 POSE_SHAPES = np.array([SHAPES.index(KINDS[kind][0]) for kind, _, _ in POSES])
 
 
 def _lone(colour: str, shape: str, radius: int, fill: str, dx: int = 0, dy: int = 0) -> np.ndarray:
-    """A lone thing in the central cell without noise: [canvas, canvas, 3], the thing's centre in its middle."""
+    """A lone thing without noise, [canvas, canvas, 3], its own centre in the middle."""
     thing = Thing(shape, colour, fill, _CENTRE_CELL, dx, dy, radius)
     pixels = np.asarray(render(Scene((thing,), _GROUND, noise=0.0), 0), dtype=np.float32)
     top, left = SIZE // 2 + dy - _CANVAS // 2, SIZE // 2 + dx - _CANVAS // 2
@@ -74,7 +76,11 @@ def pattern_colours() -> np.ndarray:
 @lru_cache(maxsize=1)
 def _sharp_fields() -> np.ndarray:
     ground, paint = BACKGROUNDS[_GROUND][_LEVEL], COLOURS[_PAINT][_LEVEL]
-    pattern = int(_lone(_PAINT, "square", RADII[-1], "striped")[_CANVAS // 2 - 6 : _CANVAS // 2 + 6, _CANVAS // 2, _LEVEL].min())
+    pattern = int(
+        _lone(_PAINT, "square", RADII[-1], "striped")[
+            _CANVAS // 2 - 6 : _CANVAS // 2 + 6, _CANVAS // 2, _LEVEL
+        ].min()
+    )
     fields = np.zeros((len(KINDS), len(FIELD_FILLS), _CANVAS, _CANVAS), dtype=np.float32)
     for kind, (shape, radius) in enumerate(KINDS):
         outline = (_lone(_PAINT, shape, radius, "solid")[..., _LEVEL] - ground) / (paint - ground)

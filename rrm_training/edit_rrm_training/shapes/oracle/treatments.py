@@ -9,11 +9,11 @@ from edit_rrm_training.shapes.oracle.templates import pattern_colours
 from edit_rrm_training.shapes.render import cast_gain, toned
 from edit_rrm_training.shapes.scene import BACKGROUNDS, CASTS, COLOURS, TONES
 
-TONE_STRENGTHS = np.arange(0.04, 1.001, 0.02)
+TONE_STRENGTHS = np.arange(0.05, 1.001, 0.02)
 CAST_STRENGTHS = np.arange(0.4, 1.001, 0.025)
 """A weaker cast is none: utility counts a cast's strength from 0.4 on."""
 NONE = np.zeros(1)
-TONE_COST, CAST_COST = 0.3, 2.0
+TONE_COST, CAST_COST = 0.7, 2.0
 """What a treatment must gain, in units of half a squared standard deviation, before it is assumed."""
 
 
@@ -42,7 +42,9 @@ class Treatments:
         )  # fmt: skip
 
 
-def treatments(tone: str, cast: str | None, tone_strengths: np.ndarray, cast_strengths: np.ndarray) -> Treatments:
+def treatments(
+    tone: str, cast: str | None, tone_strengths: np.ndarray, cast_strengths: np.ndarray
+) -> Treatments:
     """All combinations of the strengths."""
     tones, casts = (grid.ravel() for grid in np.meshgrid(tone_strengths, cast_strengths, indexing="ij"))
     palette = np.array([*BACKGROUNDS.values(), *COLOURS.values()], dtype=np.float64)
@@ -52,7 +54,9 @@ def treatments(tone: str, cast: str | None, tone_strengths: np.ndarray, cast_str
         levels = levels * cast_gain(cast, casts[:, None, None])
     first, second = len(BACKGROUNDS), len(BACKGROUNDS) + len(COLOURS)
     levels = np.clip(levels, 0, 255)
-    return Treatments(tone, cast, tones, casts, levels[:, :first], levels[:, first:second], levels[:, second:])
+    return Treatments(
+        tone, cast, tones, casts, levels[:, :first], levels[:, first:second], levels[:, second:]
+    )
 
 
 @lru_cache(maxsize=1)
