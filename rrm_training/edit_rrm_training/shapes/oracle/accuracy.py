@@ -3,9 +3,11 @@
 import random
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
+
+from PIL import Image
 
 from edit_rrm.principles import Category
 from edit_rrm_training.evaluation.calibration import spearman
@@ -13,8 +15,8 @@ from edit_rrm_training.evaluation.evaluate import share_table
 from edit_rrm_training.evaluation.metrics import Share, share
 from edit_rrm_training.shapes.dataset import Candidate, EditRecord, make_edit
 from edit_rrm_training.shapes.gold import margin, seen_tone, treatment
-from edit_rrm_training.shapes.oracle.judging import Judgement, judge_scene
-from edit_rrm_training.shapes.oracle.reading import read_scene
+from edit_rrm_training.shapes.oracle.judging import Judgement, judge_reading
+from edit_rrm_training.shapes.oracle.reading import Reading, read_scene
 from edit_rrm_training.shapes.render import render
 from edit_rrm_training.shapes.scene import CASTS, CELLS, TONES, Scene
 
@@ -23,8 +25,7 @@ CANDIDATES = 4
 CLEAN = "clean"
 THING_ATTRIBUTES = ("shape", "colour", "fill")
 
-Outcomes = Mapping[str, list[bool]]
-"""What was asked of the oracle by attribute, and each time whether it was right."""
+VERDICTS = ("verdicts", *(f"{category.value} verdicts" for category in Category))
 
 
 def outcomes_of(truth: Scene, found: Scene) -> dict[str, list[bool]]:
@@ -88,7 +89,7 @@ class Agreement:
 def agreement_of(judged: Iterable[tuple[Judgement, Judgement]]) -> Agreement:
     """From (gold, oracle's) judgements of the same candidates."""
     judged = list(judged)
-    outcomes: dict[str, list[bool]] = {"verdicts": []} | {f"{c.value} verdicts": [] for c in Category}
+    outcomes: dict[str, list[bool]] = {name: [] for name in VERDICTS}
     for gold, found in judged:
         for check, one, other in zip(gold.checks, gold.findings, found.findings, strict=True):
             for name in ("verdicts", f"{check.category.value} verdicts"):
@@ -153,22 +154,22 @@ def measure(seed: int, count: int, progress: Callable[[], None] = lambda: None) 
     outcomes: dict[str, dict[str, list[bool]]] = defaultdict(lambda: defaultdict(list))
     judged, seconds, pictures = [], 0.0, 0
 
-    def read(scene: Scene, noise_seed: int) -> Scene:
+    def timed(picture: Image.Image) -> Reading:
         nonlocal seconds, pictures
-        picture = render(scene, noise_seed)
         started = time.perf_counter()
-        found = read_scene(picture).scene
+        reading = read_scene(picture)
         seconds, pictures = seconds + time.perf_counter() - started, pictures + 1
-        return found
+        return reading
 
     for index in range(count):
         edit = make_edit(seed, index, CANDIDATES)
         for name, scene in treated(edit.source, random.Random(f"oracle-{seed}-{index}")).items():
-            for attribute, right in outcomes_of(scene, read(scene, edit.noise_seed)).items():
+            found = timed(render(scene, edit.noise_seed)).scene
+            for attribute, right in outcomes_of(scene, found).items():
                 outcomes[name][attribute] += right
         for candidate in edit.candidates:
-            found = read(candidate.scene, candidate.noise_seed)
-            judged.append((_gold(edit, candidate), judge_scene(edit.source, edit.request, found)))
+            reading = timed(candidate.picture())
+            judged.append((_gold(edit, candidate), judge_reading(edit.source, edit.request, reading)))
         progress()
     return OracleAccuracy(
         seed, count,

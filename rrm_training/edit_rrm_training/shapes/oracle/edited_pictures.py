@@ -14,7 +14,8 @@ from edit_rrm_training.data.pictures import load_image
 from edit_rrm_training.errors import PictureError, RowError
 from edit_rrm_training.evaluation.metrics import Share, share
 from edit_rrm_training.shapes.dataset import EditRecord, make_edit
-from edit_rrm_training.shapes.oracle.judging import judge
+from edit_rrm_training.shapes.oracle.judging import judge_reading
+from edit_rrm_training.shapes.oracle.reading import read_scene
 
 _ID = re.compile(r"(?P<seed>\d+)-(?P<index>\d+)")
 
@@ -57,11 +58,12 @@ def judge_pictures(edits: Path, pictures: Path) -> Iterator[JudgedPicture]:
         edit = _edit_of(line, edits, number)
         path = pictures / f"{edit.id}.png"
         try:
-            judgement, reading = judge(edit.source, edit.request, load_image(path.name, pictures))
+            reading = read_scene(load_image(path.name, pictures))
         except FileNotFoundError as error:
             raise RowError(edits, number, "id", f"expected a picture {path}, found none") from error
         except (ImageError, PictureError, OSError) as error:
             raise RowError(edits, number, "id", f"picture {path}: {error}") from error
+        judgement = judge_reading(edit.source, edit.request, reading)
         yield JudgedPicture(
             id=edit.id, category=edit.request.category, instruction=edit.request.instruction,
             success=judgement.success, score=judgement.score, utility=judgement.utility,

@@ -65,12 +65,15 @@ class _Best:
 
 def _ground_cost(under: Treatments, ground: Ground, noise: float) -> tuple[np.ndarray, np.ndarray]:
     """[hypotheses, backgrounds] cost of the upper half, plus the lower half's best; and which that is."""
-    upper, lower = (
-        ((under.backgrounds - meant(level, noise)) ** 2).sum(-1) / (2 * COLOUR_ERROR**2)
-        for level in (ground.upper, ground.lower)
-    )
+
+    def cost(level: np.ndarray) -> np.ndarray:
+        distances = ((under.backgrounds - meant(level, noise)) ** 2).sum(-1)
+        return np.asarray(distances / (2 * COLOUR_ERROR**2))
+
+    upper = cost(ground.upper)
     if not ground.mixed:
         return upper, np.broadcast_to(np.arange(len(BACKGROUNDS)), upper.shape)
+    lower = cost(ground.lower)
     return upper + lower.min(1, keepdims=True), np.broadcast_to(lower.argmin(1)[:, None], upper.shape)
 
 
@@ -120,7 +123,7 @@ def explain(ground: Ground, fits: Sequence[CellFit], noise: float, blur: float) 
     best = _best([finer], ground, fits, noise, colour_error)
     lower = int(_ground_cost(best.under, ground, noise)[1][0, best.background])
     placed = []
-    for fit in fits:
+    for fit in sorted(fits, key=lambda fit: fit.cell):
         residuals = fit.residuals(best.under, noise)[0]
         if residuals.min() + _price(noise) >= fit.empty:
             continue

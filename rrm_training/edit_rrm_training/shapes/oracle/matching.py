@@ -2,6 +2,7 @@
 a cell under given colours. It must not know what the picture was meant to show."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -33,48 +34,59 @@ class Differences:
 
     differences: np.ndarray  # [cells, patch * patch, 3]
     ground: np.ndarray  # [cells, patch * patch, 3]
-    visible: np.ndarray  # [cells, patch * patch], 0 or 1
+    frame: int
 
     @classmethod
     def of(cls, pixels: np.ndarray, ground: np.ndarray, frame: int) -> "Differences":
         """From pictures [96, 96, 3] of what is there and of the background alone."""
-        visible = np.zeros((SIZE, SIZE, 1), dtype=np.float32)
-        edge = frame + 1 if frame else 0
-        visible[edge : SIZE - edge, edge : SIZE - edge] = 1
-        layers = np.concatenate([(pixels - ground) * visible, ground * visible, visible], axis=-1)
-        layers = np.pad(layers.astype(np.float32), ((_MARGIN, _MARGIN), (_MARGIN, _MARGIN), (0, 0)))
-        step = SIZE // 3
-        patches = np.stack([
-            layers[row * step : row * step + PATCH, column * step : column * step + PATCH].reshape(-1, 7)
-            for row in range(3) for column in range(3)
-        ])  # fmt: skip
-        return cls(patches[..., :3], patches[..., 3:6], patches[..., 6])
+        seen = visible(frame)[..., None]
+        return cls(_patches(pixels - ground) * seen, _patches(ground) * seen, frame)
+
+
+def _patches(picture: np.ndarray) -> np.ndarray:
+    """[cells, patch * patch, channels] of a picture [96, 96, channels], 0 beyond its edge."""
+    padded = np.pad(picture.astype(np.float32), ((_MARGIN, _MARGIN), (_MARGIN, _MARGIN), (0, 0)))
+    starts = range(0, SIZE, SIZE // 3)
+    return np.stack([
+        padded[top : top + PATCH, left : left + PATCH].reshape(PATCH**2, -1)
+        for top in starts for left in starts
+    ])  # fmt: skip
+
+
+@lru_cache(maxsize=16)
+def visible(frame: int) -> np.ndarray:
+    """1 where a frame leaves something to see, else 0: [cells, patch * patch]. The soft edge is hidden."""
+    edge = frame + 1 if frame else 0
+    inside = np.zeros((SIZE, SIZE, 1), dtype=np.float32)
+    inside[edge : SIZE - edge, edge : SIZE - edge] = 1
+    return _patches(inside)[..., 0]
+
+
+@lru_cache(maxsize=64)
+def _areas(bank: Templates, frame: int) -> np.ndarray:
+    """Squared norms of what is visible of the outlines in each cell, [poses, cells]."""
+    return np.asarray((bank.outlines**2) @ visible(frame).T + 1.0)
 
 
 def likely_poses(cells: Differences, bank: Templates, noise: float, per_shape: int) -> dict[int, np.ndarray]:
-    """For each cell that is not plainly empty, numbers of the best poses of every
-    shape; the cells of the strongest contrast come first.
+    """Numbers of the best poses of every shape for each cell that is not plainly empty, the cells of the
+    strongest contrast first.
 
     Half of them explain the cell best with one colour, half explain best where it differs at all, which
     finds striped and dotted things whose colours lie to either side of the background.
     """
-    strength = np.linalg.norm(cells.differences, axis=-1)
-    strength = np.maximum(0, strength - 2 * noise)
+    strength = np.maximum(0, np.linalg.norm(cells.differences, axis=-1) - 2 * noise)
     maps = np.concatenate([cells.differences, strength[..., None]], axis=-1)  # [cells, pixels, 4]
     products = bank.outlines @ maps.transpose(1, 0, 2).reshape(PATCH**2, -1)
     products = products.reshape(len(POSES), len(CELLS), 4)
-    if cells.visible[len(CELLS) // 2].all() and cells.visible[0].mean() > 0.8:  # no frame
-        areas = bank.areas[:, None]
-    else:
-        areas = (bank.outlines**2) @ cells.visible.T + 1.0
+    areas = _areas(bank, cells.frame)
     gains = (products[..., :3] ** 2).sum(-1) / areas  # [poses, cells]
     contrasts = products[..., 3] * np.abs(products[..., 3]) / areas
     found = {}
     for cell in np.argsort(-gains.max(0)).tolist():
         best = gains[:, cell].argmax()
         height = max(gains[best, cell], contrasts[:, cell].max())
-        area = float(np.broadcast_to(areas, gains.shape)[best, cell])
-        if height < _UNLIKELY * noise**2 or height < _FAINT**2 * area:
+        if height < max(_UNLIKELY * noise**2, _FAINT**2 * areas[best, cell]):
             continue
         chosen: list[int] = []
         for shape in range(len(SHAPES)):
@@ -153,7 +165,7 @@ def fit_cell(cells: Differences, cell: int, poses: np.ndarray, bank: Templates) 
     """Takes the inner products of a cell with the templates of some poses."""
     kinds, columns, rows = np.array([POSES[pose] for pose in poses]).T
     fields = bank.windows[kinds, :, REACH - rows, REACH - columns].reshape(len(poses), _FIELDS, -1)
-    fields = fields * cells.visible[cell]
+    fields = fields * visible(cells.frame)[cell]
     patterns = fields.copy()
     patterns[:, 0] = 0  # a solid thing has no pattern
     outlines = fields[:, 0]

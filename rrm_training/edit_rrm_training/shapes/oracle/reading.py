@@ -21,7 +21,7 @@ from edit_rrm_training.shapes.oracle.levels import (
     noise_in,
     typical_noise,
 )
-from edit_rrm_training.shapes.oracle.matching import CellFit, Differences, fit_cell, likely_poses
+from edit_rrm_training.shapes.oracle.matching import CellFit, Differences, fit_cell, likely_poses, visible
 from edit_rrm_training.shapes.oracle.templates import BLUR_LEVELS, Templates, templates, upper_share
 from edit_rrm_training.shapes.render import SIZE, render
 from edit_rrm_training.shapes.scene import Scene
@@ -115,18 +115,19 @@ def _rough_blur(picture: _Picture, sharp: dict[int, np.ndarray]) -> float:
     """
     clearest = [picture.fit(cell, sharp[cell], 0.0) for cell in list(sharp)[:_CLEAREST]]
     clearest = [fit.take(fit.best_poses(per_shape=1)) for fit in clearest]
-    residuals = [
-        sum(picture.fit(fit.cell, fit.poses, level).least_residual() for fit in clearest)
-        for level in _ROUGH_LEVELS
-    ]
-    blur = _minimum(residuals, _ROUGH_LEVELS)
+    residuals: list[float] = []
+    for level in _ROUGH_LEVELS:
+        residuals.append(sum(picture.fit(fit.cell, fit.poses, level).least_residual() for fit in clearest))
+        if residuals[-1] > residuals[0]:  # they fall towards the true blur and rise beyond it
+            break
+    blur = _minimum(residuals, _ROUGH_LEVELS[: len(residuals)])
     return min(BLUR_LEVELS, key=lambda level: abs(level - blur))
 
 
 def _placed_residual(cells: Differences, placed: Placed, bank: Templates) -> float:
     """Squared residual of one thing, pixel by pixel."""
     cell = placed.thing.cell
-    fields = bank.fields_of(placed.pose, placed.field) * cells.visible[cell]
+    fields = bank.fields_of(placed.pose, placed.field) * visible(cells.frame)[cell]
     outline, pattern = fields[..., None]
     explained = outline * (placed.colour - cells.ground[cell]) + pattern * (placed.pattern - placed.colour)
     return float(((cells.differences[cell] - explained) ** 2).sum())
@@ -163,7 +164,8 @@ def read_scene(picture: Image.Image | np.ndarray) -> Reading:
 def _with_noise(pixels: np.ndarray, scene: Scene) -> Reading:
     """Adds the noise, taken where the scene's rendering is flat, and what is then left unexplained."""
     rendering = np.asarray(render(scene, 0), dtype=np.float32)
-    flat = is_flat(rendering)
-    noise = noise_in(pixels, flat) if flat.any() else typical_noise(pixels)
+    inside = slice(scene.frame, SIZE - scene.frame)
+    flat = is_flat(rendering[inside, inside])
+    noise = noise_in(pixels[inside, inside], flat) if flat.any() else typical_noise(pixels)
     unexplained = float(((pixels - rendering) ** 2).mean()) - noise**2
     return Reading(replace(scene, noise=round(noise, 2)), round(max(0.0, unexplained) ** 0.5, 2))

@@ -32,14 +32,12 @@ _LEVEL = 2  # the channel in which those two lie furthest apart
 _NO_BLUR = 0.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Templates:
     """Everything at one blur: kinds are (shape, radius) pairs in the order of `KINDS`."""
 
-    fields: np.ndarray  # [kinds, 7, canvas, canvas], float32, 0 to 1
-    windows: np.ndarray  # [kinds, 7, 7, 7, patch, patch]: fields at row offset 3 - dy, column offset 3 - dx
+    windows: np.ndarray  # [kinds, 7 fields, 3 - dy, 3 - dx, patch, patch], float32, 0 to 1
     outlines: np.ndarray  # [poses, patch * patch]: the outlines of all POSES, to be multiplied at once
-    areas: np.ndarray  # [poses]: squared norms of `outlines`
 
     def fields_of(self, pose: int, field: int) -> np.ndarray:
         """Outline and pattern, [2, patch * patch], of a pose; a solid thing's pattern is empty."""
@@ -105,9 +103,10 @@ def templates(blur: float) -> Templates:
     fields = _sharp_fields()
     if blur > _NO_BLUR:
         fields = blurred(fields.reshape(-1, _CANVAS), blur).reshape(fields.shape)
-    windows = np.lib.stride_tricks.sliding_window_view(fields, (PATCH, PATCH), axis=(2, 3))
+    patch = (len(KINDS), len(FIELD_FILLS), PATCH, PATCH)
+    windows = np.lib.stride_tricks.sliding_window_view(fields, patch)[0, 0].transpose(2, 3, 0, 1, 4, 5)
     outlines = np.ascontiguousarray(windows[:, 0]).reshape(len(POSES), PATCH * PATCH)
-    return Templates(fields, windows, outlines, (outlines**2).sum(1))
+    return Templates(windows, outlines)
 
 
 @lru_cache(maxsize=len(BLUR_LEVELS))
