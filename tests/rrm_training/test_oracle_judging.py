@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from another_hand import as_another_editor_draws
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -68,6 +69,20 @@ def test_colours_a_few_levels_off_do_not_make_an_edit_of_nothing() -> None:
     assert not judged(darkened, tone).success
     brighter = Request((Edit(EditKind.TONE, value="brighter"),), "make the image brighter")
     assert judged(darkened, brighter).utility == 0
+
+
+@pytest.mark.parametrize("index", range(10))
+def test_another_hand_s_proper_edit_succeeds_and_its_lack_of_one_has_no_utility(index: int) -> None:
+    edit = make_edit(22, index, 0)
+    scene = edit.source
+    for step in edit.request.edits:
+        scene = perform(scene, step, random.Random(index))
+    assert judge(edit.source, edit.request, as_another_editor_draws(scene, index)).success
+    nothing = judge(edit.source, edit.request, as_another_editor_draws(edit.source, index))
+    assert not nothing.success
+    # Colours a few levels off cannot be told from the beginning of the tone that was asked for.
+    asks_for_a_tone = any(step.kind is EditKind.TONE for step in edit.request.edits)
+    assert nothing.utility <= (1.5 if asks_for_a_tone else 0)
 
 
 def edited_folder(folder: Path, indices: Sequence[int]) -> Path:

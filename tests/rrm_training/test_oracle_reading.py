@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from another_hand import as_another_editor_draws
 from PIL import Image, ImageFilter
 
 from edit_rrm_training.errors import PictureError, TrainingError
@@ -118,16 +119,6 @@ def test_half_a_background_is_seen_as_two(blur: float) -> None:
     found = read(replace(SCENE, lower_background="cyan", blur=blur)).scene
     assert (found.background, found.lower_background) == ("lavender", "cyan")
     assert [thing.cell for thing in found.things] == [0, 4, 8]
-
-
-def as_another_editor_draws(scene: Scene, seed: int) -> Image.Image:
-    """Soft edges, colours a few levels off, uneven shading: no rendering of this world."""
-    rng = np.random.default_rng(seed)
-    picture = render(replace(scene, noise=0.0), 0).filter(ImageFilter.GaussianBlur(0.5))
-    coarse = Image.fromarray(rng.normal(0, 3, (4, 4)).astype(np.float32))
-    shading = np.asarray(coarse.resize((SIZE, SIZE), Image.Resampling.BICUBIC))[..., None]
-    pixels = np.asarray(picture) + rng.uniform(-4, 4, 3) + shading + rng.normal(0, 2, (SIZE, SIZE, 3))
-    return Image.fromarray(np.clip(np.rint(pixels), 0, 255).astype(np.uint8))
 
 
 @pytest.mark.parametrize("seed", range(8))

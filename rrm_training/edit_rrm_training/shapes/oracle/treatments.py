@@ -13,7 +13,7 @@ TONE_STRENGTHS = np.arange(0.05, 1.001, 0.02)
 CAST_STRENGTHS = np.arange(0.4, 1.001, 0.025)
 """A weaker cast is none: utility counts a cast's strength from 0.4 on."""
 NONE = np.zeros(1)
-TONE_COST, CAST_COST = 0.7, 2.0
+TONE_COST, CAST_COST = 0.7, 5.0
 """What a treatment must gain, in units of half a squared standard deviation, before it is assumed."""
 
 
