@@ -31,7 +31,7 @@ VERDICTS = ("verdicts", *(f"{category.value} verdicts" for category in Category)
 def outcomes_of(truth: Scene, found: Scene) -> dict[str, list[bool]]:
     """Whether each cell, each thing's attributes and the picture's own were read right.
 
-    A thing that was missed counts as wrong in all its attributes; `scene` is right when everything is.
+    A thing that was missed is wrong in all its attributes; the whole scene is right when everything is.
     """
     outcomes: dict[str, list[bool]] = defaultdict(list)
     for cell in range(len(CELLS)):
