@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from edit_rrm_training.cli_evaluate import evaluate, evaluate_pairs
+from edit_rrm_training.cli_oracle import add_oracle_commands
 from edit_rrm_training.cli_pairs import pairs_app
 from edit_rrm_training.cli_pipeline import pipeline_app
 from edit_rrm_training.cli_train import add_training_commands
@@ -20,6 +21,7 @@ shapes_app = typer.Typer(
     no_args_is_help=True, help="The procedural world of shape edits whose truth is known."
 )
 app.add_typer(shapes_app, name="shapes")
+add_oracle_commands(shapes_app)
 app.add_typer(pipeline_app, name="pipeline")
 app.add_typer(pairs_app, name="pairs")
 app.command()(evaluate)

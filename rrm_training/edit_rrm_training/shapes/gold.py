@@ -14,6 +14,7 @@ from edit_rrm_training.shapes.scene import CELLS, TONE_THRESHOLD, Scene, Thing, 
 NOISE_THRESHOLD = 10.0
 BLUR_THRESHOLD = 0.8
 EMPTY = "empty"
+SLIGHT_TONE = "slight"
 
 
 @dataclass(frozen=True)
@@ -198,7 +199,7 @@ def seen_tone(scene: Scene) -> str:
     """The tone a person would name: `slight` below the threshold of significance."""
     if scene.tone == "normal":
         return "normal"
-    return scene.tone if scene.tone_strength >= TONE_THRESHOLD else "slight"
+    return scene.tone if scene.tone_strength >= TONE_THRESHOLD else SLIGHT_TONE
 
 
 def _seen(attribute: str, scene: Scene) -> str:

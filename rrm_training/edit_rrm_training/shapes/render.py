@@ -68,7 +68,8 @@ def _draw_thing(canvas: Image.Image, thing: Thing) -> None:
     canvas.paste(paint, (0, 0), mask)
 
 
-def _toned(pixels: np.ndarray, tone: str, strength: float) -> np.ndarray:
+def toned(pixels: np.ndarray, tone: str, strength: float | np.ndarray) -> np.ndarray:
+    """RGB levels [..., 3] under a tone; strengths may be an array that broadcasts against them."""
     if tone == "darker":
         return pixels * (1 - 0.55 * strength)
     if tone == "brighter":
@@ -76,6 +77,11 @@ def _toned(pixels: np.ndarray, tone: str, strength: float) -> np.ndarray:
     if tone == "warmer":
         return pixels + np.array([50.0, 8.0, -70.0]) * strength
     return pixels
+
+
+def cast_gain(cast: str, strength: float | np.ndarray) -> np.ndarray:
+    """What a colour cast multiplies RGB levels [..., 3] by; strengths may be an array [..., 1]."""
+    return np.asarray(1 + (np.array(_CAST_GAIN[cast]) - 1) * strength)
 
 
 def render(scene: Scene, noise_seed: int) -> Image.Image:
@@ -89,10 +95,9 @@ def render(scene: Scene, noise_seed: int) -> Image.Image:
     picture = canvas.reduce(_SCALE)
     if scene.blur:
         picture = picture.filter(ImageFilter.GaussianBlur(scene.blur))
-    pixels = _toned(np.asarray(picture, dtype=np.float32), scene.tone, scene.tone_strength)
+    pixels = toned(np.asarray(picture, dtype=np.float32), scene.tone, scene.tone_strength)
     if scene.cast is not None:
-        gain = 1 + (np.array(_CAST_GAIN[scene.cast]) - 1) * scene.cast_strength
-        pixels = pixels * gain
+        pixels = pixels * cast_gain(scene.cast, scene.cast_strength)
     if scene.frame:
         width = scene.frame
         framed = np.full_like(pixels, 252)
