@@ -1,0 +1,138 @@
+"""Every number of the reproduction, in one place, each with its reason. It knows no path and runs nothing.
+
+What all stages share: float32 on one core, and a variant differs from another of its size in its rows alone.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from edit_rrm_training.tiny.base import BaseStages
+from edit_rrm_training.tiny.model import Size
+from edit_rrm_training.tiny.training import Stage as TrainingStage
+
+Variant = Literal["t", "v", "tv", "scorer"]
+VARIANTS: Mapping[Variant, str] = {"t": "T", "v": "V", "tv": "T+V", "scorer": "scorer"}
+"""The trained variants and what the paper calls them."""
+
+
+@dataclass(frozen=True)
+class DataPlan:
+    """Edits and worlds. Training worlds lie below 1000, validation from 1000, test from 2000."""
+
+    world: int = 11
+    edits: int = 10_000
+    """40,000 quadruples: no variant sees a row twice, so what differs is what the rows say."""
+    pairs_world: int = 12
+    pairs_edits: int = 1_500
+    """About 7,000 pairs with a preference: more than GCPO has time to draw, none of them in SFT."""
+    validation_world: int = 1000
+    validation_edits: int = 45
+    """About 210 pairs; a measurement during GCPO takes half a minute."""
+    test_world: int = 2000
+    test_edits: int = 600
+    """About 2,800 pairs: an interval of ±1.4 points at 0.85. Seen once, when everything is trained."""
+    candidates: int = 4
+
+
+@dataclass(frozen=True)
+class SftPlan:
+    """SFT of every variant of one size: the same optimiser, steps and order of rows."""
+
+    steps: int
+    batch: int = 16
+    lr: float = 7e-4
+    """The tiny recipe's, which taught the bundled model; with Muon (docs/shapes.md, What helped)."""
+    warmup_steps: int = 50
+    weight_decay: float = 0.05
+    """As there. The rate falls to 0 at the last step: there is no polish stage to do it."""
+
+
+@dataclass(frozen=True)
+class GcpoPlan:
+    """GCPO of one size (docs/train-the-rrm.md, What GCPO can and cannot move)."""
+
+    steps: int
+    seeds: tuple[int, ...]
+    traces: int = 8
+    """N. A pair teaches only when its 2N scores are not all in the right order, or all in the wrong one."""
+    pairs_per_step: int = 4
+    lr: float = 1e-4
+    temperature: float = 1.0
+    """The teachers' scores err by 0.6 to 1.2 points, so the SFT model's scores vary enough at 1."""
+    batch: int = 16
+    warmup_steps: int = 10
+    eval_every: int = 50
+
+
+@dataclass(frozen=True)
+class Minutes:
+    """Estimated minutes of the stages of one size on one core, for --list; stages write what they took."""
+
+    base: float
+    sft: Mapping[Variant, float]
+    gcpo: float
+    evaluate: float
+
+
+@dataclass(frozen=True)
+class SizePlan:
+    """One model size."""
+
+    sft: SftPlan
+    gcpo: GcpoPlan
+    minutes: Minutes
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The whole reproduction."""
+
+    sizes: Mapping[Size, SizePlan]
+    data: DataPlan = DataPlan()
+    base: BaseStages = field(default_factory=BaseStages)
+    max_trace_tokens: int = 320
+    """The longest gold trace of 10 principles has about 260 tokens."""
+    data_minutes: float = 6.0
+
+
+FULL = Plan(
+    sizes={
+        "m": SizePlan(
+            SftPlan(steps=2400),
+            GcpoPlan(steps=400, seeds=(0, 1, 2)),
+            Minutes(base=40, sft={"t": 90, "v": 75, "tv": 90, "scorer": 50}, gcpo=100, evaluate=8),
+        ),
+        "s": SizePlan(
+            SftPlan(steps=2400),
+            GcpoPlan(steps=300, seeds=(0,)),
+            Minutes(base=15, sft={"t": 40, "v": 30, "tv": 40, "scorer": 20}, gcpo=45, evaluate=5),
+        ),
+    }
+)
+
+
+def _short(stage: TrainingStage) -> TrainingStage:
+    return replace(stage, steps=2, batch_size=4, warmup_steps=1)
+
+
+def _short_base(base: BaseStages) -> BaseStages:
+    return BaseStages(_short(base.look), _short(base.read), _short(base.see), _short(base.base))
+
+
+_QUICK_SIZE = SizePlan(
+    SftPlan(steps=3, batch=4, warmup_steps=1),
+    GcpoPlan(steps=2, seeds=(0,), traces=2, pairs_per_step=1, batch=4, warmup_steps=0, eval_every=1),
+    Minutes(base=0.2, sft=dict.fromkeys(VARIANTS, 0.2), gcpo=0.5, evaluate=0.7),
+)
+
+QUICK = Plan(
+    sizes={"s": _QUICK_SIZE},
+    data=DataPlan(edits=6, pairs_edits=3, validation_edits=1, test_edits=2, candidates=2),
+    base=BaseStages(
+        *map(_short, (BaseStages().look, BaseStages().read, BaseStages().see, BaseStages().base))
+    ),
+    max_trace_tokens=16,
+    data_minutes=0.1,
+)
+"""Goes through every stage in minutes; its numbers mean nothing."""
