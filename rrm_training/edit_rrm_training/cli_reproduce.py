@@ -6,13 +6,18 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.table import Table
 
 from edit_rrm_training.errors import StepError, TrainingError
 from edit_rrm_training.terminal import console
+
+if TYPE_CHECKING:
+    from edit_rrm_training.reproduce.graph import Stage
+    from edit_rrm_training.reproduce.plan import Plan
+    from edit_rrm_training.reproduce.state import StageStates
 
 
 def reproduce(
@@ -57,7 +62,7 @@ def reproduce(
         options = ["--out", str(out), "--results", str(results), "--workers", str(workers)]
         options += ["--quick"] if quick else []
 
-        def launch(stage: Any, lock: int) -> None:
+        def launch(stage: "Stage", lock: int) -> None:
             _launch([*options, "--stage", stage.name, "--here"], states.log(stage.name), threads, lock)
 
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the stage's process ends too
@@ -86,7 +91,9 @@ def _launch(arguments: Sequence[str], log: Path, threads: int, lock: int) -> Non
         raise StepError(f"a stage failed with status {status}; see {log}")
 
 
-def _run_here(stages: Any, plan: Any, states: Any, out: Path, results: Path, workers: int) -> None:
+def _run_here(
+    stages: Sequence["Stage"], plan: "Plan", states: "StageStates", out: Path, results: Path, workers: int
+) -> None:
     from edit_rrm_training.evaluation.generation import OfflineEngine
     from edit_rrm_training.reproduce.stages import Surroundings, run_stage, settings_of
 
@@ -96,11 +103,12 @@ def _run_here(stages: Any, plan: Any, states: Any, out: Path, results: Path, wor
             run_stage(stage, plan, around)
 
 
-def _table(stages: Any, states: Any) -> Table:
-    table = Table("stage", "needs", "state", "minutes", "CPU minutes", "estimate")
+def _table(stages: Sequence["Stage"], states: "StageStates") -> Table:
+    table = Table("state", "minutes", "CPU minutes", "estimated", "stage", "needs")
     for stage in stages:
         record = states.read(stage.name)
         state = "done" if record and record.done else "running" if states.is_running(stage.name) else "left"
         took = ("", "") if record is None else (f"{record.wall_s / 60:.1f}", f"{record.cpu_s / 60:.1f}")
-        table.add_row(stage.name, ", ".join(stage.needs), state, *took, f"{stage.minutes:.0f}")
+        needs = ", ".join(stage.needs) if len(stage.needs) < 3 else f"{len(stage.needs)} stages"
+        table.add_row(state, *took, f"{stage.minutes:.0f}", stage.name, needs)
     return table

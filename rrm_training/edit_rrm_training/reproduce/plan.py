@@ -128,7 +128,7 @@ _QUICK_SIZE = SizePlan(
 
 QUICK = Plan(
     sizes={"s": _QUICK_SIZE},
-    data=DataPlan(edits=6, pairs_edits=3, validation_edits=1, test_edits=2, candidates=2),
+    data=DataPlan(edits=6, pairs_edits=6, validation_edits=4, test_edits=6, candidates=2),
     base=BaseStages(
         *map(_short, (BaseStages().look, BaseStages().read, BaseStages().see, BaseStages().base))
     ),
