@@ -11,9 +11,11 @@ import pytest
 
 from edit_rrm.checkpoint import SamplingDefaults
 from edit_rrm.traces import render_trace
+from edit_rrm_training.data.pictures import ShapesRef
 from edit_rrm_training.data.preferences import read_pairs
 from edit_rrm_training.errors import SettingsError, StepError
 from edit_rrm_training.evaluation.generation import Completion
+from edit_rrm_training.pipeline.shapes_rows import shapes_pair_rows
 from edit_rrm_training.reproduce.comparing import Claim, Difference, check, claims_of, difference
 from edit_rrm_training.reproduce.graph import Model, Stage, chosen, graph, models_of
 from edit_rrm_training.reproduce.outcomes import JudgedPair
@@ -21,6 +23,7 @@ from edit_rrm_training.reproduce.plan import FULL, QUICK
 from edit_rrm_training.reproduce.plots import Curve, running_mean
 from edit_rrm_training.reproduce.reporting import write_results
 from edit_rrm_training.reproduce.running import run_graph
+from edit_rrm_training.reproduce.screening import close_pairs, verifier_score
 from edit_rrm_training.reproduce.stages import Surroundings, run_stage, settings_of
 from edit_rrm_training.reproduce.state import StageStates
 from edit_rrm_training.tiny.tasks import Sample
@@ -55,6 +58,18 @@ def test_worlds_for_training_validation_and_test_are_kept_apart() -> None:
     data = FULL.data
     assert data.world != data.pairs_world
     assert max(data.world, data.pairs_world) < 1000 <= data.validation_world < 2000 <= data.test_world
+
+
+def test_screening_keeps_the_pairs_that_the_verifier_finds_close_whatever_their_label() -> None:
+    pairs = list(shapes_pair_rows(12, 30, 4))
+    kept = list(close_pairs(pairs, 3.0))
+    gaps = {p.id: abs(verifier_score(p.preferred) - verifier_score(p.non_preferred)) for p in pairs}
+    assert [p.id for p in kept] == [p.id for p in pairs if gaps[p.id] < 3.0]
+    assert {"same", "prefer"} == {p.label for p in kept}
+    assert 0.3 < len(kept) / len(pairs) < 0.7
+    scores = [(verifier_score(p.preferred), ShapesRef.parse(p.preferred)) for p in pairs]
+    errors = [abs(score - ref.edit().candidates[ref.candidate].score) for score, ref in scores]
+    assert sorted(errors)[len(errors) // 2] < 0.3  # half of them within the verifier's error
 
 
 STAGES = (

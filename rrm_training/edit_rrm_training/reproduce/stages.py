@@ -96,13 +96,16 @@ def _data(plan: Plan, around: Surroundings) -> None:
     from edit_rrm_training.pipeline.settings import SHAPES_CONFIG, read_settings
     from edit_rrm_training.pipeline.shapes_rows import shapes_edit_rows, shapes_pair_rows
     from edit_rrm_training.pipeline.verify import verify
+    from edit_rrm_training.reproduce.screening import close_pairs
 
     data, folder = plan.data, around.out / "data"
     edits, decomposed, quadruples, traces, gold = (
         folder / f"{name}.jsonl" for name in ("edits", "decomposed", "quadruples", "traces", "gold")
     )
+    train = shapes_pair_rows(data.pairs_world, data.pairs_edits, data.candidates)
+    kept = write_rows(around.pairs("train"), close_pairs(train, data.pairs_within))
+    around.say(f"train: {kept} pairs of {data.pairs_edits} edits of world {data.pairs_world}")
     for split, world, count in (
-        ("train", data.pairs_world, data.pairs_edits),
         ("validation", data.validation_world, data.validation_edits),
         ("test", data.test_world, data.test_edits),
     ):
@@ -120,8 +123,8 @@ def _data(plan: Plan, around: Surroundings) -> None:
         around.say(f"verify: {await verify(settings, quadruples, traces, gold)}")
 
     asyncio.run(pipeline())
-    kept = select(quadruples, traces, gold, decomposed, folder / "sft", seed=settings.seed)
-    around.say(f"select: {kept}")
+    chosen = select(quadruples, traces, gold, decomposed, folder / "sft", seed=settings.seed)
+    around.say(f"select: {chosen}")
 
 
 def _base(stage: Stage, plan: Plan, around: Surroundings) -> None:
