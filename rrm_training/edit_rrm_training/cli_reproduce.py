@@ -79,7 +79,12 @@ def _launch(arguments: Sequence[str], log: Path, threads: int, lock: int) -> Non
         process = subprocess.Popen(
             [sys.executable, "-m", "edit_rrm_training.cli", "reproduce", *arguments],
             stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, pass_fds=(lock,),
-            env={**os.environ, "OMP_NUM_THREADS": str(threads), "PYTHONUNBUFFERED": "1"},
+            env={
+                "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # two evaluations would share one core
+                **os.environ,
+                "OMP_NUM_THREADS": str(threads),
+                "PYTHONUNBUFFERED": "1",
+            },
         )  # fmt: skip
         try:
             status = process.wait()
