@@ -22,17 +22,17 @@ class DataPlan:
 
     world: int = 11
     edits: int = 10_000
-    """40,000 quadruples: no variant sees a row twice, so what differs is what the rows say."""
+    """40,000 quadruples and 10,000 decompositions: more than SFT draws, so no row is seen twice."""
     pairs_world: int = 12
     pairs_edits: int = 3_000
     """About 14,000 pairs with a preference, none of them in SFT, of which screening keeps a third: more than
     GCPO has time to draw."""
     pairs_within: float = 3.0
     """Screening: the verifier's two scores differ by less. A model that sees perfectly and scores as the T+V
-    rows do has no gradient on 74 % of all pairs with N = 8."""
+    rows do has no gradient on 76 % of all pairs with N = 8 (benchmarks/gcpo_headroom.py)."""
     validation_world: int = 1000
     validation_edits: int = 90
-    """About 420 pairs; a measurement during GCPO takes a minute."""
+    """About 420 pairs; a measurement during GCPO takes three minutes of M."""
     test_world: int = 2000
     test_edits: int = 600
     """About 2,870 pairs: an interval of ±1.3 points at 0.85. Seen once, when everything is trained."""
@@ -66,7 +66,7 @@ class GcpoPlan:
     """The teachers' scores err by 0.6 to 1.2 points, so the SFT model's scores vary enough at 1."""
     batch: int = 16
     warmup_steps: int = 10
-    eval_every: int = 100
+    eval_every: int = 80
 
 
 @dataclass(frozen=True)
@@ -103,17 +103,19 @@ class Plan:
 FULL = Plan(
     sizes={
         "m": SizePlan(
-            SftPlan(steps=2400),
-            GcpoPlan(steps=400, seeds=(0, 1, 2)),
-            Minutes(base=40, sft={"t": 90, "v": 75, "tv": 90, "scorer": 50}, gcpo=100, evaluate=8),
+            SftPlan(steps=1800),
+            GcpoPlan(steps=240, seeds=(0, 1, 2)),
+            Minutes(base=57, sft={"t": 106, "v": 90, "tv": 106, "scorer": 60}, gcpo=113, evaluate=8),
         ),
         "s": SizePlan(
-            SftPlan(steps=2400),
-            GcpoPlan(steps=300, seeds=(0,)),
-            Minutes(base=15, sft={"t": 40, "v": 30, "tv": 40, "scorer": 20}, gcpo=45, evaluate=5),
+            SftPlan(steps=1800),
+            GcpoPlan(steps=240, seeds=(0,)),
+            Minutes(base=28, sft={"t": 45, "v": 36, "tv": 45, "scorer": 25}, gcpo=45, evaluate=5),
         ),
     }
 )
+"""Steps that keep every stage of M under two hours and of S under one, on one core while the other is busy:
+3.5 s an SFT step and 26 s a GCPO step of M there. The same for both sizes, so that M > S speaks of size."""
 
 
 def _short(stage: TrainingStage) -> TrainingStage:
