@@ -9,6 +9,7 @@ from edit_rrm_training.cli_evaluate import evaluate, evaluate_pairs
 from edit_rrm_training.cli_oracle import add_oracle_commands
 from edit_rrm_training.cli_pairs import pairs_app
 from edit_rrm_training.cli_pipeline import pipeline_app
+from edit_rrm_training.cli_reproduce import reproduce
 from edit_rrm_training.cli_train import add_training_commands
 from edit_rrm_training.terminal import console, progress_bars
 
@@ -26,6 +27,7 @@ app.add_typer(pipeline_app, name="pipeline")
 app.add_typer(pairs_app, name="pairs")
 app.command()(evaluate)
 app.command()(evaluate_pairs)
+app.command()(reproduce)
 add_training_commands(app)
 
 

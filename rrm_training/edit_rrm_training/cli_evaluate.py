@@ -12,8 +12,6 @@ from edit_rrm_training.errors import TrainingError
 from edit_rrm_training.terminal import console, progress_bars
 
 if TYPE_CHECKING:
-    from edit_rrm_training.evaluation.details import Details
-    from edit_rrm_training.evaluation.evaluate import Evaluation, JudgedEdit
     from edit_rrm_training.evaluation.judging import Judge
 
 API_KEY_VARIABLE = "EDIT_RRM_API_KEY"
@@ -101,25 +99,10 @@ def evaluate(
 
         record_results(checkpoint, evaluation)
     if out is not None:
-        _write(out, evaluation, details, judged)
+        from edit_rrm_training.evaluation.report import write_report
+
+        write_report(out, evaluation, details, judged)
         console.print(f"written to {out}")
-
-
-def _write(out: Path, evaluation: "Evaluation", details: "Details", judged: "list[JudgedEdit]") -> None:
-    from edit_rrm_training.evaluation.plots import write_plots
-
-    out.mkdir(parents=True, exist_ok=True)
-    results = {**evaluation.as_dict(), "details": details.as_dict()}
-    (out / "evaluation.json").write_text(json.dumps(results, indent=2) + "\n")
-    (out / "evaluation.md").write_text(f"{evaluation.markdown()}\n\n{details.markdown()}\n")
-    write_plots(details, out)
-    with (out / "traces.jsonl").open("w", encoding="utf-8") as traces:
-        for item in judged:
-            traces.write(json.dumps({
-                "id": item.edit.id, "instruction": item.edit.request.instruction,
-                "decomposition": item.decomposition.text,
-                "traces": [opinion.texts[0] if opinion.texts else None for opinion in item.opinions],
-            }) + "\n")  # fmt: skip
 
 
 def evaluate_pairs(

@@ -50,21 +50,14 @@ def base(
 
         edit-rrm-train base --size s --out runs/base-s
     """
-    from dataclasses import replace
-
-    from edit_rrm.checkpoint import write_card
-    from edit_rrm_training.tiny.bundle import tiny_card
-    from edit_rrm_training.tiny.recipe import BASE, LOOK, POLISH, READ, SEE, SFT, train
+    from edit_rrm_training.tiny.base import train_base
     from edit_rrm_training.tiny.training import Stage, StepReport
 
     def on_step(stage: Stage, report: StepReport) -> None:
         if (report.step + 1) % 50 == 0:
             console.print(f"{stage.name} {report.step + 1} of {stage.steps}: loss {report.loss:.3f}")
 
-    left_out = (replace(SFT, steps=0), replace(POLISH, steps=0))
-    seconds = train(out, LOOK, READ, SEE, BASE, *left_out, size=size, workers=workers, on_step=on_step)
-    training = {"stage": "base", "size": size, "seconds": {n: round(s) for n, s in seconds.items()}}
-    write_card(out / "base", tiny_card(f"edit-rrm-tiny-{size}-base", training))
+    seconds = train_base(out, size, workers=workers, on_step=on_step)
     console.print(f"{out / 'base'}: {sum(seconds.values()) / 60:.0f} min")
 
 

@@ -1,0 +1,109 @@
+"""What could GCPO add to a model that sees perfectly and scores as its SFT rows do, and what would it draw?
+
+    .venv/bin/python benchmarks/gcpo_headroom.py --rows runs/reproduce/data/sft/think+verify.jsonl
+
+No model: a trace's score is drawn from the scores that the rows give to the same verdicts (that is, to the
+same value of the rule they make), and read greedily as a decoder reads it, the most frequent integer part
+first. Printed: pairwise accuracy on pairs of world 1000 as the annotator labels them, by that greedy score,
+by the mean of the distribution, by the rule, and by utility; then, for N traces and for pairs whose rule
+scores differ by less than a bound, the share of pairs without gradient and the mean reward.
+"""
+
+import random
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from rich.table import Table
+from rig.report import console
+
+from edit_rrm.traces import parse_trace
+from edit_rrm_training.data.pictures import ShapesRef
+from edit_rrm_training.data.sft_rows import SftRow, read_sft_rows
+from edit_rrm_training.evaluation.metrics import pair_outcome
+from edit_rrm_training.shapes.dataset import Candidate, make_edit, make_pairs
+from edit_rrm_training.shapes.gold import score_by_rule
+from edit_rrm_training.win_ratio import report
+
+WORLD = 1000
+BOUNDS = (11.0, 4.0, 3.0, 2.0)
+Scores = Mapping[float, Counter[float]]
+"""By the rule's score of a trace's verdicts: how often the rows gave each score."""
+
+
+def scores_by_rule(rows: Iterator[SftRow], most: int) -> Scores:
+    """Counts the scores of the first `most` verify rows."""
+    counted: dict[float, Counter[float]] = defaultdict(Counter)
+    for _, row in zip(range(most), rows, strict=False):
+        picture = ShapesRef.parse(row.candidate or "")
+        assert picture is not None
+        assert row.principles is not None
+        trace = parse_trace(row.completion, len(row.principles))
+        met = {p.question: v.met for p, v in zip(row.principles, trace.verdicts, strict=True)}
+        checks = tuple(check for check in picture.edit().checks if check.question in met)
+        counted[score_by_rule(checks, [met[check.question] for check in checks])][trace.score] += 1
+    return counted
+
+
+def nearest(scores: Scores, rule: float) -> Counter[float]:
+    """The distribution for the rule's score, or for the nearest one that was seen."""
+    return scores[rule] if rule in scores else scores[min(scores, key=lambda seen: abs(seen - rule))]
+
+
+def greedy(counts: Counter[float]) -> float:
+    """The most frequent integer part, then the most frequent score with it."""
+    whole = Counter[int]()
+    for score, count in counts.items():
+        whole[int(score)] += count
+    first = whole.most_common(1)[0][0]
+    return max((score for score in counts if int(score) == first), key=lambda score: counts[score])
+
+
+def main(
+    rows: Annotated[Path, typer.Option(help="think+verify.jsonl of the data pipeline.", exists=True)],
+    edits: Annotated[int, typer.Option(min=1, help="Edits of world 1000.")] = 600,
+    most: Annotated[int, typer.Option(min=1, help="Rows that are read.")] = 24_000,
+) -> None:
+    """See the module."""
+    scores = scores_by_rule(read_sft_rows(rows), most)
+    pairs = [
+        (edit.candidates[pair.preferred], edit.candidates[pair.non_preferred])
+        for edit in (make_edit(WORLD, index, 4) for index in range(edits))
+        for pair in make_pairs(edit, WORLD)
+        if pair.label == "prefer"
+    ]
+    readings: dict[str, Callable[[Candidate], float]] = {
+        "greedy, as SFT teaches": lambda c: greedy(nearest(scores, c.score)),
+        "mean of the distribution": lambda c: statistics.fmean(nearest(scores, c.score).elements()),
+        "the rule's score": lambda c: c.score,
+        "utility": lambda c: c.utility,
+    }
+    table = Table("score", "pairs right", "tied", "n")
+    for name, score in readings.items():
+        outcome = pair_outcome((score(one), score(other)) for one, other in pairs)
+        table.add_row(name, f"{outcome.accuracy.value:.3f}", f"{outcome.ties.value:.3f}", str(len(pairs)))
+    console.print(table)
+    rng = random.Random(0)
+    table = Table("scores differ by less than", "share of pairs", "N", "no gradient", "reward")
+    for bound in BOUNDS:
+        close = [(one, other) for one, other in pairs if abs(one.score - other.score) < bound]
+        for traces in (4, 8, 16):
+            drawn = torch.tensor([
+                [_draw(nearest(scores, candidate.score), traces, rng) for candidate in pair] for pair in close
+            ])  # fmt: skip
+            found = report(drawn, torch.ones_like(drawn))
+            table.add_row(f"{bound:g}", f"{len(close) / len(pairs):.2f}", str(traces),
+                          f"{found.no_gradient:.2f}", f"{found.reward:.3f}")  # fmt: skip
+    console.print(table)
+
+
+def _draw(counts: Counter[float], count: int, rng: random.Random) -> list[float]:
+    return rng.choices(list(counts), list(counts.values()), k=count)
+
+
+if __name__ == "__main__":
+    typer.run(main)

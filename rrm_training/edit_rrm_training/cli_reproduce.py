@@ -1,0 +1,119 @@
+"""`edit-rrm-train reproduce`: the paper's table in miniature, from data to docs/results/rrm/."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.table import Table
+
+from edit_rrm_training.errors import StepError, TrainingError
+from edit_rrm_training.terminal import console
+
+if TYPE_CHECKING:
+    from edit_rrm_training.reproduce.graph import Stage
+    from edit_rrm_training.reproduce.plan import Plan
+    from edit_rrm_training.reproduce.state import StageStates
+
+
+def reproduce(
+    out: Annotated[Path, typer.Option(help="Run directory; what is done there is not repeated.")] = Path(
+        "runs/reproduce"
+    ),
+    stage: Annotated[list[str] | None, typer.Option(help="Only this stage; repeat it for several.")] = None,
+    size: Annotated[Literal["s", "m"] | None, typer.Option(help="Only the stages of one size.")] = None,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that draw pictures for a training.")] = 0,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of a stage; the estimates are for one.")] = 1,
+    results: Annotated[Path, typer.Option(help="Where results.json, table.md and plots go.")] = Path(
+        "docs/results/rrm"
+    ),
+    only_list: Annotated[bool, typer.Option("--list", help="Show the stages and how they stand.")] = False,
+    quick: Annotated[bool, typer.Option(help="A few steps of everything; its numbers mean nothing.")] = False,
+    here: Annotated[bool, typer.Option(hidden=True, help="Run the stage in this very process.")] = False,
+) -> None:
+    """The paper's table in miniature: T, V, T+V, T+V+GCPO and a holistic scorer, in two sizes.
+
+    Safe to kill; the same command goes on. Run it twice, side by side, and the two share the work: a stage
+    has a process and a log (OUT/logs) of its own.
+
+        edit-rrm-train reproduce --list
+        edit-rrm-train reproduce
+    """
+    from edit_rrm_training.reproduce.graph import chosen, graph
+    from edit_rrm_training.reproduce.plan import FULL, QUICK
+    from edit_rrm_training.reproduce.running import run_graph
+    from edit_rrm_training.reproduce.state import StageStates
+
+    plan = QUICK if quick else FULL
+    states = StageStates(out)
+    try:
+        stages = chosen(graph(plan), stage or (), size)
+        if only_list:
+            console.print(_table(stages, states))
+            return
+        if here:
+            _run_here(stages, plan, states, out, results, workers)
+            return
+
+        options = ["--out", str(out), "--results", str(results), "--workers", str(workers)]
+        options += ["--quick"] if quick else []
+
+        def launch(stage: "Stage", lock: int) -> None:
+            _launch([*options, "--stage", stage.name, "--here"], states.log(stage.name), threads, lock)
+
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the stage's process ends too
+        run_graph(stages, states, launch, say=console.print)
+    except TrainingError as error:
+        console.print(str(error), style="red", markup=False, soft_wrap=True)
+        raise typer.Exit(1) from error
+
+
+def _launch(arguments: Sequence[str], log: Path, threads: int, lock: int) -> None:
+    """Runs a stage in a process of its own that holds the lock with this one, its output in `log`."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "edit_rrm_training.cli", "reproduce", *arguments],
+            stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, pass_fds=(lock,),
+            env={
+                "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # two evaluations would share one core
+                **os.environ,
+                "OMP_NUM_THREADS": str(threads),
+                "PYTHONUNBUFFERED": "1",
+            },
+        )  # fmt: skip
+        try:
+            status = process.wait()
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                process.wait()
+    if status:
+        raise StepError(f"a stage failed with status {status}; see {log}")
+
+
+def _run_here(
+    stages: Sequence["Stage"], plan: "Plan", states: "StageStates", out: Path, results: Path, workers: int
+) -> None:
+    from edit_rrm_training.evaluation.generation import OfflineEngine
+    from edit_rrm_training.reproduce.stages import Surroundings, run_stage, settings_of
+
+    around = Surroundings(out, results, OfflineEngine, workers, say=lambda text: print(text, flush=True))
+    for stage in stages:
+        with states.timed(stage.name, settings_of(stage, plan)):
+            run_stage(stage, plan, around)
+
+
+def _table(stages: Sequence["Stage"], states: "StageStates") -> Table:
+    table = Table("state", "minutes", "CPU minutes", "estimated", "stage", "needs")
+    for stage in stages:
+        record = states.read(stage.name)
+        state = "done" if record and record.done else "running" if states.is_running(stage.name) else "left"
+        took = ("", "") if record is None else (f"{record.wall_s / 60:.1f}", f"{record.cpu_s / 60:.1f}")
+        needs = ", ".join(stage.needs) if len(stage.needs) < 3 else f"{len(stage.needs)} stages"
+        table.add_row(state, *took, f"{stage.minutes:.0f}", stage.name, needs)
+    return table

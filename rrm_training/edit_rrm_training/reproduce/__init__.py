@@ -1,0 +1,1 @@
+"""The paper's table in miniature: every stage from data to table, resumable, on the shapes world."""

@@ -1,0 +1,96 @@
+"""The stages of a plan and which need which. Pure: names and numbers, nothing that trains."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from edit_rrm_training.errors import SettingsError
+from edit_rrm_training.reproduce.plan import VARIANTS, Plan, Variant
+from edit_rrm_training.tiny.model import Size
+
+Kind = Literal["data", "base", "sft", "gcpo", "evaluate", "table"]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained model of the table: a variant by SFT, or T+V after GCPO with one seed."""
+
+    size: Size
+    variant: Variant
+    seed: int | None = None
+    """GCPO's; None before GCPO."""
+
+    def __str__(self) -> str:
+        return f"{self.size}-{self.variant}" if self.seed is None else f"{self.size}-seed{self.seed}"
+
+    @property
+    def stage(self) -> str:
+        """The stage that trains it."""
+        return f"{'sft' if self.seed is None else 'gcpo'}-{self}"
+
+    @property
+    def evaluation(self) -> str:
+        """The stage that measures it."""
+        return f"evaluate-{self}"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One resumable piece of work; its outputs lie in a folder of its name."""
+
+    name: str
+    kind: Kind
+    minutes: float
+    """Estimated, on one core."""
+    needs: tuple[str, ...] = ()
+    size: Size | None = None
+    model: Model | None = None
+    """Of a training or an evaluation."""
+
+
+def models_of(plan: Plan) -> list[Model]:
+    """The rows of the table: per size the variants, then the seeds of GCPO."""
+    return [
+        model
+        for size, of_size in plan.sizes.items()
+        for model in (
+            *(Model(size, variant) for variant in VARIANTS),
+            *(Model(size, "tv", seed) for seed in of_size.gcpo.seeds),
+        )
+    ]
+
+
+def graph(plan: Plan) -> tuple[Stage, ...]:
+    """All stages in the order in which they are best begun: what others wait for goes first."""
+    stages = [Stage("data", "data", plan.data_minutes)]
+    stages += [
+        Stage(f"base-{size}", "base", of_size.minutes.base, size=size) for size, of_size in plan.sizes.items()
+    ]
+    models = sorted(models_of(plan), key=lambda model: (model.variant != "tv", model.seed or 0))
+    for model in models:
+        stages += _of_model(plan, model)
+    measured = tuple(stage.name for stage in stages if stage.kind == "evaluate")
+    return (*stages, Stage("table", "table", 0.2, measured))
+
+
+def _of_model(plan: Plan, model: Model) -> Iterator[Stage]:
+    minutes = plan.sizes[model.size].minutes
+    if model.seed is None:
+        needs = ("data", f"base-{model.size}")
+        yield Stage(model.stage, "sft", minutes.sft[model.variant], needs, model.size, model)
+    else:
+        needs = (Model(model.size, model.variant).stage,)
+        yield Stage(model.stage, "gcpo", minutes.gcpo, needs, model.size, model)
+    yield Stage(model.evaluation, "evaluate", minutes.evaluate, (model.stage,), model.size, model)
+
+
+def chosen(stages: Sequence[Stage], names: Sequence[str] = (), size: Size | None = None) -> tuple[Stage, ...]:
+    """The stages of those names, or all; with `size` without those of another. Raises SettingsError."""
+    known = {stage.name for stage in stages}
+    if unknown := [name for name in names if name not in known]:
+        raise SettingsError(f"no stage {', '.join(unknown)}; the stages are {', '.join(sorted(known))}")
+    return tuple(
+        stage
+        for stage in stages
+        if (not names or stage.name in names) and (size is None or stage.size in (None, size))
+    )

@@ -1,0 +1,144 @@
+"""Every number of the reproduction, in one place, each with its reason. It knows no path and runs nothing.
+
+What all stages share: float32 on one core, and a variant differs from another of its size in its rows alone.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from edit_rrm_training.tiny.base import BaseStages
+from edit_rrm_training.tiny.model import Size
+from edit_rrm_training.tiny.training import Stage as TrainingStage
+
+Variant = Literal["t", "v", "tv", "scorer"]
+VARIANTS: Mapping[Variant, str] = {"t": "T", "v": "V", "tv": "T+V", "scorer": "scorer"}
+"""The trained variants and what the paper calls them."""
+
+
+@dataclass(frozen=True)
+class DataPlan:
+    """Edits and worlds. Training worlds lie below 1000, validation from 1000, test from 2000."""
+
+    world: int = 11
+    edits: int = 10_000
+    """40,000 quadruples and 10,000 decompositions: more than SFT draws, so no row is seen twice."""
+    pairs_world: int = 12
+    pairs_edits: int = 3_000
+    """About 14,000 pairs with a preference, none of them in SFT, of which screening keeps a third: more than
+    GCPO has time to draw."""
+    pairs_within: float = 3.0
+    """Screening: the verifier's two scores differ by less. A model that sees perfectly and scores as the T+V
+    rows do has no gradient on 76 % of all pairs with N = 8 (benchmarks/gcpo_headroom.py)."""
+    validation_world: int = 1000
+    validation_edits: int = 90
+    """About 420 pairs; a measurement during GCPO takes three minutes of M."""
+    test_world: int = 2000
+    test_edits: int = 600
+    """About 2,870 pairs: an interval of ±1.3 points at 0.85. Seen once, when everything is trained."""
+    candidates: int = 4
+
+
+@dataclass(frozen=True)
+class SftPlan:
+    """SFT of every variant of one size: the same optimiser, steps and order of rows."""
+
+    steps: int
+    batch: int = 16
+    lr: float = 7e-4
+    """The tiny recipe's, which taught the bundled model; with Muon (docs/shapes.md, What helped)."""
+    warmup_steps: int = 50
+    weight_decay: float = 0.05
+    """As there. The rate falls to 0 at the last step: there is no polish stage to do it."""
+
+
+@dataclass(frozen=True)
+class GcpoPlan:
+    """GCPO of one size (docs/train-the-rrm.md, What GCPO can and cannot move)."""
+
+    steps: int
+    seeds: tuple[int, ...]
+    traces: int = 8
+    """N. A pair teaches only when its 2N scores are not all in the right order, or all in the wrong one."""
+    pairs_per_step: int = 4
+    lr: float = 1e-4
+    temperature: float = 1.0
+    """The teachers' scores err by 0.6 to 1.2 points, so the SFT model's scores vary enough at 1."""
+    batch: int = 16
+    warmup_steps: int = 10
+    eval_every: int = 80
+
+
+@dataclass(frozen=True)
+class Minutes:
+    """Estimated minutes of the stages of one size on one core, for --list; stages write what they took."""
+
+    base: float
+    sft: Mapping[Variant, float]
+    gcpo: float
+    evaluate: float
+
+
+@dataclass(frozen=True)
+class SizePlan:
+    """One model size."""
+
+    sft: SftPlan
+    gcpo: GcpoPlan
+    minutes: Minutes
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The whole reproduction."""
+
+    sizes: Mapping[Size, SizePlan]
+    data: DataPlan = DataPlan()
+    base: BaseStages = field(default_factory=BaseStages)
+    max_trace_tokens: int = 320
+    """The longest gold trace of 10 principles has about 260 tokens."""
+    data_minutes: float = 6.0
+
+
+FULL = Plan(
+    sizes={
+        "m": SizePlan(
+            SftPlan(steps=1800),
+            GcpoPlan(steps=240, seeds=(0, 1, 2)),
+            Minutes(base=57, sft={"t": 106, "v": 90, "tv": 106, "scorer": 60}, gcpo=113, evaluate=8),
+        ),
+        "s": SizePlan(
+            SftPlan(steps=1800),
+            GcpoPlan(steps=240, seeds=(0,)),
+            Minutes(base=28, sft={"t": 45, "v": 36, "tv": 45, "scorer": 25}, gcpo=45, evaluate=5),
+        ),
+    }
+)
+"""Steps that keep every stage of M under two hours and of S under one, on one core while the other is busy:
+3.5 s an SFT step and 26 s a GCPO step of M there. The same for both sizes, so that M > S speaks of size."""
+
+
+def _short(stage: TrainingStage) -> TrainingStage:
+    return replace(stage, steps=2, batch_size=4, warmup_steps=1)
+
+
+def _short_base(base: BaseStages) -> BaseStages:
+    return BaseStages(_short(base.look), _short(base.read), _short(base.see), _short(base.base))
+
+
+_QUICK_SIZE = SizePlan(
+    SftPlan(steps=3, batch=4, warmup_steps=1),
+    GcpoPlan(steps=2, seeds=(0,), traces=2, pairs_per_step=1, batch=4, warmup_steps=0, eval_every=1),
+    Minutes(base=0.2, sft=dict.fromkeys(VARIANTS, 0.2), gcpo=0.5, evaluate=0.7),
+)
+
+QUICK = Plan(
+    sizes={"s": _QUICK_SIZE},
+    data=DataPlan(edits=6, pairs_edits=6, validation_edits=4, test_edits=6, candidates=2, pairs_within=11.0),
+    base=BaseStages(
+        *map(_short, (BaseStages().look, BaseStages().read, BaseStages().see, BaseStages().base))
+    ),
+    max_trace_tokens=16,
+    data_minutes=0.1,
+)
+"""Goes through every stage in minutes; its numbers mean nothing."""

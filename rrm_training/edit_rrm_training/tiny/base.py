@@ -1,0 +1,45 @@
+"""The description-trained base that all variants of one size start from, as a servable checkpoint.
+
+It has looked, read and described, and has never judged an edit: *read* verifies without images, so it
+teaches how a trace is put together and nothing about what a picture shows.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from edit_rrm.checkpoint import write_card
+from edit_rrm_training.tiny import recipe
+from edit_rrm_training.tiny.bundle import tiny_card
+from edit_rrm_training.tiny.model import Size
+from edit_rrm_training.tiny.training import Stage, StepReport
+
+
+@dataclass(frozen=True)
+class BaseStages:
+    """The four stages, as the bundled checkpoint had them."""
+
+    look: Stage = recipe.LOOK
+    read: Stage = recipe.READ
+    see: Stage = recipe.SEE
+    base: Stage = recipe.BASE
+
+
+def train_base(
+    directory: Path,
+    size: Size,
+    stages: BaseStages | None = None,
+    *,
+    workers: int = 1,
+    on_step: Callable[[Stage, StepReport], None] = lambda stage, report: None,
+) -> dict[str, float]:
+    """Leaves `directory/base` and returns the seconds of each stage; goes on where it was."""
+    stages = stages or BaseStages()
+    seconds = recipe.train(
+        directory, stages.look, stages.read, stages.see, stages.base,
+        replace(recipe.SFT, steps=0), replace(recipe.POLISH, steps=0),
+        size=size, workers=workers, on_step=on_step,
+    )  # fmt: skip
+    training = {"stage": "base", "size": size, "seconds": {n: round(s) for n, s in seconds.items()}}
+    write_card(directory / "base", tiny_card(f"edit-rrm-tiny-{size}-base", training))
+    return seconds

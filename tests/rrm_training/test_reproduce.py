@@ -1,0 +1,274 @@
+"""The reproduction's graph, records, comparisons, and the whole of it in a few steps."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edit_rrm.checkpoint import SamplingDefaults
+from edit_rrm.traces import render_trace
+from edit_rrm_training.data.pictures import ShapesRef
+from edit_rrm_training.data.preferences import read_pairs
+from edit_rrm_training.errors import SettingsError, StepError
+from edit_rrm_training.evaluation.generation import Completion
+from edit_rrm_training.pipeline.shapes_rows import shapes_pair_rows
+from edit_rrm_training.reproduce.comparing import Claim, Difference, check, claims_of, difference
+from edit_rrm_training.reproduce.graph import Model, Stage, chosen, graph, models_of
+from edit_rrm_training.reproduce.outcomes import JudgedPair
+from edit_rrm_training.reproduce.plan import FULL, QUICK
+from edit_rrm_training.reproduce.plots import Curve, running_mean
+from edit_rrm_training.reproduce.reporting import write_results
+from edit_rrm_training.reproduce.running import run_graph
+from edit_rrm_training.reproduce.screening import close_pairs, verifier_score
+from edit_rrm_training.reproduce.stages import Surroundings, run_stage, settings_of
+from edit_rrm_training.reproduce.state import StageStates
+from edit_rrm_training.tiny.tasks import Sample
+
+
+def test_every_model_of_the_table_is_trained_and_measured_and_nothing_is_needed_before_it_comes() -> None:
+    stages = graph(FULL)
+    names = [stage.name for stage in stages]
+    assert len(set(names)) == len(names)
+    for stage in stages:
+        assert all(names.index(need) < names.index(stage.name) for need in stage.needs)
+    assert [str(model) for model in models_of(FULL)] == [
+        "m-t", "m-v", "m-tv", "m-scorer", "m-seed0", "m-seed1", "m-seed2",
+        "s-t", "s-v", "s-tv", "s-scorer", "s-seed0",
+    ]  # fmt: skip
+    by_name = {stage.name: stage for stage in stages}
+    assert by_name["gcpo-m-seed2"].needs == ("sft-m-tv",)
+    assert by_name["sft-s-scorer"].needs == ("data", "base-s")
+    assert set(by_name["table"].needs) == {model.evaluation for model in models_of(FULL)}
+
+
+def test_the_stages_of_one_size_leave_out_the_other_and_an_unknown_name_is_refused() -> None:
+    small = [stage.name for stage in chosen(graph(FULL), size="s")]
+    assert small[:3] == ["data", "base-s", "sft-s-tv"]
+    assert not any("-m" in name for name in small)
+    assert [stage.name for stage in chosen(graph(FULL), ["base-m"])] == ["base-m"]
+    with pytest.raises(SettingsError, match="no stage base-x; the stages are base-m"):
+        chosen(graph(FULL), ["base-x"])
+
+
+def test_worlds_for_training_validation_and_test_are_kept_apart() -> None:
+    data = FULL.data
+    assert data.world != data.pairs_world
+    assert max(data.world, data.pairs_world) < 1000 <= data.validation_world < 2000 <= data.test_world
+
+
+def test_screening_keeps_the_pairs_that_the_verifier_finds_close_whatever_their_label() -> None:
+    pairs = list(shapes_pair_rows(12, 30, 4))
+    kept = list(close_pairs(pairs, 3.0))
+    gaps = {p.id: abs(verifier_score(p.preferred) - verifier_score(p.non_preferred)) for p in pairs}
+    assert [p.id for p in kept] == [p.id for p in pairs if gaps[p.id] < 3.0]
+    assert {"same", "prefer"} == {p.label for p in kept}
+    assert 0.3 < len(kept) / len(pairs) < 0.7
+    scores = [(verifier_score(p.preferred), ShapesRef.parse(p.preferred)) for p in pairs]
+    errors = [abs(score - ref.edit().candidates[ref.candidate].score) for score, ref in scores]
+    assert sorted(errors)[len(errors) // 2] < 0.3  # half of them within the verifier's error
+
+
+STAGES = (
+    Stage("one", "data", 1.0),
+    Stage("two", "base", 1.0, ("one",)),
+    Stage("three", "table", 1.0, ("one", "two")),
+)
+
+
+def finish(states: StageStates, name: str) -> None:
+    with states.timed(name, {}):
+        pass
+
+
+def test_stages_run_once_each_after_what_they_need(tmp_path: Path) -> None:
+    states = StageStates(tmp_path)
+    ran: list[str] = []
+
+    def launch(stage: Stage, lock: int) -> None:
+        ran.append(stage.name)
+        finish(states, stage.name)
+
+    finish(states, "two")
+    run_graph(STAGES[::-1], states, launch, say=lambda text: None)
+    run_graph(STAGES, states, launch, say=lambda text: None)
+    assert ran == ["one", "three"]
+
+
+def test_a_stage_whose_needs_are_neither_done_nor_asked_for_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StepError, match="three needs one, two, which are not done"):
+        run_graph(STAGES[2:], StageStates(tmp_path), lambda stage, lock: None)
+
+
+def test_a_stage_that_comes_back_undone_ends_the_run(tmp_path: Path) -> None:
+    with pytest.raises(StepError, match="one ended without being done"):
+        run_graph(STAGES[:1], StageStates(tmp_path), lambda stage, lock: None, say=lambda text: None)
+
+
+def test_what_another_process_holds_is_waited_for_and_then_gone_past(tmp_path: Path) -> None:
+    states, waited = StageStates(tmp_path), []
+    holder = states.locked("one")
+    holder.__enter__()
+    assert states.is_running("one")
+
+    def wait() -> None:
+        waited.append(True)
+        finish(states, "one")
+        holder.__exit__(None, None, None)
+
+    ran: list[str] = []
+
+    def launch(stage: Stage, lock: int) -> None:
+        ran.append(stage.name)
+        finish(states, stage.name)
+
+    run_graph(STAGES, states, launch, say=lambda text: None, wait=wait)
+    assert waited == [True]
+    assert ran == ["two", "three"]
+
+
+def test_a_process_that_inherits_the_lock_holds_the_stage_when_its_parent_is_gone(tmp_path: Path) -> None:
+    states = StageStates(tmp_path)
+    with states.locked("one") as lock:
+        assert lock is not None
+        child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, pass_fds=(lock,))
+    try:
+        assert states.is_running("one")
+    finally:
+        child.communicate(b"\n")
+    assert not states.is_running("one")
+
+
+def test_a_killed_run_counts_and_only_one_that_ends_well_is_done(tmp_path: Path) -> None:
+    states = StageStates(tmp_path)
+    with pytest.raises(KeyboardInterrupt), states.timed("one", {"steps": 3}):
+        raise KeyboardInterrupt
+    record = states.read("one")
+    assert record is not None
+    assert (record.done, record.runs) == (False, 1)
+    with states.timed("one", {"steps": 3}):
+        assert not states.is_done("one")
+    record = states.read("one")
+    assert record is not None
+    assert (record.done, record.runs) == (True, 2)
+    with (
+        pytest.raises(StepError, match="one was begun with other settings"),
+        states.timed("one", {"steps": 4}),
+    ):
+        pytest.fail("must not run")
+
+
+def pair(number: int, edit: str, preferred: float | None, other: float | None) -> JudgedPair:
+    return JudgedPair(pair=str(number), edit=edit, category="c", preferred=preferred, other=other)
+
+
+def test_a_difference_is_taken_pair_by_pair_with_edits_as_units() -> None:
+    a = [pair(0, "x", 2, 1), pair(1, "x", 2, 1), pair(2, "y", 2, 1), pair(3, "y", 1, 1)]
+    b = [pair(0, "x", 1, 2), pair(1, "x", 1, 2), pair(2, "y", 2, 1), pair(3, "y", None, 1)]
+    found = difference([a], [b])
+    # x gains 2 of its 2 pairs, y none: 0.5; residuals ±1, variance 2 · (1 + 1) / 16 = 0.25, 1.96 · 0.5 = 0.98
+    assert found.value == 0.5
+    assert found.low == pytest.approx(0.5 - 0.97998, abs=1e-5)
+    assert found.high == pytest.approx(0.5 + 0.97998, abs=1e-5)
+    assert (found.pairs, found.edits) == (4, 2)
+    assert difference([a, b], [b]).value == 0.25
+    assert str(found) == "+50.0 [-48.0, +148.0]"
+    with pytest.raises(ValueError, match="not asked about the same pairs"):
+        difference([a], [b[:3]])
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "answer"),
+    [
+        (0.05, 0.03, 0.07, "yes"),
+        (0.05, -0.01, 0.11, "not clearly"),
+        (0.03, 0.01, 0.05, "not clearly"),
+        (0.02, 0.01, 0.03, "no"),
+        (-0.01, -0.02, 0.00, "no"),
+    ],
+)
+def test_a_claim_came_out_when_the_interval_and_the_size_of_the_difference_say_so(
+    value: float, low: float, high: float, answer: str
+) -> None:
+    claim = Claim("GCPO > T+V", (), (), at_least=0.04)
+    assert claim.answer(Difference(value, low, high, 100, 20)) == answer
+    assert claim.answer(None) == "not measured"
+
+
+def test_the_expected_inequalities_are_the_issue_s() -> None:
+    claims = {claim.text: claim for claim in claims_of(FULL)}
+    gain = claims["M: GCPO > T+V by at least 4 points, mean of 3 seeds"]
+    assert gain.better == tuple(Model("m", "tv", seed) for seed in (0, 1, 2))
+    assert gain.worse == (Model("m", "tv"),)
+    assert {"M: T+V > T", "M: T+V > V", "M: verifier (T+V) > scorer", "M > S, T+V"} <= set(claims)
+    assert check(gain, {Model("m", "tv"): [pair(0, "x", 1, 0)]}) is None
+
+
+def test_a_curve_holds_the_lines_that_have_the_measure() -> None:
+    curve = Curve(
+        "run", [{"step": 1, "reward": 0.5}, {"step": 1, "accuracy": 0.9}, {"step": 2, "reward": 0.7}]
+    )
+    assert curve.points("reward") == ([1, 2], [0.5, 0.7])
+    assert running_mean([1.0, 2.0, 6.0, 7.0], 2) == [1.0, 1.5, 4.0, 6.5]
+
+
+class LaterIsBetter:
+    """Writes traces whose score is the candidate's number, and no decomposition; for a scorer the reverse."""
+
+    def __init__(self, checkpoint: Path) -> None:
+        self._reverse = "scorer" in str(checkpoint)
+
+    def complete(self, samples: Sequence[Sample], sampling: SamplingDefaults) -> list[Completion]:
+        judged = iter(range(len(samples)))
+        return [Completion(self._text(sample, next(judged))) if len(sample.images) == 2 else Completion("")
+                for sample in samples]  # fmt: skip
+
+    def _text(self, sample: Sample, number: int) -> str:
+        candidate = number % QUICK.data.candidates
+        if self._reverse:
+            return f"<score>{9 - candidate}.0</score>"
+        words = "".join(part for m in sample.prompt.messages for part in m.parts if isinstance(part, str))
+        count = sum(line[:1].isdigit() for line in words.splitlines())
+        return render_trace([("seen", True)] * count, float(candidate))
+
+
+def test_the_quick_plan_goes_through_every_stage_and_yields_the_table(tmp_path: Path) -> None:
+    out, results = tmp_path / "run", tmp_path / "results"
+    said: list[str] = []
+    around = Surroundings(out, results, LaterIsBetter, say=said.append)
+    states = StageStates(out)
+
+    def launch(stage: Stage, lock: int) -> None:
+        with states.timed(stage.name, settings_of(stage, QUICK)):
+            run_stage(stage, QUICK, around)
+
+    run_graph(graph(QUICK), states, launch, say=said.append)
+    found: dict[str, Any] = json.loads((results / "results.json").read_text())
+    pairs = read_pairs(around.pairs("test")).pairs
+    later = sum(str(pair.preferred) > str(pair.non_preferred) for pair in pairs)
+    models = {model["variant"]: model for model in found["models"]}
+    assert list(models) == ["T", "V", "T+V", "scorer", "T+V+GCPO, seed 0"]
+    for name, right in (("T+V", later), ("T+V+GCPO, seed 0", later), ("scorer", len(pairs) - later)):
+        accuracy = models[name]["pairs"]["accuracy"]
+        assert accuracy["n"] == len(pairs) > 0
+        assert accuracy["value"] == pytest.approx(right / len(pairs), abs=1e-4)
+    assert {record["stage"] for record in found["stages"]} == {stage.name for stage in graph(QUICK)}
+    table = (results / "table.md").read_text()
+    assert "| S | T+V+GCPO, seed 0 |" in table
+    assert "Not measured yet" not in table
+    assert (results / "pairs.png").stat().st_size > 0
+    assert (results / "gcpo.png").stat().st_size > 0
+    rewards = Curve(
+        "", [json.loads(x) for x in (out / "gcpo-s-seed0" / "log.jsonl").read_text().splitlines()]
+    )
+    assert rewards.points("gcpo/reward")[0] == [1, 2]
+    # Done stages are not run again, and the table can be written while something is missing.
+    run_graph(graph(QUICK), states, lambda stage, lock: pytest.fail(stage.name), say=said.append)
+    (out / "stages" / "evaluate-s-v.json").unlink()
+    write_results(QUICK, out, results)
+    table = (results / "table.md").read_text()
+    assert "Not measured yet: s-v." in table
+    assert "| S: T+V > V | not measured |" in table
