@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from edit_grpo.cli_shapes import add_shapes_commands
 from edit_grpo.preflight import MAX_GROUP_SIZE, MIN_GROUP_SIZE, Preflight, run_preflight
 from edit_rrm_client import (
     AuthenticationError,
@@ -28,6 +29,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+add_shapes_commands(app)
 
 
 @app.callback()
