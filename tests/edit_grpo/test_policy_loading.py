@@ -20,7 +20,7 @@ def test_a_folder_without_a_pipeline_is_named(tmp_path: Path) -> None:
 
 def test_a_pipeline_without_a_policy_is_named_with_those_that_have_one(tmp_path: Path) -> None:
     (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": "StableDiffusionPipeline"}))
-    with pytest.raises(UnknownPolicyError, match="StableDiffusionPipeline.*FluxKontextPipeline"):
+    with pytest.raises(UnknownPolicyError, match=r"StableDiffusionPipeline.*FluxKontextPipeline"):
         load_policy(tmp_path)
 
 

@@ -90,6 +90,12 @@ def test_a_run_folder_refuses_other_settings_and_names_them(data: Path, tmp_path
         Pretraining(edits, edits, tmp_path, SETTINGS.model_copy(update={"lr": 0.01}))
 
 
+def test_a_run_folder_refuses_other_edits(data: Path, tmp_path: Path) -> None:
+    pretrain(data, tmp_path / "run", stop_after=3)
+    with pytest.raises(RunFolderError, match="other edits"):
+        pretrain(shapes_folder(tmp_path / "more", count=5), tmp_path / "run")
+
+
 def test_the_checkpoint_is_the_averaged_editor_in_half_precision(data: Path, tmp_path: Path) -> None:
     run = Pretraining(read_edits([data]), [], tmp_path, SETTINGS)
     run.run(stop_after=3)

@@ -63,7 +63,9 @@ def kontext_folder(directory: Path) -> Path:
         ),
         tokenizer=tokenizer,
         text_encoder_2=T5EncoderModel(
-            T5Config(vocab_size=len(tokenizer), d_model=32, d_kv=8, d_ff=32, num_layers=1, num_heads=4, **special)
+            T5Config(
+                vocab_size=len(tokenizer), d_model=32, d_kv=8, d_ff=32, num_layers=1, num_heads=4, **special,
+            )
         ),
         tokenizer_2=tokenizer,
         transformer=FluxTransformer2DModel(

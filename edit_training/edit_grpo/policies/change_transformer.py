@@ -12,7 +12,10 @@ import torch
 from diffusers import FluxTransformer2DModel
 from diffusers.configuration_utils import register_to_config
 from diffusers.models.modeling_outputs import Transformer2DModelOutput
+from diffusers.models.modeling_utils import ModelMixin
 from torch import nn
+
+__all__ = ["ChangeFluxTransformer2DModel", "ModelMixin"]  # diffusers looks a class's bases up in its module
 
 SIGMA_FLOOR = 0.05
 """v = (x_σ − x̂_0) / σ is bounded below this σ."""

@@ -30,12 +30,10 @@ def load_policy(
     """
     settings = settings or PolicySettings()
     folder = BUNDLED.get(str(name_or_folder), Path(name_or_folder))
-    kind = _POLICIES.get(_pipeline_class(folder, str(name_or_folder)))
+    found = _pipeline_class(folder, str(name_or_folder))
+    kind = _POLICIES.get(found)
     if kind is None:
-        raise UnknownPolicyError(
-            f"{folder} holds a {_pipeline_class(folder, str(name_or_folder))}; there are policies for "
-            f"{', '.join(_POLICIES)}"
-        )
+        raise UnknownPolicyError(f"{folder} holds a {found}; there are policies for {', '.join(_POLICIES)}")
     return kind(_load_pipeline(folder, settings).to(device), settings)
 
 
@@ -56,6 +54,8 @@ def _pipeline_class(folder: Path, asked: str) -> str:
 
 def _load_pipeline(folder: Path, settings: PolicySettings) -> Any:
     try:
-        return DiffusionPipeline.from_pretrained(str(folder), torch_dtype=settings.torch_dtype)
+        return DiffusionPipeline.from_pretrained(
+            str(folder), dtype=settings.torch_dtype, use_safetensors=True
+        )
     except (OSError, ValueError) as error:
         raise PolicyFolderError(f"{folder} cannot be loaded as a diffusers pipeline: {error}") from error

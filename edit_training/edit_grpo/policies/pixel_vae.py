@@ -1,4 +1,4 @@
-"""In place of a VAE where pictures are small: pixels folded into channels, without weights.
+"""In place of a VAE where pictures are small: pixels folded into channels, nothing learned.
 
 It has of diffusers' AutoencoderKL what FluxKontextPipeline touches (encode, decode, three numbers of the
 config), so that the shapes editor takes the pipeline's own path. It knows nothing of shapes.
@@ -35,6 +35,8 @@ class PixelUnshuffleVAE(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffu
         shift_factor: float = 0.0,
     ) -> None:
         super().__init__()
+        # Of a model without one tensor diffusers can tell neither device nor dtype, nor load its folder.
+        self.register_buffer("one", torch.ones(1))
         self.fold = 2 ** (len(block_out_channels) - 1)
         if latent_channels != 3 * self.fold**2:
             raise ValueError(

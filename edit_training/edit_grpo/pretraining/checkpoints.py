@@ -16,6 +16,8 @@ STATE, SETTINGS = "training.pt", "settings.json"
 class RunState:
     """After `step` steps."""
 
+    data_digest: str
+    """Of the edits it was begun with."""
     step: int
     elapsed_s: float
     weights: list[dict[str, Any]]
@@ -51,9 +53,15 @@ def save_state(directory: Path, state: RunState) -> None:
     partial.replace(directory / STATE)
 
 
-def load_state(directory: Path) -> RunState | None:
-    """The last state, or None in a new folder."""
+def load_state(directory: Path, data_digest: str) -> RunState | None:
+    """The last state, or None in a new folder; RunFolderError when it was begun with other edits."""
     path = directory / STATE
     if not path.exists():
         return None
-    return RunState(**torch.load(path, weights_only=True))
+    state = RunState(**torch.load(path, weights_only=True))
+    if state.data_digest != data_digest:
+        raise RunFolderError(
+            f"{directory} holds a run that was begun with other edits: give the same --data in the same "
+            "order to go on with it, or another --out"
+        )
+    return state

@@ -24,7 +24,7 @@ from edit_grpo.pretraining.checkpoints import RunState, claim_folder, load_state
 from edit_grpo.pretraining.flow_matching import draw_sigmas, flow_matching_loss, noised
 from edit_grpo.pretraining.sampling import sample_sheet
 from edit_grpo.pretraining.settings import PretrainSettings
-from edit_grpo.pretraining.shapes_edits import Example, ShapesEdit, ShapesExamples, open_picture
+from edit_grpo.pretraining.shapes_edits import Example, ShapesEdit, ShapesExamples, digest_of, open_picture
 
 BETAS = (0.9, 0.98)
 TRAINED = ("transformer", "text_encoder", "text_encoder_2")
@@ -57,6 +57,7 @@ class Pretraining:
     ) -> None:  # fmt: skip
         claim_folder(directory, settings)
         self._directory, self._settings = directory, settings
+        self._data_digest = digest_of(edits)
         self._held_out = held_out[: settings.grid_edits]
         self._examples = ShapesExamples(edits, settings.temperature)
         pipeline = build_shapes_editor((edit.instruction for edit in edits), settings.seed)
@@ -70,7 +71,7 @@ class Pretraining:
         )
         self._average = EMAModel(self._parameters, decay=settings.ema_decay, foreach=True)
         self.step, self._elapsed_s = 0, 0.0
-        state = load_state(directory)
+        state = load_state(directory, self._data_digest)
         if state is not None:
             self._restore(state)
 
@@ -89,7 +90,7 @@ class Pretraining:
                     board.add_scalar(name, getattr(report, name), report.step)
                 if not on_step(report):
                     end = self.step
-                if self.step % self._settings.grid_every == 0 or self.step == end:
+                if self._held_out and (self.step % self._settings.grid_every == 0 or self.step == end):
                     self._draw_grid()
                 if self.step % self._settings.checkpoint_every == 0 or self.step == end:
                     log.flush()
@@ -146,7 +147,7 @@ class Pretraining:
 
     def _state(self) -> RunState:
         return RunState(
-            self.step, self._elapsed_s, [module.state_dict() for module in self._modules],
+            self._data_digest, self.step, self._elapsed_s, [module.state_dict() for module in self._modules],
             self._optimizer.state_dict(), self._average.state_dict(),
         )  # fmt: skip
 

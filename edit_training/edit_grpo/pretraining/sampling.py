@@ -40,7 +40,7 @@ def write_samples(
 ) -> Iterator[Path]:
     """Writes `<edit id>.png` for each edit, one at a time, then a sheet of the first `sheet_edits`."""
     directory.mkdir(parents=True, exist_ok=True)
-    rows = []
+    rows: list[SheetRow] = []
     for edit, source, edited in edit_pictures(policy, edits, steps, seed):
         path = directory / f"{edit.id}.png"
         edited.save(path)

@@ -4,6 +4,8 @@ What a step sees follows from seed and step alone, so that a run can go on where
 files; it knows nothing of how they are made.
 """
 
+import hashlib
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -103,6 +105,15 @@ class ShapesExamples:
         rng = np.random.default_rng([seed, step])
         places = np.searchsorted(self._bounds, rng.random(size) * self._bounds[-1], side="right")
         return [self._examples[min(int(place), len(self._examples) - 1)] for place in places]
+
+
+def digest_of(edits: Sequence[ShapesEdit]) -> str:
+    """Of everything a run draws from but the pictures' bytes; wherever the folders lie."""
+    digest = hashlib.sha256()
+    for edit in edits:
+        names = [path.name for path in (edit.source, *edit.targets)]
+        digest.update(json.dumps([edit.id, edit.instruction, names, edit.scores]).encode())
+    return digest.hexdigest()
 
 
 def target_weights(scores: Sequence[float], temperature: float) -> list[float]:
