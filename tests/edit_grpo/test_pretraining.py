@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from edit_grpo.cli import app
 from edit_grpo.policies import load_policy
 from edit_grpo.pretraining.errors import EditsError, RunFolderError
-from edit_grpo.pretraining.flow_matching import draw_sigmas, flow_matching_loss, noised
+from edit_grpo.pretraining.flow_matching import draw_sigmas, flow_matching_loss, level_weights, noised
 from edit_grpo.pretraining.run import Pretraining, StepReport
 from edit_grpo.pretraining.settings import PretrainSettings
 from edit_grpo.pretraining.shapes_edits import ShapesExamples, read_edits, target_weights
@@ -156,8 +156,18 @@ def test_at_a_high_temperature_flawed_candidates_are_drawn_as_often(data: Path) 
 def test_the_path_goes_from_data_to_noise_in_a_straight_line() -> None:
     data, noise = torch.tensor([[0.0, 2.0]] * 2), torch.tensor([[4.0, 4.0]] * 2)
     assert noised(data, noise, torch.tensor([0.25, 1.0])).tolist() == [[1.0, 2.5], [4.0, 4.0]]
-    assert flow_matching_loss(noise - data, data, noise) == 0.0
-    assert flow_matching_loss(noise - data + 3.0, data, noise) == 9.0
+    assert flow_matching_loss(noise - data, data, noise, torch.ones(2)) == 0.0
+
+
+def test_the_loss_is_the_weighted_square_of_the_velocitys_error() -> None:
+    data, noise = torch.zeros(2, 3), torch.ones(2, 3)
+    off_by_2_and_4 = noise - data + torch.tensor([[2.0], [4.0]])
+    assert flow_matching_loss(off_by_2_and_4, data, noise, torch.tensor([1.0, 0.5])) == (4 + 8) / 2
+
+
+def test_samples_below_the_floor_count_with_the_square_of_their_level() -> None:
+    weights = level_weights(torch.tensor([1.0, 0.25, 0.125]), floor=0.25)
+    assert weights.tolist() == [1.0, 1.0, 0.25]
 
 
 def test_logit_normal_sigmas_have_the_median_of_their_setting() -> None:

@@ -27,10 +27,17 @@ def noised(
     return (1.0 - level) * data + level * noise
 
 
+def level_weights(sigmas: torch.Tensor, floor: float) -> torch.Tensor:  # [batch]
+    """min(1, σ / floor)²: a velocity's error is that of x̂_0 over σ, and below `floor` it grows no more."""
+    return (sigmas / floor).clamp(max=1.0).square()
+
+
 def flow_matching_loss(
     velocity: torch.Tensor,  # [batch, ...], with gradient
     data: torch.Tensor,  # [batch, ...]
     noise: torch.Tensor,  # [batch, ...]
+    weights: torch.Tensor,  # [batch]
 ) -> torch.Tensor:  # scalar
-    """Mean squared error of the velocity."""
-    return (velocity - (noise - data)).square().mean()
+    """The velocity's squared error, the mean over elements, weighted by row, the mean over the batch."""
+    each = (velocity - (noise - data)).square().flatten(1).mean(dim=1)
+    return (weights * each).mean()

@@ -21,7 +21,7 @@ from edit_grpo.policies.settings import PolicySettings
 from edit_grpo.policies.shapes_editor import build_shapes_editor
 from edit_grpo.policy import Condition
 from edit_grpo.pretraining.checkpoints import RunState, claim_folder, load_state, save_state
-from edit_grpo.pretraining.flow_matching import draw_sigmas, flow_matching_loss, noised
+from edit_grpo.pretraining.flow_matching import draw_sigmas, flow_matching_loss, level_weights, noised
 from edit_grpo.pretraining.sampling import sample_sheet
 from edit_grpo.pretraining.settings import PretrainSettings
 from edit_grpo.pretraining.shapes_edits import Example, ShapesEdit, ShapesExamples, digest_of, open_picture
@@ -134,7 +134,8 @@ class Pretraining:
         sigmas = draw_sigmas(len(examples), self._settings, generator)
         noise = torch.randn(data.shape, generator=generator)
         velocity = self.policy.velocity(noised(data, noise, sigmas), sigmas, condition)
-        return flow_matching_loss(velocity, data, noise)
+        weights = level_weights(sigmas, self._settings.sigma_floor)
+        return flow_matching_loss(velocity, data, noise, weights)
 
     def _draw_grid(self) -> None:
         self._average.store(self._parameters)

@@ -31,7 +31,13 @@ class PretrainSettings(BaseModel):
     sigma: Literal["logit_normal", "uniform"] = Field(
         default="logit_normal", description="distribution of the noise levels"
     )
-    sigma_mean: float = Field(default=0.5, description="mean of the logit (logit_normal)")
+    sigma_floor: float = Field(
+        default=0.25,
+        gt=0,
+        le=1,
+        description="below this σ a sample counts (σ / floor)²; with 10 sampling steps the last σ is 0.15",
+    )
+    sigma_mean: float = Field(default=0.8, description="mean of the logit (logit_normal)")
     sigma_std: float = Field(default=1.2, gt=0, description="standard deviation of the logit (logit_normal)")
     checkpoint_every: int = Field(default=200, ge=1, description="steps between checkpoints")
     grid_every: int = Field(default=500, ge=1, description="steps between grids of samples")
