@@ -30,7 +30,7 @@ def pretrain_shapes(
         Path | None, typer.Option(help="Folder of edits for the grids; the first of --data if absent.")
     ] = None,
     config: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="JSON of settings (see --show-settings).")
+        Path | None, typer.Option(exists=True, dir_okay=False, help="JSON of PretrainSettings.")
     ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps of the whole run.")] = None,
     stop_after: Annotated[int | None, typer.Option(min=1, help="End this piece after that step.")] = None,
@@ -73,7 +73,7 @@ def pretrain_shapes(
             text = f"loss {report.loss:.4f} {report.step_s:.2f} s/step"
             progress.update(bar, completed=report.step + 1, description=text)
             if not console.is_terminal and (report.step + 1) % LINE_EVERY == 0:
-                left_min = (settings.steps - report.step - 1) * report.step_s / 60
+                left_min = (settings.steps - report.step - 1) * report.elapsed_s / (report.step + 1) / 60
                 console.print(
                     f"step {report.step + 1}/{settings.steps} {text}, about {left_min:.0f} min left"
                 )

@@ -57,7 +57,6 @@ class DiffusersPolicy:
         """That of the frozen weights, as in the pipeline."""
         return self._settings.torch_dtype
 
-    @torch.no_grad()  # type: ignore[untyped-decorator]  # torch is Any here
     def noise(self, condition: Condition, generator: torch.Generator) -> torch.Tensor:
         """x_1 for each row: [batch, channels, height, width], the pipeline's own draws."""
         shape = condition.tensors[SOURCE].shape
@@ -94,6 +93,18 @@ class DiffusersPolicy:
             self._trained.save_adapter(directory)
         else:
             self._pipeline.save_pretrained(str(directory))
+
+    def _pack(self, latents: torch.Tensor) -> torch.Tensor:
+        """[batch, channels, height, width] as tokens, [batch, height·width / 4, 4·channels]."""
+        packed: torch.Tensor = self._pipeline._pack_latents(latents, *latents.shape)
+        return packed
+
+    def _unpack(self, tokens: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
+        """Tokens in the layout of `latents`, [batch, channels, height, width]."""
+        scale = self._pipeline.vae_scale_factor
+        height, width = latents.shape[-2:]
+        unpacked = self._pipeline._unpack_latents(tokens, height * scale, width * scale, scale)
+        return unpacked.view(latents.shape)
 
     def _model_time(self, sigma: torch.Tensor) -> torch.Tensor:
         """σ as the pipeline hands it over: by way of a timestep rounded to the latents' dtype."""

@@ -69,11 +69,7 @@ class FluxKontextPolicy(DiffusersPolicy):
             txt_ids=torch.zeros(text.shape[1], 3, device=text.device, dtype=text.dtype),
             img_ids=self._image_ids(height, width),
         )
-        scale = self._pipeline.vae_scale_factor
-        unpacked: torch.Tensor = self._pipeline._unpack_latents(
-            predicted[:, : noisy.shape[1]], height * scale, width * scale, scale
-        )
-        return unpacked
+        return self._unpack(predicted[:, : noisy.shape[1]], latents)
 
     @torch.no_grad()  # type: ignore[untyped-decorator]  # torch is Any here
     def decode(self, latents: torch.Tensor) -> list[Image.Image]:
@@ -91,10 +87,6 @@ class FluxKontextPolicy(DiffusersPolicy):
             width = round((self._settings.area_pixels * ratio) ** 0.5)
             height = round((self._settings.area_pixels / ratio) ** 0.5)
         return max(token, width // token * token), max(token, height // token * token)
-
-    def _pack(self, latents: torch.Tensor) -> torch.Tensor:  # [batch, tokens, 4·channels]
-        packed: torch.Tensor = self._pipeline._pack_latents(latents, *latents.shape)
-        return packed
 
     def _image_ids(self, height: int, width: int) -> torch.Tensor:  # [2·tokens, 3]
         """Places of the latents' tokens, then of the source's, which differ in the first coordinate."""

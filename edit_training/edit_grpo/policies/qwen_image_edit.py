@@ -69,11 +69,7 @@ class QwenImageEditPolicy(DiffusersPolicy):
         velocity = predict("")
         if self._settings.true_cfg_scale > 1.0:
             velocity = _combined(velocity, predict(NEGATIVE), self._settings.true_cfg_scale)
-        scale = self._pipeline.vae_scale_factor
-        unpacked: torch.Tensor = self._pipeline._unpack_latents(
-            velocity, height * scale, width * scale, scale
-        )
-        return unpacked.squeeze(2)
+        return self._unpack(velocity, latents)
 
     @torch.no_grad()  # type: ignore[untyped-decorator]  # torch is Any here
     def decode(self, latents: torch.Tensor) -> list[Image.Image]:
@@ -92,10 +88,6 @@ class QwenImageEditPolicy(DiffusersPolicy):
         embeds, mask = self._pipeline.encode_prompt(prompt=instructions, image=pictures, device=self.device)
         embeds = embeds.to(self.latent_dtype)
         return {TEXT: embeds} if mask is None else {TEXT: embeds, MASK: mask}
-
-    def _pack(self, latents: torch.Tensor) -> torch.Tensor:  # [batch, tokens, 4·channels]
-        packed: torch.Tensor = self._pipeline._pack_latents(latents, *latents.shape)
-        return packed
 
 
 def _combined(

@@ -78,8 +78,11 @@ class Pretraining:
     def run(self, stop_after: int | None = None, on_step: OnStep = lambda report: True) -> None:
         """Trains to the end, to the step `stop_after`, or until told; leaves a state and a checkpoint."""
         end = min(self._settings.steps, stop_after or self._settings.steps)
-        if self.step >= end:
-            return
+        if self.step < end:
+            self._run_to(end, on_step)
+        self.save_checkpoint(self._directory / CHECKPOINT)
+
+    def _run_to(self, end: int, on_step: OnStep) -> None:
         _trim_log(self._directory / LOG, self.step)
         board = SummaryWriter(str(self._directory / "tensorboard"), purge_step=self.step)
         with (self._directory / LOG).open("a", encoding="utf-8") as log:
@@ -96,7 +99,6 @@ class Pretraining:
                     log.flush()
                     save_state(self._directory, self._state())
         board.close()
-        self.save_checkpoint(self._directory / CHECKPOINT)
 
     def save_checkpoint(self, directory: Path) -> None:
         """The averaged weights as a pipeline's folder, in half precision."""

@@ -31,7 +31,6 @@ class EditRow(BaseModel):
     """What is used of an edit; other fields of the row are passed over."""
 
     id: str
-    category: str = ""
     instruction: str = Field(min_length=1)
     source: str
     candidates: list[CandidateRow] = Field(default=[])
@@ -42,7 +41,6 @@ class ShapesEdit:
     """An edit with the places of its pictures."""
 
     id: str
-    category: str
     instruction: str
     source: Path
     targets: tuple[Path, ...]
@@ -69,7 +67,7 @@ def read_edits(directories: Sequence[Path]) -> list[ShapesEdit]:
                 raise EditsError(f"{path}, row {number}, field {field!r}: {first['msg']}") from error
             edits.append(
                 ShapesEdit(
-                    row.id, row.category, row.instruction, directory / row.source,
+                    row.id, row.instruction, directory / row.source,
                     tuple(directory / each.image for each in row.candidates),
                     tuple(each.score for each in row.candidates),
                 )
