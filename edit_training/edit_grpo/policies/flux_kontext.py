@@ -1,0 +1,102 @@
+"""FLUX.1-Kontext as an EditPolicy, on diffusers' own parts; also the shapes editor, a small one of its kind.
+
+Packing, image ids, guidance, shift and scaling are the pipeline's own functions. The output has the source's
+size, rounded down to whole tokens; the pipeline's resizing to preferred sizes is left out.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from diffusers import FluxKontextPipeline
+from PIL import Image
+
+from edit_grpo.policies.diffusers_policy import SOURCE, DiffusersPolicy
+from edit_grpo.policies.errors import PolicySettingsError
+from edit_grpo.policies.settings import PolicySettings
+from edit_grpo.policy import Condition
+
+GUIDANCE_SCALE = 2.5
+MAX_TEXT_TOKENS = 512
+TEXT, POOLED = "text_embeds", "pooled_text"  # [batch, tokens, channels], [batch, channels]
+
+
+class FluxKontextPolicy(DiffusersPolicy):
+    """A FluxKontextPipeline's parts."""
+
+    def __init__(self, pipeline: FluxKontextPipeline, settings: PolicySettings) -> None:
+        super().__init__(pipeline, settings)
+        if settings.true_cfg_scale != 1.0:
+            raise PolicySettingsError("true_cfg_scale is of Qwen-Image-Edit; Kontext's is guidance_scale")
+        self._guided: bool = pipeline.transformer.config.guidance_embeds
+        if settings.guidance_scale is not None and not self._guided:
+            raise PolicySettingsError("guidance_scale is set, but this transformer has no guidance embedding")
+
+    @torch.no_grad()  # type: ignore[untyped-decorator]  # torch is Any here
+    def encode(self, sources: Sequence[Image.Image], instructions: Sequence[str]) -> Condition:
+        """Source latents and embedded instructions."""
+        return Condition({SOURCE: self.encode_pictures(sources), **self.encode_text(instructions)})
+
+    def encode_pictures(self, pictures: Sequence[Image.Image]) -> torch.Tensor:
+        """The latents of pictures of one size: [batch, channels, height, width]."""
+        width, height = self._target_size(*self._one_size(pictures))
+        pixels = self._pipeline.image_processor.preprocess(list(pictures), height, width)
+        pixels = pixels.to(self.device, self.latent_dtype)
+        latents: torch.Tensor = self._pipeline._encode_vae_image(pixels, generator=None)
+        return latents
+
+    def encode_text(self, instructions: Sequence[str]) -> dict[str, torch.Tensor]:
+        """The condition's tensors that come from instructions; with gradient unless disabled."""
+        limit = self._settings.max_text_tokens
+        if limit is None:
+            limit = min(MAX_TEXT_TOKENS, self._pipeline.tokenizer_2.model_max_length)
+        embeds, pooled, _ = self._pipeline.encode_prompt(
+            prompt=list(instructions), prompt_2=None, device=self.device, max_sequence_length=limit
+        )
+        return {TEXT: embeds, POOLED: pooled}
+
+    def velocity(self, latents: torch.Tensor, sigma: torch.Tensor, condition: Condition) -> torch.Tensor:
+        """v at (x_σ, σ), [batch, channels, height, width]; see EditPolicy."""
+        batch, _, height, width = latents.shape
+        noisy = self._pack(latents.to(self.latent_dtype))
+        text = condition.tensors[TEXT]
+        predicted = self._trained(
+            hidden_states=torch.cat([noisy, self._pack(condition.tensors[SOURCE])], dim=1),
+            timestep=self._model_time(sigma),
+            guidance=self._guidance(batch),
+            pooled_projections=condition.tensors[POOLED],
+            encoder_hidden_states=text,
+            txt_ids=torch.zeros(text.shape[1], 3, device=text.device, dtype=text.dtype),
+            img_ids=self._image_ids(height, width),
+        )
+        return self._unpack(predicted[:, : noisy.shape[1]], latents)
+
+    @torch.no_grad()  # type: ignore[untyped-decorator]  # torch is Any here
+    def decode(self, latents: torch.Tensor) -> list[Image.Image]:
+        """x_0 as RGB pictures."""
+        vae = self._pipeline.vae
+        scaled = latents.to(self.latent_dtype) / vae.config.scaling_factor + vae.config.shift_factor
+        pixels = vae.decode(scaled, return_dict=False)[0]
+        pictures: list[Image.Image] = self._pipeline.image_processor.postprocess(pixels, output_type="pil")
+        return pictures
+
+    def _target_size(self, width: int, height: int) -> tuple[int, int]:
+        token = self._pipeline.vae_scale_factor * 2
+        if self._settings.area_pixels is not None:
+            ratio = width / height
+            width = round((self._settings.area_pixels * ratio) ** 0.5)
+            height = round((self._settings.area_pixels / ratio) ** 0.5)
+        return max(token, width // token * token), max(token, height // token * token)
+
+    def _image_ids(self, height: int, width: int) -> torch.Tensor:  # [2·tokens, 3]
+        """Places of the latents' tokens, then of the source's, which differ in the first coordinate."""
+        make: Any = self._pipeline._prepare_latent_image_ids
+        latents = make(1, height // 2, width // 2, self.device, self.latent_dtype)
+        source = latents.clone()
+        source[:, 0] = 1
+        return torch.cat([latents, source])
+
+    def _guidance(self, batch: int) -> torch.Tensor | None:
+        if not self._guided:
+            return None
+        return torch.full((batch,), self._settings.guidance_scale or GUIDANCE_SCALE, device=self.device)

@@ -1,0 +1,61 @@
+"""From a name or a folder to a policy."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import DiffusionPipeline
+
+from edit_grpo.policies.errors import PolicyFolderError, UnknownPolicyError
+from edit_grpo.policies.flux_kontext import FluxKontextPolicy
+from edit_grpo.policies.qwen_image_edit import QwenImageEditPolicy
+from edit_grpo.policies.settings import PolicySettings
+
+BUNDLED = {"shapes-editor": Path(__file__).parent.parent / "models" / "shapes-editor"}
+_POLICIES: dict[str, type[FluxKontextPolicy] | type[QwenImageEditPolicy]] = {
+    "FluxKontextPipeline": FluxKontextPolicy,
+    "QwenImageEditPipeline": QwenImageEditPolicy,
+}
+
+
+def load_policy(
+    name_or_folder: str | Path,
+    settings: PolicySettings | None = None,
+    device: torch.device | str = "cpu",
+) -> FluxKontextPolicy | QwenImageEditPolicy:
+    """The policy of a bundled editor or of a diffusers pipeline's folder, in evaluation mode on `device`.
+
+    Raises UnknownPolicyError, PolicyFolderError, PolicySettingsError.
+    """
+    settings = settings or PolicySettings()
+    folder = BUNDLED.get(str(name_or_folder), Path(name_or_folder))
+    found = _pipeline_class(folder, str(name_or_folder))
+    kind = _POLICIES.get(found)
+    if kind is None:
+        raise UnknownPolicyError(f"{folder} holds a {found}; there are policies for {', '.join(_POLICIES)}")
+    return kind(_load_pipeline(folder, settings).to(device), settings)
+
+
+def _pipeline_class(folder: Path, asked: str) -> str:
+    index = folder / "model_index.json"
+    if not index.is_file():
+        if asked in BUNDLED:
+            raise PolicyFolderError(f"the bundled {asked} is not in this installation: {index} is missing")
+        if folder.is_dir():
+            raise PolicyFolderError(f"{folder} is not a diffusers pipeline's folder: no model_index.json")
+        raise UnknownPolicyError(
+            f"{asked!r} is neither a bundled editor ({', '.join(BUNDLED)}) nor a folder; give the folder "
+            "that `save_pretrained` of a diffusers pipeline wrote"
+        )
+    found: str = json.loads(index.read_text(encoding="utf-8")).get("_class_name", "pipeline without a name")
+    return found
+
+
+def _load_pipeline(folder: Path, settings: PolicySettings) -> Any:
+    try:
+        return DiffusionPipeline.from_pretrained(
+            str(folder), dtype=settings.torch_dtype, use_safetensors=True
+        )
+    except (OSError, ValueError) as error:
+        raise PolicyFolderError(f"{folder} cannot be loaded as a diffusers pipeline: {error}") from error

@@ -1,0 +1,1 @@
+"""Pre-training of the shapes editor by flow matching, so that GRPO has an editor to improve."""

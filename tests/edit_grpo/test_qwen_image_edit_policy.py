@@ -1,0 +1,95 @@
+"""QwenImageEditPolicy against diffusers' own pipeline, on random weights of the same classes."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import QwenImageEditPipeline
+from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit
+from tiny_pipelines import INSTRUCTIONS, pictures, qwen_folder
+
+from edit_grpo.policies import (
+    LoraSettings,
+    PolicySettings,
+    PolicySettingsError,
+    QwenImageEditPolicy,
+    load_policy,
+)
+from edit_grpo.policies.ode_sampling import sample_ode
+
+TOLERANCE = 2e-5  # float32, three steps
+AREA = 64 * 64
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return qwen_folder(tmp_path_factory.mktemp("qwen"))
+
+
+def load(folder: Path, **settings: object) -> QwenImageEditPolicy:
+    policy = load_policy(folder, PolicySettings.model_validate({"area_pixels": AREA, **settings}))
+    assert isinstance(policy, QwenImageEditPolicy)
+    return policy
+
+
+@pytest.mark.parametrize("scale", [1.0, 3.0])
+def test_ode_sampling_equals_the_pipelines_own_output(
+    folder: Path, scale: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = load(folder, true_cfg_scale=scale)
+    sources = pictures((96, 48))
+    condition = policy.encode(sources, INSTRUCTIONS[:1])
+    noise = policy.noise(condition, torch.Generator().manual_seed(7))
+    ours = sample_ode(policy, condition, noise, steps=3)
+
+    # The pipeline brings every source to 1024×1024 pixels' area: 64×64 will do here.
+    dimensions = pipeline_qwenimage_edit.calculate_dimensions
+    monkeypatch.setattr(
+        pipeline_qwenimage_edit, "calculate_dimensions", lambda _, ratio: dimensions(AREA, ratio)
+    )
+    pipeline = QwenImageEditPipeline.from_pretrained(str(folder))
+    options = {
+        "image": sources[0], "prompt": INSTRUCTIONS[0], "num_inference_steps": 3, "true_cfg_scale": scale,
+        "negative_prompt": " " if scale > 1 else None,
+    }  # fmt: skip
+    theirs = pipeline(**options, generator=torch.Generator().manual_seed(7), output_type="latent").images
+    packed = pipeline._pack_latents(ours, *ours.shape)
+    assert (packed - theirs).abs().max() < TOLERANCE
+    picture = pipeline(**options, generator=torch.Generator().manual_seed(7)).images[0]
+    mine = policy.decode(ours)[0]
+    assert mine.size == picture.size == (96, 32)
+    difference = torch.tensor(list(picture.tobytes())) - torch.tensor(list(mine.tobytes()))
+    assert difference.abs().max() <= 1
+
+
+def test_a_shorter_instruction_is_not_disturbed_by_a_longer_neighbour(folder: Path) -> None:
+    policy = load(folder)
+    sources = pictures((64, 64), (64, 64))
+    both = policy.encode(sources, INSTRUCTIONS)
+    alone = policy.encode(sources[1:], INSTRUCTIONS[1:])
+    latents = policy.noise(both, torch.Generator().manual_seed(3))
+    sigma = torch.tensor([0.7, 0.7])
+    with torch.no_grad():
+        together = policy.velocity(latents, sigma, both)
+        single = policy.velocity(latents[1:], sigma[1:], alone)
+    assert (together[1:] - single).abs().max() < 1e-4
+
+
+def test_guidance_of_the_other_family_is_refused(folder: Path) -> None:
+    with pytest.raises(PolicySettingsError, match="true_cfg_scale"):
+        load(folder, guidance_scale=2.5)
+
+
+def test_adapters_train_and_off_they_are_the_reference(folder: Path) -> None:
+    policy = load(folder, lora=LoraSettings(rank=2, alpha=4.0))
+    condition = policy.encode(pictures((64, 64)), INSTRUCTIONS[:1])
+    latents = policy.noise(condition, torch.Generator().manual_seed(3))
+    sigma = torch.tensor([0.5])
+    first = policy.velocity(latents, sigma, condition)
+    first.square().mean().backward()
+    with torch.no_grad():
+        for parameter in policy.trainable():
+            parameter.add_(0.1)
+        assert not torch.allclose(policy.velocity(latents, sigma, condition), first, atol=1e-3)
+        with policy.reference():
+            assert torch.equal(policy.velocity(latents, sigma, condition), first)

@@ -1,0 +1,91 @@
+"""The shapes editor: small parts that diffusers' own pipeline takes for its own."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import FluxKontextPipeline
+from tiny_pipelines import INSTRUCTIONS, pictures
+
+from edit_grpo.policies import LoraSettings, PolicySettings, load_policy
+from edit_grpo.policies.ode_sampling import sample_ode
+from edit_grpo.policies.pixel_vae import PixelUnshuffleVAE
+from edit_grpo.policies.shapes_editor import build_shapes_editor, word_tokenizer
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With weights that change pictures: untrained it would hand back its source."""
+    pipeline = build_shapes_editor(INSTRUCTIONS, seed=0)
+    torch.manual_seed(1)
+    for parameter in pipeline.transformer.parameters():
+        torch.nn.init.normal_(parameter, std=0.05)
+    directory = tmp_path_factory.mktemp("shapes-editor")
+    pipeline.save_pretrained(str(directory))
+    return directory
+
+
+def test_folding_pixels_is_exact_and_puts_64_pixels_into_192_channels() -> None:
+    vae = PixelUnshuffleVAE()
+    pixels = torch.arange(3 * 16 * 8, dtype=torch.float32).view(1, 3, 16, 8)
+    latents = vae.encode(pixels).latents
+    assert latents.shape == (1, 192, 2, 1)
+    assert torch.equal(vae.decode(latents)[0], pixels)
+
+
+def test_a_fold_that_does_not_fit_the_channels_is_refused() -> None:
+    with pytest.raises(ValueError, match="into 48 channels, not 192"):
+        PixelUnshuffleVAE(block_out_channels=(1, 1, 1))
+
+
+def test_words_are_tokens_and_an_unseen_word_is_one_too() -> None:
+    tokenizer = word_tokenizer(["make it red", "make it blue"])
+    ids = tokenizer(["make it green"], padding="max_length", max_length=6)["input_ids"][0]
+    assert tokenizer.convert_ids_to_tokens(ids) == ["make", "it", "<unk>", "</s>", "<pad>", "<pad>"]
+
+
+def test_untrained_it_hands_back_its_source() -> None:
+    from edit_grpo.policies import FluxKontextPolicy
+
+    policy = FluxKontextPolicy(build_shapes_editor(INSTRUCTIONS, seed=0), PolicySettings())
+    sources = pictures((96, 96))
+    condition = policy.encode(sources, INSTRUCTIONS[:1])
+    noise = policy.noise(condition, torch.Generator().manual_seed(0))
+    edited = policy.decode(sample_ode(policy, condition, noise, steps=3))
+    assert edited[0].tobytes() == sources[0].tobytes()
+
+
+def test_same_seed_same_weights_and_the_callers_random_state_is_left_alone() -> None:
+    torch.manual_seed(9)
+    before = torch.get_rng_state()
+    first, second = (build_shapes_editor(INSTRUCTIONS, seed=4).transformer.state_dict() for _ in range(2))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_its_ode_sampling_equals_the_pipelines_own_output(folder: Path) -> None:
+    policy = load_policy(folder)
+    sources = pictures((96, 96))
+    condition = policy.encode(sources, INSTRUCTIONS[:1])
+    ours = sample_ode(policy, condition, policy.noise(condition, torch.Generator().manual_seed(7)), steps=3)
+    pipeline = FluxKontextPipeline.from_pretrained(str(folder))
+    theirs = pipeline(
+        image=sources[0], prompt=INSTRUCTIONS[0], width=96, height=96, max_area=96 * 96,
+        num_inference_steps=3, max_sequence_length=26, _auto_resize=False, output_type="latent",
+        generator=torch.Generator().manual_seed(7),
+    ).images  # fmt: skip
+    assert (pipeline._pack_latents(ours, *ours.shape) - theirs).abs().max() < 2e-4 * theirs.abs().max()
+
+
+def test_it_trains_by_lora_like_the_large_ones(folder: Path) -> None:
+    policy = load_policy(folder, PolicySettings(lora=LoraSettings(rank=4, alpha=8.0)))
+    condition = policy.encode(pictures((96, 96)), INSTRUCTIONS[:1])
+    latents = policy.noise(condition, torch.Generator().manual_seed(0))
+    first = policy.velocity(latents, torch.tensor([0.5]), condition)
+    first.square().mean().backward()
+    with torch.no_grad():
+        for parameter in policy.trainable():
+            parameter.sub_(0.1 * parameter.grad.sign())
+        assert not torch.allclose(policy.velocity(latents, torch.tensor([0.5]), condition), first, atol=1e-3)
+        with policy.reference():
+            assert torch.equal(policy.velocity(latents, torch.tensor([0.5]), condition), first)
