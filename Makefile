@@ -15,12 +15,12 @@ export HF_HUB_OFFLINE := 1
 export VLLM_NO_USAGE_STATS := 1
 
 
-.PHONY: help install demo serve test lint format bench docs clean
+.PHONY: help install demo serve test lint format bench reproduce-rrm docs clean
 
 help: ## list the targets
 	@echo "edit-rrm: a reward model for image editing, served over HTTP"; echo
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)$$/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) \
-		| while IFS=$$'\t' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
+		| while IFS=$$'\t' read -r name text; do printf '  make %-13s %s\n' "$$name" "$$text"; done
 	@echo; echo "  PYTHON=python3.12 make install   chooses the interpreter (3.11 or newer)"
 
 install: $(INSTALLED) ## create .venv with everything in it (about 6 GB)
@@ -67,6 +67,9 @@ bench: $(INSTALLED) ## list the benchmarks; `make bench SCRIPT=name` runs one
 	elif compgen -G 'benchmarks/*.py' >/dev/null; then \
 		for script in benchmarks/*.py; do echo "  make bench SCRIPT=$$(basename "$$script" .py)"; done; \
 	else echo "there are no benchmarks yet"; fi
+
+reproduce-rrm: $(INSTALLED) ## train and compare the reward models of the paper's table in miniature (hours; resumes)
+	$(BIN)/edit-rrm-train reproduce --out runs/reproduce
 
 docs: $(INSTALLED) ## build the documentation as a site in dist/site
 	$(BIN)/mkdocs build --quiet
