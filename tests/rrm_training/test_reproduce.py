@@ -20,7 +20,7 @@ from edit_rrm_training.pipeline.shapes_rows import shapes_pair_rows
 from edit_rrm_training.reproduce.comparing import Claim, Difference, check, claims_of, difference
 from edit_rrm_training.reproduce.dependence import refuse_outdated, settings_of
 from edit_rrm_training.reproduce.graph import Model, Stage, chosen, graph, models_of
-from edit_rrm_training.reproduce.outcomes import JudgedPair
+from edit_rrm_training.reproduce.outcomes import JudgedPair, read_outcomes, write_outcomes
 from edit_rrm_training.reproduce.plan import FULL, QUICK, Plan
 from edit_rrm_training.reproduce.plots import Curve, running_mean
 from edit_rrm_training.reproduce.reporting import write_results
@@ -185,7 +185,7 @@ def test_a_killed_run_counts_and_only_one_that_ends_well_is_done(tmp_path: Path)
     assert record is not None
     assert (record.done, record.runs) == (True, 2)
     with (
-        pytest.raises(StepError, match="one was begun with other settings"),
+        pytest.raises(StepError, match="one was begun with other values of steps"),
         states.timed("one", {"steps": 4}),
     ):
         pytest.fail("must not run")
@@ -208,6 +208,13 @@ def test_a_difference_is_taken_pair_by_pair_with_edits_as_units() -> None:
     assert str(found) == "+50.0 [-48.0, +148.0]"
     with pytest.raises(ValueError, match="not asked about the same pairs"):
         difference([a], [b[:3]])
+
+
+def test_outcomes_are_read_as_they_were_written_also_where_nothing_parsed(tmp_path: Path) -> None:
+    written = [pair(0, "x", 2, 1), pair(1, "x", None, 1), pair(2, "y", None, None)]
+    write_outcomes(tmp_path, written)
+    assert read_outcomes(tmp_path) == written
+    assert [outcome.right for outcome in written] == [True, False, False]
 
 
 @pytest.mark.parametrize(

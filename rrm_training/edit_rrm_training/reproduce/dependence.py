@@ -27,7 +27,7 @@ def settings_of(stage: Stage, plan: Plan) -> dict[str, Any]:
     if stage.size is None or stage.model is None:
         return {}
     of_size = plan.sizes[stage.size]
-    read = SFT_DATA
+    read: tuple[str, ...] = SFT_DATA
     parts: dict[str, Any] = {
         "max_trace_tokens": plan.max_trace_tokens, "base": asdict(plan.base), "sft": asdict(of_size.sft),
     }  # fmt: skip

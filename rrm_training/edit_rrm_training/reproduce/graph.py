@@ -76,7 +76,7 @@ def graph(plan: Plan) -> tuple[Stage, ...]:
 def _of_model(plan: Plan, model: Model) -> Iterator[Stage]:
     minutes = plan.sizes[model.size].minutes
     if model.seed is None:
-        needs = ("data", f"base-{model.size}")
+        needs: tuple[str, ...] = ("data", f"base-{model.size}")
         yield Stage(model.stage, "sft", minutes.sft[model.variant], needs, model.size, model)
     else:
         needs = (Model(model.size, model.variant).stage,)
