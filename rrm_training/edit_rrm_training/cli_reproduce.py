@@ -42,7 +42,9 @@ def reproduce(
 
         edit-rrm-train reproduce --list
         edit-rrm-train reproduce
+        edit-rrm-train reproduce --stage table    # of what is measured so far
     """
+    from edit_rrm_training.reproduce.dependence import refuse_outdated
     from edit_rrm_training.reproduce.graph import chosen, graph
     from edit_rrm_training.reproduce.plan import FULL, QUICK
     from edit_rrm_training.reproduce.running import run_graph
@@ -58,6 +60,12 @@ def reproduce(
         if here:
             _run_here(stages, plan, states, out, results, workers)
             return
+        if [one.kind for one in stages] == ["table"]:  # of what is measured so far; at any time, and again
+            from edit_rrm_training.reproduce.reporting import write_results
+
+            write_results(plan, out, results)
+            console.print(f"{results / 'table.md'}")
+            return
 
         options = ["--out", str(out), "--results", str(results), "--workers", str(workers)]
         options += ["--quick"] if quick else []
@@ -66,6 +74,7 @@ def reproduce(
             _launch([*options, "--stage", stage.name, "--here"], states.log(stage.name), threads, lock)
 
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the stage's process ends too
+        refuse_outdated(stages, plan, states)
         run_graph(stages, states, launch, say=console.print)
     except TrainingError as error:
         console.print(str(error), style="red", markup=False, soft_wrap=True)
@@ -100,7 +109,8 @@ def _run_here(
     stages: Sequence["Stage"], plan: "Plan", states: "StageStates", out: Path, results: Path, workers: int
 ) -> None:
     from edit_rrm_training.evaluation.generation import OfflineEngine
-    from edit_rrm_training.reproduce.stages import Surroundings, run_stage, settings_of
+    from edit_rrm_training.reproduce.dependence import settings_of
+    from edit_rrm_training.reproduce.stages import Surroundings, run_stage
 
     around = Surroundings(out, results, OfflineEngine, workers, say=lambda text: print(text, flush=True))
     for stage in stages:

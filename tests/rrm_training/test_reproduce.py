@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,15 @@ from edit_rrm_training.errors import SettingsError, StepError
 from edit_rrm_training.evaluation.generation import Completion
 from edit_rrm_training.pipeline.shapes_rows import shapes_pair_rows
 from edit_rrm_training.reproduce.comparing import Claim, Difference, check, claims_of, difference
+from edit_rrm_training.reproduce.dependence import refuse_outdated, settings_of
 from edit_rrm_training.reproduce.graph import Model, Stage, chosen, graph, models_of
-from edit_rrm_training.reproduce.outcomes import JudgedPair
-from edit_rrm_training.reproduce.plan import FULL, QUICK
+from edit_rrm_training.reproduce.outcomes import JudgedPair, read_outcomes, write_outcomes
+from edit_rrm_training.reproduce.plan import FULL, QUICK, Plan
 from edit_rrm_training.reproduce.plots import Curve, running_mean
 from edit_rrm_training.reproduce.reporting import write_results
 from edit_rrm_training.reproduce.running import run_graph
 from edit_rrm_training.reproduce.screening import close_pairs, verifier_score
-from edit_rrm_training.reproduce.stages import Surroundings, run_stage, settings_of
+from edit_rrm_training.reproduce.stages import Surroundings, run_stage
 from edit_rrm_training.reproduce.state import StageStates
 from edit_rrm_training.tiny.tasks import Sample
 
@@ -52,6 +54,34 @@ def test_the_stages_of_one_size_leave_out_the_other_and_an_unknown_name_is_refus
     assert [stage.name for stage in chosen(graph(FULL), ["base-m"])] == ["base-m"]
     with pytest.raises(SettingsError, match="no stage base-x; the stages are base-m"):
         chosen(graph(FULL), ["base-x"])
+
+
+def test_a_changed_number_makes_outdated_what_depends_on_it_and_nothing_else(tmp_path: Path) -> None:
+    states = StageStates(tmp_path)
+    stages = graph(FULL)
+    for stage in stages:
+        with states.timed(stage.name, settings_of(stage, FULL)):
+            pass
+
+    def outdated(plan: Plan) -> set[str]:
+        found = set()
+        for stage in stages:
+            try:
+                refuse_outdated([stage], plan, states)
+            except StepError:
+                found.add(stage.name)
+        return found
+
+    small = FULL.sizes["s"]
+    other_lr = replace(small, gcpo=replace(small.gcpo, lr=0.5))
+    assert outdated(FULL) == set()
+    assert outdated(replace(FULL, sizes={**FULL.sizes, "s": other_lr})) == {
+        "gcpo-s-seed0", "evaluate-s-seed0",
+    }  # fmt: skip
+    more_test = replace(FULL, data=replace(FULL.data, test_edits=700))
+    assert outdated(more_test) == {"data", *(model.evaluation for model in models_of(FULL))}
+    more_seeds = replace(small, gcpo=replace(small.gcpo, seeds=(0, 1)))
+    assert outdated(replace(FULL, sizes={**FULL.sizes, "s": more_seeds})) == set()
 
 
 def test_worlds_for_training_validation_and_test_are_kept_apart() -> None:
@@ -155,7 +185,7 @@ def test_a_killed_run_counts_and_only_one_that_ends_well_is_done(tmp_path: Path)
     assert record is not None
     assert (record.done, record.runs) == (True, 2)
     with (
-        pytest.raises(StepError, match="one was begun with other settings"),
+        pytest.raises(StepError, match="one was begun with other values of steps"),
         states.timed("one", {"steps": 4}),
     ):
         pytest.fail("must not run")
@@ -178,6 +208,13 @@ def test_a_difference_is_taken_pair_by_pair_with_edits_as_units() -> None:
     assert str(found) == "+50.0 [-48.0, +148.0]"
     with pytest.raises(ValueError, match="not asked about the same pairs"):
         difference([a], [b[:3]])
+
+
+def test_outcomes_are_read_as_they_were_written_also_where_nothing_parsed(tmp_path: Path) -> None:
+    written = [pair(0, "x", 2, 1), pair(1, "x", None, 1), pair(2, "y", None, None)]
+    write_outcomes(tmp_path, written)
+    assert read_outcomes(tmp_path) == written
+    assert [outcome.right for outcome in written] == [True, False, False]
 
 
 @pytest.mark.parametrize(

@@ -16,15 +16,15 @@ FILE = "pairs.jsonl"
 
 
 class JudgedPair(BaseModel):
-    """A pair's two scores; null where no trace parsed. `edit` is what pairs share candidates within."""
+    """A pair's two scores; absent where no trace parsed. `edit` is what pairs share candidates within."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     pair: str
     edit: str
     category: str
-    preferred: float | None
-    other: float | None
+    preferred: float | None = None
+    other: float | None = None
 
     @property
     def right(self) -> bool:

@@ -1,15 +1,13 @@
 """What each kind of stage does, in this process: every one goes on where it was and ends with its outputs.
 
-They call what the commands of this package call. How a checkpoint is asked is given (`OpenJudge`).
+They call what the commands of this package call. How a checkpoint is asked is given (`OpenEngine`).
 """
 
 import asyncio
-import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from edit_rrm.checkpoint import RRMCard, read_card
 from edit_rrm_training.evaluation.in_process import Completer, InProcessJudge, ScoreOnlyJudge
@@ -47,24 +45,6 @@ class Surroundings:
     def checkpoint(self, model: Model) -> Path:
         """The finished checkpoint of a model."""
         return self.out / model.stage / FINAL
-
-
-def settings_of(stage: Stage, plan: Plan) -> dict[str, Any]:
-    """The part of the plan that a stage's outputs depend on, as JSON holds it."""
-    data = asdict(plan.data)
-    parts: dict[str, Any] = {"max_trace_tokens": plan.max_trace_tokens}
-    if stage.kind == "data":
-        parts = {"data": data}
-    elif stage.kind == "base":
-        parts = {"base": asdict(plan.base)}
-    elif stage.size is not None and stage.kind == "sft":
-        parts |= {"sft": asdict(plan.sizes[stage.size].sft)}
-    elif stage.size is not None and stage.kind == "gcpo":
-        parts |= {"gcpo": {k: v for k, v in asdict(plan.sizes[stage.size].gcpo).items() if k != "seeds"}}
-    elif stage.kind == "evaluate":
-        parts = {name: value for name, value in data.items() if name.startswith(("test_", "candidates"))}
-    plain: dict[str, Any] = json.loads(json.dumps(parts, default=str))
-    return plain
 
 
 def run_stage(stage: Stage, plan: Plan, around: Surroundings) -> None:

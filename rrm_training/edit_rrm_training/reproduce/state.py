@@ -80,18 +80,23 @@ class StageStates:
         with self.locked(name) as lock:
             return lock is None
 
+    def check_settings(self, record: StageRecord, settings: dict[str, Any]) -> None:
+        """Raises StepError when the stage was begun with others, naming them: its outputs are theirs."""
+        names = {*record.settings, *settings}
+        if changed := sorted(name for name in names if record.settings.get(name) != settings.get(name)):
+            raise StepError(
+                f"{record.stage} was begun with other values of {', '.join(changed)}; remove its folder and "
+                f"{self._file(record.stage)} to run it anew"
+            )
+
     @contextmanager
     def timed(self, name: str, settings: dict[str, Any]) -> Iterator[None]:
         """Records a run of the stage, and that it is done when the block ends without an error.
 
-        Raises StepError when the stage was begun with other settings: its outputs are theirs.
+        Raises StepError when the stage was begun with other settings.
         """
         before = self.read(name) or StageRecord(stage=name, settings=settings)
-        if before.settings != settings:
-            raise StepError(
-                f"{name} was begun with other settings; remove its folder and {self._file(name)} "
-                "to run it anew"
-            )
+        self.check_settings(before, settings)
         clock = _Clock()
         ended = threading.Event()
 
