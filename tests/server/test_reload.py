@@ -190,7 +190,8 @@ async def test_under_load_every_answer_is_of_the_weights_it_names(start: Start, 
                 answers.append(response.json())
             else:
                 assert response.json()["code"] == "loading"
-            await asyncio.sleep(0)
+                # One that asks again at once holds the interpreter, which the decoding threads need too.
+                await until(lambda: running.service.state != "loading")
 
     trainers = [asyncio.create_task(trainer(number)) for number in range(6)]
     for path in ("new", "old", "new"):
