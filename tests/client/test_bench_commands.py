@@ -26,6 +26,7 @@ from edit_rrm.wire import ScoreRequest
 from edit_rrm_client import MockRewardServer, RetryPolicy, RewardClient
 from edit_rrm_client.bench import commands
 from edit_rrm_client.cli import app
+from guide_blocks import shown
 
 BROKEN_SHADE = 13
 
@@ -262,3 +263,16 @@ def test_a_folder_without_parquet_and_a_file_of_another_benchmark_are_told_apart
     assert "there is no Parquet file" in bench("tiger", tmp_path).stderr
     file = write_genai(tmp_path / "t.parquet", [genai_row(1, 2, "leftvote")])
     assert "no column 'instruction'" in bench("tiger", file).stderr
+
+
+def test_the_guide_s_commands_measure_the_three_benchmarks(
+    bench: Callable[..., Result], tmp_path: Path
+) -> None:
+    write_editscore(tmp_path / "EditReward-Bench/data/train.parquet", [editscore_row(80, 20)])
+    write_tiger(tmp_path / "tiger/2pair/x.parquet", [tiger_pair(80, 20, "A>B")])
+    write_genai(tmp_path / "GenAI-Bench/image_edition/x.parquet", [genai_row(80, 20, "leftvote")])
+    commands_shown = shown("benchmarks-public.md", 0, {"tiger EditReward-Bench/": "tiger tiger"})
+    assert [words[:2] for words in commands_shown] == [["edit-rrm", "bench"]] * 3
+    for _, _, *words in commands_shown:
+        lines = lines_of(bench(*words, "--json"))
+        assert {line["share"] for line in lines.values() if line.get("share") is not None} == {1.0}

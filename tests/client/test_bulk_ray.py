@@ -6,6 +6,8 @@ from pathlib import Path
 
 import httpx
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from bulk_inputs import by_content, edits_file, jsonl
 from scripted_service import problem
@@ -19,6 +21,7 @@ from edit_rrm_client.bulk.cluster import BatchOutcome, spool_groups
 from edit_rrm_client.bulk.groups import Group, grouped
 from edit_rrm_client.bulk.inputs import open_input
 from edit_rrm_client.bulk.services import Services
+from guide_blocks import shown
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +82,20 @@ def test_a_job_on_a_cluster_gives_what_it_gives_here_and_goes_on_where_it_ended(
         assert "draining" in away.stderr
     summary = json.loads((tmp_path / "there.jsonl.summary.json").read_text())
     assert (summary["scored"], summary["failed"], summary["skipped"]) == (299, 1, 0)
+
+
+def test_the_guide_s_command_scores_a_parquet_file_on_a_cluster(
+    tmp_path: Path, cluster: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    pq.write_table(pa.Table.from_pylist(jsonl(edits_file(tmp_path, 20))), tmp_path / "edits.parquet")
+    mocks = [by_content({}), by_content({})]
+    with served(mocks[0]) as first, served(mocks[1]) as second:
+        here = {"auto": cluster, "workers 16": "workers 2", "http://a:8000": first, "http://b:8000": second}
+        for _, *words in shown("bulk.md", 1, here):
+            ended = CliRunner(env={"COLUMNS": "120"}).invoke(cli.app, words)
+            assert ended.exit_code == 0, ended.output
+    assert pq.read_table(tmp_path / "results.parquet").num_rows == 20
 
 
 def test_the_spool_holds_every_group_once_in_files_of_64(tmp_path: Path) -> None:

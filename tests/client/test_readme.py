@@ -1,18 +1,17 @@
-"""README.md and docs/: Python on the first pages runs; commands shown exist and have the options shown."""
+"""README.md and docs/: every block is run by a test, the first pages' Python by these; options exist."""
 
 import re
-import shlex
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer.main
-from guide_blocks import Block, blocks_of, serve_pictures
 
 from edit_grpo.cli import app as grpo_app
 from edit_rrm_client.cli import app as client_app
 from edit_rrm_server.cli import app as server_app
 from edit_rrm_training.cli import app as training_app
+from guide_blocks import blocks_of, commands, serve_pictures, shell_blocks
 
 ROOT = Path(__file__).parents[2]
 PAGES = ["../README.md", *sorted(path.name for path in (ROOT / "docs").glob("*.md"))]
@@ -39,24 +38,9 @@ def test_python_on_the_first_pages_runs(
     assert "0.9" in capsys.readouterr().out
 
 
-def commands(block: Block) -> list[list[str]]:
-    """The command lines of a block without a language, joined at backslashes, without comments."""
-    lines = block.code.replace("\\\n", " ").splitlines()
-    return [words for line in lines if (words := _words(line))]
-
-
-def _words(line: str) -> list[str]:
-    try:
-        return shlex.split(line, comments=True)
-    except ValueError:  # a quotation that goes on in the next line
-        return line.split()
-
-
 @pytest.mark.parametrize("page", PAGES)
 def test_every_command_shown_exists_with_its_options(page: str) -> None:
-    for block in blocks_of(page):
-        if block.language not in ("", "sh", "bash"):
-            continue
+    for block in shell_blocks(page):
         for words in commands(block):
             name = words[0].removeprefix(".venv/bin/")
             if name == "make":
@@ -76,3 +60,50 @@ def check(command: Any, words: list[str], shown: str) -> None:
     for word in words:
         if word.startswith("--"):
             assert word.split("=")[0] in known | {"--help"}, f"{word} in {shown}"
+
+
+# Blocks that no test runs as they stand, and what is run instead.
+NOT_RUN = {
+    ("../README.md", 0): "make demo and make test: a stranger's first minutes; .ci/run calls the second",
+    ("../README.md", 1): "serve --model: tests/e2e/test_any_checkpoint.py starts it",
+    ("../README.md", 2): "make serve, the same process as tests/e2e starts",
+    ("index.md", 0): "make demo and make serve",
+    (
+        "train-the-rrm.md",
+        1,
+    ): "eight GPUs; tests/rrm_training/test_scale_configs.py runs both files on two CPU processes",
+}
+# Other languages: who reads or runs them.
+OTHERS = {
+    ("../README.md", "python"): "test_readme.py",
+    ("index.md", "python"): "test_readme.py",
+    ("client.md", "python"): "test_client_guide.py",
+    ("trainers.md", "python"): "test_trainers_guide.py",
+    ("trainers.md", "yaml"): "test_trainers_guide.py",
+    ("api.md", "jsonc"): "test_wire.py",
+    ("fleet.md", "json"): "test_reload_under_load.py",
+    ("metrics.md", "promql"): "test_prometheus_scrapes.py",
+    ("rrm-data.md", "toml"): "test_pipeline_steps.py",
+}
+
+
+def test_every_block_of_commands_is_run_by_a_test() -> None:
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py")]
+    asked = re.compile(r'\b(?:shown|follow)\(\s*"([\w-]+\.md)", (\d+)')
+    run = {(page, int(number)) for source in sources for page, number in asked.findall(source)}
+    run |= {
+        (page, number)
+        for page in ("../README.md", "index.md")
+        for number, block in enumerate(shell_blocks(page))
+        if "score-one" in block.code or block.code.startswith("curl")  # tests/e2e/test_first_requests.py
+    }
+    every = {(page, number) for page in PAGES for number, _ in enumerate(shell_blocks(page))}
+    assert every - run == set(NOT_RUN)
+    assert run <= every
+
+
+def test_every_block_in_another_language_is_read_or_run_by_a_test() -> None:
+    tests = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py")}
+    every = {(page, block.language) for page in PAGES for block in blocks_of(page)}
+    assert {pair for pair in every if pair[1] not in ("", "sh", "bash", "text")} == set(OTHERS)
+    assert all(page.removeprefix("../") in tests[name] for (page, _), name in OTHERS.items())

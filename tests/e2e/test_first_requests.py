@@ -1,4 +1,4 @@
-"""The requests that README.md shows, run in a shell as they stand there, answered by the real service."""
+"""The requests that the first pages show, run in a shell as they stand there, answered by the service."""
 
 import os
 import re
@@ -9,14 +9,15 @@ from pathlib import Path
 import pytest
 from service_process import ServiceProcess
 
+from guide_blocks import shell_blocks
+
 ROOT = Path(__file__).parents[2]
-_BLOCK = re.compile(r"^```(?P<language>\w*)\n(?P<code>.*?)^```$", re.M | re.S)
 _SHOWN = "http://127.0.0.1:8000"
 
 
 def requests_shown() -> list[str]:
-    """The shell blocks of README.md that ask a service for something."""
-    blocks = [found["code"] for found in _BLOCK.finditer((ROOT / "README.md").read_text())]
+    """The shell blocks of the first pages that ask a service for something."""
+    blocks = [block.code for page in ("../README.md", "index.md") for block in shell_blocks(page)]
     return [block for block in blocks if "score-one" in block or block.startswith("curl")]
 
 
@@ -38,5 +39,9 @@ def test_a_request_of_the_readme_is_answered_with_a_good_reward(
     assert re.search(r"reward\W+1\.0", ended.stdout), ended.stdout
 
 
-def test_the_readme_shows_a_request_with_the_command_line_and_one_with_curl() -> None:
-    assert sorted(command.split()[0].split("/")[-1] for command in requests_shown()) == ["curl", "edit-rrm"]
+def test_the_first_pages_show_requests_with_the_command_line_and_one_with_curl() -> None:
+    assert sorted(command.split()[0].split("/")[-1] for command in requests_shown()) == [
+        "curl",
+        "edit-rrm",
+        "edit-rrm",
+    ]

@@ -10,6 +10,7 @@ from service_process import ServiceProcess
 from shape_calls import group_call
 
 from edit_rrm_training.shapes.dataset import EditRecord
+from guide_blocks import blocks_of
 
 SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count"), "gauge": ("",)}
 # Nothing of the kind happens in this test, and no label of theirs is known before it does.
@@ -77,3 +78,10 @@ def test_recorded_values_are_those_of_the_service(monitored: PrometheusProcess) 
     assert 0.0 < float(reward["value"][1]) <= 1.0
     (failed,) = monitored.query("job:edit_rrm_calls_failed:ratio_rate5m")
     assert float(failed["value"][1]) == 0.0
+
+
+def test_the_queries_that_the_guide_shows_have_answers(monitored: PrometheusProcess) -> None:
+    (block,) = (block for block in blocks_of("metrics.md") if block.language == "promql")
+    queries = block.code.replace("[5m]", "[1m]").splitlines()
+    assert len(queries) == 2
+    assert all(monitored.query(query) for query in queries)

@@ -1,7 +1,9 @@
-"""Weights replaced under load on the real engine: each answer is that of the weights it names."""
+"""From an SFT to a GCPO checkpoint under load, on the real engine: each answer is of the weights it names."""
 
 import json
 import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,49 +12,51 @@ from typing import Any
 
 import httpx
 import pytest
-import torch
-from safetensors.torch import load_file, save_file
 from service_process import ServiceProcess
 from shape_calls import group_call
 
-from edit_rrm.checkpoint import read_card, write_card
 from edit_rrm_server.settings import BUNDLED_MODEL
 from edit_rrm_training.shapes.dataset import EditRecord
+from guide_blocks import blocks_of, shown
 
 ADMIN = {"Authorization": "Bearer admin-key"}
-NOISE = 0.05
 CANDIDATES = 4
 PROBABILITY_TOLERANCE = 1e-3
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`first` is the bundled checkpoint, `second` one with noise in its weights, `broken` one cut short."""
+    """`sft` is the bundled checkpoint, `gcpo` what two steps of GCPO make of it, `broken` one cut short."""
     root = tmp_path_factory.mktemp("checkpoints")
-    for name in ("first", "second", "broken"):
+    for name in ("sft", "broken"):
         shutil.copytree(BUNDLED_MODEL, root / name)
-    write_card(root / "second", read_card(BUNDLED_MODEL).model_copy(update={"name": "second"}))
-    torch.manual_seed(0)
-    weights = {
-        name: tensor + NOISE * tensor.float().std() * torch.randn_like(tensor) if tensor.ndim > 1 else tensor
-        for name, tensor in load_file(BUNDLED_MODEL / "model.safetensors").items()
-    }
-    save_file(
-        {name: tensor.to(torch.float16) for name, tensor in weights.items()},
-        root / "second" / "model.safetensors",
-        {"format": "pt"},
-    )
+    run, pairs = root / "gcpo-run", root / "pairs.jsonl"
+    train("pairs", "shapes", "--seed", "12", "--count", "2", "--out", str(pairs))
+    settings = {
+        "base": BUNDLED_MODEL, "pairs": pairs, "out": run, "name": "gcpo", "steps": 2, "lr": 1e-3,
+        "pairs_per_step": 2, "traces": 4, "max_trace_tokens": 160, "batch_per_device": 8,
+        "dtype": "float32", "gradient_checkpointing": "false", "equal_images": "true", "workers": 0,
+    }  # fmt: skip
+    train("gcpo", *(word for name, value in settings.items() for word in ("--set", f"{name}={value}")))
+    (run / "final").rename(root / "gcpo")
     whole = (root / "broken" / "model.safetensors").read_bytes()
     (root / "broken" / "model.safetensors").write_bytes(whole[: len(whole) // 2])
     return root
 
 
+def train(*arguments: str) -> None:
+    """Runs `edit-rrm-train`."""
+    command = [str(Path(sys.executable).with_name("edit-rrm-train")), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+
+
 @pytest.fixture(scope="module")
 def reloadable(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Iterator[ServiceProcess]:
-    """A ready service of the first checkpoint that keeps no score."""
+    """A ready service of the SFT checkpoint that keeps no score."""
     process = ServiceProcess(
         tmp_path_factory.mktemp("reloadable"),
-        *("--model", str(root / "first"), "--set", f"reload_root={root}"),
+        *("--model", str(root / "sft"), "--set", f"reload_root={root}"),
         *("--set", "admin_api_keys=admin-key", "--set", "score_cache_mib=0"),
     )
     try:
@@ -85,15 +89,14 @@ def test_under_load_each_answer_is_that_of_the_weights_it_names(
     with ThreadPoolExecutor(3) as pool:
         trainers = [pool.submit(trainer) for _ in range(3)]
         assert under_load.wait(60.0)
-        reloaded = reload(reloadable, "second")
-        assert reloaded.status_code == 200, reloaded.text
+        reloaded = reload_as_the_guide_says(reloadable)
         second = scored(reloadable, edit)
         stop.set()
         for running in trainers:
             running.result()
-    assert reloaded.json()["previous"] == first["model"]
-    assert reloaded.json()["model"] == second["model"]
-    assert second["model"].startswith("second@")
+    assert reloaded["previous"] == first["model"]
+    assert reloaded["model"] == second["model"]
+    assert second["model"].startswith("gcpo@")
     assert not same(first, second)
     assert {answer["model"] for answer in answers} == {first["model"], second["model"]}
     for answer in answers:
@@ -124,6 +127,19 @@ def scored(process: ServiceProcess, edit: EditRecord) -> dict[str, Any]:
     assert response.status_code == 200, response.text
     answer: dict[str, Any] = response.json()
     return answer
+
+
+def reload_as_the_guide_says(process: ServiceProcess) -> dict[str, Any]:
+    """Runs docs/fleet.md's curl, from `sft` to `gcpo`; its answer has what the guide shows."""
+    here = {"http://127.0.0.1:8000": process.url, "Bearer …": "Bearer admin-key"}
+    (_, curl), (answer,) = (
+        shown("fleet.md", 2, here),
+        [block.code for block in blocks_of("fleet.md") if block.language == "json"],
+    )
+    done = subprocess.run([*curl, "-sS"], capture_output=True, text=True, timeout=400, check=True)
+    reloaded: dict[str, Any] = json.loads(done.stdout)
+    assert set(reloaded) == set(json.loads(answer)), done.stdout
+    return reloaded
 
 
 def reload(process: ServiceProcess, path: str) -> httpx.Response:

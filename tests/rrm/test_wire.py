@@ -1,5 +1,7 @@
 """The HTTP contract: what a request may hold, and that answers stay readable when a server adds to them."""
 
+import json
+import re
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from edit_rrm.wire import (
     ScoreAnswer,
     ScoreRequest,
 )
+from guide_blocks import blocks_of
 
 IMAGE = {"b64": "aGk="}
 REQUEST: dict[str, Any] = {"instruction": "make the red car blue", "source": IMAGE, "candidates": [IMAGE]}
@@ -158,3 +161,18 @@ def test_a_problem_holds_what_rfc_9457_and_the_contract_name() -> None:
         "code": "queue_full",
     }
     assert Problem.model_validate(fields).model_dump() == fields
+
+
+def test_the_contract_s_page_shows_a_request_and_an_answer() -> None:
+    request, answer = (
+        re.sub(r"//[^\n]*|, \.\.\.", "", block.code).replace("IMAGE", json.dumps(IMAGE))
+        for block in blocks_of("api.md")
+        if block.language == "jsonc"
+    )
+    assert set(json.loads(request)) == set(ScoreRequest.model_fields)
+    ScoreRequest.model_validate_json(request)
+    read = ScoreAnswer.model_validate_json(answer.replace('"request" | "cache" | "model"', '"model"'))
+    assert [result.status for result in read.results] == ["ok", "error"]
+    assert set(json.loads(answer.replace('"request" | "cache" | "model"', '"model"'))) == set(
+        ScoreAnswer.model_fields
+    )

@@ -23,6 +23,7 @@ from edit_rrm_training.data.pictures import load_image
 from edit_rrm_training.data.preferences import read_pairs, without_same
 from edit_rrm_training.errors import RowError
 from edit_rrm_training.shapes.dataset import write_dataset
+from guide_blocks import shown
 
 PNG = encode_png(Image.new("RGB", (4, 3), (200, 0, 0)))
 OTHER = encode_png(Image.new("RGB", (4, 3), (0, 0, 200)))
@@ -148,3 +149,29 @@ def test_imported_pairs_find_their_pictures_from_where_they_are_written(tmp_path
     arguments[3:6:2] = ["shapes", str(tmp_path / "world")]
     assert CliRunner().invoke(app, arguments).exit_code == 0
     assert all(load_image(p.source, out.parent).size == (96, 96) for p in read_pairs(out).pairs)
+
+
+def test_the_guide_s_commands_import_every_layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("train.json").write_text(json.dumps([EDITREWARD]))
+    for name in ("path_src", "path1", "path2"):
+        picture = Path("images", EDITREWARD[name])
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        picture.write_bytes(PNG)
+    parquet(Path("EditReward-Bench/train.parquet"), editscore_row())
+    row = {"id": "7_1", "dataset": None, "instruction": "make it blue", "source_image": image(PNG)}
+    both = {"candidate_1": image(PNG), "candidate_2": image(OTHER)}
+    parquet(Path("tiger/2pair/x.parquet"), {**row, **both, "ranking": "B>A", "comparison_type": "AvsB"})
+    here = {
+        "--count 2000": "--count 1",
+        "/data/images": "images",
+        "tiger-bench --data EditReward-Bench/": "tiger-bench --data tiger",
+    }
+    counts = []
+    for _, *words in shown("rrm-data.md", 2, here):
+        Path("pairs.jsonl").unlink(missing_ok=True)
+        ended = CliRunner().invoke(app, words)
+        assert ended.exit_code == 0, ended.output
+        found = read_pairs(Path("pairs.jsonl"))
+        counts.append(len(found.pairs) + found.same)
+    assert counts == [6, 1, 1, 1]

@@ -1,14 +1,19 @@
 """The pipeline's commands."""
 
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from edit_rrm_training.cli import app
 from edit_rrm_training.data.preferences import read_pairs
 from edit_rrm_training.data.sft_rows import read_sft_rows
+from guide_blocks import shown
 
 runner = CliRunner()
+PIPELINE = Path(__file__).parents[2] / "rrm_training/edit_rrm_training/pipeline"
 
 
 def call(*arguments: str, status: int = 0) -> str:
@@ -59,3 +64,24 @@ def test_evaluation_wants_one_thing_to_measure(tmp_path: Path) -> None:
     assert "exactly one" in call("evaluate", status=2)
     assert "exactly one" in call("evaluate", "--checkpoint", str(tmp_path), "--server", "http://x", status=2)
     assert "--score-only needs" in call("evaluate", "--server", "http://x", "--score-only", status=2)
+
+
+def follow(page: str, number: int, changes: Mapping[str, str]) -> None:
+    """Does what a block of a guide says."""
+    for program, *words in shown(page, number, changes):
+        assert program == "edit-rrm-train"
+        call(*words)
+
+
+def test_the_guide_s_commands_make_rows_at_once_and_step_by_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    follow("rrm-data.md", 0, {"--count 7500": "--count 3", "--per-editor 4": "--per-editor 2"})
+    assert len(list(read_sft_rows(tmp_path / "runs/data/sft/think+verify.jsonl"))) == 6
+    shutil.copy("runs/data/edits.jsonl", "all.jsonl")
+    shutil.copy(PIPELINE / "shapes.toml", "p.toml")
+    editors = "--editor flux-kontext --editor qwen-image-edit=/weights --editor folder=/data/seededit"
+    follow("rrm-data.md", 1, {editors: "--editor shapes"})
+    kept = (tmp_path / "edits.jsonl").read_text().splitlines()
+    assert len(list(read_sft_rows(tmp_path / "sft/think+verify.jsonl"))) == 2 * len(kept) > 0

@@ -31,6 +31,7 @@ from edit_rrm_training.pipeline.settings import (
 )
 from edit_rrm_training.pipeline.shapes_rows import shapes_edit_rows
 from edit_rrm_training.pipeline.verify import verify
+from guide_blocks import blocks_of
 
 SETTINGS = read_settings("shapes")
 WORLD, COUNT, PER_EDIT = 51, 12, 3
@@ -283,3 +284,14 @@ def test_exemplars_come_from_a_pool_beside_the_configuration(tmp_path: Path) -> 
     (tmp_path / "pool.json").write_text("[{}]")
     with pytest.raises(StepError, match=r"pool\.json"):
         read_settings(str(tmp_path / "pipeline.toml")).prompt_profile()
+
+
+def test_the_guide_s_configuration_is_one(tmp_path: Path) -> None:
+    (block,) = (block for block in blocks_of("rrm-data.md") if block.language == "toml")
+    path = tmp_path / "p.toml"
+    path.write_text(block.code)
+    settings = read_settings(str(path))
+    assert sorted(settings.endpoints) == ["large", "small"]
+    assert [teacher.endpoint for teacher in settings.teachers] == ["large", "small"]
+    assert settings.decompose.pool == tmp_path / "exemplars.json"
+    assert settings.reason.traces == 4

@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import pytest
 from PIL import Image
+from shapes_rows import pair, verify_row, write_lines
 from typer.testing import CliRunner
 
 from edit_rrm_training.cli import app
+from guide_blocks import shown
 
 runner = CliRunner()
 
@@ -35,3 +38,26 @@ def test_evaluate_refuses_a_directory_that_is_no_trained_checkpoint(tmp_path: Pa
 def test_help_names_every_command() -> None:
     result = runner.invoke(app, ["--help"])
     assert all(name in result.output for name in ("shapes", "tiny", "evaluate"))
+
+
+def test_the_guide_s_commands_train_by_sft_and_gcpo(
+    untrained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The base, an hour's work, is trained in a few steps by test_reproduce.py."""
+    monkeypatch.chdir(tmp_path)
+    write_lines(tmp_path / "rows.jsonl", [verify_row(index) for index in range(2)])
+    write_lines(tmp_path / "pairs.jsonl", [pair(index) for index in range(2)])
+    tiny = "--set dtype=float32 --set gradient_checkpointing=false --set equal_images=true --set workers=0"
+    few = "--set traces=2 --set pairs_per_step=1 --set batch_per_device=4 --set max_trace_tokens=12"
+    here = {
+        "edit-rrm-train base": "#",
+        "edit-rrm-server": "#",
+        "runs/base-m/base": str(untrained),
+        "steps=2000 …": f"steps=1 {tiny} --set batch_per_device=2",
+        "steps=300 …": f"steps=1 {tiny} {few}",
+    }
+    for _, *words in shown("train-the-rrm.md", 0, here):
+        result = runner.invoke(app, words)
+        assert result.exit_code == 0, result.output
+    assert Path("runs/sft/final/rrm.json").exists()
+    assert Path("runs/gcpo/final/rrm.json").exists()

@@ -1,8 +1,9 @@
-"""The blocks of a page of docs/, run in order as one program against the mock service."""
+"""The blocks of README.md and docs/: Python as one program against the mock service, commands by word."""
 
 import functools
 import re
-from collections.abc import Iterable
+import shlex
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ from PIL import Image
 from edit_rrm.wire import ScoreRequest
 from edit_rrm_client import MockRewardServer
 
-_DOCS = Path(__file__).parents[2] / "docs"
+_DOCS = Path(__file__).parents[1] / "docs"
 _PIECE = re.compile(r"^#+ (?P<heading>[^\n]*)$|^```(?P<language>\w*)\n(?P<code>.*?)^```$", re.M | re.S)
 _REWARDS = {"first.png": 0.9, "second.png": 0.2, "broken.png": None}
 
@@ -35,6 +36,37 @@ def blocks_of(page: str) -> list[Block]:
         else:
             found.append(Block(heading, piece["language"], piece["code"]))
     return found
+
+
+def shell_blocks(page: str) -> list[Block]:
+    """The blocks of a page that are commands, in order."""
+    return [block for block in blocks_of(page) if block.language in ("", "sh", "bash")]
+
+
+def commands(block: Block) -> list[list[str]]:
+    """The command lines of a block by word, joined at backslashes, without comments."""
+    lines = block.code.replace("\\\n", " ").splitlines()
+    return [words for line in lines if (words := _words(line))]
+
+
+def shown(page: str, number: int, changes: Mapping[str, str]) -> list[list[str]]:
+    """The command lines of a page's `number`th block of commands, with what a test must have otherwise.
+
+    `changes` says what is replaced by what, in turn: an address, a path, a count. One that changes nothing
+    fails. A word that is empty afterwards is left out.
+    """
+    block = shell_blocks(page)[number]
+    for before, after in changes.items():
+        assert before in block.code, f"{page} shows no {before!r} there"
+        block = block._replace(code=block.code.replace(before, after))
+    return commands(block)
+
+
+def _words(line: str) -> list[str]:
+    try:
+        return shlex.split(line, comments=True)
+    except ValueError:  # a quotation that goes on in the next line
+        return line.split()
 
 
 def serve_pictures(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
