@@ -34,6 +34,7 @@ class Run:
     """One side's work on all groups of a repetition."""
 
     took_s: float
+    server_cpu_s: float  # the process that speaks HTTP; 0 for the engine alone
     prompt_tokens: int
     cached_tokens: int
     output_tokens: int
@@ -53,10 +54,13 @@ def through_service(server: ServerProcess, bodies: Sequence[Body]) -> Run:
             answers = await asyncio.gather(*(body.send(http) for body in bodies))
             return time.perf_counter() - started, answers
 
+    before = server.cpu_time()
     took_s, answers = asyncio.run(run())
+    server_cpu_s = server.cpu_time().server_s - before.server_s
     usage = [_usage(answer) for answer in answers]
     return Run(
         took_s,
+        server_cpu_s,
         sum(u["prompt_tokens"] for u in usage),
         sum(u["cached_prompt_tokens"] for u in usage),
         sum(u["completion_tokens"] for u in usage),
@@ -72,6 +76,7 @@ def through_engine(llm: Any, judge: Judge, groups: Sequence[Group]) -> Run:
     took_s = time.perf_counter() - started
     return Run(
         took_s,
+        0.0,
         sum(len(output.prompt_token_ids) for output in outputs),
         sum(output.num_cached_tokens or 0 for output in outputs),
         sum(len(output.outputs[0].token_ids) for output in outputs),
@@ -104,6 +109,11 @@ def show(service: Sequence[Run], engine: Sequence[Run], candidates: int) -> None
             f"{sum(run.output_tokens for run in runs)}",
         )
     console.print(table)
+    shares = [run.server_cpu_s / run.took_s for run in service]
+    console.print(
+        f"the process that speaks HTTP used {statistics.median(run.server_cpu_s for run in service):.2f} s"
+        f" of processor time a repetition: {statistics.median(shares):.3f} of one core"
+    )
     console.print("ratio of each repetition: " + ", ".join(f"{ratio:.3f}" for ratio in ratios))
     BAR.judge(statistics.median(ratios))
 

@@ -29,6 +29,14 @@ class Memory:
     others_mib: float  # its descendants: the engine
 
 
+@dataclass(frozen=True)
+class CpuTime:
+    """Processor time used so far."""
+
+    server_s: float  # the process that speaks HTTP
+    others_s: float  # its descendants: the engine
+
+
 class ServerProcess:
     """A context manager around one server that is ready when the block begins.
 
@@ -64,6 +72,15 @@ class ServerProcess:
             with contextlib.suppress(psutil.NoSuchProcess):
                 others += child.memory_info().rss
         return Memory(leader.memory_info().rss / _MIB, others / _MIB)
+
+    def cpu_time(self) -> CpuTime:
+        """What its processes have used since they started."""
+        leader = psutil.Process(self._running().pid)
+        others = 0.0
+        for child in leader.children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                others += _cpu_s(child)
+        return CpuTime(_cpu_s(leader), others)
 
     @contextlib.contextmanager
     def stopped(self) -> Iterator[None]:
@@ -152,6 +169,11 @@ def vllm_server(arguments: Sequence[str], environment: Mapping[str, str]) -> Ser
     module = [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
     command = [*module, *arguments, "--host", "127.0.0.1", "--port", str(port)]
     return ServerProcess(command, port, "/health", environment)
+
+
+def _cpu_s(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
 
 
 def end_on_sigterm() -> None:

@@ -124,7 +124,12 @@ class ServerSettings(FleetSettings, AdminSettings):
         ge=1,
         description="jobs (candidates x samples) that may wait; more is queue_full",
     )
-    window: int = Field(default=64, ge=1, description="jobs in the engine at once")
+    window: int = Field(
+        default=72,
+        ge=1,
+        description="jobs in the engine at once; an eighth above max_num_seqs, so that one that ends is"
+        " followed in the same step",
+    )
     bulk_share: float = Field(
         default=0.1,
         ge=0.0,
