@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from guide_blocks import blocks_of, run_blocks, serve_pictures
 
 

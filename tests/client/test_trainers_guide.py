@@ -9,9 +9,9 @@ from types import ModuleType
 
 import pytest
 import yaml
-from guide_blocks import blocks_of, run_blocks, serve_pictures
 
 from edit_rrm_client import adapters
+from guide_blocks import blocks_of, run_blocks, serve_pictures
 
 DIALECTS = ("Flow-Factory", "UniRL")
 
