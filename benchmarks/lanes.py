@@ -128,7 +128,7 @@ def main(
 ) -> None:
     """Prints interactive latency idle and under bulk. Bar: p95 at most 2 times one trace's time."""
     end_on_sigterm()
-    callers = int(BULK_WINDOWS * ServerSettings(model=model).window)
+    callers = int(BULK_WINDOWS * ServerSettings(model=model).engine_window)
     progress.print("rendering edits")
     interactive = Supply(1, priority="interactive")
     bulk = Supply(1, seed=6000, priority="bulk")

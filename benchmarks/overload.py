@@ -210,7 +210,7 @@ def main(
     """Prints goodput at 1, 2, 4 and 8 times capacity. Bars: 0.95 of the peak, deadlines, refusals 50 ms."""
     end_on_sigterm()
     settings = {"retries": 0, "score_cache_mib": 0}
-    window = ServerSettings(model=model).window
+    window = ServerSettings(model=model).engine_window
     progress.print("rendering edits")
     supply = Supply(size, deadline_s=deadline_s)
     unhurried = Supply(size, seed=6000)

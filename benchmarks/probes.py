@@ -210,7 +210,7 @@ def main(
     supply = Supply(CALL_SIZE)
     supply.stock(200)
     table = Table("", "requests", "p50 ms", "p99 ms", "max ms")
-    slowest_s, window = 0.0, ServerSettings(model=model).window
+    slowest_s, window = 0.0, ServerSettings(model=model).engine_window
 
     def add_row(name: str, took_s: list[float]) -> None:
         cells = [percentile(took_s, share) for share in (0.5, 0.99, 1.0)]

@@ -14,10 +14,10 @@ import torch
 from edit_grpo.averages import MovingAverage
 from edit_grpo.config import GrpoSettings, NftSettings, SamplingSettings
 from edit_grpo.grpo import clipped_surrogate
-from edit_grpo.nft import nft_loss, noised, old_decay, optimality
+from edit_grpo.nft import nft_loss, old_decay, optimality
 from edit_grpo.policy import Condition, EditPolicy
 from edit_grpo.rollout import Rollout, SamplingPlan, StochasticStep, roll_out, row_slices, transition_at
-from edit_grpo.sde import kl, logprob
+from edit_grpo.sde import kl, logprob, noised
 from edit_grpo.windows import stochastic_steps
 
 

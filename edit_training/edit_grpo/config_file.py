@@ -13,6 +13,7 @@ from pydantic_core import PydanticUndefined
 
 from edit_grpo.config import TrainSettings
 from edit_grpo.errors import SettingsError
+from edit_rrm.nested_settings import problems, put
 
 RESUMABLE = frozenset({"out", "updates", "save_every", "keep"})
 """What a run may be continued with anew, beside the `reward` settings of RESUMABLE_REWARD."""
@@ -32,13 +33,13 @@ def load_settings(file: Path | None, assignments: Sequence[str]) -> TrainSetting
         if not equals:
             raise SettingsError(f"expected NAME=VALUE, got {text!r}")
         try:
-            _put(values, name.strip().split("."), yaml.safe_load(value))
+            put(values, name.strip(), yaml.safe_load(value))
         except yaml.YAMLError as error:
             raise SettingsError(f"{name}: {value!r} is no YAML value") from error
     try:
         return TrainSettings.model_validate(values)
     except ValidationError as error:
-        raise SettingsError("; ".join(_problems(error))) from error
+        raise SettingsError("; ".join(problems(error))) from error
 
 
 def write_settings(settings: TrainSettings, path: Path) -> None:
@@ -80,21 +81,6 @@ def _read(file: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise SettingsError(f"{file} must hold one setting a line: 'name: value'")
     return content
-
-
-def _put(values: dict[str, Any], path: Sequence[str], value: Any) -> None:
-    *sections, last = path
-    for section in sections:
-        inner = values.get(section)
-        values[section] = inner = dict(inner) if isinstance(inner, dict) else {}
-        values = inner
-    values[last] = value
-
-
-def _problems(error: ValidationError) -> Iterator[str]:
-    for item in error.errors(include_url=False):
-        where = ".".join(map(str, item["loc"]))
-        yield ": ".join(filter(None, (where, item["msg"].removeprefix("Value error, "))))
 
 
 def _fixed(settings: TrainSettings) -> Mapping[str, Any]:

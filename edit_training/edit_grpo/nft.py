@@ -11,20 +11,12 @@ from dataclasses import dataclass
 
 import torch
 
+from edit_grpo.sde import level_of
+
 
 def optimality(advantages: torch.Tensor, clip: float) -> torch.Tensor:  # [batch] in [0, 1]
     """r = 1/2 + A / 2c with |A| bounded by c: 1/2 for a candidate at its group's mean."""
     return 0.5 + advantages.clamp(-clip, clip) / (2.0 * clip)
-
-
-def noised(
-    latents: torch.Tensor,  # [batch, ...]: x_0
-    noise: torch.Tensor,  # [batch, ...]: ε
-    sigma: torch.Tensor,  # [batch]
-) -> torch.Tensor:
-    """x_σ = (1 − σ) x_0 + σ ε, in float32."""
-    level = _like(sigma, latents)
-    return (1.0 - level) * latents.float() + level * noise.float()
 
 
 def implicit_velocities(
@@ -71,11 +63,6 @@ def _x0_distance(
     velocity: torch.Tensor, noisy: torch.Tensor, latents: torch.Tensor, sigma: torch.Tensor
 ) -> torch.Tensor:  # [batch]
     """Mean squared error of the predicted x_0 over its mean absolute error, the latter without gradient."""
-    error = (noisy.float() - _like(sigma, noisy) * velocity - latents.float()).flatten(1)
+    error = (noisy.float() - level_of(sigma, noisy) * velocity - latents.float()).flatten(1)
     scale = error.detach().abs().mean(dim=1).clamp(min=1e-5)
     return error.square().mean(dim=1) / scale
-
-
-def _like(sigma: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
-    """σ shaped to be multiplied with latents."""
-    return sigma.reshape(-1, *[1] * (latents.ndim - 1))

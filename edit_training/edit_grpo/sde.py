@@ -18,6 +18,21 @@ import torch
 Kind = Literal["flow_grpo", "cps"]
 
 
+def level_of(sigma: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """σ [batch], shaped to be multiplied with x [batch, ...]."""
+    return sigma.reshape(-1, *[1] * (x.ndim - 1))
+
+
+def noised(
+    data: torch.Tensor,  # [batch, ...]: x_0
+    noise: torch.Tensor,  # [batch, ...]: x_1
+    sigma: torch.Tensor,  # [batch]
+) -> torch.Tensor:  # [batch, ...] float32
+    """x_σ = (1 − σ) x_0 + σ x_1."""
+    level = level_of(sigma, data)
+    return (1.0 - level) * data.float() + level * noise.float()
+
+
 @dataclass(frozen=True)
 class Transition:
     """The Gaussian of one step: x' ~ N(mean, std²), with one std for all elements."""

@@ -6,6 +6,7 @@ on twice an update, after the rewards and after the weights: nobody leaves while
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -134,22 +135,20 @@ class EditTrainer:
         self.accelerator.wait_for_everyone()
 
     def _save_policy(self, directory: Path) -> None:
-        if self.ema is None:
+        with self._averaged():
             self.policy.save(directory)
-        else:
-            with self.ema.in_place():
-                self.policy.save(directory)
 
     def _write_grid(self, done: int) -> None:
         if self.grids is None:
             return
-        if self.ema is None:
+        with self._averaged():
             page = self.grids.write(done)
-        else:
-            with self.ema.in_place():
-                page = self.grids.write(done)
         if self.log is not None:
             self.log.event("grid", str(page))
+
+    def _averaged(self) -> AbstractContextManager[None]:
+        """Within it the policy has the weights that are kept: the averaged ones where there are any."""
+        return nullcontext() if self.ema is None else self.ema.in_place()
 
 
 def slowest(parts: Sequence[Seconds], updating_s: float) -> Seconds:

@@ -5,8 +5,6 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
-from importlib import import_module
-from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -40,15 +38,15 @@ def load_policy(settings: TrainSettings, device: torch.device) -> EditPolicy:
 
     Raises SettingsError for what no policy can be made of.
     """
-    policies: Any = import_module("edit_grpo.policies")
+    from edit_grpo import policies  # diffusers takes seconds to import, and a test brings its own policy
+
     given = settings.policy.model_dump(exclude={"name"}, exclude_none=True)
     reference = {"keep_reference": settings.algorithm.needs_reference}
     try:
         chosen = policies.PolicySettings.model_validate(given | reference)
-        policy: EditPolicy = policies.load_policy(settings.policy.name, chosen, device)
+        return policies.load_policy(settings.policy.name, chosen, device)
     except (policies.PolicyError, ValidationError) as error:
         raise SettingsError(f"policy: {error}") from error
-    return policy
 
 
 def connect(settings: RewardSettings) -> AsyncRewardClient:

@@ -11,6 +11,7 @@ from typing import Any, Literal, Self, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from edit_rrm.nested_settings import problems, put
 from edit_rrm_training.errors import SettingsError
 
 
@@ -193,11 +194,11 @@ def load_config(kind: type[S], file: Path | None, overrides: Mapping[str, Any]) 
             raise SettingsError(f"{file} must hold one setting a line: 'name: value'")
         values = content
     for name, value in overrides.items():
-        _put(values, name.split("."), value)
+        put(values, name, value)
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        raise SettingsError("; ".join(_problems(error))) from error
+        raise SettingsError("; ".join(problems(error))) from error
 
 
 def parse_assignments(texts: Sequence[str]) -> dict[str, Any]:
@@ -209,19 +210,3 @@ def parse_assignments(texts: Sequence[str]) -> dict[str, Any]:
             raise SettingsError(f"expected NAME=VALUE, got {text!r}")
         found[name.strip()] = yaml.safe_load(value)
     return found
-
-
-def _put(values: dict[str, Any], path: Sequence[str], value: Any) -> None:
-    *sections, last = path
-    for section in sections:
-        inner = values.get(section)
-        values[section] = inner = dict(inner) if isinstance(inner, dict) else {}
-        values = inner
-    values[last] = value
-
-
-def _problems(error: ValidationError) -> list[str]:
-    return [
-        ": ".join(filter(None, (".".join(map(str, item["loc"])), item["msg"].removeprefix("Value error, "))))
-        for item in error.errors(include_url=False)
-    ]

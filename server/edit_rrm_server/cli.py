@@ -12,6 +12,7 @@ from pydantic import ValidationError  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 
+from edit_rrm.nested_settings import problems  # noqa: E402
 from edit_rrm_server.settings import (  # noqa: E402
     ENV_PREFIX,
     ServerSettings,
@@ -131,11 +132,4 @@ def _pairs(texts: list[str]) -> dict[str, str]:
 
 
 def _explained(error: Exception) -> str:
-    if not isinstance(error, ValidationError):
-        return str(error)
-    found = error.errors(include_url=False, include_input=False)
-    # What concerns several settings at once has no location, and names them itself.
-    return "; ".join(
-        ": ".join(filter(None, (".".join(map(str, item["loc"])), item["msg"].removeprefix("Value error, "))))
-        for item in found
-    )
+    return "; ".join(problems(error)) if isinstance(error, ValidationError) else str(error)

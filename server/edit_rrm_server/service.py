@@ -79,7 +79,9 @@ class Service:
         self.settings = settings
         self.started_at = time.monotonic()
         self.metrics = ServiceMetrics(lambda: self._model is not None and self._model.engine.alive)
-        self.batcher = Batcher(settings.queue_capacity, settings.window, settings.bulk_share, self.metrics)
+        self.batcher = Batcher(
+            settings.queue_capacity, settings.engine_window, settings.bulk_share, self.metrics
+        )
         self.body_room = BodyRoom(settings.max_total_body_bytes)
         self.intake = ImageIntake(
             ImageLimits(settings.max_image_bytes, settings.max_image_pixels, settings.max_image_side),

@@ -124,11 +124,11 @@ class ServerSettings(FleetSettings, AdminSettings):
         ge=1,
         description="jobs (candidates x samples) that may wait; more is queue_full",
     )
-    window: int = Field(
-        default=72,
+    window: int | None = Field(
+        default=None,
         ge=1,
-        description="jobs in the engine at once; an eighth above max_num_seqs, so that one that ends is"
-        " followed in the same step",
+        description="jobs in the engine at once; default: an eighth above max_num_seqs, so that one that"
+        " ends is followed in the same step",
     )
     bulk_share: float = Field(
         default=0.1,
@@ -237,6 +237,11 @@ class ServerSettings(FleetSettings, AdminSettings):
                 "or say with --allow-open that anyone may call"
             )
         return self
+
+    @property
+    def engine_window(self) -> int:
+        """`window`, or what follows from `max_num_seqs`."""
+        return self.window or self.max_num_seqs + self.max_num_seqs // 8
 
     @cached_property
     def all_keys(self) -> tuple[SecretStr, ...]:

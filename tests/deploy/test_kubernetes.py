@@ -136,7 +136,7 @@ def test_the_autoscaler_reads_the_metric_that_the_adapter_makes(manifests: dict[
     (rule,) = adapter["rules"]["custom"]
     (metric,) = manifests["HorizontalPodAutoscaler"]["spec"]["metrics"]
     assert metric["pods"]["metric"]["name"] == rule["name"]["as"] == "edit_rrm_queue_jobs"
-    assert metric["pods"]["target"]["averageValue"] == str(ServerSettings.model_fields["window"].default)
+    assert metric["pods"]["target"]["averageValue"] == str(ServerSettings().engine_window)
     assert manifests["HorizontalPodAutoscaler"]["spec"]["minReplicas"] > 1  # else a disruption takes it all
     assert "replicas" not in manifests["Deployment"]["spec"]
 

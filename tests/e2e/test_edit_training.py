@@ -1,9 +1,8 @@
 """An optimiser step of each real pipeline, tiny and random, on rewards of the real service."""
 
 import json
-import sys
+from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -12,26 +11,16 @@ from service_process import ServiceProcess
 from edit_grpo.config import TrainSettings
 from edit_grpo.training_run import run_training
 from edit_rrm_training.shapes.dataset import write_dataset
-
-pytest.importorskip("edit_grpo.policies")
-
-
-@pytest.fixture(scope="module")
-def tiny_pipelines() -> ModuleType:
-    """The helper beside the policies' own tests."""
-    sys.path.append(str(Path(__file__).parents[1] / "edit_grpo"))
-    import tiny_pipelines
-
-    return tiny_pipelines
+from tiny_pipelines import kontext_folder, qwen_folder
 
 
 @pytest.mark.parametrize("algorithm", ["grpo", "diffusion_nft"])
-@pytest.mark.parametrize("pipeline", ["kontext_folder", "qwen_folder"])
+@pytest.mark.parametrize("save_pipeline", [kontext_folder, qwen_folder])
 def test_a_real_pipeline_takes_an_optimiser_step(
-    pipeline: str, algorithm: str, tmp_path: Path, trained: ServiceProcess, tiny_pipelines: ModuleType
+    save_pipeline: Callable[[Path], Path], algorithm: str, tmp_path: Path, trained: ServiceProcess
 ) -> None:
     write_dataset(tmp_path / "edits", seed=2026, count=2, candidate_count=1)
-    folder = getattr(tiny_pipelines, pipeline)(tmp_path / "pipeline")
+    folder = save_pipeline(tmp_path / "pipeline")
     edits = tmp_path / "edits" / "edits.jsonl"
     values: dict[str, Any] = {
         "out": tmp_path / "run",

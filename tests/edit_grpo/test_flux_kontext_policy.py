@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 import torch
 from diffusers import FluxKontextPipeline
-from tiny_pipelines import INSTRUCTIONS, kontext_folder, pictures
 
 from edit_grpo.policies import (
     FluxKontextPolicy,
@@ -17,6 +16,7 @@ from edit_grpo.policies import (
     load_policy,
 )
 from edit_grpo.policies.ode_sampling import noise_of_rows, sample_ode
+from tiny_pipelines import INSTRUCTIONS, kontext_folder, pictures
 
 TOLERANCE = 2e-5  # float32, four steps; the pipeline's scheduler steps in another order of operations
 LORA = LoraSettings(rank=2, alpha=4.0)

@@ -12,11 +12,12 @@ from typer.testing import CliRunner
 from edit_grpo.cli import app
 from edit_grpo.policies import load_policy
 from edit_grpo.pretraining.errors import EditsError, RunFolderError
-from edit_grpo.pretraining.flow_matching import draw_sigmas, flow_matching_loss, level_weights, noised
+from edit_grpo.pretraining.flow_matching import draw_sigmas, flow_matching_loss, level_weights
 from edit_grpo.pretraining.run import Pretraining, StepReport
 from edit_grpo.pretraining.settings import PretrainSettings
 from edit_grpo.pretraining.shapes_edits import ShapesExamples, read_edits, target_weights
 from edit_grpo.pretraining.sheets import SheetRow, contact_sheet
+from edit_grpo.sde import noised
 
 SETTINGS = PretrainSettings(
     steps=6, batch_size=2, warmup_steps=1, checkpoint_every=3, grid_every=6, grid_edits=2, sampling_steps=2

@@ -6,7 +6,6 @@ import pytest
 import torch
 from diffusers import QwenImageEditPipeline
 from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit
-from tiny_pipelines import INSTRUCTIONS, pictures, qwen_folder
 
 from edit_grpo.policies import (
     LoraSettings,
@@ -16,6 +15,7 @@ from edit_grpo.policies import (
     load_policy,
 )
 from edit_grpo.policies.ode_sampling import sample_ode
+from tiny_pipelines import INSTRUCTIONS, pictures, qwen_folder
 
 TOLERANCE = 2e-5  # float32, three steps
 AREA = 64 * 64

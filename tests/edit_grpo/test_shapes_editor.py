@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 import torch
 from diffusers import FluxKontextPipeline
-from tiny_pipelines import INSTRUCTIONS, pictures
 
 from edit_grpo.policies import LoraSettings, PolicySettings, load_policy
 from edit_grpo.policies.ode_sampling import sample_ode
 from edit_grpo.policies.pixel_vae import PixelUnshuffleVAE
 from edit_grpo.policies.shapes_editor import build_shapes_editor, word_tokenizer
+from tiny_pipelines import INSTRUCTIONS, pictures
 
 
 @pytest.fixture(scope="module")

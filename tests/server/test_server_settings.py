@@ -26,6 +26,12 @@ def test_command_line_beats_environment_beats_file(tmp_path: Path, monkeypatch: 
     assert (settings.port, settings.window, settings.retries) == (100, 20, 3)
 
 
+def test_the_window_follows_the_sequences_of_a_step_unless_it_is_set() -> None:
+    assert ServerSettings().engine_window == 72
+    assert ServerSettings(max_num_seqs=256).engine_window == 288
+    assert ServerSettings(max_num_seqs=256, window=100).engine_window == 100
+
+
 def test_a_json_file_and_nested_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "settings.json"
     file.write_text('{"guards": {"no_edit_change": 0.5}, "queue_capacity": 7}')

@@ -6,6 +6,7 @@ from itertools import pairwise
 import torch
 
 from edit_grpo.policy import Condition, EditPolicy
+from edit_grpo.rollout import sigma_rows
 from edit_grpo.sde import ode_step
 
 
@@ -14,8 +15,7 @@ def sample_ode(policy: EditPolicy, condition: Condition, noise: torch.Tensor, st
     """x_0 [batch, ...] from x_1 in Euler steps along the policy's own schedule."""
     latents = noise
     for sigma, following in pairwise(policy.sigmas(steps, condition)):
-        at = torch.full((len(latents),), sigma, device=latents.device)
-        velocity = policy.velocity(latents, at, condition)
+        velocity = policy.velocity(latents, sigma_rows(sigma, latents), condition)
         latents = ode_step(latents, velocity, sigma, following).mean.to(noise.dtype)
     return latents
 

@@ -5,8 +5,10 @@ PretrainError
 └── RunFolderError  a run folder holds another run, or none
 """
 
+from edit_grpo.errors import EditTrainingError
 
-class PretrainError(Exception):
+
+class PretrainError(EditTrainingError):
     """Base of every error of this package; the message says what to do about it."""
 
 

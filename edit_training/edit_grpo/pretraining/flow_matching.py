@@ -1,7 +1,7 @@
-"""Flow matching's arithmetic: noise levels, the straight path, the loss. Pure functions.
+"""Flow matching's arithmetic: noise levels, their weights, the loss. Pure functions.
 
-x_σ = (1 − σ) x_0 + σ x_1 and the target is v = x_1 − x_0 (Lipman et al., arXiv 2210.02747; logit-normal σ:
-Esser et al., arXiv 2403.03206).
+On the straight path x_σ of `edit_grpo.sde.noised` the target is v = x_1 − x_0 (Lipman et al., arXiv 2210.02747;
+logit-normal σ: Esser et al., arXiv 2403.03206).
 """
 
 import torch
@@ -15,16 +15,6 @@ def draw_sigmas(count: int, settings: PretrainSettings, generator: torch.Generat
         return torch.rand(count, generator=generator)
     logits = torch.randn(count, generator=generator) * settings.sigma_std + settings.sigma_mean
     return torch.sigmoid(logits)
-
-
-def noised(
-    data: torch.Tensor,  # [batch, ...], x_0
-    noise: torch.Tensor,  # [batch, ...], x_1
-    sigmas: torch.Tensor,  # [batch]
-) -> torch.Tensor:  # [batch, ...]
-    """x_σ."""
-    level = sigmas.view(-1, *[1] * (data.ndim - 1))
-    return (1.0 - level) * data + level * noise
 
 
 def level_weights(sigmas: torch.Tensor, floor: float) -> torch.Tensor:  # [batch]

@@ -21,10 +21,11 @@ from edit_grpo.policies.settings import PolicySettings
 from edit_grpo.policies.shapes_editor import build_shapes_editor
 from edit_grpo.policy import Condition
 from edit_grpo.pretraining.checkpoints import RunState, claim_folder, load_state, save_state
-from edit_grpo.pretraining.flow_matching import draw_sigmas, flow_matching_loss, level_weights, noised
+from edit_grpo.pretraining.flow_matching import draw_sigmas, flow_matching_loss, level_weights
 from edit_grpo.pretraining.sampling import sample_sheet
 from edit_grpo.pretraining.settings import PretrainSettings
 from edit_grpo.pretraining.shapes_edits import Example, ShapesEdit, ShapesExamples, digest_of, open_picture
+from edit_grpo.sde import noised
 
 BETAS = (0.9, 0.98)
 TRAINED = ("transformer", "text_encoder", "text_encoder_2")

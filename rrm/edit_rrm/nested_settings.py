@@ -1,0 +1,26 @@
+"""Settings in sections: a dotted name put into nested values, and what pydantic says of the result.
+
+It knows no file format and no package's settings; whoever reads settings calls it.
+"""
+
+from typing import Any
+
+from pydantic import ValidationError
+
+
+def put(values: dict[str, Any], name: str, value: Any) -> None:
+    """Sets `name`, whose dots enter sections; a section that is not there, or is no mapping, begins empty."""
+    *sections, last = name.split(".")
+    for section in sections:
+        inner = values.get(section)
+        values[section] = inner = dict(inner) if isinstance(inner, dict) else {}
+        values = inner
+    values[last] = value
+
+
+def problems(error: ValidationError) -> list[str]:
+    """A text for each thing that is wrong; what concerns several settings has no place and names them."""
+    return [
+        ": ".join(filter(None, (".".join(map(str, item["loc"])), item["msg"].removeprefix("Value error, "))))
+        for item in error.errors(include_url=False, include_input=False)
+    ]
