@@ -1,7 +1,7 @@
 """Flow matching's arithmetic: noise levels, their weights, the loss. Pure functions.
 
-On the straight path x_σ of `edit_grpo.sde.noised` the target is v = x_1 − x_0 (Lipman et al., arXiv 2210.02747;
-logit-normal σ: Esser et al., arXiv 2403.03206).
+On the straight path x_σ of `edit_grpo.sde.noised` the target is v = x_1 − x_0 (Lipman et al.,
+arXiv 2210.02747; logit-normal σ: Esser et al., arXiv 2403.03206).
 """
 
 import torch
