@@ -10,9 +10,17 @@ from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel
-from transformers import AutoModelForImageTextToText, AutoProcessor, PreTrainedModel, ProcessorMixin
+from transformers import (
+    AutoModelForImageTextToText,
+    AutoProcessor,
+    PreTrainedModel,
+    ProcessorMixin,
+    Qwen2_5_VLForConditionalGeneration,
+)
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 from edit_rrm.checkpoint import FILE_NAME, RRMCard, read_card, write_card
+from edit_rrm_training.cpu_bfloat16 import keep_slow_operations_in_float32
 from edit_rrm_training.errors import SettingsError
 from edit_rrm_training.tiny.model import batch_vision_attention
 from edit_rrm_training.train_settings import RunSettings
@@ -39,6 +47,13 @@ def load_base(settings: RunSettings) -> Base:
     model = AutoModelForImageTextToText.from_pretrained(directory, dtype=dtype)
     if settings.equal_images:
         batch_vision_attention(model)
+    on_cpu = not torch.cuda.is_available()
+    if settings.dtype == "bfloat16" and on_cpu and isinstance(model, Qwen2_5_VLForConditionalGeneration):
+        keep_slow_operations_in_float32(model)
+    if settings.compile_layers:
+        for module in model.modules():
+            if isinstance(module, GradientCheckpointingLayer):  # a layer of any tower
+                module.compile(dynamic=True)
     # Padded on the left, the prompts of a batch end where their traces begin.
     processor = AutoProcessor.from_pretrained(directory, padding_side="left")
     return Base(model, processor, read_card(directory))

@@ -29,6 +29,7 @@ from trl.data_utils import prepare_multimodal_messages
 from edit_rrm.errors import TraceError
 from edit_rrm.principles import Principle
 from edit_rrm.prompts import PromptProfile
+from edit_rrm_training.cpu_bfloat16 import weights_in
 from edit_rrm_training.evaluation.metrics import share
 from edit_rrm_training.pair_sampler import PairSampler
 from edit_rrm_training.training_run import ResumesWeights
@@ -140,6 +141,14 @@ class GcpoTrainer(ResumesWeights, GRPOTrainer):  # type: ignore[misc]  # trl is 
         for index, score in gather_object(found):
             scores[index] = score
         return scores.view(-1, 2)
+
+    def _generate_single_turn(self, *args: Any, **kwargs: Any) -> Any:
+        # A growing cache would have compiled layers compiled again at every length.
+        with torch.compiler.set_stance("force_eager"):
+            if self.args.bf16 and self.args.device.type == "cpu" and not self.is_fsdp_enabled:
+                with weights_in(torch.bfloat16, self.model):
+                    return super()._generate_single_turn(*args, **kwargs)
+            return super()._generate_single_turn(*args, **kwargs)
 
     def _complete(self, rows: Sequence[Row]) -> list[str]:
         prompts = [prepare_multimodal_messages(row["prompt"], images=row["images"]) for row in rows]

@@ -83,6 +83,10 @@ class RunSettings(BaseModel):
     gradient_checkpointing: bool = Field(
         default=True, description="recompute activations in the backward pass: slower, much less memory"
     )
+    compile_layers: bool = Field(
+        default=False,
+        description="compile the layers for updates (torch.compile): a minute first, then faster",
+    )
     equal_images: bool = Field(
         default=False, description="all pictures are of one size: the vision tower takes a batch at once"
     )

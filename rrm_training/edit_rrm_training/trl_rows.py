@@ -5,7 +5,7 @@ Rows stay as they were read; pictures are loaded, or drawn, when a batch asks fo
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from datasets import Dataset
 from PIL import Image
@@ -84,10 +84,25 @@ def picture(reference: str | bytes, folder: Path, max_side: int | None) -> Image
     return EditImage.from_pil(load_image(reference, folder), max_side).image
 
 
-def _lazy(count: int, make: Callable[[int], Row]) -> Dataset:
-    def batch(columns: Mapping[str, Sequence[int]]) -> dict[str, list[Any]]:
-        made = {index: make(index) for index in dict.fromkeys(columns["row"])}
+class _Making:
+    """Makes the rows of a batch when it is asked for, a repeated one once."""
+
+    def __init__(self, make: Callable[[int], Row]) -> None:
+        self._make = make
+
+    def __call__(self, columns: Mapping[str, Sequence[int]]) -> dict[str, list[Any]]:
+        made = {index: self._make(index) for index in dict.fromkeys(columns["row"])}
         rows = [made[index] for index in columns["row"]]
         return {name: [row[name] for row in rows] for name in rows[0]}
 
-    return Dataset.from_dict({"row": range(count)}).with_transform(batch)
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+    def __reduce__(self) -> str:
+        # datasets takes the fingerprint of a transform by pickling it: minutes for 50,000 rows. Nothing else
+        # pickles one (a loader's processes are forked), and nothing is cached under the fingerprint.
+        return "_Making"
+
+
+def _lazy(count: int, make: Callable[[int], Row]) -> Dataset:
+    return Dataset.from_dict({"row": range(count)}).with_transform(_Making(make))
