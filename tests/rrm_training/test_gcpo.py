@@ -6,6 +6,7 @@ bundled model and reads its traces.
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from edit_rrm.principles import Principle
 from edit_rrm.profiles import TrainedProfile
 from edit_rrm.traces import Trace
 from edit_rrm_training import gcpo_run
+from edit_rrm_training.cpu_bfloat16 import weights_in
 from edit_rrm_training.errors import SettingsError
 from edit_rrm_training.gcpo import GcpoTrainer
 from edit_rrm_training.gcpo_run import run_gcpo
@@ -66,9 +68,11 @@ def curve(out: Path) -> list[tuple[int, float, float]]:
     return [(line["step"], line["loss"], line["gcpo/reward"]) for line in lines if "loss" in line]
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_a_resumed_run_has_the_curve_and_the_weights_of_a_straight_one(
-    config: GcpoConfig, any_text: AnyText, tmp_path: Path
+    config: GcpoConfig, any_text: AnyText, tmp_path: Path, dtype: str
 ) -> None:
+    config = config.model_copy(update={"dtype": dtype})
     straight = run_gcpo(config)
     resumed = config.model_copy(update={"out": tmp_path / "resumed"})
     assert run_gcpo(resumed, stop_after=2) is None
@@ -82,7 +86,7 @@ def test_a_resumed_run_has_the_curve_and_the_weights_of_a_straight_one(
     assert any(reward > 0 for _, _, reward in curve(config.out))
     before, after = weights(config.base), weights(straight)
     assert all(torch.equal(after[name], tensor) for name, tensor in weights(final).items())
-    assert any(not torch.equal(after[name], before[name]) for name in before)
+    assert any(not torch.equal(after[name], before[name].to(after[name].dtype)) for name in before)
     # A finished run is not repeated, one killed before its last file ends as it would have.
     assert run_gcpo(resumed) == final
     (final / "rrm.json").unlink()
@@ -92,6 +96,19 @@ def test_a_resumed_run_has_the_curve_and_the_weights_of_a_straight_one(
     assert all(torch.equal(after[name], tensor) for name, tensor in weights(final).items())
     with pytest.raises(SettingsError, match="other values of lr, traces"):
         run_gcpo(resumed.model_copy(update={"lr": 1.0, "traces": 4}))
+
+
+def test_rollouts_borrow_bfloat16_weights_and_leave_the_models_own(untrained: Path) -> None:
+    model = AutoModelForImageTextToText.from_pretrained(untrained, dtype=torch.float32)
+
+    def stored() -> dict[str, tuple[torch.dtype, int]]:
+        return {name: (weight.dtype, weight.data_ptr()) for name, weight in model.named_parameters()}
+
+    before = stored()
+    with suppress(KeyboardInterrupt), weights_in(torch.bfloat16, model):
+        assert {dtype for dtype, _ in stored().values()} == {torch.bfloat16}
+        raise KeyboardInterrupt
+    assert stored() == before
 
 
 def test_what_reaches_the_loss_are_the_win_ratios_advantages(

@@ -67,8 +67,9 @@ def test_a_row_becomes_the_tokens_that_the_service_sends(untrained: Path) -> Non
         {"accumulate": 2},
         {"role_weights": True, "optimizer": "muon"},
         {"lora": LoraSettings(rank=8, alpha=64)},
+        {"dtype": "bfloat16", "role_weights": True},
     ],
-    ids=["full", "muon", "lora"],
+    ids=["full", "muon", "lora", "bfloat16"],
 )
 def test_a_resumed_run_has_the_curve_and_the_weights_of_a_straight_one(
     config: SftConfig, tmp_path: Path, way: dict[str, Any]
@@ -132,6 +133,35 @@ def test_the_weighted_loss_is_the_weighted_mean_of_the_completions_tokens(
     each = functional.cross_entropy(logits[:, :-1].transpose(1, 2), ids[:, 1:], reduction="none")
     expected = (each * loss_weights[:, 1:]).sum() / loss_weights[:, 1:].sum()
     assert loss.item() == pytest.approx(expected.item(), rel=1e-4)
+
+
+def test_compiled_layers_in_bfloat16_have_nearly_the_curve_of_plain_ones_in_float32(
+    config: SftConfig, tmp_path: Path
+) -> None:
+    plain = config.model_copy(update={"role_weights": True, "steps": 2})
+    fast = plain.model_copy(update={"out": tmp_path / "fast", "dtype": "bfloat16", "compile_layers": True})
+    assert run_sft(plain) is not None
+    final = run_sft(fast)
+    assert final is not None
+    assert losses(fast.out) == pytest.approx(losses(plain.out), rel=3e-3)
+    assert {tensor.dtype for tensor in weights(final).values()} == {torch.bfloat16}
+    master = load_file(fast.out / "checkpoint-2" / "model.safetensors")
+    assert {tensor.dtype for tensor in master.values()} == {torch.float32}
+
+
+def test_a_padded_batch_attends_in_bfloat16_as_in_float32(config: SftConfig) -> None:
+    base = load_base(config.model_copy(update={"dtype": "bfloat16"}))
+    rows = [(verify_row(index), Path()) for index in range(3)]
+    dataset = sft_dataset(rows, TrainedProfile(), 384)
+    batch = RoleWeights(base.processor)([dataset[index] for index in range(3)])
+    assert not batch["attention_mask"].all()
+    inputs = {name: value for name, value in batch.items() if name not in ("labels", "loss_weights")}
+    real = batch["attention_mask"].bool()
+    exact = load_base(config).model(**inputs).logits[real]
+    assert torch.allclose(base.model(**inputs).logits[real], exact, atol=1e-4)
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = base.model(**inputs).logits[real]
+    assert (rounded - exact).abs().mean() < 0.02 * exact.abs().mean()
 
 
 def test_muon_and_adamw_resume_as_one_optimiser(config: SftConfig) -> None:
