@@ -5,7 +5,8 @@ EditRRMError
 │                       unsupported_image, broken_image)
 ├── TraceError          a verifier's text could not be turned into verdicts (trace_unparseable)
 ├── DecompositionError  a decomposition's text could not be turned into principles (decomposition_failed)
-└── CheckpointError     a checkpoint's rrm.json is missing a field or holds an unknown value
+├── CheckpointError     a checkpoint's rrm.json is missing a field or holds an unknown value
+└── StageError          a stage of a reproduction cannot run, or cannot go on
 """
 
 from typing import Literal
@@ -51,3 +52,7 @@ class CheckpointError(EditRRMError):
     """A checkpoint directory cannot be served as it is."""
 
     code: str = "bad_checkpoint"
+
+
+class StageError(EditRRMError):
+    """The message names the stage and says what to do about it."""

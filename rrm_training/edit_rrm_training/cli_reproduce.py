@@ -1,8 +1,6 @@
 """`edit-rrm-train reproduce`: the paper's table in miniature, from data to docs/results/rrm/."""
 
-import os
 import signal
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.table import Table
 
-from edit_rrm_training.errors import StepError, TrainingError
+from edit_rrm.errors import StageError
+from edit_rrm_training.errors import TrainingError
 from edit_rrm_training.terminal import console
 
 if TYPE_CHECKING:
+    from edit_rrm.staged.state import StageStates
     from edit_rrm_training.reproduce.graph import Stage
     from edit_rrm_training.reproduce.plan import Plan
-    from edit_rrm_training.reproduce.state import StageStates
 
 
 def reproduce(
@@ -44,11 +43,11 @@ def reproduce(
         edit-rrm-train reproduce
         edit-rrm-train reproduce --stage table    # of what is measured so far
     """
+    from edit_rrm.staged.running import launch_process, run_graph
+    from edit_rrm.staged.state import StageStates
     from edit_rrm_training.reproduce.dependence import refuse_outdated
     from edit_rrm_training.reproduce.graph import chosen, graph
     from edit_rrm_training.reproduce.plan import FULL, QUICK
-    from edit_rrm_training.reproduce.running import run_graph
-    from edit_rrm_training.reproduce.state import StageStates
 
     plan = QUICK if quick else FULL
     states = StageStates(out)
@@ -71,38 +70,15 @@ def reproduce(
         options += ["--quick"] if quick else []
 
         def launch(stage: "Stage", lock: int) -> None:
-            _launch([*options, "--stage", stage.name, "--here"], states.log(stage.name), threads, lock)
+            arguments = ["reproduce", *options, "--stage", stage.name, "--here"]
+            launch_process(states, stage.name, "edit_rrm_training.cli", arguments, threads, lock)
 
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the stage's process ends too
         refuse_outdated(stages, plan, states)
         run_graph(stages, states, launch, say=console.print)
-    except TrainingError as error:
+    except (TrainingError, StageError) as error:
         console.print(str(error), style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from error
-
-
-def _launch(arguments: Sequence[str], log: Path, threads: int, lock: int) -> None:
-    """Runs a stage in a process of its own that holds the lock with this one, its output in `log`."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "edit_rrm_training.cli", "reproduce", *arguments],
-            stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, pass_fds=(lock,),
-            env={
-                "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # two evaluations would share one core
-                **os.environ,
-                "OMP_NUM_THREADS": str(threads),
-                "PYTHONUNBUFFERED": "1",
-            },
-        )  # fmt: skip
-        try:
-            status = process.wait()
-        finally:
-            if process.poll() is None:
-                process.terminate()
-                process.wait()
-    if status:
-        raise StepError(f"a stage failed with status {status}; see {log}")
 
 
 def _run_here(

@@ -1,8 +1,6 @@
 """The reproduction's graph, records, comparisons, and the whole of it in a few steps."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +9,13 @@ from typing import Any
 import pytest
 
 from edit_rrm.checkpoint import SamplingDefaults
+from edit_rrm.errors import StageError
+from edit_rrm.staged.running import run_graph
+from edit_rrm.staged.state import StageStates
 from edit_rrm.traces import render_trace
 from edit_rrm_training.data.pictures import ShapesRef
 from edit_rrm_training.data.preferences import read_pairs
-from edit_rrm_training.errors import SettingsError, StepError
+from edit_rrm_training.errors import SettingsError
 from edit_rrm_training.evaluation.generation import Completion
 from edit_rrm_training.pipeline.shapes_rows import shapes_pair_rows
 from edit_rrm_training.reproduce.comparing import Claim, Difference, check, claims_of, difference
@@ -24,10 +25,8 @@ from edit_rrm_training.reproduce.outcomes import JudgedPair, read_outcomes, writ
 from edit_rrm_training.reproduce.plan import FULL, QUICK, Plan
 from edit_rrm_training.reproduce.plots import Curve, running_mean
 from edit_rrm_training.reproduce.reporting import write_results
-from edit_rrm_training.reproduce.running import run_graph
 from edit_rrm_training.reproduce.screening import close_pairs, verifier_score
 from edit_rrm_training.reproduce.stages import Surroundings, run_stage
-from edit_rrm_training.reproduce.state import StageStates
 from edit_rrm_training.tiny.tasks import Sample
 
 
@@ -68,7 +67,7 @@ def test_a_changed_number_makes_outdated_what_depends_on_it_and_nothing_else(tmp
         for stage in stages:
             try:
                 refuse_outdated([stage], plan, states)
-            except StepError:
+            except StageError:
                 found.add(stage.name)
         return found
 
@@ -100,95 +99,6 @@ def test_screening_keeps_the_pairs_that_the_verifier_finds_close_whatever_their_
     scores = [(verifier_score(p.preferred), ShapesRef.parse(p.preferred)) for p in pairs]
     errors = [abs(score - ref.edit().candidates[ref.candidate].score) for score, ref in scores]
     assert sorted(errors)[len(errors) // 2] < 0.3  # half of them within the verifier's error
-
-
-STAGES = (
-    Stage("one", "data", 1.0),
-    Stage("two", "base", 1.0, ("one",)),
-    Stage("three", "table", 1.0, ("one", "two")),
-)
-
-
-def finish(states: StageStates, name: str) -> None:
-    with states.timed(name, {}):
-        pass
-
-
-def test_stages_run_once_each_after_what_they_need(tmp_path: Path) -> None:
-    states = StageStates(tmp_path)
-    ran: list[str] = []
-
-    def launch(stage: Stage, lock: int) -> None:
-        ran.append(stage.name)
-        finish(states, stage.name)
-
-    finish(states, "two")
-    run_graph(STAGES[::-1], states, launch, say=lambda text: None)
-    run_graph(STAGES, states, launch, say=lambda text: None)
-    assert ran == ["one", "three"]
-
-
-def test_a_stage_whose_needs_are_neither_done_nor_asked_for_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(StepError, match="three needs one, two, which are not done"):
-        run_graph(STAGES[2:], StageStates(tmp_path), lambda stage, lock: None)
-
-
-def test_a_stage_that_comes_back_undone_ends_the_run(tmp_path: Path) -> None:
-    with pytest.raises(StepError, match="one ended without being done"):
-        run_graph(STAGES[:1], StageStates(tmp_path), lambda stage, lock: None, say=lambda text: None)
-
-
-def test_what_another_process_holds_is_waited_for_and_then_gone_past(tmp_path: Path) -> None:
-    states, waited = StageStates(tmp_path), []
-    holder = states.locked("one")
-    holder.__enter__()
-    assert states.is_running("one")
-
-    def wait() -> None:
-        waited.append(True)
-        finish(states, "one")
-        holder.__exit__(None, None, None)
-
-    ran: list[str] = []
-
-    def launch(stage: Stage, lock: int) -> None:
-        ran.append(stage.name)
-        finish(states, stage.name)
-
-    run_graph(STAGES, states, launch, say=lambda text: None, wait=wait)
-    assert waited == [True]
-    assert ran == ["two", "three"]
-
-
-def test_a_process_that_inherits_the_lock_holds_the_stage_when_its_parent_is_gone(tmp_path: Path) -> None:
-    states = StageStates(tmp_path)
-    with states.locked("one") as lock:
-        assert lock is not None
-        child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, pass_fds=(lock,))
-    try:
-        assert states.is_running("one")
-    finally:
-        child.communicate(b"\n")
-    assert not states.is_running("one")
-
-
-def test_a_killed_run_counts_and_only_one_that_ends_well_is_done(tmp_path: Path) -> None:
-    states = StageStates(tmp_path)
-    with pytest.raises(KeyboardInterrupt), states.timed("one", {"steps": 3}):
-        raise KeyboardInterrupt
-    record = states.read("one")
-    assert record is not None
-    assert (record.done, record.runs) == (False, 1)
-    with states.timed("one", {"steps": 3}):
-        assert not states.is_done("one")
-    record = states.read("one")
-    assert record is not None
-    assert (record.done, record.runs) == (True, 2)
-    with (
-        pytest.raises(StepError, match="one was begun with other values of steps"),
-        states.timed("one", {"steps": 4}),
-    ):
-        pytest.fail("must not run")
 
 
 def pair(number: int, edit: str, preferred: float | None, other: float | None) -> JudgedPair:

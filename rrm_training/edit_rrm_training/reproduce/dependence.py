@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
+from edit_rrm.staged.state import StageStates
 from edit_rrm_training.reproduce.graph import Stage
 from edit_rrm_training.reproduce.plan import Plan
-from edit_rrm_training.reproduce.state import StageStates
 
 SFT_DATA = ("world", "edits", "candidates")
 GCPO_DATA = ("pairs_", "validation_")
@@ -41,7 +41,7 @@ def settings_of(stage: Stage, plan: Plan) -> dict[str, Any]:
 
 
 def refuse_outdated(stages: Iterable[Stage], plan: Plan, states: StageStates) -> None:
-    """Raises StepError when a stage was begun, or is done, with other settings than the plan's."""
+    """Raises StageError when a stage was begun, or is done, with other settings than the plan's."""
     for stage in stages:
         record = states.read(stage.name)
         if record is not None:

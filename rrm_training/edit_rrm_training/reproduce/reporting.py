@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from edit_rrm.staged.state import StageRecord, StageStates
 from edit_rrm_training.data.jsonl import whole_file
 from edit_rrm_training.evaluation.metrics import PairOutcome
 from edit_rrm_training.reproduce.comparing import Claim, Difference, check, claims_of
@@ -16,7 +17,6 @@ from edit_rrm_training.reproduce.graph import Model, graph, models_of
 from edit_rrm_training.reproduce.outcomes import JudgedPair, accuracy, by_category, read_outcomes
 from edit_rrm_training.reproduce.plan import VARIANTS, Plan
 from edit_rrm_training.reproduce.plots import Curve, write_plots
-from edit_rrm_training.reproduce.state import StageRecord, StageStates
 
 NOTE = (
     "Pairwise accuracy on held-out pairs as the simulated annotator prefers, ties and unparsed traces wrong, "

@@ -15,8 +15,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from edit_rrm_training.data.jsonl import whole_file
-from edit_rrm_training.errors import StepError
+from edit_rrm.errors import StageError
 
 _BEAT_S = 5.0
 
@@ -81,10 +80,10 @@ class StageStates:
             return lock is None
 
     def check_settings(self, record: StageRecord, settings: dict[str, Any]) -> None:
-        """Raises StepError when the stage was begun with others, naming them: its outputs are theirs."""
+        """Raises StageError when the stage was begun with others, naming them: its outputs are theirs."""
         names = {*record.settings, *settings}
         if changed := sorted(name for name in names if record.settings.get(name) != settings.get(name)):
-            raise StepError(
+            raise StageError(
                 f"{record.stage} was begun with other values of {', '.join(changed)}; remove its folder and "
                 f"{self._file(record.stage)} to run it anew"
             )
@@ -93,7 +92,7 @@ class StageStates:
     def timed(self, name: str, settings: dict[str, Any]) -> Iterator[None]:
         """Records a run of the stage, and that it is done when the block ends without an error.
 
-        Raises StepError when the stage was begun with other settings.
+        Raises StageError when the stage was begun with other settings.
         """
         before = self.read(name) or StageRecord(stage=name, settings=settings)
         self.check_settings(before, settings)
@@ -127,8 +126,11 @@ class StageStates:
         return self._directory / f"{name}.json"
 
     def _write(self, record: StageRecord) -> None:
-        with whole_file(self._file(record.stage)) as file:
-            file.write(record.model_dump_json(indent=2) + "\n")
+        file = self._file(record.stage)
+        partial = file.with_suffix(".partial")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(record.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        partial.replace(file)
 
 
 class _Clock:
