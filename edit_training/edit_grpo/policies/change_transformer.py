@@ -1,9 +1,13 @@
 """Flux's transformer for large pixel patches: it predicts the change from the source to the edited picture.
 
-A token of 16×16 pixels has 768 values and a small transformer 128 channels: the noise in a velocity does not
+A token of 16×16 pixels has 768 values and a small transformer 160 channels: the noise in a velocity does not
 fit through them, a picture does. So the output is read as x̂_0 − source and turned into a velocity outside of
 the network ("Back to Basics", arXiv 2511.13720, predicts x_0 for the same reason), and it comes from an MLP,
-since 128 directions do not hold the patches of the shapes world. Untrained, it changes nothing.
+since 160 directions do not hold the patches of the shapes world. Untrained, it changes nothing.
+
+A token sees its place twice: the noised change, x_σ − (1 − σ)·source, which is σ·noise wherever nothing is to
+change, and the source's own patch beside it. Kontext puts the source's tokens after the latents' instead, and
+a transformer of this size spends most of its training on learning to look there.
 """
 
 from typing import Any
@@ -30,20 +34,21 @@ class ChangeFluxTransformer2DModel(FluxTransformer2DModel):  # type: ignore[misc
         patch_size: int = 1,
         in_channels: int = 768,
         out_channels: int | None = None,
-        num_layers: int = 2,
-        num_single_layers: int = 4,
+        num_layers: int = 1,
+        num_single_layers: int = 5,
         attention_head_dim: int = 32,
-        num_attention_heads: int = 4,
+        num_attention_heads: int = 5,
         joint_attention_dim: int = 128,
         pooled_projection_dim: int = 64,
         guidance_embeds: bool = False,
         axes_dims_rope: tuple[int, int, int] = (8, 12, 12),
-        head_width: int = 512,
+        head_width: int = 768,
     ) -> None:
         super().__init__(
             patch_size, in_channels, out_channels, num_layers, num_single_layers, attention_head_dim,
             num_attention_heads, joint_attention_dim, pooled_projection_dim, guidance_embeds, axes_dims_rope,
         )  # fmt: skip
+        self.x_embedder = nn.Linear(2 * in_channels, self.inner_dim)
         head = nn.Linear(head_width, patch_size**2 * self.out_channels)
         nn.init.zeros_(head.weight)
         nn.init.zeros_(head.bias)
@@ -54,13 +59,17 @@ class ChangeFluxTransformer2DModel(FluxTransformer2DModel):  # type: ignore[misc
         hidden_states: torch.Tensor,  # [batch, 2·tokens, channels]: latents, then the source
         *args: Any,
         timestep: torch.Tensor,  # [batch]: σ
+        img_ids: torch.Tensor,  # [2·tokens, 3]
         return_dict: bool = True,
         **kwargs: Any,
     ) -> tuple[torch.Tensor] | Transformer2DModelOutput:
         """The velocity of the latents, [batch, tokens, channels]."""
-        tokens = hidden_states.shape[1] // 2
-        change = super().forward(hidden_states, *args, timestep=timestep, return_dict=False, **kwargs)[0]
-        latents, source = hidden_states[:, :tokens], hidden_states[:, tokens:]
-        data = source + change[:, :tokens]
-        velocity = (latents - data) / timestep.clamp(min=SIGMA_FLOOR)[:, None, None].to(data.dtype)
+        latents, source = hidden_states.chunk(2, dim=1)
+        level = timestep[:, None, None].to(latents.dtype)
+        seen = torch.cat([latents - (1.0 - level) * source, source], dim=-1)
+        places = img_ids[: latents.shape[1]]
+        change = super().forward(seen, *args, timestep=timestep, img_ids=places, return_dict=False, **kwargs)[
+            0
+        ]
+        velocity = (latents - source - change) / level.clamp(min=SIGMA_FLOOR)
         return Transformer2DModelOutput(sample=velocity) if return_dict else (velocity,)

@@ -9,6 +9,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -22,6 +23,7 @@ from edit_grpo.policies.shapes_editor import build_shapes_editor
 from edit_grpo.policy import Condition
 from edit_grpo.pretraining.checkpoints import RunState, claim_folder, load_state, save_state
 from edit_grpo.pretraining.flow_matching import draw_sigmas, flow_matching_loss, level_weights
+from edit_grpo.pretraining.mixed_precision import computing_in
 from edit_grpo.pretraining.sampling import sample_sheet
 from edit_grpo.pretraining.settings import PretrainSettings
 from edit_grpo.pretraining.shapes_edits import Example, ShapesEdit, ShapesExamples, digest_of, open_picture
@@ -61,6 +63,7 @@ class Pretraining:
         self._data_digest = digest_of(edits)
         self._held_out = held_out[: settings.grid_edits]
         self._examples = ShapesExamples(edits, settings.temperature)
+        self._picture = cache(open_picture)  # 27 kB each; read from the disk once
         pipeline = build_shapes_editor((edit.instruction for edit in edits), settings.seed)
         self.policy = FluxKontextPolicy(pipeline, PolicySettings(keep_reference=False))
         self._modules = [pipeline.components[name] for name in TRAINED]
@@ -130,13 +133,14 @@ class Pretraining:
 
     def _loss(self, examples: Sequence[Example], generator: torch.Generator) -> torch.Tensor:
         with torch.no_grad():
-            source = self.policy.encode_pictures([open_picture(each.source) for each in examples])
-            data = self.policy.encode_pictures([open_picture(each.target) for each in examples])
-        text = self.policy.encode_text([each.instruction for each in examples])
-        condition = Condition({"source_latents": source, **text})
+            source = self.policy.encode_pictures([self._picture(each.source) for each in examples])
+            data = self.policy.encode_pictures([self._picture(each.target) for each in examples])
         sigmas = draw_sigmas(len(examples), self._settings, generator)
         noise = torch.randn(data.shape, generator=generator)
-        velocity = self.policy.velocity(noised(data, noise, sigmas), sigmas, condition)
+        with computing_in(self._settings.dtype):
+            text = self.policy.encode_text([each.instruction for each in examples])
+            condition = Condition({"source_latents": source, **text})
+            velocity = self.policy.velocity(noised(data, noise, sigmas), sigmas, condition).float()
         weights = level_weights(sigmas, self._settings.sigma_floor)
         return flow_matching_loss(velocity, data, noise, weights)
 
