@@ -15,7 +15,7 @@ export HF_HUB_OFFLINE := 1
 export VLLM_NO_USAGE_STATS := 1
 
 
-.PHONY: help install demo serve test lint format bench reproduce-rrm docs clean
+.PHONY: help install demo serve test lint format bench reproduce-rrm reproduce-edit docs clean
 
 help: ## list the targets
 	@echo "edit-rrm: a reward model for image editing, served over HTTP"; echo
@@ -70,6 +70,9 @@ bench: $(INSTALLED) ## list the benchmarks; `make bench SCRIPT=name` runs one
 
 reproduce-rrm: $(INSTALLED) ## train and compare the reward models of the paper's table in miniature (hours; resumes)
 	$(BIN)/edit-rrm-train reproduce --out runs/reproduce
+
+reproduce-edit: $(INSTALLED) ## train the shapes editor against the reward models and judge it by the oracle (hours; resumes)
+	$(BIN)/edit-grpo reproduce --out runs/reproduce-edit
 
 docs: $(INSTALLED) ## build the documentation as a site in dist/site
 	$(BIN)/mkdocs build --quiet

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from edit_grpo.cli_reproduce import reproduce
 from edit_grpo.cli_shapes import add_shapes_commands
 from edit_grpo.cli_train import EXIT_BAD_INPUT, EXIT_NOT_FIT, train
 from edit_grpo.preflight import MAX_GROUP_SIZE, MIN_GROUP_SIZE, Preflight, run_preflight
@@ -28,6 +29,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(train)
+app.command()(reproduce)
 add_shapes_commands(app)
 
 

@@ -1,5 +1,7 @@
 """The shapes editor: small parts that diffusers' own pipeline takes for its own."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -75,6 +77,11 @@ def test_its_ode_sampling_equals_the_pipelines_own_output(folder: Path) -> None:
         generator=torch.Generator().manual_seed(7),
     ).images  # fmt: skip
     assert (pipeline._pack_latents(ours, *ours.shape) - theirs).abs().max() < 2e-4 * theirs.abs().max()
+
+
+def test_a_process_that_has_imported_nothing_else_loads_it(folder: Path) -> None:
+    program = "import sys; from edit_grpo.policies import load_policy; load_policy(sys.argv[1])"
+    subprocess.run([sys.executable, "-c", program, str(folder)], check=True)
 
 
 def test_it_trains_by_lora_like_the_large_ones(folder: Path) -> None:

@@ -1,0 +1,105 @@
+"""The editor's reproduction: its graph, its figures, and its table of what is measured so far."""
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from edit_grpo.cli import app
+from edit_grpo.reproduce.measuring import Measured, write_measured
+from edit_grpo.reproduce.plan import FULL, EditPlan, Run, graph, runs_of, settings_of
+from edit_grpo.reproduce.reporting import write_results
+from edit_grpo.reproduce.stages import Surroundings
+from edit_grpo.reproduce.statistics import fooled, gain, mean_of, share
+
+
+def measured(number: int, success: bool, model: tuple[int, ...] | None = (1, 1)) -> Measured:
+    return Measured(
+        id=f"5-{number}", category="motion change", success=success, utility=8.0 if success else 2.0,
+        principles=("follow", "keep"), oracle=(int(success), 1), reward=0.5 if model else None, score=5.0,
+        model=model,
+    )  # fmt: skip
+
+
+def test_every_run_is_trained_then_measured_and_the_table_needs_them_all() -> None:
+    stages = graph(FULL)
+    names = [stage.name for stage in stages]
+    assert names == [
+        "data", "train-gcpo-seed0", "measure-gcpo-seed0", "train-sft-seed0", "measure-sft-seed0",
+        "train-gcpo-seed1", "measure-gcpo-seed1", "train-sft-seed1", "measure-sft-seed1", "table",
+    ]  # fmt: skip
+    for stage in stages:
+        assert all(names.index(need) < names.index(stage.name) for need in stage.needs)
+    assert FULL.updates % FULL.measure_every == 0
+    assert max(FULL.world, 0) < 1000 <= FULL.grid_world < 2000 <= FULL.test_world
+
+
+def test_a_stage_depends_on_its_own_numbers_alone() -> None:
+    by_name = {stage.name: stage for stage in graph(FULL)}
+
+    def changed(plan: EditPlan) -> set[str]:
+        return {name for name, one in by_name.items() if settings_of(one, plan) != settings_of(one, FULL)}
+
+    assert changed(replace(FULL, seeds=(0, 1, 2))) == set()
+    assert changed(replace(FULL, rewards={**FULL.rewards, "sft": "another"})) == {
+        "train-sft-seed0", "measure-sft-seed0", "train-sft-seed1", "measure-sft-seed1",
+    }  # fmt: skip
+    assert changed(replace(FULL, test_edits=7)) == {
+        "data", *(f"measure-{run}" for run in runs_of(FULL)),
+    }  # fmt: skip
+    assert changed(replace(FULL, updates=7)) == {
+        name for name, stage in by_name.items() if stage.run is not None
+    }  # fmt: skip
+
+
+def test_a_gain_is_taken_edit_by_edit_with_runs_averaged_first() -> None:
+    found = gain([[0, 0, 1]], [[1, 0, 1], [1, 1, 1]])
+    # differences 1, 0.5, 0; mean 0.5, s 0.5, 1.96 · 0.5 / √3 = 0.5658
+    assert found.value == 0.5
+    assert (found.low, found.high) == (pytest.approx(-0.06579, abs=1e-4), pytest.approx(1.06579, abs=1e-4))
+    with pytest.raises(ValueError, match="not measured on the same edits"):
+        gain([[0.0]], [[1.0, 0.0]])
+
+
+def test_only_what_the_oracle_denies_can_fool_and_nothing_is_made_of_a_missing_answer() -> None:
+    rows = [measured(0, False), measured(1, False, (0, 1)), measured(2, True), measured(3, False, None)]
+    assert fooled(rows, "follow") == share([True, False])
+    assert math.isnan(fooled(rows, "keep").value)
+    assert str(fooled(rows, "keep")) == "–"
+    assert mean_of(one.reward for one in rows) == 0.5
+    assert math.isnan(mean_of([None]))
+
+
+def test_the_table_says_what_came_out_and_what_is_not_measured(tmp_path: Path) -> None:
+    around = Surroundings(tmp_path / "out", tmp_path / "results", tmp_path / "none.yaml")
+    plan = replace(FULL, seeds=(0,), updates=2, measure_every=1)
+    for update, right in ((0, 5), (1, 20), (2, 30)):
+        rows = [measured(number, number < right) for number in range(40)]
+        write_measured(around.measurement(Run("gcpo", 0), update).with_suffix(".jsonl"), rows)
+    write_results(plan, around)
+    table = (around.results / "table.md").read_text()
+    assert (
+        "| GCPO: success after training − before, at least 0.15 | +0.625 [+0.473, +0.777] | came out |"
+        in table
+    )
+    assert "| success after GCPO's reward − after SFT's, at least 0 | not measured yet | |" in table
+    assert "| sft-seed0 | not measured yet | | | | | |" in table
+    assert "| follow | 1.00 of 35 → 1.00 of 10 |" in table
+    assert (around.results / "curves.png").stat().st_size > 10_000
+    results = json.loads((around.results / "results.json").read_text())
+    assert [point["success"] for point in results["runs"]["gcpo-seed0"]] == [0.125, 0.5, 0.75]
+    assert results["claims"]["SFT: success after training − before, at least 0.15"] is None
+
+
+def test_the_stages_are_listed_and_an_unknown_one_is_refused(tmp_path: Path) -> None:
+    config = Path(__file__).parents[2] / "edit_training" / "configs" / "shapes.yaml"
+    arguments = ["reproduce", "--out", str(tmp_path), "--config", str(config)]
+    listed = CliRunner().invoke(app, [*arguments, "--list"], env={"COLUMNS": "120"})
+    assert listed.exit_code == 0, listed.output
+    assert "train-sft-seed1" in listed.output
+    refused = CliRunner().invoke(app, [*arguments, "--stage", "nothing"], env={"COLUMNS": "200"})
+    assert refused.exit_code == 2
+    assert "no stage nothing" in refused.output
