@@ -17,10 +17,9 @@ from transformers import (
     ProcessorMixin,
     Qwen2_5_VLForConditionalGeneration,
 )
-from transformers.modeling_layers import GradientCheckpointingLayer
 
 from edit_rrm.checkpoint import FILE_NAME, RRMCard, read_card, write_card
-from edit_rrm_training.cpu_bfloat16 import keep_slow_operations_in_float32
+from edit_rrm_training.cpu_bfloat16 import compile_layers, keep_slow_operations_in_float32
 from edit_rrm_training.errors import SettingsError
 from edit_rrm_training.tiny.model import batch_vision_attention
 from edit_rrm_training.train_settings import RunSettings
@@ -51,9 +50,7 @@ def load_base(settings: RunSettings) -> Base:
     if settings.dtype == "bfloat16" and on_cpu and isinstance(model, Qwen2_5_VLForConditionalGeneration):
         keep_slow_operations_in_float32(model)
     if settings.compile_layers:
-        for module in model.modules():
-            if isinstance(module, GradientCheckpointingLayer):  # a layer of any tower
-                module.compile(dynamic=True)
+        compile_layers(model)
     # Padded on the left, the prompts of a batch end where their traces begin.
     processor = AutoProcessor.from_pretrained(directory, padding_side="left")
     return Base(model, processor, read_card(directory))

@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn import functional
 from transformers import AttentionInterface, AttentionMaskInterface, Qwen2_5_VLForConditionalGeneration
 from transformers.masking_utils import sdpa_mask
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 FLOAT32_ATTENTION = "sdpa_float32"
 
@@ -54,6 +55,13 @@ def keep_slow_operations_in_float32(model: Qwen2_5_VLForConditionalGeneration) -
         return embedded
 
     patches.forward = in_float32
+
+
+def compile_layers(model: nn.Module) -> None:
+    """Compiles the layers of every tower for any batch and length, on a GPU as well."""
+    for module in model.modules():
+        if isinstance(module, GradientCheckpointingLayer):
+            module.compile(dynamic=True)
 
 
 @contextmanager

@@ -72,6 +72,7 @@ def continue_polish(
     directory: Path,
     polish: Stage = POLISH,
     *,
+    fast: bool = False,
     workers: int = 1,
     on_step: Callable[[Stage, StepReport], None] = lambda stage, report: None,
 ) -> dict[str, float]:
@@ -85,7 +86,7 @@ def continue_polish(
     processor = load_processor(directory)
     model = Qwen2_5_VLForConditionalGeneration.from_pretrained(checkpoint, dtype=torch.float32)
     seconds = run_stage(
-        polish, model, processor, directory, workers=workers, on_step=partial(on_step, polish)
+        polish, model, processor, directory, fast=fast, workers=workers, on_step=partial(on_step, polish)
     )
     save_servable(model, processor.tokenizer, directory / polish.name, torch.float32)
     return {polish.name: seconds}

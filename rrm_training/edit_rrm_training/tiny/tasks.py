@@ -12,7 +12,7 @@ from enum import StrEnum
 from PIL import Image
 
 from edit_rrm.principles import numbered
-from edit_rrm.profiles.trained import TrainedProfile, principle_lines
+from edit_rrm.profiles.trained import SEEN, TrainedProfile, principle_lines
 from edit_rrm.prompts import ImageSlot, Message, Prompt
 from edit_rrm.traces import render_trace
 from edit_rrm_training.shapes.dataset import Candidate, EditRecord, make_edit
@@ -119,6 +119,12 @@ def verify_completion(candidate: Candidate) -> str:
     return render_trace([(f.evidence, f.met) for f in candidate.findings], candidate.score)
 
 
+def seen_line(scene: Scene) -> str:
+    """Every thing by its place, as a decomposition begins: instructions name things by colour and shape."""
+    things = sorted(scene.things, key=lambda thing: thing.cell)
+    return SEEN + "; ".join(f"the {CELLS[thing.cell]} {thing.colour} {thing.shape}" for thing in things)
+
+
 def decompose_completion(edit: EditRecord) -> str:
     """The gold decomposition of an edit."""
     return principle_lines([(check.category, check.question) for check in edit.checks])
@@ -153,9 +159,8 @@ def make_sample(task: Task, seed: int, index: int) -> Sample:
         prompt = Prompt((Message("system", (DESCRIBE_SYSTEM,)), Message("user", (ImageSlot.SOURCE,))))
         return Sample(prompt, (picture,), _describe_scene(scene))
     if task is Task.DECOMPOSE:
-        return Sample(
-            PROFILE.decompose(edit.request.instruction, seed=0), (source,), decompose_completion(edit)
-        )
+        completion = f"{seen_line(edit.source)}\n{decompose_completion(edit)}"
+        return Sample(PROFILE.decompose(edit.request.instruction, seed=0), (source,), completion)
     images = (source, candidate.picture())
     if task is Task.VERIFY:
         return Sample(verify_prompt(edit), images, verify_completion(candidate), decompose_completion(edit))

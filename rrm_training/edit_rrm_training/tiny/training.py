@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 from torch.utils.tensorboard import SummaryWriter
 from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLProcessor
 
+from edit_rrm_training.cpu_bfloat16 import compile_layers, keep_slow_operations_in_float32
 from edit_rrm_training.tiny.batches import Batch, StepBatches
 from edit_rrm_training.tiny.model import batch_vision_attention
 from edit_rrm_training.tiny.muon import Muon
@@ -204,16 +205,24 @@ def run_stage(
     processor: Qwen2_5_VLProcessor,
     directory: Path,
     *,
+    fast: bool = False,
     stop_after: int | None = None,
     workers: int = 1,
     on_step: OnStep = ignore,
 ) -> float:
-    """Trains `model` in place on completions through the stage, as `run_steps` does."""
+    """Trains `model` in place on completions through the stage, as `run_steps` does.
+
+    `fast`: in bfloat16 over float32 weights, with compiled layers.
+    """
     batch_vision_attention(model)
+    if fast:
+        keep_slow_operations_in_float32(model)
+        compile_layers(model)
     batches = StepBatches(processor, stage.mix, stage.seed, stage.batch_size, stage.steps)
 
     def loss_of(batch: Batch) -> torch.Tensor:
-        return completion_loss(model, batch)
+        with torch.autocast("cpu", torch.bfloat16, enabled=fast):
+            return completion_loss(model, batch)
 
     return run_steps(
         stage, model, batches, loss_of, directory,
