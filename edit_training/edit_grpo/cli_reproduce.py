@@ -23,7 +23,7 @@ def reproduce(
     results: Annotated[Path, typer.Option(help="Where results.json, table.md and pictures go.")] = Path(
         "docs/results/edit"
     ),
-    config: Annotated[Path, typer.Option(help="Settings of the training.", exists=True)] = Path(
+    config: Annotated[Path, typer.Option(help="Settings of the training.")] = Path(
         "edit_training/configs/shapes.yaml"
     ),
     stage: Annotated[list[str] | None, typer.Option(help="Only this stage; repeat it for several.")] = None,

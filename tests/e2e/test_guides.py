@@ -180,6 +180,13 @@ def test_the_reproduction_lists_its_stages(follow: Follow) -> None:
     assert "gcpo-m-seed0" in listed
 
 
+def test_the_editors_reproduction_lists_its_stages(follow: Follow) -> None:
+    """The whole of it, in a few steps, is run by tests/e2e/test_edit_reproduction.py."""
+    changes = {"reproduce            #": "reproduce --list --quick #"}
+    listed, _ = follow("train-an-editor.md", 2, changes)
+    assert "train-sft-seed1" in listed
+
+
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> list[ServerSettings]:
     """What `edit-rrm-server serve` would serve, as far as its process's start."""
