@@ -31,6 +31,12 @@ def reproduce(
     editor: Annotated[
         str | None, typer.Option(help="Pipeline folder to start from, not the bundled one.")
     ] = None,
+    reward: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=MODEL", help="gcpo or sft: a checkpoint's directory, or its service's URL."
+        ),
+    ] = None,
     only_list: Annotated[bool, typer.Option("--list", help="Show the stages and how they stand.")] = False,
     quick: Annotated[bool, typer.Option(help="A few steps of everything; its numbers mean nothing.")] = False,
     here: Annotated[bool, typer.Option(hidden=True, help="Run the stage in this very process.")] = False,
@@ -56,6 +62,10 @@ def reproduce(
 
     plan = QUICK if quick else FULL
     plan = plan if editor is None else replace(plan, editor=editor)
+    given = dict(one.partition("=")[::2] for one in reward or ())
+    if unknown := [name for name in given if name not in plan.rewards]:
+        raise typer.BadParameter(f"no reward {', '.join(unknown)}; there are {', '.join(plan.rewards)}")
+    plan = replace(plan, rewards={name: given.get(name, model) for name, model in plan.rewards.items()})
     states = StageStates(out)
     known = {one.name: one for one in graph(plan)}
     if unknown := [name for name in stage or () if name not in known]:
@@ -78,6 +88,7 @@ def reproduce(
         options = ["--out", str(out), "--results", str(results), "--config", str(config)]
         options += ["--quick"] if quick else []
         options += [] if editor is None else ["--editor", editor]
+        options += [word for one in reward or () for word in ("--reward", one)]
 
         def launch(one: "Stage", lock: int) -> None:
             arguments = ["reproduce", *options, "--stage", one.name, "--here"]

@@ -6,20 +6,37 @@ import sys
 from pathlib import Path
 
 import pytest
+from service_process import ServiceProcess
 
+from edit_grpo.errors import ServiceAwayError
 from edit_grpo.policies.shapes_editor import build_shapes_editor
+from edit_grpo.reproduce.serving import serving
+from edit_rrm_client import RetryPolicy, RewardClient, UnavailableError
 from edit_rrm_training.shapes.dataset import make_edit
 
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.e2e
-@pytest.mark.timeout(500)
-def test_the_quick_reproduction_trains_measures_and_writes_its_table(tmp_path: Path) -> None:
+def test_a_service_is_ready_within_the_block_and_gone_after_it(tmp_path: Path) -> None:
+    with serving("edit-rrm-tiny", tmp_path / "log") as url, RewardClient(url) as client:
+        assert client.models().models[0].name == "edit-rrm-tiny"
+    with RewardClient(url, retries=RetryPolicy(attempts=1)) as client, pytest.raises(UnavailableError):
+        client.models()
+    with (
+        pytest.raises(ServiceAwayError, match="ended with status"),
+        serving("/no/such/model", tmp_path / "log"),
+    ):
+        pytest.fail("it must not be ready")
+
+
+def test_the_quick_reproduction_trains_measures_and_writes_its_table(
+    server: ServiceProcess, tmp_path: Path
+) -> None:
     instructions = [make_edit(41, index, 0).request.instruction for index in range(50)]
     build_shapes_editor(instructions, seed=0).save_pretrained(str(tmp_path / "editor"))
     command = [
         sys.executable, "-m", "edit_grpo.cli", "reproduce", "--quick", "--editor", str(tmp_path / "editor"),
+        "--reward", f"gcpo={server.url}",
         "--out", str(tmp_path / "out"), "--results", str(tmp_path / "results"),
     ]  # fmt: skip
     first = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)

@@ -16,7 +16,7 @@ class EditPlan:
     rewards: Mapping[Reward, str] = field(
         default_factory=lambda: {"gcpo": "edit-rrm-tiny", "sft": "edit-rrm-tiny-sft"}
     )
-    """The reward models by the names of the server's bundled checkpoints, or by their directories."""
+    """Names of the server's bundled checkpoints, directories of others, or addresses of their services."""
     seeds: tuple[int, ...] = (0, 1)
     world: int = 41
     """Of the edits that are trained on; no reward model and no editor has seen it."""

@@ -16,7 +16,13 @@ END_S = 60.0
 
 @contextmanager
 def serving(model: str, log: Path) -> Iterator[str]:
-    """The address of an `edit-rrm-server` with that checkpoint, ready. Raises ServiceAwayError."""
+    """The address of an `edit-rrm-server` with that checkpoint, ready. Raises ServiceAwayError.
+
+    A model given by the address of its service is served already.
+    """
+    if model.startswith(("http://", "https://")):
+        yield model
+        return
     log.parent.mkdir(parents=True, exist_ok=True)
     port = _free_port()
     command = [
