@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from edit_rrm_training.tiny import recipe
 from edit_rrm_training.tiny.base import BaseStages
 from edit_rrm_training.tiny.model import Size
 from edit_rrm_training.tiny.training import Stage as TrainingStage
@@ -95,7 +96,9 @@ class Plan:
 
     sizes: Mapping[Size, SizePlan]
     data: DataPlan = DataPlan()
-    base: BaseStages = field(default_factory=BaseStages)
+    base: BaseStages = field(default_factory=lambda: BaseStages(base=replace(recipe.BASE, steps=1500)))
+    """Its last stage five times as long as the tiny recipe's: what is seen there once serves every variant, and
+    after 300 steps of it M had not begun to see within the 1,000 steps of SFT (docs/train-the-rrm.md)."""
     max_trace_tokens: int = 320
     """The longest gold trace of 10 principles has about 260 tokens."""
     data_minutes: float = 6.0
