@@ -97,8 +97,8 @@ class Plan:
     sizes: Mapping[Size, SizePlan]
     data: DataPlan = DataPlan()
     base: BaseStages = field(default_factory=lambda: BaseStages(base=replace(recipe.BASE, steps=1500)))
-    """Its last stage five times as long as the tiny recipe's: what is seen there once serves every variant, and
-    after 300 steps of it M had not begun to see within the 1,000 steps of SFT (docs/train-the-rrm.md)."""
+    """Its last stage five times as long as the tiny recipe's: what is seen there once serves every variant;
+    after 300 steps of it M did not learn to see within the 1,000 steps of SFT (docs/train-the-rrm.md)."""
     max_trace_tokens: int = 320
     """The longest gold trace of 10 principles has about 260 tokens."""
     data_minutes: float = 6.0

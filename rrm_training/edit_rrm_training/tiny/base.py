@@ -36,7 +36,7 @@ def train_base(
     workers: int = 1,
     on_step: Callable[[Stage, StepReport], None] = lambda stage, report: None,
 ) -> dict[str, float]:
-    """Leaves `directory/base`, in float16 like what ships, and returns the seconds of each stage; goes on where it was."""
+    """Leaves `directory/base`, in float16, and returns the seconds of each stage; goes on where it was."""
     stages = stages or BaseStages()
     seconds = recipe.train(
         directory, stages.look, stages.read, stages.see, stages.base,

@@ -120,9 +120,13 @@ def verify_completion(candidate: Candidate) -> str:
 
 
 def seen_line(scene: Scene) -> str:
-    """Every thing by its place, as a decomposition begins: instructions name things by colour and shape."""
+    """Every thing with its place, as a decomposition begins.
+
+    The place comes last: instructions name a thing by colour and shape, and what follows a match is copied,
+    which a causal model learns; what stands before one has not seen it.
+    """
     things = sorted(scene.things, key=lambda thing: thing.cell)
-    return SEEN + "; ".join(f"the {CELLS[thing.cell]} {thing.colour} {thing.shape}" for thing in things)
+    return SEEN + "; ".join(f"{thing.colour} {thing.shape} {CELLS[thing.cell]}" for thing in things)
 
 
 def decompose_completion(edit: EditRecord) -> str:
