@@ -85,7 +85,7 @@ def tiny(
     ] = None,
     fast: Annotated[
         bool,
-        typer.Option(help="With --continue-from: bfloat16 and compiled layers, faster on CPUs with AMX."),
+        typer.Option(help="bfloat16 over float32 weights and compiled layers: faster on CPUs with AMX."),
     ] = False,
 ) -> None:
     """Train edit-rrm-tiny from nothing: tokenizer, eyes, reading, descriptions, SFT on decompose and verify.
@@ -105,8 +105,6 @@ def tiny(
         (POLISH, polish_steps),
     )  # fmt: skip
     stages = [replace(stage, steps=stage.steps if steps is None else steps) for stage, steps in wanted]
-    if fast and continue_from is None:
-        raise typer.BadParameter("--fast goes with --continue-from")
     if continue_from is not None:
         if any(steps is not None for _, steps in wanted[:-1]):
             raise typer.BadParameter("--continue-from runs the last stage alone: only --polish-steps counts")
@@ -127,17 +125,19 @@ def tiny(
                 continue_from, out, *stages, fast=fast, workers=workers, on_step=on_step
             )
         else:
-            seconds = train(out, *stages, workers=workers, on_step=on_step)
+            seconds = train(out, *stages, fast=fast, workers=workers, on_step=on_step)
     console.print(
         f"done: {', '.join(f'{name} {s / 60:.0f} min' for name, s in seconds.items())}; {out / 'polish'}"
     )
     if bundle_to is not None:
         training: dict[str, Any] = {
-            "command": "edit-rrm-train tiny " + " ".join(f"--{s.name}-steps {s.steps}" for s in stages),
+            "command": "edit-rrm-train tiny "
+            + " ".join(f"--{s.name}-steps {s.steps}" for s in stages)
+            + " --fast" * fast,
             "seconds": {name: round(value) for name, value in seconds.items()},
         }
         if continue_from is not None:
-            training["command"] += f" --continue-from {continue_from.name}" + " --fast" * fast
+            training["command"] += f" --continue-from {continue_from.name}"
             training["continues"] = read_card(continue_from).training
         bundle(out, "polish", bundle_to, "edit-rrm-tiny", training)
         console.print(f"bundled: {bundle_to}")

@@ -1,7 +1,7 @@
 """Every number of the reproduction, in one place, each with its reason. It knows no path and runs nothing.
 
-What all stages share: one core, and bfloat16 over weights in float32 (the base: float32). A variant
-differs from another of its size in its rows alone.
+What all stages share: one core, and bfloat16 over weights in float32. A variant differs from another of its
+size in its rows alone.
 """
 
 from collections.abc import Mapping

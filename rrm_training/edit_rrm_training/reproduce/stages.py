@@ -117,7 +117,9 @@ def _base(stage: Stage, plan: Plan, around: Surroundings) -> None:
             around.say(f"{training.name} {report.step + 1} of {training.steps}: loss {report.loss:.3f}")
 
     assert stage.size is not None
-    train_base(around.out / stage.name, stage.size, plan.base, workers=around.workers, on_step=on_step)
+    train_base(
+        around.out / stage.name, stage.size, plan.base, fast=True, workers=around.workers, on_step=on_step
+    )
 
 
 def _sft(stage: Stage, plan: Plan, around: Surroundings) -> None:

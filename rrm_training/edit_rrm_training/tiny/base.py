@@ -33,6 +33,7 @@ def train_base(
     size: Size,
     stages: BaseStages | None = None,
     *,
+    fast: bool = False,
     workers: int = 1,
     on_step: Callable[[Stage, StepReport], None] = lambda stage, report: None,
 ) -> dict[str, float]:
@@ -41,7 +42,7 @@ def train_base(
     seconds = recipe.train(
         directory, stages.look, stages.read, stages.see, stages.base,
         replace(recipe.SFT, steps=0), replace(recipe.POLISH, steps=0),
-        size=size, workers=workers, on_step=on_step,
+        size=size, fast=fast, workers=workers, on_step=on_step,
     )  # fmt: skip
     described = Qwen2_5_VLForConditionalGeneration.from_pretrained(directory / "base", dtype=torch.float16)
     save_servable(described, recipe.load_processor(directory).tokenizer, directory / "base", torch.float16)

@@ -122,7 +122,7 @@ class Looker(nn.Module):  # type: ignore[misc]  # torch is Any here
     def loss(self, batch: LookBatch) -> torch.Tensor:
         """The sum over CLASSES of the mean cross-entropy of a token, a scalar in nats."""
         losses = [
-            functional.cross_entropy(logits, labels)
+            functional.cross_entropy(logits.float(), labels)
             for logits, labels in zip(self.logits(batch), batch.labels.T, strict=True)
         ]
         return torch.stack(losses).sum()
@@ -134,12 +134,21 @@ def run_look_stage(
     processor: Qwen2_5_VLProcessor,
     directory: Path,
     *,
+    fast: bool = False,
     workers: int = 1,
     on_step: OnStep = ignore,
 ) -> float:
-    """Trains the vision tower of `model` in place through the stage; returns its seconds over all runs."""
+    """Trains the vision tower of `model` in place through the stage; returns its seconds over all runs.
+
+    `fast`: as `run_stage` has it.
+    """
     batch_vision_attention(model)
     torch.manual_seed(stage.seed)  # for the heads
     looker = Looker(model)
     batches = LookBatches(processor, stage.seed, stage.batch_size, stage.steps)
-    return run_steps(stage, looker, batches, looker.loss, directory, workers=workers, on_step=on_step)
+
+    def loss_of(batch: LookBatch) -> torch.Tensor:
+        with torch.autocast("cpu", torch.bfloat16, enabled=fast):
+            return looker.loss(batch)
+
+    return run_steps(stage, looker, batches, loss_of, directory, workers=workers, on_step=on_step)

@@ -11,7 +11,7 @@ from edit_rrm_training.tiny.looking import run_look_stage
 from edit_rrm_training.tiny.model import Size, build_config, build_processor, new_model, save_servable
 from edit_rrm_training.tiny.tasks import BASE_MIX, POLISH_MIX, READ_MIX, SEE_MIX, SFT_MIX
 from edit_rrm_training.tiny.tokenizer import build_tokenizer
-from edit_rrm_training.tiny.training import Stage, StepReport, run_stage
+from edit_rrm_training.tiny.training import Stage, StepReport, prepare_fast, run_stage
 
 LOOK = Stage("look", {}, steps=500, seed=5, batch_size=64, warmup_steps=30, decay_share=0.2)
 READ = Stage("read", READ_MIX, steps=300, seed=4, batch_size=16, warmup_steps=60, decay_share=0.0)
@@ -41,27 +41,30 @@ def train(
     polish: Stage = POLISH,
     *,
     size: Size = "m",
+    fast: bool = False,
     workers: int = 1,
     on_step: Callable[[Stage, StepReport], None] = lambda stage, report: None,
 ) -> dict[str, float]:
     """Runs what is left of the recipe in `directory` and returns the seconds of each stage.
 
     Leaves a servable checkpoint of every stage but the first in `directory`; the last is `polish`. A stage
-    of 0 steps is left out.
+    of 0 steps is left out. `fast`: in bfloat16 over float32 weights, with compiled layers.
     """
     processor = load_processor(directory)
     config = build_config(processor.tokenizer, size)
     model: Qwen2_5_VLForConditionalGeneration = new_model(processor.tokenizer, MODEL_SEED, config)
+    if fast:
+        prepare_fast(model)
     seconds = {
         look.name: run_look_stage(
-            look, model, processor, directory, workers=workers, on_step=partial(on_step, look)
+            look, model, processor, directory, fast=fast, workers=workers, on_step=partial(on_step, look)
         )
     }
     for stage in (read, see, base, sft, polish):
         if not stage.steps:
             continue
         seconds[stage.name] = run_stage(
-            stage, model, processor, directory, workers=workers, on_step=partial(on_step, stage)
+            stage, model, processor, directory, fast=fast, workers=workers, on_step=partial(on_step, stage)
         )
         save_servable(model, processor.tokenizer, directory / stage.name, torch.float32)
     return seconds
@@ -85,6 +88,8 @@ def continue_polish(
         Qwen2_5_VLProcessor.from_pretrained(checkpoint).save_pretrained(saved)
     processor = load_processor(directory)
     model = Qwen2_5_VLForConditionalGeneration.from_pretrained(checkpoint, dtype=torch.float32)
+    if fast:
+        prepare_fast(model)
     seconds = run_stage(
         polish, model, processor, directory, fast=fast, workers=workers, on_step=partial(on_step, polish)
     )

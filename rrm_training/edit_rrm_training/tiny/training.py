@@ -89,7 +89,7 @@ def completion_loss(model: Qwen2_5_VLForConditionalGeneration, batch: Batch) -> 
     weights = batch.loss_weights[:, 1:]
     wanted = weights > 0
     logits = model.lm_head(hidden[:, :-1][wanted])  # [completion tokens, vocabulary]
-    losses = functional.cross_entropy(logits, batch.input_ids[:, 1:][wanted], reduction="none")
+    losses = functional.cross_entropy(logits.float(), batch.input_ids[:, 1:][wanted], reduction="none")
     return (losses * weights[wanted]).sum() / weights.sum()
 
 
@@ -199,6 +199,12 @@ def run_steps(
     return before_s + time.perf_counter() - begun
 
 
+def prepare_fast(model: Qwen2_5_VLForConditionalGeneration) -> None:
+    """Compiles the layers, and keeps in float32 what bfloat16 slows down."""
+    keep_slow_operations_in_float32(model)
+    compile_layers(model)
+
+
 def run_stage(
     stage: Stage,
     model: Qwen2_5_VLForConditionalGeneration,
@@ -212,12 +218,9 @@ def run_stage(
 ) -> float:
     """Trains `model` in place on completions through the stage, as `run_steps` does.
 
-    `fast`: in bfloat16 over float32 weights, with compiled layers.
+    `fast`: in bfloat16 over float32 weights, for a model that `prepare_fast` was called with.
     """
     batch_vision_attention(model)
-    if fast:
-        keep_slow_operations_in_float32(model)
-        compile_layers(model)
     batches = StepBatches(processor, stage.mix, stage.seed, stage.batch_size, stage.steps)
 
     def loss_of(batch: Batch) -> torch.Tensor:
