@@ -16,7 +16,6 @@ from edit_rrm_training.terminal import console
 if TYPE_CHECKING:
     from edit_rrm.staged.state import StageStates
     from edit_rrm_training.reproduce.graph import Stage
-    from edit_rrm_training.reproduce.plan import Plan
 
 
 def reproduce(
@@ -30,6 +29,9 @@ def reproduce(
     results: Annotated[Path, typer.Option(help="Where results.json, table.md and plots go.")] = Path(
         "docs/results/rrm"
     ),
+    train_bases: Annotated[
+        bool, typer.Option("--train-bases", help="Train the bases anew; they ship with the package.")
+    ] = False,
     only_list: Annotated[bool, typer.Option("--list", help="Show the stages and how they stand.")] = False,
     quick: Annotated[bool, typer.Option(help="A few steps of everything; its numbers mean nothing.")] = False,
     here: Annotated[bool, typer.Option(hidden=True, help="Run the stage in this very process.")] = False,
@@ -57,7 +59,16 @@ def reproduce(
             console.print(_table(stages, states))
             return
         if here:
-            _run_here(stages, plan, states, out, results, workers)
+            from edit_rrm_training.evaluation.generation import OfflineEngine
+            from edit_rrm_training.reproduce.dependence import settings_of
+            from edit_rrm_training.reproduce.stages import Surroundings, run_stage
+
+            around = Surroundings(
+                out, results, OfflineEngine, workers, train_bases, lambda text: print(text, flush=True)
+            )
+            for one in stages:
+                with states.timed(one.name, settings_of(one, plan)):
+                    run_stage(one, plan, around)
             return
         if [one.kind for one in stages] == ["table"]:  # of what is measured so far; at any time, and again
             from edit_rrm_training.reproduce.reporting import write_results
@@ -67,7 +78,7 @@ def reproduce(
             return
 
         options = ["--out", str(out), "--results", str(results), "--workers", str(workers)]
-        options += ["--quick"] if quick else []
+        options += ["--quick"] * quick + ["--train-bases"] * train_bases
 
         def launch(stage: "Stage", lock: int) -> None:
             arguments = ["reproduce", *options, "--stage", stage.name, "--here"]
@@ -79,19 +90,6 @@ def reproduce(
     except (TrainingError, StageError) as error:
         console.print(str(error), style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from error
-
-
-def _run_here(
-    stages: Sequence["Stage"], plan: "Plan", states: "StageStates", out: Path, results: Path, workers: int
-) -> None:
-    from edit_rrm_training.evaluation.generation import OfflineEngine
-    from edit_rrm_training.reproduce.dependence import settings_of
-    from edit_rrm_training.reproduce.stages import Surroundings, run_stage
-
-    around = Surroundings(out, results, OfflineEngine, workers, say=lambda text: print(text, flush=True))
-    for stage in stages:
-        with states.timed(stage.name, settings_of(stage, plan)):
-            run_stage(stage, plan, around)
 
 
 def _table(stages: Sequence["Stage"], states: "StageStates") -> Table:

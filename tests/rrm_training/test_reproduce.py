@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
-from edit_rrm.checkpoint import SamplingDefaults
+from edit_rrm.checkpoint import SamplingDefaults, read_card, write_card
 from edit_rrm.errors import StageError
 from edit_rrm.staged.running import run_graph
 from edit_rrm.staged.state import StageStates
@@ -18,6 +20,7 @@ from edit_rrm_training.data.preferences import read_pairs
 from edit_rrm_training.errors import SettingsError
 from edit_rrm_training.evaluation.generation import Completion
 from edit_rrm_training.pipeline.shapes_rows import shapes_pair_rows
+from edit_rrm_training.reproduce.bases import bundled_base, take_base
 from edit_rrm_training.reproduce.comparing import Claim, Difference, check, claims_of, difference
 from edit_rrm_training.reproduce.dependence import refuse_outdated, settings_of
 from edit_rrm_training.reproduce.graph import Model, Stage, chosen, graph, models_of
@@ -27,6 +30,8 @@ from edit_rrm_training.reproduce.plots import Curve, running_mean
 from edit_rrm_training.reproduce.reporting import write_results
 from edit_rrm_training.reproduce.screening import close_pairs, verifier_score
 from edit_rrm_training.reproduce.stages import Surroundings, run_stage
+from edit_rrm_training.tiny.bundle import tiny_card
+from edit_rrm_training.tiny.model import Size
 from edit_rrm_training.tiny.tasks import Sample
 
 
@@ -99,6 +104,26 @@ def test_screening_keeps_the_pairs_that_the_verifier_finds_close_whatever_their_
     scores = [(verifier_score(p.preferred), ShapesRef.parse(p.preferred)) for p in pairs]
     errors = [abs(score - ref.edit().candidates[ref.candidate].score) for score, ref in scores]
     assert sorted(errors)[len(errors) // 2] < 0.3  # half of them within the verifier's error
+
+
+def test_a_base_that_ships_is_taken_where_it_is_the_plans_and_no_other(tmp_path: Path) -> None:
+    stages = json.loads(json.dumps(asdict(FULL.base)))
+    shipped = tmp_path / "edit-rrm-tiny-base-s"
+    shipped.mkdir()
+    write_card(shipped, tiny_card("base", {"stages": stages, "seconds": {"look": 60, "base": 120}}))
+    assert bundled_base("s", FULL.base, tmp_path) == shipped
+    assert bundled_base("m", FULL.base, tmp_path) is None
+    assert bundled_base("s", QUICK.base, tmp_path) is None
+    (tmp_path / "runs").mkdir()
+    assert take_base(shipped, tmp_path / "runs" / "base").endswith("trained for 3 min")
+    assert read_card(tmp_path / "runs" / "base").name == "base"
+
+
+@pytest.mark.parametrize("size", ["s", "m"])
+def test_the_bases_that_ship_are_the_plans(size: Size) -> None:
+    base = bundled_base(size, FULL.base)
+    assert base is not None
+    assert {tensor.dtype for tensor in load_file(base / "model.safetensors").values()} == {torch.float16}
 
 
 def pair(number: int, edit: str, preferred: float | None, other: float | None) -> JudgedPair:

@@ -36,6 +36,8 @@ class Surroundings:
     """Where the table goes."""
     open_engine: OpenEngine
     workers: int = 0
+    train_bases: bool = False
+    """Also where the package has them."""
     say: Say = print
 
     def pairs(self, split: str) -> Path:
@@ -108,6 +110,7 @@ def _data(plan: Plan, around: Surroundings) -> None:
 
 
 def _base(stage: Stage, plan: Plan, around: Surroundings) -> None:
+    from edit_rrm_training.reproduce.bases import bundled_base, take_base
     from edit_rrm_training.tiny.base import train_base
     from edit_rrm_training.tiny.training import Stage as TrainingStage
     from edit_rrm_training.tiny.training import StepReport
@@ -117,9 +120,11 @@ def _base(stage: Stage, plan: Plan, around: Surroundings) -> None:
             around.say(f"{training.name} {report.step + 1} of {training.steps}: loss {report.loss:.3f}")
 
     assert stage.size is not None
-    train_base(
-        around.out / stage.name, stage.size, plan.base, fast=True, workers=around.workers, on_step=on_step
-    )
+    bundled = None if around.train_bases else bundled_base(stage.size, plan.base)
+    if bundled is not None:
+        around.say(take_base(bundled, around.out / stage.name / "base"))
+        return
+    train_base(around.out / stage.name, stage.size, plan.base, workers=around.workers, on_step=on_step)
 
 
 def _sft(stage: Stage, plan: Plan, around: Surroundings) -> None:

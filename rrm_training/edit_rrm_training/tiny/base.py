@@ -4,8 +4,9 @@ It has looked, read and described, and has never judged an edit: *read* verifies
 teaches how a trace is put together and nothing about what a picture shows.
 """
 
+import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -46,6 +47,9 @@ def train_base(
     )  # fmt: skip
     described = Qwen2_5_VLForConditionalGeneration.from_pretrained(directory / "base", dtype=torch.float16)
     save_servable(described, recipe.load_processor(directory).tokenizer, directory / "base", torch.float16)
-    training = {"stage": "base", "size": size, "seconds": {n: round(s) for n, s in seconds.items()}}
+    training = {
+        "stage": "base", "size": size, "stages": json.loads(json.dumps(asdict(stages))),
+        "seconds": {name: round(taken) for name, taken in seconds.items()},
+    }  # fmt: skip
     write_card(directory / "base", tiny_card(f"edit-rrm-tiny-{size}-base", training))
     return seconds
