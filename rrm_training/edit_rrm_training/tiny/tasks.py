@@ -119,14 +119,20 @@ def verify_completion(candidate: Candidate) -> str:
     return render_trace([(f.evidence, f.met) for f in candidate.findings], candidate.score)
 
 
-def seen_line(scene: Scene) -> str:
-    """Every thing with its place, as a decomposition begins.
+def seen_line(edit: EditRecord) -> str:
+    """Every thing of the source with its place, then once more those that the instruction names.
 
-    The place comes last: instructions name a thing by colour and shape, and what follows a match is copied,
-    which a causal model learns; what stands before one has not seen it.
+    The place comes last: what follows a match is copied, which a causal model learns, and what stands before
+    one has not seen it. The thing that is meant is said in full, colour and shape, so that there is a match;
+    the questions after it name but one of them.
     """
-    things = sorted(scene.things, key=lambda thing: thing.cell)
-    return SEEN + "; ".join(f"{thing.colour} {thing.shape} {CELLS[thing.cell]}" for thing in things)
+    meant = [each.target for each in edit.request.edits if each.target is not None]
+    line = SEEN + "; ".join(map(_with_place, sorted(edit.source.things, key=lambda thing: thing.cell)))
+    return line + "; asked: " * bool(meant) + "; ".join(map(_with_place, meant))
+
+
+def _with_place(thing: Thing) -> str:
+    return f"{thing.colour} {thing.shape} {CELLS[thing.cell]}"
 
 
 def decompose_completion(edit: EditRecord) -> str:
@@ -163,7 +169,7 @@ def make_sample(task: Task, seed: int, index: int) -> Sample:
         prompt = Prompt((Message("system", (DESCRIBE_SYSTEM,)), Message("user", (ImageSlot.SOURCE,))))
         return Sample(prompt, (picture,), _describe_scene(scene))
     if task is Task.DECOMPOSE:
-        completion = f"{seen_line(edit.source)}\n{decompose_completion(edit)}"
+        completion = f"{seen_line(edit)}\n{decompose_completion(edit)}"
         return Sample(PROFILE.decompose(edit.request.instruction, seed=0), (source,), completion)
     images = (source, candidate.picture())
     if task is Task.VERIFY:
