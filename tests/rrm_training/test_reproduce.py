@@ -20,7 +20,7 @@ from edit_rrm_training.data.preferences import read_pairs
 from edit_rrm_training.errors import SettingsError
 from edit_rrm_training.evaluation.generation import Completion
 from edit_rrm_training.pipeline.shapes_rows import shapes_pair_rows
-from edit_rrm_training.reproduce.bases import bundled_base, take_base
+from edit_rrm_training.reproduce.bases import BUNDLED, bundled_base, take_base
 from edit_rrm_training.reproduce.comparing import Claim, Difference, check, claims_of, difference
 from edit_rrm_training.reproduce.dependence import refuse_outdated, settings_of
 from edit_rrm_training.reproduce.graph import Model, Stage, chosen, graph, models_of
@@ -119,10 +119,11 @@ def test_a_base_that_ships_is_taken_where_it_is_the_plans_and_no_other(tmp_path:
     assert read_card(tmp_path / "runs" / "base").name == "base"
 
 
-@pytest.mark.parametrize("size", ["s", "m"])
-def test_the_bases_that_ship_are_the_plans(size: Size) -> None:
+@pytest.mark.parametrize("shipped", sorted(BUNDLED.glob("*")), ids=lambda path: path.name)
+def test_the_bases_that_ship_are_the_plans(shipped: Path) -> None:
+    size: Size = "s" if shipped.name.endswith("-s") else "m"
     base = bundled_base(size, FULL.base)
-    assert base is not None
+    assert base == shipped
     assert {tensor.dtype for tensor in load_file(base / "model.safetensors").values()} == {torch.float16}
 
 
