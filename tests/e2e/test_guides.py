@@ -181,7 +181,7 @@ def test_the_reproduction_lists_its_stages(follow: Follow) -> None:
 
 
 def test_the_editors_reproduction_lists_its_stages(follow: Follow) -> None:
-    """The whole of it, in a few steps, is run by tests/e2e/test_edit_reproduction.py."""
+    """The whole of it, in a few steps, is run by tests/e2e/test_reproduces_an_editor.py."""
     changes = {"reproduce            #": "reproduce --list --quick #"}
     listed, _ = follow("train-an-editor.md", 2, changes)
     assert "train-sft-seed1" in listed
