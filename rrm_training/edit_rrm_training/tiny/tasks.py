@@ -12,7 +12,7 @@ from enum import StrEnum
 from PIL import Image
 
 from edit_rrm.principles import numbered
-from edit_rrm.profiles.trained import SEEN, TrainedProfile, principle_lines
+from edit_rrm.profiles.trained import TrainedProfile, principle_lines
 from edit_rrm.prompts import ImageSlot, Message, Prompt
 from edit_rrm.traces import render_trace
 from edit_rrm_training.shapes.dataset import Candidate, EditRecord, make_edit
@@ -119,22 +119,6 @@ def verify_completion(candidate: Candidate) -> str:
     return render_trace([(f.evidence, f.met) for f in candidate.findings], candidate.score)
 
 
-def seen_line(edit: EditRecord) -> str:
-    """Every thing of the source with its place, then once more those that the instruction names.
-
-    The place comes last: what follows a match is copied, which a causal model learns, and what stands before
-    one has not seen it. The thing that is meant is said in full, colour and shape, so that there is a match;
-    the questions after it name but one of them.
-    """
-    meant = [each.target for each in edit.request.edits if each.target is not None]
-    line = SEEN + "; ".join(map(_with_place, sorted(edit.source.things, key=lambda thing: thing.cell)))
-    return line + "; asked: " * bool(meant) + "; ".join(map(_with_place, meant))
-
-
-def _with_place(thing: Thing) -> str:
-    return f"{thing.colour} {thing.shape} {CELLS[thing.cell]}"
-
-
 def decompose_completion(edit: EditRecord) -> str:
     """The gold decomposition of an edit."""
     return principle_lines([(check.category, check.question) for check in edit.checks])
@@ -169,8 +153,9 @@ def make_sample(task: Task, seed: int, index: int) -> Sample:
         prompt = Prompt((Message("system", (DESCRIBE_SYSTEM,)), Message("user", (ImageSlot.SOURCE,))))
         return Sample(prompt, (picture,), _describe_scene(scene))
     if task is Task.DECOMPOSE:
-        completion = f"{seen_line(edit)}\n{decompose_completion(edit)}"
-        return Sample(PROFILE.decompose(edit.request.instruction, seed=0), (source,), completion)
+        return Sample(
+            PROFILE.decompose(edit.request.instruction, seed=0), (source,), decompose_completion(edit)
+        )
     images = (source, candidate.picture())
     if task is Task.VERIFY:
         return Sample(verify_prompt(edit), images, verify_completion(candidate), decompose_completion(edit))
