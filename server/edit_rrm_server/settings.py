@@ -32,7 +32,7 @@ _CLIENT_VARIABLES = frozenset({"EDIT_RRM_API_KEY", "EDIT_RRM_URL"})
 
 def bundled_or(model: Path) -> Path:
     """The directory of a checkpoint that comes with the package, by its name; any other path as it is."""
-    bundled = BUNDLED_MODEL.with_name(str(model))
+    bundled = BUNDLED_MODEL.parent / model
     return bundled if len(model.parts) == 1 and bundled.is_dir() and not model.exists() else model
 
 
