@@ -1,13 +1,13 @@
 """What does a GCPO step cost, part by part, and what do its rollouts cost beside the bare generate call?
 
-    .venv/bin/python benchmarks/gcpo_step.py [--steps 4] [--pairs 4] [--traces 8]
+    .venv/bin/python benchmarks/gcpo_step.py [--steps 4] [--pairs 4] [--traces 8] [--fast]
 
 Real steps of `edit_rrm_training.gcpo.GcpoTrainer` on pairs of the shapes world, rollouts by transformers,
-full training, float32 on a CPU. A rollout is everything from the rows' messages to the traces' texts:
-tokenising, pixels, generation, decoding. The bare call is `model.generate` on the tensors of the same
-batch, from the same random state, so that both write the same traces; who comes first alternates. Memory
-is the process's resident set, sampled every 10 ms, or what CUDA allocated. Bar: rollouts reach 0.9 of the
-bare call's traces a second.
+full training, in float32 or, with --fast, in bfloat16 with compiled layers. A rollout is everything from the
+rows' messages to the traces' texts: tokenising, pixels, generation, decoding. The bare call is
+`model.generate` on the tensors of the same batch, from the same random state and with weights of the same
+type, so that both write the same traces; who comes first alternates. Memory is the process's resident set,
+sampled every 10 ms, or what CUDA allocated. Bar: rollouts reach 0.9 of the bare call's traces a second.
 """
 
 import statistics
@@ -16,7 +16,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,6 +32,7 @@ from edit_rrm.principles import numbered
 from edit_rrm.profiles import get_profile
 from edit_rrm_server.settings import BUNDLED_MODEL
 from edit_rrm_training.checkpoints import load_base
+from edit_rrm_training.cpu_bfloat16 import weights_in
 from edit_rrm_training.data.pictures import ShapesRef
 from edit_rrm_training.data.preferences import PreferencePair
 from edit_rrm_training.gcpo import GcpoTrainer
@@ -134,7 +135,8 @@ def against_bare(trainer: GcpoTrainer, rows: PairRows, traces: int, repetitions:
     model = trainer.accelerator.unwrap_model(trainer.model)
 
     def bare() -> None:
-        with torch.no_grad():
+        lent = weights_in(torch.bfloat16, model) if trainer.args.bf16 else nullcontext()
+        with torch.no_grad(), torch.compiler.set_stance("force_eager"), lent:
             model.generate(**tensors, generation_config=trainer.generation_config)
 
     def rollout() -> None:
@@ -162,6 +164,7 @@ def main(
     pairs: Annotated[int, typer.Option(help="Pairs of a rollout.")] = 4,
     traces: Annotated[int, typer.Option(help="N, traces an image.")] = 8,
     repetitions: Annotated[int, typer.Option(help="Rollouts compared with the bare call.")] = 3,
+    fast: Annotated[bool, typer.Option(help="bfloat16, and compiled layers for updates.")] = False,
     model: Annotated[Path, typer.Option(help="Checkpoint.")] = BUNDLED_MODEL,
 ) -> None:
     """Prints seconds and peak memory of a step's parts, then rollouts beside the bare call, and the bar."""
@@ -170,7 +173,8 @@ def main(
         config = GcpoConfig(
             base=model, out=Path(out), pairs=Path(out) / "unused", steps=steps + 1, traces=traces,
             pairs_per_step=pairs, batch_per_device=min(32, 2 * pairs * traces), max_trace_tokens=256, lr=1e-6,
-            dtype="float32", gradient_checkpointing=False, equal_images=True, workers=0, save_every=10_000,
+            dtype="bfloat16" if fast else "float32", compile_layers=fast,
+            gradient_checkpointing=False, equal_images=True, workers=0, save_every=10_000,
         )  # fmt: skip
         base = load_base(config)
         profile = get_profile(base.card.profile)

@@ -1,11 +1,11 @@
 """The page in a real browser: what it asked for and what the browser complained of is written down."""
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from debian_packages import require
 
 _CHROMIUM = "/usr/bin/chromium"
 _ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -48,9 +48,8 @@ class Visit:
 
 @contextmanager
 def launched_chromium() -> Iterator[Browser]:
-    """A headless Chromium of Debian's. Fails the test where there is none."""
-    if shutil.which(_CHROMIUM) is None:
-        pytest.fail(f"{_CHROMIUM} is missing: apt-get update && apt-get install --yes chromium")
+    """A headless Chromium of Debian's."""
+    require("chromium", _CHROMIUM)
     expect.set_options(timeout=_PATIENCE_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=_CHROMIUM, args=_ARGUMENTS)

@@ -54,7 +54,7 @@ def reproduce(
 
     from edit_grpo.errors import EditTrainingError
     from edit_grpo.reproduce.plan import FULL, QUICK, graph, settings_of
-    from edit_grpo.reproduce.stages import Surroundings, run_stage
+    from edit_grpo.reproduce.stages import Surroundings, check, run_stage
     from edit_rrm.errors import StageError
     from edit_rrm.staged.running import launch_process, run_graph
     from edit_rrm.staged.state import StageStates
@@ -95,6 +95,7 @@ def reproduce(
             launch_process(states, one.name, "edit_grpo.cli", arguments, threads, lock)
 
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the stage's process ends too
+        check(plan)
         for one in stages:
             record = states.read(one.name)
             if record is not None:

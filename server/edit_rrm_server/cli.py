@@ -17,7 +17,6 @@ from edit_rrm_server.settings import (  # noqa: E402
     ENV_PREFIX,
     ServerSettings,
     SettingsFileError,
-    bundled_or,
     load_settings,
 )
 
@@ -37,8 +36,7 @@ def main() -> None:
 @app.command()
 def serve(
     model: Annotated[
-        Path | None,
-        typer.Option(help="Checkpoint directory, or the name of a bundled one. Default: edit-rrm-tiny."),
+        Path | None, typer.Option(help="Checkpoint directory. Default: the bundled edit-rrm-tiny.")
     ] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on. Default: 127.0.0.1.")] = None,
     port: Annotated[int | None, typer.Option(help="Port; 0 takes a free one. Default: 8000.")] = None,
@@ -85,7 +83,7 @@ def serve(
     End it with SIGTERM or Ctrl-C: running calls finish first.
     """
     given = {
-        "model": model and bundled_or(model),
+        "model": model,
         "host": host,
         "port": port,
         "allow_open": allow_open,

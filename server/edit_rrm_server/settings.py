@@ -24,16 +24,9 @@ from edit_rrm_server.setting_lists import split_at_commas
 
 ENV_PREFIX = "EDIT_RRM_"
 BUNDLED_MODEL = Path(__file__).parent / "models" / "edit-rrm-tiny"
-"""Checkpoints that come with the package lie beside one another; this one is served by default."""
 Dialect = Literal["flow_factory", "unirl"]
 # Variables with our prefix that belong to the client and may live in the same environment.
 _CLIENT_VARIABLES = frozenset({"EDIT_RRM_API_KEY", "EDIT_RRM_URL"})
-
-
-def bundled_or(model: Path) -> Path:
-    """The directory of a checkpoint that comes with the package, by its name; any other path as it is."""
-    bundled = BUNDLED_MODEL.parent / model
-    return bundled if len(model.parts) == 1 and bundled.is_dir() and not model.exists() else model
 
 
 class SettingsFileError(ValueError):

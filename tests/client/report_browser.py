@@ -1,31 +1,15 @@
 """Pages of reports for a headless Chromium: rows become a file, the file is opened, mistakes are kept."""
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from edit_rrm_client.bulk.rows import ResultRow, write_results
 from edit_rrm_client.report.build import ReportSettings, write_report
 from edit_rrm_client.report.thumbnails import ThumbnailSettings
-
-CHROMIUM = Path("/usr/bin/chromium")
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-
-
-@contextmanager
-def chromium() -> Iterator[Browser]:
-    """A browser. Fails when there is none: a page that nobody opened is not tested."""
-    if not CHROMIUM.exists():
-        pytest.fail(f"{CHROMIUM} is missing: apt-get update && apt-get install --yes chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @dataclass

@@ -12,7 +12,7 @@ import pytest
 from bulk_rows import failed_row, scored_row
 from PIL import Image
 from playwright.sync_api import Browser
-from report_browser import Opened, chromium, open_file, write_page
+from report_browser import Opened, open_file, write_page
 from shape_results import png, shape_rows
 
 from edit_rrm.principles import Category
@@ -50,12 +50,6 @@ ROWS = [
     scored_row("e3", 0.0, key="e", model="flux", category="removal", verdicts=(),
                guards=(RowGuard(name="no_edit", triggered=True, value=0.01),)),
 ]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as launched:
-        yield launched
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,5 @@
 """A real Prometheus that scrapes one service with the deployed configuration, and what it answers."""
 
-import os
-import shutil
 import socket
 import subprocess
 import time
@@ -9,24 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 import yaml
+
+from debian_packages import require
 
 DEPLOYED = Path(__file__).resolve().parents[2] / "deploy" / "prometheus"
 START_LIMIT_S = 30.0
 
 
 def require_prometheus() -> None:
-    """Installs Debian's package `prometheus` (server and promtool) where it is absent, and says so."""
-    if shutil.which("prometheus") and shutil.which("promtool"):
-        return
-    if os.geteuid() != 0 or not shutil.which("apt-get"):
-        pytest.fail("prometheus and promtool are needed: on Debian, `apt-get install prometheus` as root")
-    print("installing Debian's package prometheus, which these tests need")
-    for command in (["update"], ["install", "--yes", "--no-install-recommends", "prometheus"]):
-        subprocess.run(
-            ["apt-get", *command], check=True, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        )
+    """The server and promtool."""
+    require("prometheus", "prometheus", "promtool")
 
 
 class PrometheusProcess:

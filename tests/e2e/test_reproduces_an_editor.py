@@ -12,13 +12,14 @@ from edit_grpo.errors import ServiceAwayError
 from edit_grpo.policies.shapes_editor import build_shapes_editor
 from edit_grpo.reproduce.serving import serving
 from edit_rrm_client import RetryPolicy, RewardClient, UnavailableError
+from edit_rrm_server.settings import BUNDLED_MODEL
 from edit_rrm_training.shapes.dataset import make_edit
 
 ROOT = Path(__file__).parents[2]
 
 
 def test_a_service_is_ready_within_the_block_and_gone_after_it(tmp_path: Path) -> None:
-    with serving("edit-rrm-tiny", tmp_path / "log") as url, RewardClient(url) as client:
+    with serving(str(BUNDLED_MODEL), tmp_path / "log") as url, RewardClient(url) as client:
         assert client.models().models[0].name == "edit-rrm-tiny"
     with RewardClient(url, retries=RetryPolicy(attempts=1)) as client, pytest.raises(UnavailableError):
         client.models()

@@ -34,7 +34,7 @@ def test_every_run_is_trained_then_measured_and_the_table_needs_them_all() -> No
     for stage in stages:
         assert all(names.index(need) < names.index(stage.name) for need in stage.needs)
     assert FULL.updates % FULL.measure_every == 0
-    assert max(FULL.world, 0) < 1000 <= FULL.grid_world < 2000 <= FULL.test_world
+    assert FULL.world < 1000 <= FULL.grid_world < 2000 <= FULL.test_world
 
 
 def test_a_stage_depends_on_its_own_numbers_alone() -> None:
@@ -103,3 +103,21 @@ def test_the_stages_are_listed_and_an_unknown_one_is_refused(tmp_path: Path) -> 
     refused = CliRunner().invoke(app, [*arguments, "--stage", "nothing"], env={"COLUMNS": "200"})
     assert refused.exit_code == 2
     assert "no stage nothing" in refused.output
+
+
+def test_an_editor_or_a_reward_model_that_is_not_there_ends_it_at_once(tmp_path: Path) -> None:
+    def said(*arguments: str) -> str:
+        command = ["reproduce", "--out", str(tmp_path / "out"), *arguments]
+        ended = CliRunner().invoke(app, command, env={"COLUMNS": "200"})
+        assert ended.exit_code == 1
+        assert not (tmp_path / "out").exists()
+        return ended.output
+
+    editor = tmp_path / "editor"
+    assert "is neither a bundled editor" in said("--editor", str(editor))
+    editor.mkdir()
+    (editor / "model_index.json").write_text('{"_class_name": "FluxKontextPipeline"}')
+    served = ("--editor", str(editor), "--reward", "gcpo=http://127.0.0.1:1")
+    assert "the reward sft is neither a checkpoint nor an address" in said(
+        *served, "--reward", f"sft={tmp_path}"
+    )

@@ -2,27 +2,18 @@
 
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from edit_rrm.errors import StageError
-from edit_rrm.staged.running import launch_process, run_graph
+from edit_rrm.staged.running import Stage, launch_process, run_graph
 from edit_rrm.staged.state import StageStates
 
-
-@dataclass(frozen=True)
-class Stage:
-    name: str
-    needs: tuple[str, ...] = ()
-    minutes: float = 1.0
-
-
 STAGES = (
-    Stage("one"),
-    Stage("two", ("one",)),
-    Stage("three", ("one", "two")),
+    Stage("one", 1.0),
+    Stage("two", 1.0, ("one",)),
+    Stage("three", 1.0, ("one", "two")),
 )
 
 

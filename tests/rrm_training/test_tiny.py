@@ -11,6 +11,7 @@ from transformers import AutoProcessor, Qwen2_5_VLForConditionalGeneration, Qwen
 from edit_rrm.checkpoint import read_card, write_card
 from edit_rrm_training.shapes.dataset import make_edit
 from edit_rrm_training.shapes.scene import CELLS
+from edit_rrm_training.tiny import training
 from edit_rrm_training.tiny.batches import LossWeights, StepBatches, encode, prompt_text
 from edit_rrm_training.tiny.bundle import tiny_card
 from edit_rrm_training.tiny.looking import CLASSES, GRID, LookBatches, Looker, run_look_stage, token_names
@@ -25,7 +26,7 @@ from edit_rrm_training.tiny.muon import Muon, orthogonalised
 from edit_rrm_training.tiny.recipe import continue_polish, load_processor, train
 from edit_rrm_training.tiny.tasks import BASE_MIX, POLISH_MIX, READ_MIX, SEE_MIX, SFT_MIX, Task, make_sample
 from edit_rrm_training.tiny.tokenizer import CONTROL_TOKENS, build_tokenizer
-from edit_rrm_training.tiny.training import Stage, completion_loss, run_stage
+from edit_rrm_training.tiny.training import Stage, completion_loss, prepare_fast, run_stage
 
 STAGE = Stage("probe", SFT_MIX, steps=4, seed=3, batch_size=2, warmup_steps=2)
 
@@ -156,6 +157,25 @@ def test_a_few_steps_lower_the_loss_on_what_was_seen(processor: Qwen2_5_VLProces
     stage = Stage("few", BASE_MIX, steps=8, seed=3, batch_size=4, warmup_steps=2)
     run_stage(stage, model, processor, tmp_path, workers=0)
     assert completion_loss(model, batch).item() < before - 0.5
+
+
+def test_a_fast_stage_has_nearly_the_losses_of_one_in_float32(
+    processor: Qwen2_5_VLProcessor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "compile_layers", lambda model: None)  # test_sft.py compiles them
+    look = Stage("look", {}, steps=2, seed=5, batch_size=4)
+    losses: dict[bool, list[float]] = {}
+    for fast in (False, True):
+        model, found = new_model(processor.tokenizer, 1), losses.setdefault(fast, [])
+        if fast:
+            prepare_fast(model)
+        for stage, run in ((look, run_look_stage), (replace(STAGE, steps=2), run_stage)):
+            run(
+                stage, model, processor, tmp_path / str(fast), fast=fast, workers=0,
+                on_step=lambda report, found=found: found.append(report.loss),
+            )  # fmt: skip
+    assert losses[True] == pytest.approx(losses[False], rel=2e-2)
+    assert losses[True] != losses[False]
 
 
 def test_the_whole_recipe_leaves_servable_checkpoints(tmp_path: Path) -> None:

@@ -7,13 +7,7 @@ from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from edit_rrm_server.cli import app
-from edit_rrm_server.settings import (
-    BUNDLED_MODEL,
-    ServerSettings,
-    SettingsFileError,
-    bundled_or,
-    load_settings,
-)
+from edit_rrm_server.settings import ServerSettings, SettingsFileError, load_settings
 
 
 def test_the_default_is_private_and_serves_the_bundled_model() -> None:
@@ -109,14 +103,3 @@ def test_help_and_settings_teach() -> None:
     assert "--model" in result.output
     result = CliRunner().invoke(app, ["settings"], env={"COLUMNS": "200"})
     assert "EDIT_RRM_QUEUE_CAPACITY" in result.output
-
-
-def test_a_bundled_checkpoint_goes_by_its_name_and_a_path_is_left_as_it_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert bundled_or(Path("edit-rrm-tiny")) == BUNDLED_MODEL
-    for path in (Path("runs/gcpo"), Path("other"), Path(), Path(".."), tmp_path / "edit-rrm-tiny"):
-        assert bundled_or(path) == path
-    (tmp_path / "edit-rrm-tiny").mkdir()
-    assert bundled_or(Path("edit-rrm-tiny")) == Path("edit-rrm-tiny")

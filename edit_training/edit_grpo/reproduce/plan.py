@@ -1,8 +1,10 @@
 """Every number of the reproduction in one place, and its stages. It knows no path and runs nothing."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
+
+from edit_rrm.staged import running as staged
 
 Kind = Literal["data", "train", "measure", "table"]
 Reward = Literal["gcpo", "sft"]
@@ -14,9 +16,11 @@ class EditPlan:
 
     editor: str = "shapes-editor"
     rewards: Mapping[Reward, str] = field(
-        default_factory=lambda: {"gcpo": "edit-rrm-tiny", "sft": "edit-rrm-tiny-sft"}
-    )
-    """Names of the server's bundled checkpoints, directories of others, or addresses of their services."""
+        default_factory=lambda: {
+            "gcpo": "runs/reproduce/gcpo-m-seed0/final", "sft": "runs/reproduce/sft-m-tv/final",
+        }
+    )  # fmt: skip
+    """Directories of checkpoints, as `edit-rrm-train reproduce` leaves them, or addresses of services."""
     seeds: tuple[int, ...] = (0, 1)
     world: int = 41
     """Of the edits that are trained on; no reward model and no editor has seen it."""
@@ -42,21 +46,17 @@ class Run:
         return f"{self.reward}-seed{self.seed}"
 
 
-@dataclass(frozen=True)
-class Stage:
-    """One resumable piece of work; its outputs lie in a folder of its name."""
+@dataclass(frozen=True, kw_only=True)
+class Stage(staged.Stage):
+    """A stage of this reproduction; its minutes are those of two cores."""
 
-    name: str
     kind: Kind
-    minutes: float
-    """Estimated, on two cores."""
-    needs: tuple[str, ...] = ()
     run: Run | None = None
 
 
 FULL = EditPlan()
 QUICK = EditPlan(
-    rewards={"gcpo": "edit-rrm-tiny"}, seeds=(0,), edits=4, grid_edits=1, test_edits=2, updates=1,
+    rewards={"gcpo": FULL.rewards["gcpo"]}, seeds=(0,), edits=4, grid_edits=1, test_edits=2, updates=1,
     measure_every=1,
     settings=(
         "sampling.group_size=2", "sampling.groups=1", "sampling.steps=2", "sampling.micro_batch=2",
@@ -73,31 +73,33 @@ def runs_of(plan: EditPlan) -> list[Run]:
 
 def graph(plan: EditPlan) -> tuple[Stage, ...]:
     """All stages in order."""
-    stages = [Stage("data", "data", 1.0)]
+    train_minutes, measure_minutes = 0.5 * plan.updates, 1.5 * len(measured_updates(plan))
+    stages = [Stage(name="data", kind="data", minutes=1.0)]
     for run in runs_of(plan):
-        train = Stage(f"train-{run}", "train", 0.5 * plan.updates, ("data",), run)
-        stages += [train, Stage(f"measure-{run}", "measure", 1.5 * measured(plan), (train.name,), run)]
+        train, measure = f"train-{run}", f"measure-{run}"
+        stages += [
+            Stage(name=train, kind="train", minutes=train_minutes, needs=("data",), run=run),
+            Stage(name=measure, kind="measure", minutes=measure_minutes, needs=(train,), run=run),
+        ]
     measurements = tuple(stage.name for stage in stages if stage.kind == "measure")
-    return (*stages, Stage("table", "table", 0.2, measurements))
+    return (*stages, Stage(name="table", kind="table", minutes=0.2, needs=measurements))
 
 
-def measured(plan: EditPlan) -> int:
-    """How often a run is measured, its beginning counted."""
-    return plan.updates // plan.measure_every + 1
+def measured_updates(plan: EditPlan) -> range:
+    """After how many updates a run is measured: before the first one, and on."""
+    return range(0, plan.updates + 1, plan.measure_every)
 
 
 def settings_of(stage: Stage, plan: EditPlan) -> dict[str, Any]:
     """The numbers that a stage's outputs depend on, as JSON holds them."""
     if stage.kind == "table":
         return {}
-    known = (
-        replace(plan, seeds=(), rewards={stage.run.reward: plan.rewards[stage.run.reward]})
-        if stage.run
-        else (replace(plan, seeds=(), rewards={}, settings=(), updates=0, measure_every=0, editor=""))
-    )
-    values = asdict(known)
+    values = asdict(plan)
     del values["seeds"]
+    if stage.run is None:
+        names = ("world", "edits", "grid_world", "grid_edits", "test_world", "test_edits")
+        return {name: values[name] for name in names}
+    values |= {"rewards": plan.rewards[stage.run.reward], "settings": list(plan.settings)}
     if stage.kind == "train":
         del values["test_world"], values["test_edits"]
-    values["settings"] = list(values["settings"])
     return values

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from edit_grpo.grids import FOLDER as GRIDS
 from edit_grpo.reproduce.measuring import Measured, read_measured
-from edit_grpo.reproduce.plan import EditPlan, Reward, Run, runs_of
+from edit_grpo.reproduce.plan import EditPlan, Reward, Run, measured_updates, runs_of
 from edit_grpo.reproduce.plots import Curves, draw_curves
 from edit_grpo.reproduce.statistics import Gain, fooled, gain, mean_of, share
 
@@ -47,8 +47,9 @@ def write_results(plan: EditPlan, around: "Surroundings") -> None:
 
 
 def _points(run: Run, plan: EditPlan, around: "Surroundings") -> list[tuple[int, Sequence[Measured]]]:
-    updates = range(0, plan.updates + 1, plan.measure_every)
-    files = [(update, around.measurement(run, update).with_suffix(".jsonl")) for update in updates]
+    files = [
+        (update, around.measurement(run, update).with_suffix(".jsonl")) for update in measured_updates(plan)
+    ]
     return [(update, read_measured(file)) for update, file in files if file.exists()]
 
 

@@ -20,7 +20,7 @@ def serving(model: str, log: Path) -> Iterator[str]:
 
     A model given by the address of its service is served already.
     """
-    if model.startswith(("http://", "https://")):
+    if is_address(model):
         yield model
         return
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -57,6 +57,11 @@ def serving(model: str, log: Path) -> Iterator[str]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def is_address(model: str) -> bool:
+    """Whether a reward model is named by where it is served."""
+    return model.startswith(("http://", "https://"))
 
 
 def _free_port() -> int:

@@ -9,10 +9,11 @@ from pathlib import Path
 from edit_grpo.checkpointing import FOLDER, POLICY
 from edit_grpo.config import TrainSettings
 from edit_grpo.config_file import load_settings
-from edit_grpo.errors import EditTrainingError
+from edit_grpo.errors import EditTrainingError, SettingsError
+from edit_grpo.policies.loading import pipeline_class
 from edit_grpo.reproduce.measuring import EDITS, measure, write_measured
-from edit_grpo.reproduce.plan import EditPlan, Run, Stage
-from edit_grpo.reproduce.serving import serving
+from edit_grpo.reproduce.plan import EditPlan, Run, Stage, measured_updates
+from edit_grpo.reproduce.serving import is_address, serving
 from edit_grpo.training_run import run_training
 
 DATA = "data"
@@ -40,6 +41,17 @@ class Surroundings:
     def measurement(self, run: Run, update: int) -> Path:
         """Where the editor after so many updates is measured; `.jsonl` beside it when it is."""
         return self.out / f"measure-{run}" / f"update-{update:07d}"
+
+
+def check(plan: EditPlan) -> None:
+    """Whether what the plan starts from is there; hours later would be late. Raises EditTrainingError."""
+    pipeline_class(plan.editor)
+    for reward, model in plan.rewards.items():
+        if not is_address(model) and not (Path(model) / "config.json").is_file():
+            raise SettingsError(
+                f"the reward {reward} is neither a checkpoint nor an address: {model}; train it with "
+                f"`edit-rrm-train reproduce`, or give `--reward {reward}=…`"
+            )
 
 
 def run_stage(stage: Stage, plan: EditPlan, around: Surroundings) -> None:
@@ -105,8 +117,7 @@ def _train(run: Run, plan: EditPlan, around: Surroundings) -> None:
 
 
 def _measure(run: Run, plan: EditPlan, around: Surroundings) -> None:
-    updates = range(0, plan.updates + 1, plan.measure_every)
-    left = [update for update in updates if not _file(around, run, update).exists()]
+    left = [update for update in measured_updates(plan) if not _file(around, run, update).exists()]
     if not left:
         return
     with serving(plan.rewards[run.reward], around.out / "logs" / f"serve-{run}.log") as url:

@@ -9,26 +9,23 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, TypeVar
+from dataclasses import dataclass
+from typing import TypeVar
 
 from edit_rrm.errors import StageError
 from edit_rrm.staged.state import StageStates
 
 
-class Stage(Protocol):
-    """What is to be known of a stage to run it."""
+@dataclass(frozen=True)
+class Stage:
+    """One resumable piece of work; its outputs lie in a folder of its name. What it does, a subclass says."""
 
-    @property
-    def name(self) -> str:
-        """Unique in its graph."""
-
-    @property
-    def minutes(self) -> float:
-        """Estimated."""
-
-    @property
-    def needs(self) -> tuple[str, ...]:
-        """The stages that must be done before."""
+    name: str
+    """Unique in its graph."""
+    minutes: float
+    """Estimated."""
+    needs: tuple[str, ...] = ()
+    """The stages that must be done before."""
 
 
 S = TypeVar("S", bound=Stage)

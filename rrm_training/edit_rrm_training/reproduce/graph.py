@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from edit_rrm.staged import running as staged
 from edit_rrm_training.errors import SettingsError
 from edit_rrm_training.reproduce.plan import VARIANTS, Plan, Variant
 from edit_rrm_training.tiny.model import Size
@@ -34,15 +35,11 @@ class Model:
         return f"evaluate-{self}"
 
 
-@dataclass(frozen=True)
-class Stage:
-    """One resumable piece of work; its outputs lie in a folder of its name."""
+@dataclass(frozen=True, kw_only=True)
+class Stage(staged.Stage):
+    """A stage of this reproduction; its minutes are those of one core."""
 
-    name: str
     kind: Kind
-    minutes: float
-    """Estimated, on one core."""
-    needs: tuple[str, ...] = ()
     size: Size | None = None
     model: Model | None = None
     """Of a training or an evaluation."""
@@ -62,26 +59,32 @@ def models_of(plan: Plan) -> list[Model]:
 
 def graph(plan: Plan) -> tuple[Stage, ...]:
     """All stages in the order in which they are best begun: what others wait for goes first."""
-    stages = [Stage("data", "data", plan.data_minutes)]
+    stages = [Stage(name="data", kind="data", minutes=plan.data_minutes)]
     stages += [
-        Stage(f"base-{size}", "base", of_size.minutes.base, size=size) for size, of_size in plan.sizes.items()
+        Stage(name=f"base-{size}", kind="base", minutes=of_size.minutes.base, size=size)
+        for size, of_size in plan.sizes.items()
     ]
     models = sorted(models_of(plan), key=lambda model: (model.variant != "tv", model.seed or 0))
     for model in models:
         stages += _of_model(plan, model)
     measured = tuple(stage.name for stage in stages if stage.kind == "evaluate")
-    return (*stages, Stage("table", "table", 0.2, measured))
+    return (*stages, Stage(name="table", kind="table", minutes=0.2, needs=measured))
 
 
 def _of_model(plan: Plan, model: Model) -> Iterator[Stage]:
     minutes = plan.sizes[model.size].minutes
+    kind: Kind
     if model.seed is None:
+        kind, estimated = "sft", minutes.sft[model.variant]
         needs: tuple[str, ...] = ("data", f"base-{model.size}")
-        yield Stage(model.stage, "sft", minutes.sft[model.variant], needs, model.size, model)
     else:
-        needs = (Model(model.size, model.variant).stage,)
-        yield Stage(model.stage, "gcpo", minutes.gcpo, needs, model.size, model)
-    yield Stage(model.evaluation, "evaluate", minutes.evaluate, (model.stage,), model.size, model)
+        kind, estimated, needs = "gcpo", minutes.gcpo, (Model(model.size, model.variant).stage,)
+    size = model.size
+    yield Stage(name=model.stage, kind=kind, minutes=estimated, needs=needs, size=size, model=model)
+    yield Stage(
+        name=model.evaluation, kind="evaluate", minutes=minutes.evaluate, needs=(model.stage,),
+        size=size, model=model,
+    )  # fmt: skip
 
 
 def chosen(stages: Sequence[Stage], names: Sequence[str] = (), size: Size | None = None) -> tuple[Stage, ...]:
