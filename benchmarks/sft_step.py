@@ -1,9 +1,10 @@
 """What does bfloat16 save on a CPU, and what do compiled layers, in a step of SFT?
 
-    .venv/bin/python benchmarks/sft_step.py [--steps 8] [--batch 16] [--model CHECKPOINT]
+    .venv/bin/python benchmarks/sft_step.py [--rounds 3] [--steps 6] [--batch 16] [--model CHECKPOINT]
 
-The same real steps of `edit_rrm_training.sft` on the same rows of the shapes world, three times: in float32,
-in bfloat16, and in bfloat16 with compiled layers; each on one thread, after steps that are not counted.
+The same real steps of `edit_rrm_training.sft` on the same rows of the shapes world: in float32, in bfloat16,
+and in bfloat16 with compiled layers, one way after the other in every round, each on one thread, after steps
+that are not counted. A ratio compares two ways of one round, as a machine's speed changes between rounds.
 Seconds are from log to log: they hold the drawing of the pictures and the optimiser, which no type changes.
 """
 
@@ -59,28 +60,36 @@ def seconds_of(config: SftConfig) -> list[float]:
 
 
 def main(
-    steps: Annotated[int, typer.Option(help="Steps measured of each.")] = 8,
+    rounds: Annotated[int, typer.Option(help="Times that every way is measured.")] = 3,
+    steps: Annotated[int, typer.Option(help="Steps measured of each, a round.")] = 6,
     batch: Annotated[int, typer.Option(help="Rows of a step.")] = 16,
     model: Annotated[Path, typer.Option(help="Checkpoint to start from.")] = BUNDLED_MODEL,
 ) -> None:
-    """Prints the median seconds of a step of each way, and their ratios to float32."""
+    """Prints the median seconds of a step of each way, and its ratios to float32 over the rounds."""
     torch.set_num_threads(1)
-    medians: dict[str, float] = {}
+    medians: dict[str, list[float]] = {way: [] for way in WAYS}
+    total = WARM_STEPS + steps + 1
     with tempfile.TemporaryDirectory() as name:
         out = Path(name)
-        total = WARM_STEPS + steps + 1
         write_rows(out / "rows.jsonl", (row(index) for index in range(batch * total)))
-        for way, options in WAYS.items():
-            progress.print(f"{way}: {total} steps of {batch}")
-            config = SftConfig(
-                base=model, out=out / way, rows=(out / "rows.jsonl",), steps=total, batch_per_device=batch,
-                lr=1e-5, role_weights=True, optimizer="muon", gradient_checkpointing=False, equal_images=True,
-                workers=0, log_every=1, save_every=10_000, **options,
-            )  # fmt: skip
-            medians[way] = statistics.median(seconds_of(config))
-    table = Table("way", "median s a step", "of float32", title=f"{steps} steps of {batch} rows, one thread")
-    for way, median in medians.items():
-        table.add_row(way, f"{median:.2f}", f"{median / medians['float32']:.2f}")
+        for number in range(rounds):
+            for way, options in WAYS.items():
+                progress.print(f"round {number + 1} of {rounds}, {way}: {total} steps of {batch}")
+                config = SftConfig(
+                    base=model, out=out / f"{way}-{number}", rows=(out / "rows.jsonl",), steps=total,
+                    batch_per_device=batch, lr=1e-5, role_weights=True, optimizer="muon", workers=0,
+                    gradient_checkpointing=False, equal_images=True, log_every=1, save_every=10_000,
+                    **options,
+                )  # fmt: skip
+                medians[way].append(statistics.median(seconds_of(config)))
+    table = Table(
+        "way", "median s a step", "of float32",
+        title=f"{rounds} rounds of {steps} steps of {batch} rows, one thread",
+    )  # fmt: skip
+    for way, seconds in medians.items():
+        ratios = [mine / base for mine, base in zip(seconds, medians["float32"], strict=True)]
+        spread = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+        table.add_row(way, f"{statistics.median(seconds):.2f}", spread)
     console.print(table)
     say_machine()
 
