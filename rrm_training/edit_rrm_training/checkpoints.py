@@ -3,6 +3,7 @@
 For any chat VLM that transformers loads by its configuration; the tiny model is one of them.
 """
 
+import logging
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +20,16 @@ from transformers import (
 )
 
 from edit_rrm.checkpoint import FILE_NAME, RRMCard, read_card, write_card
-from edit_rrm_training.cpu_bfloat16 import compile_layers, keep_slow_operations_in_float32
+from edit_rrm_training.cpu_bfloat16 import (
+    compile_layers,
+    computes_in_bfloat16,
+    keep_slow_operations_in_float32,
+)
 from edit_rrm_training.errors import SettingsError
 from edit_rrm_training.tiny.model import batch_vision_attention
 from edit_rrm_training.train_settings import RunSettings
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -47,7 +54,13 @@ def load_base(settings: RunSettings) -> Base:
     if settings.equal_images:
         batch_vision_attention(model)
     on_cpu = not torch.cuda.is_available()
-    if settings.dtype == "bfloat16" and on_cpu and isinstance(model, Qwen2_5_VLForConditionalGeneration):
+    if settings.dtype == "bfloat16" and not computes_in_bfloat16("bfloat16"):
+        _log.warning("dtype=bfloat16: this CPU has no bfloat16, so the computation is in float32")
+    if (
+        computes_in_bfloat16(settings.dtype)
+        and on_cpu
+        and isinstance(model, Qwen2_5_VLForConditionalGeneration)
+    ):
         keep_slow_operations_in_float32(model)
     if settings.compile_layers:
         compile_layers(model)

@@ -85,7 +85,7 @@ def tiny(
     ] = None,
     fast: Annotated[
         bool,
-        typer.Option(help="bfloat16 over float32 weights and compiled layers: faster on CPUs with AMX."),
+        typer.Option(help="Compiled layers, and bfloat16 over float32 weights where the CPU has it."),
     ] = False,
 ) -> None:
     """Train edit-rrm-tiny from nothing: tokenizer, eyes, reading, descriptions, SFT on decompose and verify.

@@ -45,7 +45,7 @@ def base(
     workers: Annotated[int, typer.Option(min=0, help="Processes that draw the training data.")] = 1,
     fast: Annotated[
         bool,
-        typer.Option(help="bfloat16 over float32 weights and compiled layers: faster on CPUs with AMX."),
+        typer.Option(help="Compiled layers, and bfloat16 over float32 weights where the CPU has it."),
     ] = False,
 ) -> None:
     """Train the description-only base that every tiny RRM of one size starts from.

@@ -1,7 +1,9 @@
-"""What makes bfloat16 pay on a CPU: under autocast two operations of Qwen2.5-VL stay in float32.
+"""What makes bfloat16 pay on a CPU: only where the CPU has it, and under autocast two operations of Qwen2.5-VL
+stay in float32.
 
 With AMX a product of matrices is several times faster in bfloat16, while attention's backward pass and the
-gradient of the patches' convolution are slower (benchmarks/sft_step.py has the seconds).
+gradient of the patches' convolution are slower (benchmarks/sft_step.py has the seconds). A CPU without bfloat16
+in its instructions is up to 70 times slower in it.
 """
 
 from collections.abc import Iterator
@@ -16,6 +18,15 @@ from transformers.masking_utils import sdpa_mask
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 FLOAT32_ATTENTION = "sdpa_float32"
+_UNITS = ("amx_bf16", "avx512_bf16", "bf16")
+"""What torch calls bfloat16 products of matrices: Intel's two, and ARM's."""
+
+
+def computes_in_bfloat16(dtype: str) -> bool:
+    """Whether a run that asks for `dtype` computes in bfloat16 here; on a CPU without it, float32 it is."""
+    if dtype != "bfloat16":
+        return False
+    return torch.cuda.is_available() or any(map(torch.cpu.get_capabilities().get, _UNITS))
 
 
 def _attention(

@@ -77,7 +77,8 @@ class RunSettings(BaseModel):
     weight_decay: float = Field(default=0.0, ge=0.0, description="decoupled decay of matrices")
     max_grad_norm: float = Field(default=1.0, gt=0.0, description="norm at which gradients are clipped")
     dtype: Literal["float32", "bfloat16"] = Field(
-        default="bfloat16", description="type of the computation and of the saved weights"
+        default="bfloat16",
+        description="type of the saved weights and of the computation (float32 on a CPU without bfloat16)",
     )
     lora: LoraSettings | None = Field(default=None, description="adapters; absent: full training")
     gradient_checkpointing: bool = Field(

@@ -26,6 +26,7 @@ from transformers import (
 
 from edit_rrm.checkpoint import RRMCard
 from edit_rrm_training.checkpoints import save_checkpoint
+from edit_rrm_training.cpu_bfloat16 import computes_in_bfloat16
 from edit_rrm_training.errors import SettingsError
 from edit_rrm_training.tiny.muon import MuonWithAdamW
 from edit_rrm_training.tiny.training import MUON_SCALE, make_optimizers
@@ -50,7 +51,7 @@ def training_arguments(settings: RunSettings) -> dict[str, Any]:
         "lr_scheduler_type": schedule,
         "weight_decay": settings.weight_decay,
         "max_grad_norm": settings.max_grad_norm,
-        "bf16": settings.dtype == "bfloat16",
+        "bf16": computes_in_bfloat16(settings.dtype),
         "gradient_checkpointing": settings.gradient_checkpointing,
         "seed": settings.seed,
         "use_cpu": not torch.cuda.is_available(),

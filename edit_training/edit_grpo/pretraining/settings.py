@@ -20,7 +20,8 @@ class PretrainSettings(BaseModel):
         default=0.4, gt=0, le=1, description="share of the steps, at the end, in which it falls to 0"
     )
     dtype: Literal["float32", "bfloat16"] = Field(
-        default="bfloat16", description="of the computation; weights and optimiser are float32"
+        default="bfloat16",
+        description="of the computation, where the CPU has it; weights and optimiser are float32",
     )
     weight_decay: float = Field(default=0.01, ge=0, description="AdamW's")
     clip_norm: float = Field(default=1.0, gt=0, description="gradients are scaled down to this norm")

@@ -17,7 +17,7 @@ from edit_rrm.prompts import ImageSlot, Message, Prompt
 from edit_rrm.traces import render_trace
 from edit_rrm_training.shapes.dataset import Candidate, EditRecord, make_edit
 from edit_rrm_training.shapes.gold import compare_thing, margin, pair, seen_tone, treatment
-from edit_rrm_training.shapes.scene import CELLS, Scene, Thing
+from edit_rrm_training.shapes.scene import CELLS, Scene, Thing, random_scene, scene_of_look_alikes
 
 DESCRIBE_SYSTEM = "Describe the image."
 COMPARE_SYSTEM = "Compare the images."
@@ -36,6 +36,8 @@ class Task(StrEnum):
     COMPARE = "compare"
     """Both images, cell by cell: seen in the second, then seen in the first."""
     DECOMPOSE = "decompose"
+    TELL_APART = "tell_apart"
+    """Decompose where the named thing has look-alikes: only its colour and its shape together say which."""
     VERIFY = "verify"
 
 
@@ -143,7 +145,7 @@ def _without_images(prompt: Prompt) -> Prompt:
 
 def make_sample(task: Task, seed: int, index: int) -> Sample:
     """The sample number `index` of a task in world `seed`."""
-    edit = make_edit(seed, index, 4)
+    edit = make_edit(seed, index, 4, scene_of_look_alikes if task is Task.TELL_APART else random_scene)
     candidate = edit.candidates[index % 4]
     if task is Task.READ:
         return Sample(_without_images(verify_prompt(edit)), (), verify_completion(candidate))
@@ -152,7 +154,7 @@ def make_sample(task: Task, seed: int, index: int) -> Sample:
         picture, scene = _something_to_describe(edit, random.Random(f"describe-{seed}-{index}"))
         prompt = Prompt((Message("system", (DESCRIBE_SYSTEM,)), Message("user", (ImageSlot.SOURCE,))))
         return Sample(prompt, (picture,), _describe_scene(scene))
-    if task is Task.DECOMPOSE:
+    if task in (Task.DECOMPOSE, Task.TELL_APART):
         return Sample(
             PROFILE.decompose(edit.request.instruction, seed=0), (source,), decompose_completion(edit)
         )

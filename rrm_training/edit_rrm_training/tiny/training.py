@@ -18,7 +18,11 @@ from torch.utils.data import DataLoader, Dataset, Subset
 from torch.utils.tensorboard import SummaryWriter
 from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLProcessor
 
-from edit_rrm_training.cpu_bfloat16 import compile_layers, keep_slow_operations_in_float32
+from edit_rrm_training.cpu_bfloat16 import (
+    compile_layers,
+    computes_in_bfloat16,
+    keep_slow_operations_in_float32,
+)
 from edit_rrm_training.tiny.batches import Batch, StepBatches
 from edit_rrm_training.tiny.model import batch_vision_attention
 from edit_rrm_training.tiny.muon import Muon
@@ -218,13 +222,13 @@ def run_stage(
 ) -> float:
     """Trains `model` in place on completions through the stage, as `run_steps` does.
 
-    `fast`: in bfloat16 over float32 weights, for a model that `prepare_fast` was called with.
+    `fast`: for a model that `prepare_fast` was called with, and in bfloat16 where the CPU has it.
     """
     batch_vision_attention(model)
     batches = StepBatches(processor, stage.mix, stage.seed, stage.batch_size, stage.steps)
 
     def loss_of(batch: Batch) -> torch.Tensor:
-        with torch.autocast("cpu", torch.bfloat16, enabled=fast):
+        with torch.autocast("cpu", torch.bfloat16, enabled=fast and computes_in_bfloat16("bfloat16")):
             return completion_loss(model, batch)
 
     return run_steps(
