@@ -1,9 +1,8 @@
-"""What makes bfloat16 pay on a CPU: only where the CPU has it, and under autocast two operations of Qwen2.5-VL
-stay in float32.
+"""What makes bfloat16 pay on a CPU that has it: under autocast two operations of Qwen2.5-VL stay in float32.
 
 With AMX a product of matrices is several times faster in bfloat16, while attention's backward pass and the
-gradient of the patches' convolution are slower (benchmarks/sft_step.py has the seconds). A CPU without bfloat16
-in its instructions is up to 70 times slower in it.
+gradient of the patches' convolution are slower (benchmarks/sft_step.py has the seconds). On a CPU without
+bfloat16 among its instructions a product took 70 times as long as in float32.
 """
 
 from collections.abc import Iterator

@@ -48,7 +48,8 @@ def train(
     """Runs what is left of the recipe in `directory` and returns the seconds of each stage.
 
     Leaves a servable checkpoint of every stage but the first in `directory`; the last is `polish`. A stage
-    of 0 steps is left out. `fast`: with compiled layers, and in bfloat16 over float32 weights where the CPU has it.
+    of 0 steps is left out. `fast`: with compiled layers, and in bfloat16 over float32 weights where the CPU
+    has it.
     """
     processor = load_processor(directory)
     config = build_config(processor.tokenizer, size)
