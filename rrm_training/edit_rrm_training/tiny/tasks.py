@@ -12,7 +12,7 @@ from enum import StrEnum
 from PIL import Image
 
 from edit_rrm.principles import numbered
-from edit_rrm.profiles.trained import TrainedProfile, principle_lines
+from edit_rrm.profiles.trained import SEEN, TrainedProfile, principle_lines
 from edit_rrm.prompts import ImageSlot, Message, Prompt
 from edit_rrm.traces import render_trace
 from edit_rrm_training.shapes.dataset import Candidate, EditRecord, make_edit
@@ -121,6 +121,22 @@ def verify_completion(candidate: Candidate) -> str:
     return render_trace([(f.evidence, f.met) for f in candidate.findings], candidate.score)
 
 
+def seen_lines(edit: EditRecord) -> str:
+    """What a decomposition that names things begins with: all that has the colour of one, place and shape.
+
+    It makes two easy searches of a hard one: by colour in the picture, then by shape in what was found.
+    """
+    colours = dict.fromkeys(each.target.colour for each in edit.request.edits if each.target is not None)
+    found = (
+        f"{colour} "
+        + ", ".join(
+            f"{CELLS[thing.cell]} {thing.shape}" for thing in edit.source.things if thing.colour == colour
+        )
+        for colour in colours
+    )
+    return f"{SEEN}{'; '.join(found)}\n" if colours else ""
+
+
 def decompose_completion(edit: EditRecord) -> str:
     """The gold decomposition of an edit."""
     return principle_lines([(check.category, check.question) for check in edit.checks])
@@ -155,9 +171,8 @@ def make_sample(task: Task, seed: int, index: int) -> Sample:
         prompt = Prompt((Message("system", (DESCRIBE_SYSTEM,)), Message("user", (ImageSlot.SOURCE,))))
         return Sample(prompt, (picture,), _describe_scene(scene))
     if task in (Task.DECOMPOSE, Task.TELL_APART):
-        return Sample(
-            PROFILE.decompose(edit.request.instruction, seed=0), (source,), decompose_completion(edit)
-        )
+        completion = seen_lines(edit) + decompose_completion(edit)
+        return Sample(PROFILE.decompose(edit.request.instruction, seed=0), (source,), completion)
     images = (source, candidate.picture())
     if task is Task.VERIFY:
         return Sample(verify_prompt(edit), images, verify_completion(candidate), decompose_completion(edit))

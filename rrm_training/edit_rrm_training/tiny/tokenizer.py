@@ -6,6 +6,7 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_token
 from transformers import Qwen2Tokenizer
 from transformers.models.qwen2.tokenization_qwen2 import PRETOKENIZE_REGEX
 
+from edit_rrm.profiles.trained import SEEN
 from edit_rrm_training.shapes.scene import CELLS
 from edit_rrm_training.tiny.tasks import Task, make_sample
 
@@ -36,7 +37,10 @@ def _corpus(count: int) -> Iterator[str]:
         for message in sample.prompt.messages:
             yield f"{message.role}\n"
             yield from (part for part in message.parts if type(part) is str)
-        yield sample.completion + "\nassistant\n"
+        completion = sample.completion
+        if completion.startswith(SEEN):  # came later; the tokens are those of the checkpoints before
+            completion = completion.partition("\n")[2]
+        yield completion + "\nassistant\n"
 
 
 def build_tokenizer(corpus_size: int = 4000) -> Qwen2Tokenizer:
