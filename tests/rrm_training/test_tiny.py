@@ -12,8 +12,9 @@ from transformers import AutoProcessor, Qwen2_5_VLForConditionalGeneration, Qwen
 from edit_rrm.checkpoint import read_card, write_card
 from edit_rrm.principles import numbered
 from edit_rrm_server.settings import BUNDLED_MODEL
+from edit_rrm_training.cpu_bfloat16 import computes_in_bfloat16
 from edit_rrm_training.shapes.dataset import make_edit
-from edit_rrm_training.shapes.scene import CELLS, scene_of_look_alikes
+from edit_rrm_training.shapes.scene import CELLS, SHAPES, scene_of_look_alikes
 from edit_rrm_training.tiny import training
 from edit_rrm_training.tiny.batches import LossWeights, StepBatches, encode, prompt_text
 from edit_rrm_training.tiny.bundle import tiny_card
@@ -26,9 +27,10 @@ from edit_rrm_training.tiny.model import (
     save_servable,
 )
 from edit_rrm_training.tiny.muon import Muon, orthogonalised
-from edit_rrm_training.tiny.recipe import continue_polish, load_processor, train
+from edit_rrm_training.tiny.recipe import continue_with, load_processor, train
 from edit_rrm_training.tiny.tasks import (
     BASE_MIX,
+    FIND_MIX,
     POLISH_MIX,
     PROFILE,
     READ_MIX,
@@ -97,7 +99,7 @@ def test_a_decomposition_begins_with_all_that_has_the_named_things_colour() -> N
     assert edit.request.instruction == "move the yellow cross at the top to the bottom left"
     sample = make_sample(Task.TELL_APART, 7, 3)
     seen, first, *_ = sample.completion.splitlines()
-    assert seen == "seen: yellow top cross, left triangle"
+    assert seen == "seen: yellow top cross, left triangle; cross top"
     assert first == "1. follow: Is there a yellow cross at the bottom left?"
     assert PROFILE.parse_principles(sample.completion) == numbered(
         (c.category, c.question) for c in edit.checks
@@ -111,6 +113,20 @@ def test_a_decomposition_that_names_nothing_begins_with_its_principles() -> None
         (True, "seen: "),
         (False, ""),
     }
+
+
+def test_what_is_looked_up_stands_in_the_list() -> None:
+    sample = make_sample(Task.LOOK_UP, 7, 0)
+    assert sample == make_sample(Task.LOOK_UP, 7, 0)
+    assert sample.images == ()
+    (listed,) = sample.prompt.messages[1].parts
+    assert isinstance(listed, str)
+    assert listed.startswith("seen: ")
+    found = sample.completion.split("; ")
+    assert len(found) == 2 * len(SHAPES)
+    for each in found:
+        shape, cell = each.split(" ", 1)
+        assert f" {cell} {shape}," in f"{listed},"
 
 
 def test_in_a_scene_of_look_alikes_most_things_share_their_colour() -> None:
@@ -226,7 +242,7 @@ def test_a_fast_stage_has_nearly_the_losses_of_one_in_float32(
                 on_step=lambda report, found=found: found.append(report.loss),
             )  # fmt: skip
     assert losses[True] == pytest.approx(losses[False], rel=2e-2)
-    assert losses[True] != losses[False]
+    assert (losses[True] != losses[False]) is computes_in_bfloat16("bfloat16")
 
 
 def test_the_whole_recipe_leaves_servable_checkpoints(tmp_path: Path) -> None:
@@ -237,24 +253,25 @@ def test_the_whole_recipe_leaves_servable_checkpoints(tmp_path: Path) -> None:
     sft = Stage("sft", SFT_MIX, steps=2, seed=2, batch_size=2)
     seen: list[str] = []
     polish = Stage("polish", POLISH_MIX, steps=1, seed=6, batch_size=2)
-    stages = (look, read, see, base, sft, polish)
+    find = Stage("find", FIND_MIX, steps=1, seed=7, batch_size=2)
+    stages = (look, read, see, base, sft, polish, find)
     train(tmp_path, *stages, workers=0, on_step=lambda stage, report: seen.append(stage.name))
-    assert seen == ["look", "read", "see", "base", "base", "sft", "sft", "polish"]
-    for stage in ("read", "see", "base", "sft", "polish"):
+    assert seen == ["look", "read", "see", "base", "base", "sft", "sft", "polish", "find"]
+    for stage in ("read", "see", "base", "sft", "polish", "find"):
         model = Qwen2_5_VLForConditionalGeneration.from_pretrained(tmp_path / stage)
         assert model.num_parameters() == pytest.approx(4.1e6, rel=0.1)
     # A finished run is not repeated.
     train(tmp_path, *stages, workers=0, on_step=lambda stage, report: seen.append(stage.name))
-    assert len(seen) == 8
+    assert len(seen) == 9
     # The last stage alone, on a finished checkpoint: other weights, the same tokens.
     continued = tmp_path / "continued"
-    continue_polish(tmp_path / "polish", continued, replace(polish, seed=7), workers=0)
+    continue_with(tmp_path / "find", continued, replace(find, seed=8), workers=0)
     before, after = (
-        Qwen2_5_VLForConditionalGeneration.from_pretrained(directory / "polish").state_dict()
+        Qwen2_5_VLForConditionalGeneration.from_pretrained(directory / "find").state_dict()
         for directory in (tmp_path, continued)
     )
     assert any(not torch.equal(before[name], after[name]) for name in before)
-    kept, given = ((d / "polish" / "tokenizer.json").read_text() for d in (continued, tmp_path))
+    kept, given = ((d / "find" / "tokenizer.json").read_text() for d in (continued, tmp_path))
     assert kept == given
 
 

@@ -5,7 +5,7 @@ words of the evidence. Decompose and verify are the product's tasks, asked with 
 """
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -17,10 +17,21 @@ from edit_rrm.prompts import ImageSlot, Message, Prompt
 from edit_rrm.traces import render_trace
 from edit_rrm_training.shapes.dataset import Candidate, EditRecord, make_edit
 from edit_rrm_training.shapes.gold import compare_thing, margin, pair, seen_tone, treatment
-from edit_rrm_training.shapes.scene import CELLS, Scene, Thing, random_scene, scene_of_look_alikes
+from edit_rrm_training.shapes.scene import (
+    CELLS,
+    COLOURS,
+    SHAPES,
+    Scene,
+    Thing,
+    place,
+    random_scene,
+    scene_of_look_alikes,
+)
 
 DESCRIBE_SYSTEM = "Describe the image."
 COMPARE_SYSTEM = "Compare the images."
+LOOK_UP_SYSTEM = "List the principles of the edit."
+"""As a decomposition has it: what is drilled is a part of one."""
 PROFILE = TrainedProfile()
 
 
@@ -38,6 +49,8 @@ class Task(StrEnum):
     DECOMPOSE = "decompose"
     TELL_APART = "tell_apart"
     """Decompose where the named thing has look-alikes: only its colour and its shape together say which."""
+    LOOK_UP = "look_up"
+    """Find things by their shapes in a list, without a picture."""
     VERIFY = "verify"
 
 
@@ -61,6 +74,15 @@ POLISH_MIX: Mapping[Task, float] = {
     Task.DECOMPOSE: 0.42,
     Task.COMPARE: 0.04,
     Task.READ: 0.04,
+}
+# Which of two things of one colour is meant; the rest keeps what it knows.
+FIND_MIX: Mapping[Task, float] = {
+    Task.LOOK_UP: 0.38,
+    Task.TELL_APART: 0.26,
+    Task.DECOMPOSE: 0.12,
+    Task.VERIFY: 0.18,
+    Task.READ: 0.03,
+    Task.COMPARE: 0.03,
 }
 
 
@@ -122,19 +144,36 @@ def verify_completion(candidate: Candidate) -> str:
 
 
 def seen_lines(edit: EditRecord) -> str:
-    """What a decomposition that names things begins with: all that has the colour of one, place and shape.
+    """What a decomposition that names things begins with: all that has the colour of one, then that one.
 
-    It makes two easy searches of a hard one: by colour in the picture, then by shape in what was found.
+    It makes two easy searches of a hard one: by colour in the picture, then by shape in what was written.
     """
-    colours = dict.fromkeys(each.target.colour for each in edit.request.edits if each.target is not None)
-    found = (
-        f"{colour} "
-        + ", ".join(
-            f"{CELLS[thing.cell]} {thing.shape}" for thing in edit.source.things if thing.colour == colour
-        )
-        for colour in colours
-    )
-    return f"{SEEN}{'; '.join(found)}\n" if colours else ""
+    targets = [each.target for each in edit.request.edits if each.target is not None]
+    if not targets:
+        return ""
+    groups = [
+        _listed(colour, [thing for thing in edit.source.things if thing.colour == colour])
+        for colour in dict.fromkeys(target.colour for target in targets)
+    ]
+    return SEEN + "; ".join([*groups, *map(_found, targets)]) + "\n"
+
+
+def _listed(colour: str, things: Sequence[Thing]) -> str:
+    return f"{colour} " + ", ".join(f"{CELLS[thing.cell]} {thing.shape}" for thing in things)
+
+
+def _found(thing: Thing) -> str:
+    return f"{thing.shape} {CELLS[thing.cell]}"
+
+
+def _look_up(rng: random.Random) -> Sample:
+    """A list as `seen_lines` writes it, of one colour and all shapes, to look each of them up in."""
+    colour = rng.choice(list(COLOURS))
+    cells = rng.sample(range(len(CELLS)), len(SHAPES))
+    things = [place(rng, shape, colour, "solid", cell) for shape, cell in zip(SHAPES, cells, strict=True)]
+    listed = SEEN + _listed(colour, sorted(things, key=lambda thing: thing.cell))
+    found = "; ".join(_found(thing) for _ in range(2) for thing in rng.sample(things, len(things)))
+    return Sample(Prompt((Message("system", (LOOK_UP_SYSTEM,)), Message("user", (listed,)))), (), found)
 
 
 def decompose_completion(edit: EditRecord) -> str:
@@ -161,6 +200,8 @@ def _without_images(prompt: Prompt) -> Prompt:
 
 def make_sample(task: Task, seed: int, index: int) -> Sample:
     """The sample number `index` of a task in world `seed`."""
+    if task is Task.LOOK_UP:
+        return _look_up(random.Random(f"look-up-{seed}-{index}"))
     edit = make_edit(seed, index, 4, scene_of_look_alikes if task is Task.TELL_APART else random_scene)
     candidate = edit.candidates[index % 4]
     if task is Task.READ:
