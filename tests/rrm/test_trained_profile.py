@@ -54,13 +54,6 @@ def test_principles_are_written_and_read_as_the_same_lines() -> None:
     assert PROFILE.parse_principles(f"\n  {LINES} \n") == THREE
 
 
-def test_a_first_line_of_what_is_seen_is_passed_over_and_only_there() -> None:
-    assert PROFILE.parse_principles(f"seen: the left red star\n{LINES}") == THREE
-    for text in (f"{LINES}\nseen: the left red star", f"seen: one\nseen: two\n{LINES}", "seen: one"):
-        with pytest.raises(DecompositionError):
-            PROFILE.parse_principles(text)
-
-
 question = st.text(st.characters(exclude_categories=("C", "Z")), min_size=1, max_size=30)
 
 

@@ -1,7 +1,6 @@
 """The tiny model: tokenizer, processor, batches, training steps."""
 
 import json
-import random
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,11 +9,9 @@ import torch
 from transformers import AutoProcessor, Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLProcessor
 
 from edit_rrm.checkpoint import read_card, write_card
-from edit_rrm.principles import numbered
-from edit_rrm_server.settings import BUNDLED_MODEL
 from edit_rrm_training.cpu_bfloat16 import computes_in_bfloat16
 from edit_rrm_training.shapes.dataset import make_edit
-from edit_rrm_training.shapes.scene import CELLS, SHAPES, scene_of_look_alikes
+from edit_rrm_training.shapes.scene import CELLS
 from edit_rrm_training.tiny import training
 from edit_rrm_training.tiny.batches import LossWeights, StepBatches, encode, prompt_text
 from edit_rrm_training.tiny.bundle import tiny_card
@@ -27,19 +24,8 @@ from edit_rrm_training.tiny.model import (
     save_servable,
 )
 from edit_rrm_training.tiny.muon import Muon, orthogonalised
-from edit_rrm_training.tiny.recipe import continue_with, load_processor, train
-from edit_rrm_training.tiny.tasks import (
-    BASE_MIX,
-    FIND_MIX,
-    POLISH_MIX,
-    PROFILE,
-    READ_MIX,
-    SEE_MIX,
-    SFT_MIX,
-    Task,
-    make_sample,
-    seen_lines,
-)
+from edit_rrm_training.tiny.recipe import continue_polish, load_processor, train
+from edit_rrm_training.tiny.tasks import BASE_MIX, POLISH_MIX, READ_MIX, SEE_MIX, SFT_MIX, Task, make_sample
 from edit_rrm_training.tiny.tokenizer import CONTROL_TOKENS, build_tokenizer
 from edit_rrm_training.tiny.training import Stage, completion_loss, prepare_fast, run_stage
 
@@ -91,58 +77,6 @@ def test_a_saved_processor_prepares_the_same_pixels(processor: Qwen2_5_VLProcess
     theirs = loaded.image_processor(images=images, return_tensors="pt")["pixel_values"]
     assert torch.equal(ours, theirs)
     assert loaded.tokenizer.get_vocab() == processor.tokenizer.get_vocab()
-
-
-def test_a_decomposition_begins_with_all_that_has_the_named_things_colour() -> None:
-    """Of two things with one colour only the shape says which is meant."""
-    edit = make_edit(7, 3, 4, scene_of_look_alikes)
-    assert edit.request.instruction == "move the yellow cross at the top to the bottom left"
-    sample = make_sample(Task.TELL_APART, 7, 3)
-    seen, first, *_ = sample.completion.splitlines()
-    assert seen == "seen: yellow top cross, left triangle; cross top"
-    assert first == "1. follow: Is there a yellow cross at the bottom left?"
-    assert PROFILE.parse_principles(sample.completion) == numbered(
-        (c.category, c.question) for c in edit.checks
-    )
-
-
-def test_a_decomposition_that_names_nothing_begins_with_its_principles() -> None:
-    edits = [make_edit(7, index, 4) for index in range(40)]
-    names_things = [any(each.target is not None for each in edit.request.edits) for edit in edits]
-    assert set(zip(names_things, (seen_lines(edit)[:6] for edit in edits), strict=True)) == {
-        (True, "seen: "),
-        (False, ""),
-    }
-
-
-def test_what_is_looked_up_stands_in_the_list() -> None:
-    sample = make_sample(Task.LOOK_UP, 7, 0)
-    assert sample == make_sample(Task.LOOK_UP, 7, 0)
-    assert sample.images == ()
-    (listed,) = sample.prompt.messages[1].parts
-    assert isinstance(listed, str)
-    assert listed.startswith("seen: ")
-    found = sample.completion.split("; ")
-    assert len(found) == 2 * len(SHAPES)
-    for each in found:
-        shape, cell = each.split(" ", 1)
-        assert f" {cell} {shape}," in f"{listed},"
-
-
-def test_in_a_scene_of_look_alikes_most_things_share_their_colour() -> None:
-    scenes = [scene_of_look_alikes(random.Random(seed)) for seed in range(200)]
-    colours = [[thing.colour for thing in scene.things] for scene in scenes]
-    assert all(len(set(each)) <= 2 for each in colours)
-    shared = [each.count(colour) > 1 for each in colours for colour in each]
-    assert sum(shared) / len(shared) > 0.6
-    for scene in scenes:
-        kinds = [(thing.colour, thing.shape) for thing in scene.things]
-        assert len(set(kinds)) == len(kinds)
-
-
-def test_a_new_task_leaves_the_vocabulary_of_earlier_checkpoints() -> None:
-    bundled = json.loads((BUNDLED_MODEL / "tokenizer.json").read_text())["model"]["vocab"]
-    assert build_tokenizer().get_vocab().items() >= bundled.items()
 
 
 def test_loss_weights_single_out_verdicts_seen_words_and_score(processor: Qwen2_5_VLProcessor) -> None:
@@ -253,25 +187,24 @@ def test_the_whole_recipe_leaves_servable_checkpoints(tmp_path: Path) -> None:
     sft = Stage("sft", SFT_MIX, steps=2, seed=2, batch_size=2)
     seen: list[str] = []
     polish = Stage("polish", POLISH_MIX, steps=1, seed=6, batch_size=2)
-    find = Stage("find", FIND_MIX, steps=1, seed=7, batch_size=2)
-    stages = (look, read, see, base, sft, polish, find)
+    stages = (look, read, see, base, sft, polish)
     train(tmp_path, *stages, workers=0, on_step=lambda stage, report: seen.append(stage.name))
-    assert seen == ["look", "read", "see", "base", "base", "sft", "sft", "polish", "find"]
-    for stage in ("read", "see", "base", "sft", "polish", "find"):
+    assert seen == ["look", "read", "see", "base", "base", "sft", "sft", "polish"]
+    for stage in ("read", "see", "base", "sft", "polish"):
         model = Qwen2_5_VLForConditionalGeneration.from_pretrained(tmp_path / stage)
         assert model.num_parameters() == pytest.approx(4.1e6, rel=0.1)
     # A finished run is not repeated.
     train(tmp_path, *stages, workers=0, on_step=lambda stage, report: seen.append(stage.name))
-    assert len(seen) == 9
+    assert len(seen) == 8
     # The last stage alone, on a finished checkpoint: other weights, the same tokens.
     continued = tmp_path / "continued"
-    continue_with(tmp_path / "find", continued, replace(find, seed=8), workers=0)
+    continue_polish(tmp_path / "polish", continued, replace(polish, seed=7), workers=0)
     before, after = (
-        Qwen2_5_VLForConditionalGeneration.from_pretrained(directory / "find").state_dict()
+        Qwen2_5_VLForConditionalGeneration.from_pretrained(directory / "polish").state_dict()
         for directory in (tmp_path, continued)
     )
     assert any(not torch.equal(before[name], after[name]) for name in before)
-    kept, given = ((d / "find" / "tokenizer.json").read_text() for d in (continued, tmp_path))
+    kept, given = ((d / "polish" / "tokenizer.json").read_text() for d in (continued, tmp_path))
     assert kept == given
 
 

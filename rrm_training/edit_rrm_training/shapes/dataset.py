@@ -53,12 +53,10 @@ class EditRecord:
         return render(self.source, self.noise_seed)
 
 
-def make_edit(
-    seed: int, index: int, candidate_count: int, draw: Callable[[random.Random], Scene] = random_scene
-) -> EditRecord:
-    """The edit number `index` of world `seed`, its editors in turn from a random start; `draw` its source."""
+def make_edit(seed: int, index: int, candidate_count: int) -> EditRecord:
+    """The edit number `index` of world `seed`, its editors in turn from a random start."""
     rng = random.Random(f"shapes-{seed}-{index}")
-    source = draw(rng)
+    source = random_scene(rng)
     request = random_request(rng, source)
     checks = checks_of(source, request)
     editors = rng.sample(list(EDITORS), len(EDITORS))

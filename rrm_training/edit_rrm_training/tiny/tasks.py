@@ -5,33 +5,22 @@ words of the evidence. Decompose and verify are the product's tasks, asked with 
 """
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from PIL import Image
 
 from edit_rrm.principles import numbered
-from edit_rrm.profiles.trained import SEEN, TrainedProfile, principle_lines
+from edit_rrm.profiles.trained import TrainedProfile, principle_lines
 from edit_rrm.prompts import ImageSlot, Message, Prompt
 from edit_rrm.traces import render_trace
 from edit_rrm_training.shapes.dataset import Candidate, EditRecord, make_edit
 from edit_rrm_training.shapes.gold import compare_thing, margin, pair, seen_tone, treatment
-from edit_rrm_training.shapes.scene import (
-    CELLS,
-    COLOURS,
-    SHAPES,
-    Scene,
-    Thing,
-    place,
-    random_scene,
-    scene_of_look_alikes,
-)
+from edit_rrm_training.shapes.scene import CELLS, Scene, Thing
 
 DESCRIBE_SYSTEM = "Describe the image."
 COMPARE_SYSTEM = "Compare the images."
-LOOK_UP_SYSTEM = "List the principles of the edit."
-"""As a decomposition has it: what is drilled is a part of one."""
 PROFILE = TrainedProfile()
 
 
@@ -47,10 +36,6 @@ class Task(StrEnum):
     COMPARE = "compare"
     """Both images, cell by cell: seen in the second, then seen in the first."""
     DECOMPOSE = "decompose"
-    TELL_APART = "tell_apart"
-    """Decompose where the named thing has look-alikes: only its colour and its shape together say which."""
-    LOOK_UP = "look_up"
-    """Find things by their shapes in a list, without a picture."""
     VERIFY = "verify"
 
 
@@ -74,15 +59,6 @@ POLISH_MIX: Mapping[Task, float] = {
     Task.DECOMPOSE: 0.42,
     Task.COMPARE: 0.04,
     Task.READ: 0.04,
-}
-# Which of two things of one colour is meant; the rest keeps what it knows.
-FIND_MIX: Mapping[Task, float] = {
-    Task.LOOK_UP: 0.38,
-    Task.TELL_APART: 0.26,
-    Task.DECOMPOSE: 0.12,
-    Task.VERIFY: 0.18,
-    Task.READ: 0.03,
-    Task.COMPARE: 0.03,
 }
 
 
@@ -143,39 +119,6 @@ def verify_completion(candidate: Candidate) -> str:
     return render_trace([(f.evidence, f.met) for f in candidate.findings], candidate.score)
 
 
-def seen_lines(edit: EditRecord) -> str:
-    """What a decomposition that names things begins with: all that has the colour of one, then that one.
-
-    It makes two easy searches of a hard one: by colour in the picture, then by shape in what was written.
-    """
-    targets = [each.target for each in edit.request.edits if each.target is not None]
-    if not targets:
-        return ""
-    groups = [
-        _listed(colour, [thing for thing in edit.source.things if thing.colour == colour])
-        for colour in dict.fromkeys(target.colour for target in targets)
-    ]
-    return SEEN + "; ".join([*groups, *map(_found, targets)]) + "\n"
-
-
-def _listed(colour: str, things: Sequence[Thing]) -> str:
-    return f"{colour} " + ", ".join(f"{CELLS[thing.cell]} {thing.shape}" for thing in things)
-
-
-def _found(thing: Thing) -> str:
-    return f"{thing.shape} {CELLS[thing.cell]}"
-
-
-def _look_up(rng: random.Random) -> Sample:
-    """A list as `seen_lines` writes it, of one colour and all shapes, to look each of them up in."""
-    colour = rng.choice(list(COLOURS))
-    cells = rng.sample(range(len(CELLS)), len(SHAPES))
-    things = [place(rng, shape, colour, "solid", cell) for shape, cell in zip(SHAPES, cells, strict=True)]
-    listed = SEEN + _listed(colour, sorted(things, key=lambda thing: thing.cell))
-    found = "; ".join(_found(thing) for _ in range(2) for thing in rng.sample(things, len(things)))
-    return Sample(Prompt((Message("system", (LOOK_UP_SYSTEM,)), Message("user", (listed,)))), (), found)
-
-
 def decompose_completion(edit: EditRecord) -> str:
     """The gold decomposition of an edit."""
     return principle_lines([(check.category, check.question) for check in edit.checks])
@@ -200,9 +143,7 @@ def _without_images(prompt: Prompt) -> Prompt:
 
 def make_sample(task: Task, seed: int, index: int) -> Sample:
     """The sample number `index` of a task in world `seed`."""
-    if task is Task.LOOK_UP:
-        return _look_up(random.Random(f"look-up-{seed}-{index}"))
-    edit = make_edit(seed, index, 4, scene_of_look_alikes if task is Task.TELL_APART else random_scene)
+    edit = make_edit(seed, index, 4)
     candidate = edit.candidates[index % 4]
     if task is Task.READ:
         return Sample(_without_images(verify_prompt(edit)), (), verify_completion(candidate))
@@ -211,9 +152,10 @@ def make_sample(task: Task, seed: int, index: int) -> Sample:
         picture, scene = _something_to_describe(edit, random.Random(f"describe-{seed}-{index}"))
         prompt = Prompt((Message("system", (DESCRIBE_SYSTEM,)), Message("user", (ImageSlot.SOURCE,))))
         return Sample(prompt, (picture,), _describe_scene(scene))
-    if task in (Task.DECOMPOSE, Task.TELL_APART):
-        completion = seen_lines(edit) + decompose_completion(edit)
-        return Sample(PROFILE.decompose(edit.request.instruction, seed=0), (source,), completion)
+    if task is Task.DECOMPOSE:
+        return Sample(
+            PROFILE.decompose(edit.request.instruction, seed=0), (source,), decompose_completion(edit)
+        )
     images = (source, candidate.picture())
     if task is Task.VERIFY:
         return Sample(verify_prompt(edit), images, verify_completion(candidate), decompose_completion(edit))

@@ -6,14 +6,11 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_token
 from transformers import Qwen2Tokenizer
 from transformers.models.qwen2.tokenization_qwen2 import PRETOKENIZE_REGEX
 
-from edit_rrm.profiles.trained import SEEN
 from edit_rrm_training.shapes.scene import CELLS
 from edit_rrm_training.tiny.tasks import Task, make_sample
 
 VOCABULARY_SIZE = 768
 CORPUS_SEED = 0
-CORPUS_TASKS = (Task.READ, Task.DESCRIBE, Task.DESCRIBE_EDITED, Task.COMPARE, Task.DECOMPOSE, Task.VERIFY)
-"""Named one by one, so that a new task leaves the vocabulary of earlier checkpoints as it is."""
 CONTROL_TOKENS = (
     "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>",
     "<|vision_pad|>", "<|image_pad|>", "<|video_pad|>",
@@ -33,14 +30,11 @@ CHAT_TEMPLATE = (
 
 def _corpus(count: int) -> Iterator[str]:
     for index in range(count):
-        sample = make_sample(CORPUS_TASKS[index % len(CORPUS_TASKS)], CORPUS_SEED, index)
+        sample = make_sample(list(Task)[index % len(Task)], CORPUS_SEED, index)
         for message in sample.prompt.messages:
             yield f"{message.role}\n"
             yield from (part for part in message.parts if type(part) is str)
-        completion = sample.completion
-        if completion.startswith(SEEN):  # came later; the tokens are those of the checkpoints before
-            completion = completion.partition("\n")[2]
-        yield completion + "\nassistant\n"
+        yield sample.completion + "\nassistant\n"
 
 
 def build_tokenizer(corpus_size: int = 4000) -> Qwen2Tokenizer:
