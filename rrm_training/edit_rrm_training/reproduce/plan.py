@@ -74,8 +74,8 @@ class GcpoPlan:
 
 @dataclass(frozen=True)
 class Minutes:
-    """Estimated minutes of the stages of one size on one core with bfloat16, for --list; stages write what they
-    took. Without it SFT of M took three times as long."""
+    """Estimated minutes of the stages of one size on one core with bfloat16, for --list; stages write what
+    they took. Without bfloat16 SFT of M took three times as long."""
 
     base: float
     sft: Mapping[Variant, float]
