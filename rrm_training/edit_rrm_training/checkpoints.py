@@ -49,18 +49,15 @@ def load_base(settings: RunSettings) -> Base:
     directory = settings.base
     if not (directory / "config.json").is_file():
         raise SettingsError(f"base: {directory} holds no config.json of a model")
-    dtype = torch.float32 if settings.lora is None else getattr(torch, settings.dtype)
+    in_bfloat16 = computes_in_bfloat16(settings.dtype)
+    if settings.dtype == "bfloat16" and not in_bfloat16:
+        _log.warning("dtype=bfloat16: this CPU has no bfloat16, so the computation is in float32")
+    dtype = torch.bfloat16 if in_bfloat16 and settings.lora is not None else torch.float32
     model = AutoModelForImageTextToText.from_pretrained(directory, dtype=dtype)
     if settings.equal_images:
         batch_vision_attention(model)
     on_cpu = not torch.cuda.is_available()
-    if settings.dtype == "bfloat16" and not computes_in_bfloat16("bfloat16"):
-        _log.warning("dtype=bfloat16: this CPU has no bfloat16, so the computation is in float32")
-    if (
-        computes_in_bfloat16(settings.dtype)
-        and on_cpu
-        and isinstance(model, Qwen2_5_VLForConditionalGeneration)
-    ):
+    if in_bfloat16 and on_cpu and isinstance(model, Qwen2_5_VLForConditionalGeneration):
         keep_slow_operations_in_float32(model)
     if settings.compile_layers:
         compile_layers(model)

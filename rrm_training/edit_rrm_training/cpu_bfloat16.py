@@ -2,7 +2,7 @@
 
 With AMX a product of matrices is several times faster in bfloat16, while attention's backward pass and the
 gradient of the patches' convolution are slower (benchmarks/sft_step.py has the seconds). On a CPU without
-bfloat16 among its instructions a product took 70 times as long as in float32.
+bfloat16 among its instructions nothing is gained and much is lost (benchmarks/bfloat16_products.py).
 """
 
 from collections.abc import Iterator
@@ -16,16 +16,21 @@ from transformers import AttentionInterface, AttentionMaskInterface, Qwen2_5_VLF
 from transformers.masking_utils import sdpa_mask
 from transformers.modeling_layers import GradientCheckpointingLayer
 
+from edit_rrm.cpu import has_bfloat16
+
 FLOAT32_ATTENTION = "sdpa_float32"
-_UNITS = ("amx_bf16", "avx512_bf16", "bf16")
-"""What torch calls bfloat16 products of matrices: Intel's two, and ARM's."""
 
 
 def computes_in_bfloat16(dtype: str) -> bool:
     """Whether a run that asks for `dtype` computes in bfloat16 here; on a CPU without it, float32 it is."""
-    if dtype != "bfloat16":
-        return False
-    return torch.cuda.is_available() or any(map(torch.cpu.get_capabilities().get, _UNITS))
+    here = torch.cuda.is_available() or has_bfloat16(torch.cpu.get_capabilities())
+    return dtype == "bfloat16" and here
+
+
+def fast_on_cpu(wanted: bool) -> torch.autocast:
+    """Within, a CPU that has bfloat16 computes in it, if that is wanted."""
+    enabled = wanted and has_bfloat16(torch.cpu.get_capabilities())
+    return torch.autocast("cpu", torch.bfloat16, enabled=enabled)
 
 
 def _attention(

@@ -149,6 +149,15 @@ def test_compiled_layers_in_bfloat16_have_nearly_the_curve_of_plain_ones_in_floa
     assert {tensor.dtype for tensor in master.values()} == {torch.float32}
 
 
+def test_on_a_cpu_without_bfloat16_a_base_under_adapters_is_float32_and_the_log_says_so(
+    config: SftConfig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True})
+    base = load_base(config.model_copy(update={"dtype": "bfloat16", "lora": LoraSettings()}))
+    assert {parameter.dtype for parameter in base.model.parameters()} == {torch.float32}
+    assert "float32" in caplog.text
+
+
 def test_a_padded_batch_attends_in_bfloat16_as_in_float32(config: SftConfig) -> None:
     base = load_base(config.model_copy(update={"dtype": "bfloat16"}))
     rows = [(verify_row(index), Path()) for index in range(3)]

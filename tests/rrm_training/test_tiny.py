@@ -9,7 +9,7 @@ import torch
 from transformers import AutoProcessor, Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLProcessor
 
 from edit_rrm.checkpoint import read_card, write_card
-from edit_rrm_training.cpu_bfloat16 import computes_in_bfloat16
+from edit_rrm.cpu import has_bfloat16
 from edit_rrm_training.shapes.dataset import make_edit
 from edit_rrm_training.shapes.scene import CELLS
 from edit_rrm_training.tiny import training
@@ -176,7 +176,7 @@ def test_a_fast_stage_has_nearly_the_losses_of_one_in_float32(
                 on_step=lambda report, found=found: found.append(report.loss),
             )  # fmt: skip
     assert losses[True] == pytest.approx(losses[False], rel=2e-2)
-    assert (losses[True] != losses[False]) is computes_in_bfloat16("bfloat16")
+    assert (losses[True] != losses[False]) is has_bfloat16(torch.cpu.get_capabilities())
 
 
 def test_the_whole_recipe_leaves_servable_checkpoints(tmp_path: Path) -> None:

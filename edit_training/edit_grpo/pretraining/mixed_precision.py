@@ -8,14 +8,13 @@ import torch
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-_UNITS = ("amx_bf16", "avx512_bf16", "bf16")
-"""What torch calls bfloat16 products of matrices: Intel's two, and ARM's."""
+from edit_rrm.cpu import has_bfloat16
 
 
 @contextmanager
 def computing_in(dtype: Literal["float32", "bfloat16"]) -> Iterator[None]:
     """What runs within computes in that type, where it pays: not on a CPU without bfloat16."""
-    mixed = dtype == "bfloat16" and any(map(torch.cpu.get_capabilities().get, _UNITS))
+    mixed = dtype == "bfloat16" and has_bfloat16(torch.cpu.get_capabilities())
     with (
         _Float32Attention() if mixed else nullcontext(),
         torch.autocast("cpu", torch.bfloat16, enabled=mixed),

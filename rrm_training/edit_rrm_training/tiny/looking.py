@@ -15,7 +15,7 @@ from torch.nn import functional
 from torch.utils.data import Dataset
 from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLProcessor
 
-from edit_rrm_training.cpu_bfloat16 import computes_in_bfloat16
+from edit_rrm_training.cpu_bfloat16 import fast_on_cpu
 from edit_rrm_training.shapes.dataset import make_edit
 from edit_rrm_training.shapes.gold import EMPTY, margin, seen_tone, treatment
 from edit_rrm_training.shapes.render import render
@@ -149,7 +149,7 @@ def run_look_stage(
     batches = LookBatches(processor, stage.seed, stage.batch_size, stage.steps)
 
     def loss_of(batch: LookBatch) -> torch.Tensor:
-        with torch.autocast("cpu", torch.bfloat16, enabled=fast and computes_in_bfloat16("bfloat16")):
+        with fast_on_cpu(fast):
             return looker.loss(batch)
 
     return run_steps(stage, looker, batches, loss_of, directory, workers=workers, on_step=on_step)

@@ -18,11 +18,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 from torch.utils.tensorboard import SummaryWriter
 from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLProcessor
 
-from edit_rrm_training.cpu_bfloat16 import (
-    compile_layers,
-    computes_in_bfloat16,
-    keep_slow_operations_in_float32,
-)
+from edit_rrm_training.cpu_bfloat16 import compile_layers, fast_on_cpu, keep_slow_operations_in_float32
 from edit_rrm_training.tiny.batches import Batch, StepBatches
 from edit_rrm_training.tiny.model import batch_vision_attention
 from edit_rrm_training.tiny.muon import Muon
@@ -228,7 +224,7 @@ def run_stage(
     batches = StepBatches(processor, stage.mix, stage.seed, stage.batch_size, stage.steps)
 
     def loss_of(batch: Batch) -> torch.Tensor:
-        with torch.autocast("cpu", torch.bfloat16, enabled=fast and computes_in_bfloat16("bfloat16")):
+        with fast_on_cpu(fast):
             return completion_loss(model, batch)
 
     return run_steps(
