@@ -32,6 +32,13 @@ def reproduce(
     train_bases: Annotated[
         bool, typer.Option("--train-bases", help="Train the bases anew; they ship with the package.")
     ] = False,
+    published: Annotated[
+        bool,
+        typer.Option(
+            "--published",
+            help="Count as measured what RESULTS/measured holds of the same plan, and run the rest.",
+        ),
+    ] = False,
     only_list: Annotated[bool, typer.Option("--list", help="Show the stages and how they stand.")] = False,
     quick: Annotated[bool, typer.Option(help="A few steps of everything; its numbers mean nothing.")] = False,
     here: Annotated[bool, typer.Option(hidden=True, help="Run the stage in this very process.")] = False,
@@ -44,6 +51,7 @@ def reproduce(
         edit-rrm-train reproduce --list
         edit-rrm-train reproduce
         edit-rrm-train reproduce --stage table    # of what is measured so far
+        edit-rrm-train reproduce --published      # without the models somebody else has measured
     """
     from edit_rrm.staged.running import launch_process, run_graph
     from edit_rrm.staged.state import StageStates
@@ -55,6 +63,11 @@ def reproduce(
     states = StageStates(out)
     try:
         stages = chosen(graph(plan), stage or (), size)
+        if published:
+            from edit_rrm_training.reproduce.published import take
+
+            taken = take(out, results, plan)
+            console.print(f"measured elsewhere: {', '.join(map(str, taken)) or 'nothing new'}")
         if only_list:
             console.print(_table(stages, states))
             return

@@ -32,6 +32,7 @@ from edit_rrm.prompts import PromptProfile
 from edit_rrm_training.cpu_bfloat16 import weights_in
 from edit_rrm_training.evaluation.metrics import share
 from edit_rrm_training.pair_sampler import PairSampler
+from edit_rrm_training.roomy_cache import roomy_caches
 from edit_rrm_training.training_run import ResumesWeights
 from edit_rrm_training.trl_rows import PairRows, Row
 from edit_rrm_training.win_ratio import report, win_ratios
@@ -144,7 +145,7 @@ class GcpoTrainer(ResumesWeights, GRPOTrainer):  # type: ignore[misc]  # trl is 
 
     def _generate_single_turn(self, *args: Any, **kwargs: Any) -> Any:
         # A growing cache would have compiled layers compiled again at every length.
-        with torch.compiler.set_stance("force_eager"):
+        with torch.compiler.set_stance("force_eager"), roomy_caches():
             if self.args.bf16 and self.args.device.type == "cpu" and not self.is_fsdp_enabled:
                 with weights_in(torch.bfloat16, self.model):
                     return super()._generate_single_turn(*args, **kwargs)

@@ -17,7 +17,7 @@ from edit_rrm.staged.state import StageRecord, StageStates
 from edit_rrm.traces import render_trace
 from edit_rrm_training.data.pictures import ShapesRef
 from edit_rrm_training.data.preferences import read_pairs
-from edit_rrm_training.errors import SettingsError
+from edit_rrm_training.errors import RowError, SettingsError
 from edit_rrm_training.evaluation.generation import Completion
 from edit_rrm_training.pipeline.shapes_rows import shapes_pair_rows
 from edit_rrm_training.reproduce.bases import BUNDLED, bundled_base, take_base
@@ -27,6 +27,7 @@ from edit_rrm_training.reproduce.graph import Model, Stage, chosen, graph, model
 from edit_rrm_training.reproduce.outcomes import JudgedPair, read_outcomes, write_outcomes
 from edit_rrm_training.reproduce.plan import FULL, QUICK, Plan
 from edit_rrm_training.reproduce.plots import Curve, running_mean
+from edit_rrm_training.reproduce.published import publish, take
 from edit_rrm_training.reproduce.reporting import write_results
 from edit_rrm_training.reproduce.screening import close_pairs, verifier_score
 from edit_rrm_training.reproduce.stages import Surroundings, run_stage
@@ -202,6 +203,47 @@ def test_a_curve_holds_the_lines_that_have_the_measure() -> None:
     assert running_mean([1.0, 2.0, 6.0, 7.0], 2) == [1.0, 1.5, 4.0, 6.5]
 
 
+def measure(out: Path, model: Model, plan: Plan) -> None:
+    """As if it had been trained and measured, with one pair."""
+    by_name, states = {stage.name: stage for stage in graph(plan)}, StageStates(out)
+    write_outcomes(out / model.evaluation, [pair(0, "x", 1, 0)])
+    (out / model.evaluation / "evaluation.json").write_text('{"measures": {}}')
+    for name in (model.stage, model.evaluation):
+        states.adopt(StageRecord(stage=name, settings=settings_of(by_name[name], plan), done=True))
+
+
+def test_a_published_model_is_taken_unless_its_plan_was_another_or_its_checkpoint_is_needed(
+    tmp_path: Path,
+) -> None:
+    there, here, results = tmp_path / "there", tmp_path / "here", tmp_path / "results"
+    base, tuned, other = Model("s", "tv"), Model("s", "tv", 0), Model("s", "t")
+    for model in (base, other):
+        measure(there, model, QUICK)
+        publish(there, results, model)
+    publish(there, results, tuned)  # not measured: nothing to publish
+    assert sorted(file.name for file in (results / "measured").iterdir()) == ["s-t.json", "s-tv.json"]
+
+    assert take(here, results, QUICK) == [other, base]
+    states = StageStates(here)
+    assert states.is_done(other.stage)
+    assert states.is_done(base.evaluation)
+    assert not states.is_done(base.stage)  # GCPO goes on from it
+    assert read_outcomes(here / other.evaluation) == [pair(0, "x", 1, 0)]
+    assert take(here, results, QUICK) == []
+
+    measure(there, tuned, QUICK)
+    publish(there, results, tuned)
+    assert take(here, results, QUICK) == [tuned]
+    assert take(tmp_path / "new", results, QUICK) == [other, base, tuned]
+    assert StageStates(tmp_path / "new").is_done(base.stage)
+
+    longer = replace(QUICK.sizes["s"], sft=replace(QUICK.sizes["s"].sft, steps=4))
+    assert take(tmp_path / "longer", results, replace(QUICK, sizes={"s": longer})) == []
+    (results / "measured" / "s-t.json").write_text('{"training": 1}')
+    with pytest.raises(RowError, match=r"s-t\.json.*training"):
+        take(tmp_path / "broken", results, QUICK)
+
+
 class LaterIsBetter:
     """Writes traces whose score is the candidate's number, and no decomposition; for a scorer the reverse."""
 
@@ -252,6 +294,17 @@ def test_the_quick_plan_goes_through_every_stage_and_yields_the_table(tmp_path: 
         "", [json.loads(x) for x in (out / "gcpo-s-seed0" / "log.jsonl").read_text().splitlines()]
     )
     assert rewards.points("gcpo/reward")[0] == [1, 2]
+    # Elsewhere what is published counts as measured, and makes the same table.
+    elsewhere, again = tmp_path / "elsewhere", tmp_path / "again"
+    assert take(elsewhere, results, QUICK) == models_of(QUICK)
+    left = [stage.name for stage in graph(QUICK) if not StageStates(elsewhere).is_done(stage.name)]
+    assert left == ["data", "base-s", "table"]
+    write_results(QUICK, elsewhere, again)
+    assert json.loads((again / "results.json").read_text())["claims"] == found["claims"]
+    assert (again / "gcpo.png").read_bytes() == (results / "gcpo.png").read_bytes()
+    assert (again / "measured" / "s-tv.json").read_bytes() == (
+        results / "measured" / "s-tv.json"
+    ).read_bytes()
     # Done stages are not run again, and the table can be written while something is missing.
     run_graph(graph(QUICK), states, lambda stage, lock: pytest.fail(stage.name), say=said.append)
     (out / "stages" / "evaluate-s-v.json").unlink()

@@ -88,6 +88,10 @@ class StageStates:
                 f"{self._file(record.stage)} to run it anew"
             )
 
+    def adopt(self, record: StageRecord) -> None:
+        """Takes the record of a stage that was run elsewhere as this directory's own."""
+        self._write(record)
+
     @contextmanager
     def timed(self, name: str, settings: dict[str, Any]) -> Iterator[None]:
         """Records a run of the stage, and that it is done when the block ends without an error.

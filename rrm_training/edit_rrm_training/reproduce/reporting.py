@@ -1,4 +1,5 @@
-"""The last stage: from evaluations and records on disk to `results.json`, `table.md` and the plots.
+"""The last stage: from evaluations and records on disk to `results.json`, `table.md`, the plots and a file a
+model (published.py).
 
 What is not measured yet is said to be, so that the table can be written at any time.
 """
@@ -17,6 +18,7 @@ from edit_rrm_training.reproduce.graph import Model, graph, models_of
 from edit_rrm_training.reproduce.outcomes import JudgedPair, accuracy, by_category, read_outcomes
 from edit_rrm_training.reproduce.plan import VARIANTS, Plan
 from edit_rrm_training.reproduce.plots import Curve, write_plots
+from edit_rrm_training.reproduce.published import publish
 
 NOTE = (
     "Pairwise accuracy on held-out pairs as the simulated annotator prefers, ties and unparsed traces wrong, "
@@ -77,6 +79,8 @@ def write_results(plan: Plan, out: Path, results: Path) -> None:
     curves = [
         Curve(str(model), _log(out / model.stage)) for model in models_of(plan) if model.seed is not None
     ]
+    for row in measured:
+        publish(out, results, row.model)
     write_plots(results, bars, [curve for curve in curves if curve.lines])
 
 

@@ -1,0 +1,130 @@
+"""What is known of a measured model, in one file of the results: enough to count it as measured elsewhere.
+
+Checkpoints are megabytes and stay where they were trained; outcomes are kilobytes and are published. A
+machine without the time to train all models of a plan takes the outcomes of the others (`take`), and anyone
+may test a claim of their own on them, pair by pair.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from edit_rrm.staged.state import StageRecord, StageStates
+from edit_rrm_training.data.jsonl import whole_file
+from edit_rrm_training.errors import RowError
+from edit_rrm_training.reproduce.dependence import settings_of
+from edit_rrm_training.reproduce.graph import Model, Stage, graph, models_of
+from edit_rrm_training.reproduce.outcomes import JudgedPair, read_outcomes, write_outcomes
+from edit_rrm_training.reproduce.plan import Plan
+
+FOLDER = "measured"
+_LOG = "log.jsonl"
+_EVALUATION = "evaluation.json"
+
+
+class Published(BaseModel):
+    """`measured/MODEL.json`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    training: StageRecord
+    evaluating: StageRecord
+    evaluation: dict[str, Any]
+    """As `edit-rrm-train evaluate` writes it."""
+    outcomes: tuple[JudgedPair, ...]
+    curve: tuple[dict[str, float], ...] = ()
+    """The lines of GCPO's log."""
+
+
+def publish(out: Path, results: Path, model: Model) -> None:
+    """Writes the file of a model that `out` holds measured; of another nothing."""
+    states = StageStates(out)
+    training, evaluating = states.read(model.stage), states.read(model.evaluation)
+    if training is None or evaluating is None or not evaluating.done:
+        return
+    folder = out / model.evaluation
+    published = Published(
+        training=training,
+        evaluating=evaluating,
+        evaluation=json.loads((folder / _EVALUATION).read_text(encoding="utf-8")),
+        outcomes=tuple(read_outcomes(folder)),
+        curve=() if model.seed is None else _lines(out / model.stage / _LOG),
+    )
+    with whole_file(_file(results, model)) as file:
+        file.write(_one_line_a_row(published))
+
+
+def take(out: Path, results: Path, plan: Plan) -> list[Model]:
+    """Puts into `out`, as measured, what `results` has published under the same numbers of the plan.
+
+    Returns the models taken. What `out` has begun itself is left alone, and so is the training of a model
+    from which one goes on that is not measured yet: that needs its checkpoint. Raises RowError for a file
+    that is not of this kind.
+    """
+    stages, states = {stage.name: stage for stage in graph(plan)}, StageStates(out)
+    found = {model: read for model in models_of(plan) if (read := _fitting(results, model, plan, stages))}
+    taken = [model for model in found if states.read(model.evaluation) is None]
+    for model in taken:
+        published = found[model]
+        write_outcomes(out / model.evaluation, published.outcomes)
+        evaluation = json.dumps(published.evaluation, indent=2) + "\n"
+        (out / model.evaluation / _EVALUATION).write_text(evaluation, encoding="utf-8")
+        states.adopt(published.evaluating)
+    have = {stage.name for stage in stages.values() if states.is_done(stage.name)}
+    for model in taken:
+        if states.read(model.stage) is not None:
+            continue
+        followers = [stage for stage in stages.values() if model.stage in stage.needs]
+        if any(one.name not in have and not _is_taken(one, taken) for one in followers):
+            continue
+        published = found[model]
+        if published.curve:
+            lines = "".join(json.dumps(line) + "\n" for line in published.curve)
+            (out / model.stage).mkdir(parents=True, exist_ok=True)
+            (out / model.stage / _LOG).write_text(lines, encoding="utf-8")
+        states.adopt(published.training)
+    return taken
+
+
+def _is_taken(stage: Stage, taken: Sequence[Model]) -> bool:
+    return stage.model in taken
+
+
+def _fitting(results: Path, model: Model, plan: Plan, stages: dict[str, Stage]) -> Published | None:
+    file = _file(results, model)
+    try:
+        published = Published.model_validate_json(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValidationError as error:
+        raise RowError.from_validation(file, 1, error) from error
+    same = all(
+        record.done and record.settings == settings_of(stages[record.stage], plan)
+        for record in (published.training, published.evaluating)
+    )
+    return published if same else None
+
+
+def _file(results: Path, model: Model) -> Path:
+    return results / FOLDER / f"{model}.json"
+
+
+def _lines(file: Path) -> tuple[dict[str, float], ...]:
+    if not file.exists():
+        return ()
+    return tuple(json.loads(line) for line in file.read_text(encoding="utf-8").splitlines())
+
+
+def _one_line_a_row(published: Published) -> str:
+    """JSON whose lists have a row a line, so that a change of one reads as one."""
+    whole = published.model_dump(mode="json", exclude_none=True)
+    rows = {name: whole.pop(name) for name in ("outcomes", "curve")}
+    parts = [f'"{name}": {json.dumps(value)}' for name, value in whole.items()]
+    parts += [
+        f'"{name}": [\n' + ",\n".join(json.dumps(row) for row in value) + "\n]"
+        for name, value in rows.items()
+    ]
+    return "{\n" + ",\n".join(parts) + "\n}\n"
