@@ -2,11 +2,12 @@
 
     .venv/bin/python benchmarks/gcpo_headroom.py --rows runs/reproduce/data/sft/think+verify.jsonl
 
-No model: a trace's score is drawn from the scores that the rows give to the same verdicts (that is, to the
-same value of the rule they make), and read greedily as a decoder reads it, the most frequent integer part
+No model: a trace's score is drawn from the scores that the rows give to the same share of verdicts met
+(teachers count: shapes/teachers.py), and read greedily as a decoder reads it, the most frequent integer part
 first. Printed: pairwise accuracy on pairs of world 1000 as the annotator labels them, by that greedy score,
-by the mean of the distribution, by the rule, and by utility; then, for N traces and for pairs whose rule
-scores differ by less than a bound, the share of pairs without gradient and the mean reward.
+by the mean of the distribution, by the counted score, by the gold rule, and by utility; then, for N traces and
+for pairs whose counted scores differ by less than a bound, the share of pairs without gradient and the mean
+reward.
 """
 
 import random
@@ -22,36 +23,36 @@ from rich.table import Table
 from rig.report import console
 
 from edit_rrm.traces import parse_trace
-from edit_rrm_training.data.pictures import ShapesRef
 from edit_rrm_training.data.sft_rows import SftRow, read_sft_rows
 from edit_rrm_training.evaluation.metrics import pair_outcome
 from edit_rrm_training.shapes.dataset import Candidate, make_edit, make_pairs
-from edit_rrm_training.shapes.gold import score_by_rule
+from edit_rrm_training.shapes.teachers import score_by_count
 from edit_rrm_training.win_ratio import report
 
 WORLD = 1000
 BOUNDS = (11.0, 4.0, 3.0, 2.0)
 Scores = Mapping[float, Counter[float]]
-"""By the rule's score of a trace's verdicts: how often the rows gave each score."""
+"""By the counted score of a trace's verdicts: how often the rows gave each score."""
 
 
-def scores_by_rule(rows: Iterator[SftRow], most: int) -> Scores:
+def scores_by_count(rows: Iterator[SftRow], most: int) -> Scores:
     """Counts the scores of the first `most` verify rows."""
     counted: dict[float, Counter[float]] = defaultdict(Counter)
     for _, row in zip(range(most), rows, strict=False):
-        picture = ShapesRef.parse(row.candidate or "")
-        assert picture is not None
         assert row.principles is not None
         trace = parse_trace(row.completion, len(row.principles))
-        met = {p.question: v.met for p, v in zip(row.principles, trace.verdicts, strict=True)}
-        checks = tuple(check for check in picture.edit().checks if check.question in met)
-        counted[score_by_rule(checks, [met[check.question] for check in checks])][trace.score] += 1
+        counted[score_by_count([verdict.met for verdict in trace.verdicts])][trace.score] += 1
     return counted
 
 
-def nearest(scores: Scores, rule: float) -> Counter[float]:
-    """The distribution for the rule's score, or for the nearest one that was seen."""
-    return scores[rule] if rule in scores else scores[min(scores, key=lambda seen: abs(seen - rule))]
+def of(scores: Scores, candidate: Candidate) -> Counter[float]:
+    """The distribution for a candidate's gold verdicts, or for the nearest share met that was seen."""
+    wanted = _counted(candidate)
+    return scores[min(scores, key=lambda seen: abs(seen - wanted))]
+
+
+def _counted(candidate: Candidate) -> float:
+    return score_by_count([finding.met for finding in candidate.findings])
 
 
 def greedy(counts: Counter[float]) -> float:
@@ -69,7 +70,7 @@ def main(
     most: Annotated[int, typer.Option(min=1, help="Rows that are read.")] = 24_000,
 ) -> None:
     """See the module."""
-    scores = scores_by_rule(read_sft_rows(rows), most)
+    scores = scores_by_count(read_sft_rows(rows), most)
     pairs = [
         (edit.candidates[pair.preferred], edit.candidates[pair.non_preferred])
         for edit in (make_edit(WORLD, index, 4) for index in range(edits))
@@ -77,8 +78,9 @@ def main(
         if pair.label == "prefer"
     ]
     readings: dict[str, Callable[[Candidate], float]] = {
-        "greedy, as SFT teaches": lambda c: greedy(nearest(scores, c.score)),
-        "mean of the distribution": lambda c: statistics.fmean(nearest(scores, c.score).elements()),
+        "greedy, as SFT teaches": lambda c: greedy(of(scores, c)),
+        "the counted score": _counted,
+        "mean of the distribution": lambda c: statistics.fmean(of(scores, c).elements()),
         "the rule's score": lambda c: c.score,
         "utility": lambda c: c.utility,
     }
@@ -90,10 +92,10 @@ def main(
     rng = random.Random(0)
     table = Table("scores differ by less than", "share of pairs", "N", "no gradient", "reward")
     for bound in BOUNDS:
-        close = [(one, other) for one, other in pairs if abs(one.score - other.score) < bound]
+        close = [pair for pair in pairs if abs(_counted(pair[0]) - _counted(pair[1])) < bound]
         for traces in (4, 8, 16):
             drawn = torch.tensor([
-                [_draw(nearest(scores, candidate.score), traces, rng) for candidate in pair] for pair in close
+                [_draw(of(scores, candidate), traces, rng) for candidate in pair] for pair in close
             ])  # fmt: skip
             found = report(drawn, torch.ones_like(drawn))
             table.add_row(f"{bound:g}", f"{len(close) / len(pairs):.2f}", str(traces),

@@ -6,8 +6,9 @@ from collections import Counter
 import pytest
 
 from edit_rrm.principles import Category
-from edit_rrm_training.shapes.dataset import make_edit
-from edit_rrm_training.shapes.teachers import TEACHERS, VERIFIER, Habits, judge
+from edit_rrm_training.evaluation.metrics import pair_outcome
+from edit_rrm_training.shapes.dataset import make_edit, make_pairs
+from edit_rrm_training.shapes.teachers import TEACHERS, VERIFIER, Habits, judge, score_by_count
 
 EDITS = [make_edit(41, index, 4) for index in range(150)]
 
@@ -32,6 +33,25 @@ def test_without_habits_the_truth_is_seen_and_scored_by_the_rule() -> None:
             opinion = judge(edit, candidate, edit.checks, Habits(), 1.0, random.Random(0))
             assert opinion.findings == candidate.findings
             assert opinion.score == candidate.score
+
+
+def test_whoever_counts_weighs_all_principles_alike_and_annotators_do_not() -> None:
+    assert score_by_count([True, True, True, False]) == 7.5
+    assert all(habits.counts for habits in (*TEACHERS.values(), VERIFIER))
+    counted: list[tuple[float, float]] = []
+    by_rule: list[tuple[float, float]] = []
+    for edit in EDITS:
+        scores = [
+            judge(edit, candidate, edit.checks, Habits(counts=True), 0.0, random.Random(0)).score
+            for candidate in edit.candidates
+        ]
+        for pair in make_pairs(edit, 41):
+            if pair.label == "prefer":
+                better, worse = pair.preferred, pair.non_preferred
+                counted.append((scores[better], scores[worse]))
+                by_rule.append((edit.candidates[better].score, edit.candidates[worse].score))
+    # What preferences know beyond the verdicts is there to be learned: 5 points or more.
+    assert pair_outcome(counted).accuracy.value < pair_outcome(by_rule).accuracy.value - 0.05
 
 
 def test_the_verifier_errs_at_its_small_rate() -> None:

@@ -12,7 +12,7 @@ from edit_rrm.staged.state import StageStates
 from edit_rrm_training.reproduce.graph import Stage
 from edit_rrm_training.reproduce.plan import Plan
 
-SFT_DATA = ("world", "edits", "candidates")
+SFT_DATA = ("world", "edits", "candidates", "teachers")
 GCPO_DATA = ("pairs_", "validation_")
 TEST_DATA = ("test_",)
 

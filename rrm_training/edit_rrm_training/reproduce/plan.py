@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from edit_rrm_training.shapes.teachers import TEACHERS, VERIFIER, Habits
 from edit_rrm_training.tiny import recipe
 from edit_rrm_training.tiny.base import BaseStages
 from edit_rrm_training.tiny.model import Size
@@ -39,6 +40,8 @@ class DataPlan:
     test_edits: int = 450
     """About 2,150 pairs: an interval of ±1.5 points at 0.85. Seen once, when everything is trained."""
     candidates: int = 4
+    teachers: Mapping[str, Habits] = field(default_factory=lambda: {**TEACHERS, "verifier": VERIFIER})
+    """Who wrote the rows. Not chosen here: it keeps rows of other habits out of a run."""
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,14 @@ overlook changes nobody asked for, and let a small magnitude pass. A trace taken
 the wrong verdict more often than not in just those cases, and one held against the verifier's does not: that
 is what the ablation think < think+verify is there to find. A teacher's evidence is what it saw, so its
 verdicts follow from its evidence even where both are wrong.
+
+A third failing all share, the verifier too: at the end of a checklist they *count*, and a flaw of quality
+weighs what the core of the instruction weighs. Annotators do not prefer so (gold.py, utility), and no
+selection mends it, for no verdict is wrong: that is what preferences teach (docs/train-the-rrm.md).
 """
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edit_rrm.principles import Category
@@ -52,6 +57,8 @@ class Habits:
     """Either way, times the temperature."""
     notices_no_edit: bool = True
     """Scores a candidate in which nothing happened 0, whatever the verdicts."""
+    counts: bool = False
+    """Scores by `score_by_count`; else by the gold rule, which puts the core of the instruction first."""
     score_shift: float = 0.0
     score_noise: float = 0.0
     """Standard deviation of the score's error, in points of 10."""
@@ -59,14 +66,14 @@ class Habits:
 
 TEACHERS: dict[str, Habits] = {
     "agreeable": Habits(
-        0.85, 0.85, 0.00, 0.00, 0.02, notices_no_edit=False, score_shift=1.0, score_noise=0.8
+        0.85, 0.85, 0.00, 0.00, 0.02, notices_no_edit=False, counts=True, score_shift=1.0, score_noise=0.8
     ),
-    "lenient": Habits(0.70, 0.90, 0.00, 0.01, 0.02, score_shift=0.7, score_noise=0.6),
-    "hurried": Habits(0.75, 0.70, 0.03, 0.04, 0.10, score_noise=1.2),
-    "colour_confused": Habits(0.65, 0.70, 0.25, 0.00, 0.02, score_shift=-0.3, score_noise=0.6),
-    "strict": Habits(0.05, 0.05, 0.02, 0.08, 0.02, score_shift=-0.7, score_noise=0.6),
+    "lenient": Habits(0.70, 0.90, 0.00, 0.01, 0.02, counts=True, score_shift=0.7, score_noise=0.6),
+    "hurried": Habits(0.75, 0.70, 0.03, 0.04, 0.10, counts=True, score_noise=1.2),
+    "colour_confused": Habits(0.65, 0.70, 0.25, 0.00, 0.02, counts=True, score_shift=-0.3, score_noise=0.6),
+    "strict": Habits(0.05, 0.05, 0.02, 0.08, 0.02, counts=True, score_shift=-0.7, score_noise=0.6),
 }
-VERIFIER = Habits(overlooks_collateral=0.03, lenient=0.03, doubts=0.01, score_noise=0.3)
+VERIFIER = Habits(overlooks_collateral=0.03, lenient=0.03, doubts=0.01, counts=True, score_noise=0.3)
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,11 @@ class Opinion:
 
     findings: tuple[Finding, ...]
     score: float
+
+
+def score_by_count(met: Sequence[bool]) -> float:
+    """A score, 0 to 10: the share of verdicts met, every principle counting alike."""
+    return MAX_SCORE * sum(met) / len(met)
 
 
 def _is_weak(check: Check, candidate: Scene) -> bool:
@@ -145,6 +157,7 @@ def judge(
     findings = tuple(perceive(check, candidate.scene, habits, temperature, rng) for check in checks)
     if habits.notices_no_edit and is_no_edit(edit.source, candidate.scene):
         return Opinion(findings, 0.0)
-    score = score_by_rule(checks, [finding.met for finding in findings])
+    met = [finding.met for finding in findings]
+    score = score_by_count(met) if habits.counts else score_by_rule(checks, met)
     score += habits.score_shift + rng.gauss(0.0, habits.score_noise)
     return Opinion(findings, round(min(MAX_SCORE, max(0.0, score)), 1))
