@@ -9,6 +9,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 EXTRAS := cpu,otel,ray,training,edit-training,docs,dev
 INSTALLED := .venv/.installed
+TEST_WORKERS ?= 2
 
 # Nothing here looks for models on a hub or reports usage.
 export HF_HUB_OFFLINE := 1
@@ -50,7 +51,7 @@ test: $(INSTALLED) ## everything that must hold: style, types, import rules, tes
 	@echo "==> ruff format"; $(BIN)/ruff format --check .
 	@echo "==> mypy";        $(BIN)/mypy
 	@echo "==> import rules"; $(BIN)/lint-imports
-	@echo "==> pytest";      $(BIN)/python -m pytest
+	@echo "==> pytest";      $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup --no-loadscope-reorder
 
 lint: $(INSTALLED) ## style, types and import rules only
 	$(BIN)/ruff check .

@@ -31,6 +31,7 @@ from edit_rrm_training.reproduce.published import publish, take
 from edit_rrm_training.reproduce.reporting import write_results
 from edit_rrm_training.reproduce.screening import close_pairs, verifier_score
 from edit_rrm_training.reproduce.stages import Surroundings, run_stage
+from edit_rrm_training.shapes.teachers import score_by_count
 from edit_rrm_training.tiny.bundle import tiny_card
 from edit_rrm_training.tiny.model import Size
 from edit_rrm_training.tiny.tasks import Sample
@@ -102,8 +103,12 @@ def test_screening_keeps_the_pairs_that_the_verifier_finds_close_whatever_their_
     assert [p.id for p in kept] == [p.id for p in pairs if gaps[p.id] < 3.0]
     assert {"same", "prefer"} == {p.label for p in kept}
     assert 0.3 < len(kept) / len(pairs) < 0.7
-    scores = [(verifier_score(p.preferred), ShapesRef.parse(p.preferred)) for p in pairs]
-    errors = [abs(score - ref.edit().candidates[ref.candidate].score) for score, ref in scores]
+    errors = []
+    for pair in pairs:
+        ref = ShapesRef.parse(pair.preferred)
+        candidate = ref.edit().candidates[ref.candidate]
+        counted = score_by_count([finding.met for finding in candidate.findings]) if candidate.score else 0.0
+        errors.append(abs(verifier_score(pair.preferred) - counted))
     assert sorted(errors)[len(errors) // 2] < 0.3  # half of them within the verifier's error
 
 
