@@ -13,7 +13,7 @@ mean reward.
 import random
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -23,14 +23,16 @@ from rich.table import Table
 from rig.report import console
 
 from edit_rrm.traces import parse_trace
+from edit_rrm_training.data.pictures import ShapesRef
 from edit_rrm_training.data.sft_rows import SftRow, read_sft_rows
 from edit_rrm_training.evaluation.metrics import pair_outcome
-from edit_rrm_training.shapes.dataset import Candidate, make_edit, make_pairs
+from edit_rrm_training.shapes.dataset import Candidate, EditRecord, make_edit, make_pairs
+from edit_rrm_training.shapes.gold import is_no_edit
 from edit_rrm_training.shapes.teachers import score_by_count
 from edit_rrm_training.win_ratio import report
 
 WORLD = 1000
-BOUNDS = (11.0, 4.0, 3.0, 2.0)
+BOUNDS = (12.0, 4.0, 3.0, 2.0)
 Scores = Mapping[float, Counter[float]]
 """By the counted score of a trace's verdicts: how often the rows gave each score."""
 
@@ -39,20 +41,30 @@ def scores_by_count(rows: Iterator[SftRow], most: int) -> Scores:
     """Counts the scores of the first `most` verify rows."""
     counted: dict[float, Counter[float]] = defaultdict(Counter)
     for _, row in zip(range(most), rows, strict=False):
+        picture = ShapesRef.parse(row.candidate or "")
+        assert picture is not None
+        assert picture.candidate is not None
         assert row.principles is not None
         trace = parse_trace(row.completion, len(row.principles))
-        counted[score_by_count([verdict.met for verdict in trace.verdicts])][trace.score] += 1
+        edit = picture.edit()
+        met = [verdict.met for verdict in trace.verdicts]
+        counted[_counted(edit, edit.candidates[picture.candidate], met)][trace.score] += 1
     return counted
 
 
-def of(scores: Scores, candidate: Candidate) -> Counter[float]:
+def of(scores: Scores, edit: EditRecord, candidate: Candidate) -> Counter[float]:
     """The distribution for a candidate's gold verdicts, or for the nearest share met that was seen."""
-    wanted = _counted(candidate)
+    wanted = _gold_counted(edit, candidate)
     return scores[min(scores, key=lambda seen: abs(seen - wanted))]
 
 
-def _counted(candidate: Candidate) -> float:
-    return score_by_count([finding.met for finding in candidate.findings])
+def _counted(edit: EditRecord, candidate: Candidate, met: Sequence[bool]) -> float:
+    """What a teacher who counts would give without error; −1 where nothing happened: most give 0 there."""
+    return -1.0 if is_no_edit(edit.source, candidate.scene) else score_by_count(met)
+
+
+def _gold_counted(edit: EditRecord, candidate: Candidate) -> float:
+    return _counted(edit, candidate, [finding.met for finding in candidate.findings])
 
 
 def greedy(counts: Counter[float]) -> float:
@@ -72,30 +84,30 @@ def main(
     """See the module."""
     scores = scores_by_count(read_sft_rows(rows), most)
     pairs = [
-        (edit.candidates[pair.preferred], edit.candidates[pair.non_preferred])
+        ((edit, edit.candidates[pair.preferred]), (edit, edit.candidates[pair.non_preferred]))
         for edit in (make_edit(WORLD, index, 4) for index in range(edits))
         for pair in make_pairs(edit, WORLD)
         if pair.label == "prefer"
     ]
-    readings: dict[str, Callable[[Candidate], float]] = {
-        "greedy, as SFT teaches": lambda c: greedy(of(scores, c)),
-        "the counted score": _counted,
-        "mean of the distribution": lambda c: statistics.fmean(of(scores, c).elements()),
-        "the rule's score": lambda c: c.score,
-        "utility": lambda c: c.utility,
+    readings: dict[str, Callable[[EditRecord, Candidate], float]] = {
+        "greedy, as SFT teaches": lambda e, c: greedy(of(scores, e, c)),
+        "the counted score": _gold_counted,
+        "mean of the distribution": lambda e, c: statistics.fmean(of(scores, e, c).elements()),
+        "the rule's score": lambda e, c: c.score,
+        "utility": lambda e, c: c.utility,
     }
     table = Table("score", "pairs right", "tied", "n")
     for name, score in readings.items():
-        outcome = pair_outcome((score(one), score(other)) for one, other in pairs)
+        outcome = pair_outcome((score(*one), score(*other)) for one, other in pairs)
         table.add_row(name, f"{outcome.accuracy.value:.3f}", f"{outcome.ties.value:.3f}", str(len(pairs)))
     console.print(table)
     rng = random.Random(0)
     table = Table("scores differ by less than", "share of pairs", "N", "no gradient", "reward")
     for bound in BOUNDS:
-        close = [pair for pair in pairs if abs(_counted(pair[0]) - _counted(pair[1])) < bound]
+        close = [pair for pair in pairs if abs(_gold_counted(*pair[0]) - _gold_counted(*pair[1])) < bound]
         for traces in (4, 8, 16):
             drawn = torch.tensor([
-                [_draw(of(scores, candidate), traces, rng) for candidate in pair] for pair in close
+                [_draw(of(scores, *judged), traces, rng) for judged in pair] for pair in close
             ])  # fmt: skip
             found = report(drawn, torch.ones_like(drawn))
             table.add_row(f"{bound:g}", f"{len(close) / len(pairs):.2f}", str(traces),

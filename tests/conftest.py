@@ -11,6 +11,7 @@ from browsing import launched_chromium
 END_TO_END = Path(__file__).parent / "e2e"
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files stay whole, those that ask the session's server stay together; what takes longest goes first."""
     with_server = {item.path for item in items if "server" in getattr(item, "fixturenames", ())}

@@ -32,7 +32,7 @@ class DataPlan:
     GCPO has time to draw."""
     pairs_within: float = 3.0
     """Screening: the verifier's two scores differ by less. A model that sees perfectly and scores as the T+V
-    rows do has no gradient on 76 % of all pairs with N = 8 (benchmarks/gcpo_headroom.py)."""
+    rows do has no gradient on 60 % of all pairs with N = 8 (benchmarks/gcpo_headroom.py)."""
     validation_world: int = 1000
     validation_edits: int = 90
     """About 420 pairs; a measurement during GCPO takes three minutes of M."""
