@@ -51,7 +51,7 @@ test: $(INSTALLED) ## everything that must hold: style, types, import rules, tes
 	@echo "==> ruff format"; $(BIN)/ruff format --check .
 	@echo "==> mypy";        $(BIN)/mypy
 	@echo "==> import rules"; $(BIN)/lint-imports
-	@echo "==> pytest";      $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup --no-loadscope-reorder
+	@echo "==> pytest";      $(BIN)/python -m pytest -n $(TEST_WORKERS) --no-loadscope-reorder
 
 lint: $(INSTALLED) ## style, types and import rules only
 	$(BIN)/ruff check .

@@ -2,27 +2,36 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser
+from xdist.scheduler import LoadScopeScheduling
 
 from browsing import launched_chromium
 
 END_TO_END = Path(__file__).parent / "e2e"
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+class WholeFiles(LoadScopeScheduling):
+    """A file runs in one process, and what is end to end in one together: it shares a server.
+
+    xdist's own `--dist loadgroup` would say so with a mark, which 3.8 does not read under pytest 9.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return END_TO_END.name if END_TO_END.name in Path(file).parts else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """With `-n`, who runs what."""
+    return WholeFiles(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files stay whole, those that ask the session's server stay together; what takes longest goes first."""
-    with_server = {item.path for item in items if "server" in getattr(item, "fixturenames", ())}
-
-    def rank(item: pytest.Item) -> int:
-        return 0 if item.path in with_server else 1 if END_TO_END in item.path.parents else 2
-
-    items.sort(key=rank)
-    for item in items:
-        group = "server" if item.path in with_server else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
+    """What takes longest goes first."""
+    items.sort(key=lambda item: END_TO_END not in item.path.parents)
 
 
 @pytest.fixture(scope="module")
