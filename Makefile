@@ -9,7 +9,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 EXTRAS := cpu,otel,ray,training,edit-training,docs,dev
 INSTALLED := .venv/.installed
-TEST_WORKERS ?= 2
+# Processes that share the tests; 0 is none but pytest's own.
+TEST_WORKERS ?= 0
 
 # Nothing here looks for models on a hub or reports usage.
 export HF_HUB_OFFLINE := 1

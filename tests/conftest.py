@@ -1,4 +1,4 @@
-"""What tests of several packages share: a browser, and who runs with whom (`make test` has two processes)."""
+"""What tests of several packages share: a browser, and who runs with whom under `-n`."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,8 +29,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
     return WholeFiles(config, log)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest goes first."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With `-n`, what takes longest goes first."""
+    if not hasattr(config, "workerinput"):
+        return
     items.sort(key=lambda item: END_TO_END not in item.path.parents)
 
 
