@@ -123,8 +123,8 @@ FULL = Plan(
         ),
     }
 )
-"""Steps that bring the whole to about three hours on two cores with bfloat16. The same for both sizes, so that
-M > S speaks of size."""
+"""Steps that bring the whole to about three hours on two cores with bfloat16. The same for both sizes, so
+that M > S speaks of size."""
 
 
 def _short(stage: TrainingStage) -> TrainingStage:
