@@ -180,6 +180,21 @@ def test_the_reproduction_lists_its_stages(follow: Follow) -> None:
     assert "gcpo-m-seed0" in listed
 
 
+def test_the_tv_checkpoint_that_ships_is_a_stage_already_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    root = Path(__file__).parents[2]
+    places = {" server/": f" {root}/server/", " docs/": f" {root}/docs/"}
+    for words in shown("train-the-rrm.md", 3, places):
+        subprocess.run(words, check=True)
+    listed = CliRunner().invoke(training_app, ["reproduce", "--list"]).output
+    rows = [[cell.strip() for cell in line.split("│")] for line in listed.splitlines()]
+    assert [row[1] for row in rows if row[5:6] == ["sft-m-tv"]] == ["done"]
+    assert Path("runs/reproduce/sft-m-tv/final/model.safetensors").exists()
+
+
 def test_the_editors_reproduction_lists_its_stages(follow: Follow) -> None:
     """The whole of it, in a few steps, is run by tests/e2e/test_reproduces_an_editor.py."""
     changes = {"reproduce            #": "reproduce --list --quick #"}

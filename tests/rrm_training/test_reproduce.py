@@ -133,6 +133,20 @@ def test_the_bases_that_ship_are_the_plans(shipped: Path) -> None:
     assert {tensor.dtype for tensor in load_file(base / "model.safetensors").values()} == {torch.float16}
 
 
+def test_the_tv_checkpoint_that_ships_is_what_the_plan_makes() -> None:
+    """docs/train-the-rrm.md copies it, and its record, into a run directory."""
+    root = Path(__file__).parents[2]
+    record = StageRecord.model_validate_json((root / "docs/results/rrm/stages/sft-m-tv.json").read_text())
+    (stage,) = (stage for stage in graph(FULL) if stage.name == record.stage)
+    assert record.done
+    assert record.settings == settings_of(stage, FULL)
+    card = read_card(root / "server/edit_rrm_server/models/edit-rrm-tiny-sft")
+    sft = FULL.sizes["m"].sft
+    trained = card.training["settings"]
+    assert (trained["steps"], trained["lr"], trained["batch_per_device"]) == (sft.steps, sft.lr, sft.batch)
+    assert card.training["base"]["training"]["stages"] == json.loads(json.dumps(asdict(FULL.base)))
+
+
 def pair(number: int, edit: str, preferred: float | None, other: float | None) -> JudgedPair:
     return JudgedPair(pair=str(number), edit=edit, category="c", preferred=preferred, other=other)
 
