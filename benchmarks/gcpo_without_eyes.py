@@ -89,7 +89,7 @@ def features(edit: EditRecord, candidate: Candidate) -> list[float]:
     ]  # fmt: skip
 
 
-def world_of(seed: int, edits: int, within: float | None = None) -> World:
+def world_of(seed: int, edits: int) -> World:
     """The first `edits` edits of a world, and its pairs with a preference."""
     seen, given, counted, pairs = [], [], [], []
     rng = random.Random(seed)
@@ -105,8 +105,7 @@ def world_of(seed: int, edits: int, within: float | None = None) -> World:
             for pair in make_pairs(edit, seed)
             if pair.label == "prefer"
         ]
-    world = World(torch.tensor(seen), torch.tensor(given), torch.tensor(counted), torch.tensor(pairs))
-    return world if within is None else world.close(within)
+    return World(torch.tensor(seen), torch.tensor(given), torch.tensor(counted), torch.tensor(pairs))
 
 
 class Policy(nn.Module):

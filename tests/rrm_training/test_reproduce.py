@@ -27,7 +27,7 @@ from edit_rrm_training.reproduce.graph import Model, Stage, chosen, graph, model
 from edit_rrm_training.reproduce.outcomes import JudgedPair, read_outcomes, write_outcomes
 from edit_rrm_training.reproduce.plan import FULL, QUICK, Plan
 from edit_rrm_training.reproduce.plots import Curve, running_mean
-from edit_rrm_training.reproduce.published import publish, take
+from edit_rrm_training.reproduce.published import Published, publish, read_measured, take
 from edit_rrm_training.reproduce.reporting import write_results
 from edit_rrm_training.reproduce.screening import close_pairs, verifier_score
 from edit_rrm_training.reproduce.stages import Surroundings, run_stage
@@ -217,6 +217,12 @@ def measure(out: Path, model: Model, plan: Plan) -> None:
         states.adopt(StageRecord(stage=name, settings=settings_of(by_name[name], plan), done=True))
 
 
+def known(out: Path, model: Model) -> Published:
+    found = read_measured(out, model)
+    assert found is not None
+    return found
+
+
 def test_a_published_model_is_taken_unless_its_plan_was_another_or_its_checkpoint_is_needed(
     tmp_path: Path,
 ) -> None:
@@ -224,8 +230,8 @@ def test_a_published_model_is_taken_unless_its_plan_was_another_or_its_checkpoin
     base, tuned, other = Model("s", "tv"), Model("s", "tv", 0), Model("s", "t")
     for model in (base, other):
         measure(there, model, QUICK)
-        publish(there, results, model)
-    publish(there, results, tuned)  # not measured: nothing to publish
+        publish(results, model, known(there, model))
+    assert read_measured(there, tuned) is None  # nothing to publish
     assert sorted(file.name for file in (results / "measured").iterdir()) == ["s-t.json", "s-tv.json"]
 
     assert take(here, results, QUICK) == [other, base]
@@ -237,7 +243,7 @@ def test_a_published_model_is_taken_unless_its_plan_was_another_or_its_checkpoin
     assert take(here, results, QUICK) == []
 
     measure(there, tuned, QUICK)
-    publish(there, results, tuned)
+    publish(results, tuned, known(there, tuned))
     assert take(here, results, QUICK) == [tuned]
     assert take(tmp_path / "new", results, QUICK) == [other, base, tuned]
     assert StageStates(tmp_path / "new").is_done(base.stage)

@@ -6,7 +6,6 @@ may test a claim of their own on them, pair by pair.
 """
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,22 +38,33 @@ class Published(BaseModel):
     """The lines of GCPO's log."""
 
 
-def publish(out: Path, results: Path, model: Model) -> None:
-    """Writes the file of a model that `out` holds measured; of another nothing."""
+def read_measured(out: Path, model: Model) -> Published | None:
+    """What `out` knows of a model; None while it is not measured."""
     states = StageStates(out)
     training, evaluating = states.read(model.stage), states.read(model.evaluation)
     if training is None or evaluating is None or not evaluating.done:
-        return
+        return None
     folder = out / model.evaluation
-    published = Published(
+    return Published(
         training=training,
         evaluating=evaluating,
         evaluation=json.loads((folder / _EVALUATION).read_text(encoding="utf-8")),
         outcomes=tuple(read_outcomes(folder)),
-        curve=() if model.seed is None else _lines(out / model.stage / _LOG),
+        curve=() if model.seed is None else read_log(out / model.stage),
     )
+
+
+def publish(results: Path, model: Model, found: Published) -> None:
+    """Writes the file of a model."""
     with whole_file(_file(results, model)) as file:
-        file.write(_one_line_a_row(published))
+        file.write(_one_line_a_row(found))
+
+
+def read_log(folder: Path) -> tuple[dict[str, float], ...]:
+    """The lines of a training's log; none before it has written any."""
+    file = folder / _LOG
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    return tuple(json.loads(line) for line in lines)
 
 
 def take(out: Path, results: Path, plan: Plan) -> list[Model]:
@@ -78,7 +88,7 @@ def take(out: Path, results: Path, plan: Plan) -> list[Model]:
         if states.read(model.stage) is not None:
             continue
         followers = [stage for stage in stages.values() if model.stage in stage.needs]
-        if any(one.name not in have and not _is_taken(one, taken) for one in followers):
+        if any(one.name not in have and one.model not in taken for one in followers):
             continue
         published = found[model]
         if published.curve:
@@ -87,10 +97,6 @@ def take(out: Path, results: Path, plan: Plan) -> list[Model]:
             (out / model.stage / _LOG).write_text(lines, encoding="utf-8")
         states.adopt(published.training)
     return taken
-
-
-def _is_taken(stage: Stage, taken: Sequence[Model]) -> bool:
-    return stage.model in taken
 
 
 def _fitting(results: Path, model: Model, plan: Plan, stages: dict[str, Stage]) -> Published | None:
@@ -110,12 +116,6 @@ def _fitting(results: Path, model: Model, plan: Plan, stages: dict[str, Stage]) 
 
 def _file(results: Path, model: Model) -> Path:
     return results / FOLDER / f"{model}.json"
-
-
-def _lines(file: Path) -> tuple[dict[str, float], ...]:
-    if not file.exists():
-        return ()
-    return tuple(json.loads(line) for line in file.read_text(encoding="utf-8").splitlines())
 
 
 def _one_line_a_row(published: Published) -> str:

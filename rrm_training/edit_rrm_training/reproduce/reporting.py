@@ -15,10 +15,10 @@ from edit_rrm_training.data.jsonl import whole_file
 from edit_rrm_training.evaluation.metrics import PairOutcome
 from edit_rrm_training.reproduce.comparing import Claim, Difference, check, claims_of
 from edit_rrm_training.reproduce.graph import Model, graph, models_of
-from edit_rrm_training.reproduce.outcomes import JudgedPair, accuracy, by_category, read_outcomes
+from edit_rrm_training.reproduce.outcomes import JudgedPair, accuracy, by_category
 from edit_rrm_training.reproduce.plan import VARIANTS, Plan
 from edit_rrm_training.reproduce.plots import Curve, write_plots
-from edit_rrm_training.reproduce.published import publish
+from edit_rrm_training.reproduce.published import Published, publish, read_log, read_measured
 
 NOTE = (
     "Pairwise accuracy on held-out pairs as the simulated annotator prefers, ties and unparsed traces wrong, "
@@ -34,14 +34,23 @@ class Measured:
     """A row of the table: a model's outcomes and its evaluation as JSON."""
 
     model: Model
-    outcomes: Sequence[JudgedPair]
-    evaluation: dict[str, Any]
+    found: Published
 
     @property
     def name(self) -> str:
         """What the paper calls it."""
         name = VARIANTS[self.model.variant]
         return name if self.model.seed is None else f"{name}+GCPO, seed {self.model.seed}"
+
+    @property
+    def outcomes(self) -> Sequence[JudgedPair]:
+        """Of the test pairs."""
+        return self.found.outcomes
+
+    @property
+    def evaluation(self) -> dict[str, Any]:
+        """As `edit-rrm-train evaluate` writes it."""
+        return self.found.evaluation
 
     @property
     def pairs(self) -> PairOutcome:
@@ -68,34 +77,21 @@ class Measured:
 
 def write_results(plan: Plan, out: Path, results: Path) -> None:
     """Reads what `out` holds and writes the results. Raises RowError for a file that is not its own."""
-    measured = [found for model in models_of(plan) if (found := _measured(out, model)) is not None]
-    outcomes = {row.model: row.outcomes for row in measured}
+    rows = [(model, read_measured(out, model)) for model in models_of(plan)]
+    known = [Measured(model, found) for model, found in rows if found is not None]
+    outcomes = {row.model: row.outcomes for row in known}
     checked = [(claim, check(claim, outcomes)) for claim in claims_of(plan)]
     states = StageStates(out)
     records = [record for stage in graph(plan) if (record := states.read(stage.name)) is not None]
-    _write(results / "results.json", json.dumps(_as_json(measured, checked, records), indent=2) + "\n")
-    _write(results / "table.md", _markdown(plan, measured, checked, records))
-    bars = [(f"{row.model.size.upper()} {row.name}", row.pairs.accuracy) for row in measured]
+    _write(results / "results.json", json.dumps(_as_json(known, checked, records), indent=2) + "\n")
+    _write(results / "table.md", _markdown(plan, known, checked, records))
+    bars = [(f"{row.model.size.upper()} {row.name}", row.pairs.accuracy) for row in known]
     curves = [
-        Curve(str(model), _log(out / model.stage)) for model in models_of(plan) if model.seed is not None
+        Curve(str(model), read_log(out / model.stage)) for model in models_of(plan) if model.seed is not None
     ]
-    for row in measured:
-        publish(out, results, row.model)
+    for row in known:
+        publish(results, row.model, row.found)
     write_plots(results, bars, [curve for curve in curves if curve.lines])
-
-
-def _measured(out: Path, model: Model) -> Measured | None:
-    folder = out / model.evaluation
-    if not StageStates(out).is_done(model.evaluation):
-        return None
-    evaluation = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
-    return Measured(model, read_outcomes(folder), evaluation)
-
-
-def _log(folder: Path) -> tuple[dict[str, float], ...]:
-    file = folder / "log.jsonl"
-    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-    return tuple(json.loads(line) for line in lines)
 
 
 def _write(file: Path, text: str) -> None:
