@@ -56,7 +56,7 @@ def reproduce(
     from edit_rrm.staged.running import launch_process, run_graph
     from edit_rrm.staged.state import StageStates
     from edit_rrm_training.reproduce.dependence import refuse_outdated
-    from edit_rrm_training.reproduce.graph import chosen, graph
+    from edit_rrm_training.reproduce.graph import chosen, graph, without_idle
     from edit_rrm_training.reproduce.plan import FULL, QUICK
 
     plan = QUICK if quick else FULL
@@ -64,10 +64,12 @@ def reproduce(
     try:
         stages = chosen(graph(plan), stage or (), size)
         if published:
-            from edit_rrm_training.reproduce.published import take
+            from edit_rrm_training.reproduce.published import published_models, take
 
-            taken = take(out, results, plan)
-            console.print(f"measured elsewhere: {', '.join(map(str, taken)) or 'nothing new'}")
+            known = published_models(results, plan) if only_list else take(out, results, plan)
+            console.print(f"measured elsewhere: {', '.join(map(str, known)) or 'nothing new'}")
+            if not stage and not only_list:
+                stages = without_idle(stages, states.is_done)
         if only_list:
             console.print(_table(stages, states))
             return

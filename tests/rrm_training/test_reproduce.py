@@ -23,7 +23,7 @@ from edit_rrm_training.pipeline.shapes_rows import shapes_pair_rows
 from edit_rrm_training.reproduce.bases import BUNDLED, bundled_base, take_base
 from edit_rrm_training.reproduce.comparing import Claim, Difference, check, claims_of, difference
 from edit_rrm_training.reproduce.dependence import refuse_outdated, settings_of
-from edit_rrm_training.reproduce.graph import Model, Stage, chosen, graph, models_of
+from edit_rrm_training.reproduce.graph import Model, Stage, chosen, graph, models_of, without_idle
 from edit_rrm_training.reproduce.outcomes import JudgedPair, read_outcomes, write_outcomes
 from edit_rrm_training.reproduce.plan import FULL, QUICK, Plan
 from edit_rrm_training.reproduce.plots import Curve, running_mean
@@ -255,6 +255,23 @@ def test_a_published_model_is_taken_unless_its_plan_was_another_or_its_checkpoin
         take(tmp_path / "broken", results, QUICK)
 
 
+@pytest.mark.parametrize(
+    ("left", "kept"),
+    [
+        ([], set()),
+        (["evaluate-s-t"], {"data", "base-s"}),  # its pairs are of the data
+        (["gcpo-s-seed0", "evaluate-s-seed0"], {"data", "base-s"}),
+        (["sft-m-v", "evaluate-m-v"], {"data", "base-m"}),
+    ],
+)
+def test_data_and_bases_of_which_all_is_measured_are_not_made(left: list[str], kept: set[str]) -> None:
+    stages = graph(FULL)
+    names = {stage.name for stage in without_idle(stages, lambda name: name not in left)}
+    idle = {"data", "base-s", "base-m"}
+    assert names & idle == kept
+    assert names | idle == {stage.name for stage in stages}
+
+
 class LaterIsBetter:
     """Writes traces whose score is the candidate's number, and no decomposition; for a scorer the reverse."""
 
@@ -273,6 +290,11 @@ class LaterIsBetter:
         words = "".join(part for m in sample.prompt.messages for part in m.parts if isinstance(part, str))
         count = sum(line[:1].isdigit() for line in words.splitlines())
         return render_trace([("seen", True)] * count, float(candidate))
+
+
+def _note(ran: list[str], out: Path, stage: Stage) -> None:
+    with StageStates(out).timed(stage.name, settings_of(stage, QUICK)):
+        ran.append(stage.name)
 
 
 def test_the_quick_plan_goes_through_every_stage_and_yields_the_table(tmp_path: Path) -> None:
@@ -310,6 +332,9 @@ def test_the_quick_plan_goes_through_every_stage_and_yields_the_table(tmp_path: 
     assert take(elsewhere, results, QUICK) == models_of(QUICK)
     left = [stage.name for stage in graph(QUICK) if not StageStates(elsewhere).is_done(stage.name)]
     assert left == ["data", "base-s", "table"]
+    rest, ran = without_idle(graph(QUICK), StageStates(elsewhere).is_done), []
+    run_graph(rest, StageStates(elsewhere), lambda stage, lock: _note(ran, elsewhere, stage), say=said.append)
+    assert ran == ["table"]
     write_results(QUICK, elsewhere, again)
     assert json.loads((again / "results.json").read_text())["claims"] == found["claims"]
     assert (again / "gcpo.png").read_bytes() == (results / "gcpo.png").read_bytes()

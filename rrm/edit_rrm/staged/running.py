@@ -42,9 +42,11 @@ def run_graph(
     say: Callable[[str], None] = print,
     wait: Callable[[], None] = lambda: time.sleep(5.0),
 ) -> None:
-    """Runs what is left of `stages`; needs outside them must be done. Raises StageError."""
+    """Runs what is left of `stages`; its needs outside them must be done. Raises StageError."""
     by_name = {stage.name: stage for stage in stages}
     for stage in stages:
+        if states.is_done(stage.name):
+            continue
         missing = [name for name in stage.needs if name not in by_name and not states.is_done(name)]
         if missing:
             raise StageError(f"{stage.name} needs {', '.join(missing)}, which {_is(missing)} not done")

@@ -1,6 +1,6 @@
 """The stages of a plan and which need which. Pure: names and numbers, nothing that trains."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -85,6 +85,18 @@ def _of_model(plan: Plan, model: Model) -> Iterator[Stage]:
         name=model.evaluation, kind="evaluate", minutes=minutes.evaluate, needs=(model.stage,),
         size=size, model=model,
     )  # fmt: skip
+
+
+def without_idle(stages: Sequence[Stage], is_done: Callable[[str], bool]) -> tuple[Stage, ...]:
+    """Without data and bases from which nothing goes on that is left to train or to measure."""
+    by_name = {stage.name: stage for stage in stages}
+    used = set[str]()
+    waiting = [stage for stage in stages if stage.model is not None and not is_done(stage.name)]
+    while waiting:
+        needed = waiting.pop().needs
+        waiting += [by_name[name] for name in needed if name not in used]
+        used.update(needed)
+    return tuple(stage for stage in stages if stage.kind not in ("data", "base") or stage.name in used)
 
 
 def chosen(stages: Sequence[Stage], names: Sequence[str] = (), size: Size | None = None) -> tuple[Stage, ...]:

@@ -67,15 +67,21 @@ def read_log(folder: Path) -> tuple[dict[str, float], ...]:
     return tuple(json.loads(line) for line in lines)
 
 
+def published_models(results: Path, plan: Plan) -> dict[Model, Published]:
+    """What `results` has published under the same numbers of the plan. Raises RowError for a file that is
+    not of this kind."""
+    stages = {stage.name: stage for stage in graph(plan)}
+    return {model: read for model in models_of(plan) if (read := _fitting(results, model, plan, stages))}
+
+
 def take(out: Path, results: Path, plan: Plan) -> list[Model]:
-    """Puts into `out`, as measured, what `results` has published under the same numbers of the plan.
+    """Puts into `out`, as measured, what `published_models` finds.
 
     Returns the models taken. What `out` has begun itself is left alone, and so is the training of a model
-    from which one goes on that is not measured yet: that needs its checkpoint. Raises RowError for a file
-    that is not of this kind.
+    from which one goes on that is not measured yet: that needs its checkpoint. Raises RowError.
     """
-    stages, states = {stage.name: stage for stage in graph(plan)}, StageStates(out)
-    found = {model: read for model in models_of(plan) if (read := _fitting(results, model, plan, stages))}
+    stages, states = graph(plan), StageStates(out)
+    found = published_models(results, plan)
     taken = [model for model in found if states.read(model.evaluation) is None]
     for model in taken:
         published = found[model]
@@ -83,11 +89,11 @@ def take(out: Path, results: Path, plan: Plan) -> list[Model]:
         evaluation = json.dumps(published.evaluation, indent=2) + "\n"
         (out / model.evaluation / _EVALUATION).write_text(evaluation, encoding="utf-8")
         states.adopt(published.evaluating)
-    have = {stage.name for stage in stages.values() if states.is_done(stage.name)}
+    have = {stage.name for stage in stages if states.is_done(stage.name)}
     for model in taken:
         if states.read(model.stage) is not None:
             continue
-        followers = [stage for stage in stages.values() if model.stage in stage.needs]
+        followers = [stage for stage in stages if model.stage in stage.needs]
         if any(one.name not in have and one.model not in taken for one in followers):
             continue
         published = found[model]
