@@ -150,7 +150,7 @@ def _sft(stage: Stage, plan: Plan, around: Surroundings) -> None:
 
 def _gcpo(stage: Stage, plan: Plan, around: Surroundings) -> None:
     from edit_rrm_training.gcpo_run import run_gcpo
-    from edit_rrm_training.train_settings import GcpoConfig
+    from edit_rrm_training.train_settings import GcpoConfig, LoraSettings
 
     assert stage.model is not None
     model, gcpo = stage.model, plan.sizes[stage.model.size].gcpo
@@ -159,6 +159,7 @@ def _gcpo(stage: Stage, plan: Plan, around: Surroundings) -> None:
             base=around.checkpoint(Model(model.size, model.variant)), out=around.out / stage.name,
             name=f"edit-rrm-tiny-{model}", seed=model.seed or 0,
             pairs=around.pairs("train"), validation_pairs=around.pairs("validation"),
+            lora=LoraSettings(rank=gcpo.lora_rank, alpha=2 * gcpo.lora_rank),
             eval_every=gcpo.eval_every, steps=gcpo.steps, lr=gcpo.lr, warmup_steps=gcpo.warmup_steps,
             traces=gcpo.traces, pairs_per_step=gcpo.pairs_per_step, batch_per_device=gcpo.batch,
             temperature=gcpo.temperature, max_trace_tokens=plan.max_trace_tokens,
