@@ -47,6 +47,7 @@ def grpo_arguments(config: GcpoConfig, processes: int) -> GRPOConfig:
         temperature=config.temperature,
         top_p=config.top_p,
         epsilon=config.clip,
+        top_entropy_quantile=config.top_entropy,
         beta=config.kl,
         scale_rewards="none",
         loss_type="grpo",

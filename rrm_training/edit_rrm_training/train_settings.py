@@ -145,6 +145,12 @@ class GcpoConfig(RunSettings):
     top_p: float = Field(default=1.0, gt=0.0, le=1.0, description="nucleus of the rollouts")
     max_trace_tokens: int = Field(default=1024, ge=1, description="longest trace; one cut off is unparsed")
     clip: float = Field(default=0.2, gt=0.0, description="ε of the clipped surrogate")
+    top_entropy: float = Field(
+        default=1.0,
+        gt=0.0,
+        le=1.0,
+        description="share of the tokens that carry gradient, the most uncertain; 1: all, as in the paper",
+    )
     kl: float = Field(
         default=0.0, ge=0.0, description="β, weight of the KL to the base; 0 holds no second model"
     )

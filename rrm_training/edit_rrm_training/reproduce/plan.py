@@ -71,6 +71,8 @@ class GcpoPlan:
     lr: float = 1e-3
     """The adapters'. On the same pairs it earned more than full training at 1e-4 within 30 steps; 3e-3 broke
     traces (docs/train-the-rrm.md)."""
+    lr_schedule: Literal["constant", "linear"] = "linear"
+    """To 0 at the last step: at a constant rate what was gained in 150 steps was lost in 50 more."""
     temperature: float = 1.0
     """The teachers' scores err by 0.6 to 1.2 points, so the SFT model's scores vary enough at 1."""
     batch: int = 16
