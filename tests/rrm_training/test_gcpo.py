@@ -163,6 +163,31 @@ def test_a_rollout_can_be_learned_from_twice_with_a_kl_and_adapters(
     assert card.training["base"]["name"] == "untrained"
 
 
+def test_the_most_uncertain_tokens_alone_carry_the_gradient_when_told_so(
+    config: GcpoConfig, any_text: AnyText, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[torch.Tensor, torch.Tensor]] = []  # entropies of a batch's tokens, and which are chosen
+    choose = GcpoTrainer.get_high_entropy_mask
+
+    def noted(self: GcpoTrainer, entropies: torch.Tensor, mask: torch.Tensor, at: float) -> torch.Tensor:
+        chosen: torch.Tensor = choose(self, entropies, mask, at)
+        seen.append((entropies[mask.bool()], chosen[mask.bool()]))
+        return chosen
+
+    monkeypatch.setattr(GcpoTrainer, "get_high_entropy_mask", noted)
+    every = run_gcpo(config)
+    assert not seen
+    few = run_gcpo(config.model_copy(update={"out": tmp_path / "few", "top_entropy": 0.25}))
+    assert seen
+    for entropies, chosen in seen:
+        assert chosen.sum() == pytest.approx(0.25 * len(chosen), abs=1)
+        assert entropies[chosen].min() >= entropies[~chosen].max()
+    assert every is not None
+    assert few is not None
+    of_every = weights(every)
+    assert any(not torch.equal(of_every[name], tensor) for name, tensor in weights(few).items())
+
+
 def test_measuring_does_not_change_the_curve(config: GcpoConfig, any_text: AnyText, tmp_path: Path) -> None:
     run_gcpo(config)
     measured = config.model_copy(
