@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,22 +24,20 @@ import psutil
 import torch
 import typer
 from rich.table import Table
+from rig.gcpo import trainer_of
 from rig.report import Bar, console, progress, say_machine
 from transformers import TrainerCallback
 from trl.data_utils import prepare_multimodal_messages
 
 from edit_rrm.principles import numbered
-from edit_rrm.profiles import get_profile
 from edit_rrm_server.settings import BUNDLED_MODEL
-from edit_rrm_training.checkpoints import load_base
 from edit_rrm_training.cpu_bfloat16 import weights_in
 from edit_rrm_training.data.pictures import ShapesRef
 from edit_rrm_training.data.preferences import PreferencePair
 from edit_rrm_training.gcpo import GcpoTrainer
-from edit_rrm_training.gcpo_run import grpo_arguments
 from edit_rrm_training.shapes.dataset import make_edit
 from edit_rrm_training.train_settings import GcpoConfig
-from edit_rrm_training.trl_rows import PairRows
+from edit_rrm_training.trl_rows import Row
 
 WORLD = 3000
 BAR = Bar("rollout against the bare generate call, traces a second, median", 0.9, at_least=True)
@@ -118,9 +116,9 @@ def pairs_of(count: int) -> list[PreferencePair]:
     return pairs
 
 
-def against_bare(trainer: GcpoTrainer, rows: PairRows, traces: int, repetitions: int) -> float:
+def against_bare(trainer: GcpoTrainer, rows: Sequence[Row], traces: int, repetitions: int) -> float:
     """Rollout throughput over that of the bare call, median of the ratios of the same traces."""
-    batch = [rows[index] for index in range(len(rows)) for _ in range(traces)]
+    batch = [row for row in rows for _ in range(traces)]
     prompts = [prepare_multimodal_messages(row["prompt"], images=row["images"]) for row in batch]
     ids, _, _ = trainer._tokenize_prompts(prompts)
     texts = [
@@ -176,14 +174,8 @@ def main(
             dtype="bfloat16" if fast else "float32", compile_layers=fast,
             gradient_checkpointing=False, equal_images=True, workers=0, save_every=10_000,
         )  # fmt: skip
-        base = load_base(config)
-        profile = get_profile(base.card.profile)
-        rows = PairRows(pairs_of(pairs * (steps + 1)), Path(), profile, base.card.max_image_side)
-        trainer = GcpoTrainer(
-            base.model, rows, None, profile,
-            args=grpo_arguments(config, 1), processing_class=base.processor, callbacks=[_Update(phases)],
-        )  # fmt: skip
-        few = PairRows(rows.pairs[:pairs], Path(), profile, base.card.max_image_side)
+        trainer, rows = trainer_of(config, pairs_of(pairs * (steps + 1)), callbacks=[_Update(phases)])
+        few = [rows[index] for index in range(2 * pairs)]
         ratio = against_bare(trainer, few, traces, repetitions)
         phases.wrap(trainer, "_generate_and_score_completions", "tensors of the update")
         phases.wrap(trainer, "_generate", "rollout")

@@ -27,7 +27,7 @@ from edit_rrm_training.reproduce.graph import Model, Stage, chosen, graph, model
 from edit_rrm_training.reproduce.outcomes import JudgedPair, read_outcomes, write_outcomes
 from edit_rrm_training.reproduce.plan import FULL, QUICK, Plan
 from edit_rrm_training.reproduce.plots import Curve, running_mean
-from edit_rrm_training.reproduce.published import Published, publish, read_measured, take
+from edit_rrm_training.reproduce.published import Published, publish, published_models, read_measured, take
 from edit_rrm_training.reproduce.reporting import write_results
 from edit_rrm_training.reproduce.screening import close_pairs, verifier_score
 from edit_rrm_training.reproduce.stages import Surroundings, run_stage
@@ -145,6 +145,13 @@ def test_the_tv_checkpoint_that_ships_is_what_the_plan_makes() -> None:
     trained = card.training["settings"]
     assert (trained["steps"], trained["lr"], trained["batch_per_device"]) == (sft.steps, sft.lr, sft.batch)
     assert card.training["base"]["training"]["stages"] == json.loads(json.dumps(asdict(FULL.base)))
+
+
+def test_what_is_published_is_of_the_plan() -> None:
+    """A changed plan asks for other results: train again, or take the file away."""
+    results = Path(__file__).parents[2] / "docs/results/rrm"
+    files = {file.stem for file in (results / "measured").iterdir()}
+    assert files == {str(model) for model in published_models(results, FULL)}
 
 
 def pair(number: int, edit: str, preferred: float | None, other: float | None) -> JudgedPair:

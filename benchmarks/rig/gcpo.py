@@ -1,0 +1,27 @@
+"""A GCPO trainer as `run_gcpo` has it, on pairs that a benchmark holds in memory."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from edit_rrm.profiles import get_profile
+from edit_rrm_training.checkpoints import load_base
+from edit_rrm_training.data.preferences import PreferencePair
+from edit_rrm_training.gcpo import GcpoTrainer
+from edit_rrm_training.gcpo_run import grpo_arguments
+from edit_rrm_training.train_settings import GcpoConfig
+from edit_rrm_training.trl_rows import PairRows
+
+
+def trainer_of(
+    config: GcpoConfig, pairs: Sequence[PreferencePair], folder: Path = Path(), **options: Any
+) -> tuple[GcpoTrainer, PairRows]:
+    """The trainer of one process and its rows; paths in pairs are relative to `folder`, `options` TRL's."""
+    base = load_base(config)
+    profile = get_profile(base.card.profile)
+    rows = PairRows(pairs, folder, profile, base.card.max_image_side)
+    arguments = grpo_arguments(config, 1)
+    trainer = GcpoTrainer(
+        base.model, rows, None, profile, args=arguments, processing_class=base.processor, **options
+    )
+    return trainer, rows
