@@ -10,7 +10,9 @@ an image) and what a trace earns (win_ratio.py). TRL does the rest:
 - A KL to the base is optional (`beta`), as in the paper.
 
 **Ours**: accuracy during training is pairwise, on the validation pairs, of greedy traces. Overridden
-`evaluate` draws no random number, so a run with measurements and one without have the same curve.
+`evaluate` draws no random number, so a run with measurements and one without have the same curve. An update
+reads no trace without advantage (idle_rows.py) and, on request, each prompt once (shared_prompts.py); both
+leave the gradient as it is.
 """
 
 import math
@@ -21,6 +23,7 @@ from typing import Any
 
 import torch
 from accelerate.utils import gather, gather_object
+from peft import PeftModel
 from torch.utils.data import Sampler
 from transformers import GenerationConfig
 from trl import GRPOTrainer
@@ -31,8 +34,10 @@ from edit_rrm.principles import Principle
 from edit_rrm.prompts import PromptProfile
 from edit_rrm_training.cpu_bfloat16 import weights_in
 from edit_rrm_training.evaluation.metrics import share
+from edit_rrm_training.idle_rows import without_idle
 from edit_rrm_training.pair_sampler import PairSampler
 from edit_rrm_training.roomy_cache import roomy_caches
+from edit_rrm_training.shared_prompts import Layout, check_model, packed_batches, traces_together
 from edit_rrm_training.training_run import ResumesWeights
 from edit_rrm_training.trl_rows import PairRows, Row
 from edit_rrm_training.win_ratio import report, win_ratios
@@ -56,8 +61,18 @@ class GcpoTrainer(ResumesWeights, GRPOTrainer):  # type: ignore[misc]  # trl is 
     generation_kwargs: Any
 
     def __init__(
-        self, model: Any, rows: PairRows, validation: PairRows | None, profile: PromptProfile, **options: Any
+        self,
+        model: Any,
+        rows: PairRows,
+        validation: PairRows | None,
+        profile: PromptProfile,
+        *,
+        share_prompts: bool = False,
+        **options: Any,
     ) -> None:
+        if share_prompts:
+            check_model(model)
+        self._share_prompts = share_prompts
         self._profile = profile
         self._rows = rows
         self._validation = validation
@@ -142,6 +157,44 @@ class GcpoTrainer(ResumesWeights, GRPOTrainer):  # type: ignore[misc]  # trl is 
         for index, score in gather_object(found):
             scores[index] = score
         return scores.view(-1, 2)
+
+    def _prepare_inputs(self, generation_batch: Any) -> Any:
+        if not self._share_prompts:
+            return super()._prepare_inputs(generation_batch)
+        with traces_together():
+            return super()._prepare_inputs(generation_batch)
+
+    def _compute_loss(self, model: Any, inputs: Any) -> torch.Tensor:
+        if self.beta or self.aux_loss_enabled:  # a KL, or a router's loss, is of every trace
+            return super()._compute_loss(model, inputs)  # type: ignore[no-any-return]
+        kept, share = without_idle(inputs, self.num_generations if self._share_prompts else 1)
+        return super()._compute_loss(model, kept) * share  # type: ignore[no-any-return]
+
+    def _get_per_token_logps_and_entropies(
+        self,
+        model: Any,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        logits_to_keep: int,
+        batch_size: int | None = None,
+        **fields: Any,
+    ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
+        """TRL's, [rows, logits_to_keep] each, with prompts read once an image where they are shared."""
+        if not self._share_prompts:
+            return super()._get_per_token_logps_and_entropies(  # type: ignore[no-any-return]
+                model, input_ids, attention_mask, logits_to_keep, batch_size, **fields
+            )
+        layout = Layout(self.num_generations, input_ids.shape[1] - logits_to_keep, logits_to_keep)
+        plain = self.accelerator.unwrap_model(model)
+        plain = plain.get_base_model() if isinstance(plain, PeftModel) else plain
+        log_probs, entropies = [], []
+        for inputs in packed_batches(plain, layout, input_ids, attention_mask, fields, batch_size):
+            with self.accelerator.autocast():
+                outputs = model(**inputs, fused_lm_head=True)
+            log_probs.append(layout.unpack(outputs.log_probs))
+            if outputs.entropy is not None:  # the base of a KL has none
+                entropies.append(layout.unpack(outputs.entropy))
+        return torch.cat(log_probs), torch.cat(entropies) if entropies else None, None
 
     def _generate_single_turn(self, *args: Any, **kwargs: Any) -> Any:
         # A growing cache would have compiled layers compiled again at every length.

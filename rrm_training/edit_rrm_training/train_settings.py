@@ -144,6 +144,10 @@ class GcpoConfig(RunSettings):
     )
     top_p: float = Field(default=1.0, gt=0.0, le=1.0, description="nucleus of the rollouts")
     max_trace_tokens: int = Field(default=1024, ge=1, description="longest trace; one cut off is unparsed")
+    share_prompts: bool = Field(
+        default=False,
+        description="updates read a prompt once for its N traces, not N times; for Qwen-VL with sdpa",
+    )
     clip: float = Field(default=0.2, gt=0.0, description="ε of the clipped surrogate")
     top_entropy: float = Field(
         default=1.0,
@@ -167,6 +171,11 @@ class GcpoConfig(RunSettings):
             raise ValueError(
                 f"save_every ({self.save_every}) must be a multiple of updates_per_rollout "
                 f"({self.updates_per_rollout}): a rollout is not saved, so no run can resume inside one"
+            )
+        if self.share_prompts and self.batch_per_device % self.traces:
+            raise ValueError(
+                f"share_prompts needs whole groups in a forward pass: batch_per_device "
+                f"({self.batch_per_device}) must be a multiple of traces ({self.traces})"
             )
         if (self.eval_every is None) != (self.validation_pairs is None):
             raise ValueError("eval_every and validation_pairs go together")

@@ -1,0 +1,86 @@
+"""Traces without advantage: left out of the update, whose gradient is the same."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from shapes_rows import pair, write_lines
+from trl import GRPOTrainer
+
+from edit_rrm_training.gcpo import GcpoTrainer
+from edit_rrm_training.gcpo_run import run_gcpo
+from edit_rrm_training.idle_rows import without_idle
+from edit_rrm_training.train_settings import GcpoConfig
+
+BUNDLED = Path(__file__).parents[2] / "server" / "edit_rrm_server" / "models" / "edit-rrm-tiny"
+
+
+def rows(advantages: list[float]) -> dict[str, Any]:
+    """Row n, from 1, has one picture of n patches, each of which is n."""
+    numbers = torch.arange(1, len(advantages) + 1)
+    return {
+        "advantages": torch.tensor(advantages),
+        "completion_ids": numbers[:, None].repeat(1, 3),
+        "num_images": [1] * len(advantages),
+        "image_grid_thw": torch.stack([torch.ones_like(numbers), torch.ones_like(numbers), numbers], dim=1),
+        "pixel_values": numbers.repeat_interleave(numbers)[:, None].float(),
+        "num_items_in_batch": torch.tensor(7),
+    }
+
+
+@pytest.mark.parametrize(
+    ("advantages", "together", "kept"),
+    [
+        ([0.5, 0.0, -0.5, 0.0], 1, [1, 3]),
+        ([0.5, -0.5, 0.0, 0.0], 2, [1, 2]),
+        ([0.5, 0.0, -0.5, 0.0], 2, [1, 2, 3, 4]),
+        ([0.0, 0.0, 0.0, 0.0], 2, [1, 2]),
+    ],
+)
+def test_rows_with_an_advantage_stay_with_all_that_is_theirs(
+    advantages: list[float], together: int, kept: list[int]
+) -> None:
+    found, share = without_idle(rows(advantages), together)
+    assert share == len(kept) / len(advantages)
+    assert found["completion_ids"][:, 0].tolist() == kept
+    assert found["advantages"].tolist() == [advantages[row - 1] for row in kept]
+    assert found["image_grid_thw"][:, 2].tolist() == kept
+    assert found["pixel_values"][:, 0].tolist() == [row for row in kept for _ in range(row)]
+    assert found["num_images"] == [1] * len(kept)
+    assert found["num_items_in_batch"] == 7
+
+
+@pytest.mark.parametrize("share_prompts", [False, True])
+def test_the_gradient_is_that_of_all_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share_prompts: bool
+) -> None:
+    ours = GcpoTrainer._compute_loss
+    read: list[int] = []
+    away: list[float] = []
+
+    def both(self: GcpoTrainer, model: Any, inputs: Any) -> torch.Tensor:
+        inputs["advantages"] = inputs["advantages"].clone()
+        inputs["advantages"][:2] = 0.0
+        inputs["advantages"][2:4] = torch.tensor([0.5, -0.5])
+        weights = list(self.model.parameters())
+        of_all = torch.autograd.grad(GRPOTrainer._compute_loss(self, model, inputs), weights)
+        of_few = torch.autograd.grad(ours(self, model, inputs), weights)
+        away.extend(
+            ((few - every).norm() / every.norm().clamp(min=1e-6)).item()
+            for few, every in zip(of_few, of_all, strict=True)
+        )
+        read.append(len(without_idle(inputs, 2 if share_prompts else 1)[0]["advantages"]))
+        return ours(self, model, inputs)
+
+    monkeypatch.setattr(GcpoTrainer, "_compute_loss", both)
+    pairs = write_lines(tmp_path / "pairs.jsonl", [pair(index) for index in range(2)])
+    config = GcpoConfig(
+        base=BUNDLED, out=tmp_path / "run", pairs=pairs, steps=1, traces=2, pairs_per_step=2,
+        batch_per_device=8, max_trace_tokens=40, lr=1e-4, dtype="float32", gradient_checkpointing=False,
+        equal_images=True, workers=0, share_prompts=share_prompts,
+    )  # fmt: skip
+    assert run_gcpo(config) is not None
+    assert read
+    assert max(read) < 8
+    assert max(away) < 1e-3

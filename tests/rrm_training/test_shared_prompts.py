@@ -1,0 +1,114 @@
+"""Packed rows against TRL's own: the same numbers, and the same gradients, from the bundled model."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from pydantic import ValidationError
+from shapes_rows import pair, write_lines
+from transformers import AutoConfig, AutoModelForImageTextToText, LlamaConfig, LlamaForCausalLM
+from trl import GRPOTrainer
+
+from edit_rrm_training.gcpo import GcpoTrainer
+from edit_rrm_training.gcpo_run import run_gcpo
+from edit_rrm_training.shared_prompts import Layout, check_model, packed_batches
+from edit_rrm_training.train_settings import GcpoConfig, LoraSettings
+
+BUNDLED = Path(__file__).parents[2] / "server" / "edit_rrm_server" / "models" / "edit-rrm-tiny"
+
+
+def test_a_packed_row_has_the_prompt_once_and_each_trace_behind_the_prompts_last_token() -> None:
+    layout = Layout(traces=2, prompt=3, trace=2)
+    rows = torch.tensor([[1, 2, 3, 4, 5], [1, 2, 3, 6, 7], [0, 8, 9, 10, 11], [0, 8, 9, 12, 0]])
+    packed = layout.pack(rows)
+    assert packed.tolist() == [[1, 2, 3, 4, 5, 3, 6, 7], [0, 8, 9, 10, 11, 9, 12, 0]]
+    assert layout.pack(rows.expand(3, -1, -1)).tolist() == [packed.tolist()] * 3
+    # Entry j scores the token after the j-th; here it is that token itself.
+    assert torch.equal(layout.unpack(packed[:, 1:]), rows[:, 3:])
+
+
+def test_a_trace_sees_its_prompt_and_itself_alone() -> None:
+    layout = Layout(traces=2, prompt=3, trace=1)
+    sees = layout.sees(torch.tensor([[0, 1, 1, 1, 1, 1]]))[0, 0]
+    assert sees.int().tolist() == [
+        [1, 0, 0, 0, 0, 0],  # padding sees itself, so that its softmax is a number
+        [0, 1, 0, 0, 0, 0],
+        [0, 1, 1, 0, 0, 0],
+        [0, 1, 1, 1, 0, 0],
+        [0, 1, 0, 0, 1, 0],
+        [0, 1, 0, 0, 1, 1],
+    ]
+
+
+def gradients(loss: torch.Tensor, model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    weights = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
+    found = torch.autograd.grad(loss, list(weights.values()), retain_graph=True, allow_unused=True)
+    return {name: g for name, g in zip(weights, found, strict=True) if g is not None}
+
+
+@pytest.mark.parametrize("adapters", [False, True])
+def test_log_probabilities_entropies_and_gradients_are_those_of_one_row_a_trace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, adapters: bool
+) -> None:
+    shared = GcpoTrainer._get_per_token_logps_and_entropies
+    compared: list[float] = []
+
+    def both(
+        self: GcpoTrainer, model: Any, ids: Any, attention: torch.Tensor, keep: int, **fields: Any
+    ) -> Any:
+        packed = shared(self, model, ids, attention, keep, **fields)
+        plain = GRPOTrainer._get_per_token_logps_and_entropies(self, model, ids, attention, keep, **fields)
+        real = attention[:, -keep:]
+        for mine, trls in zip(packed[:2], plain[:2], strict=True):
+            if trls is not None and mine is not None:
+                torch.testing.assert_close(mine * real, trls * real, atol=2e-5, rtol=1e-4)
+        if torch.is_grad_enabled():
+            weight = torch.randn(real.shape, generator=torch.Generator().manual_seed(1)) * real
+            mine, trls = (gradients((found[0] * weight).sum(), self.model) for found in (packed, plain))
+            assert mine.keys() == trls.keys()
+            for name, gradient in trls.items():
+                away = (mine[name] - gradient).norm() / gradient.norm().clamp(min=1e-6)
+                compared.append(away.item())
+        return packed
+
+    monkeypatch.setattr(GcpoTrainer, "_get_per_token_logps_and_entropies", both)
+    pairs = write_lines(tmp_path / "pairs.jsonl", [pair(index) for index in range(4)])
+    lora = LoraSettings(rank=2, alpha=4) if adapters else None
+    config = GcpoConfig(
+        base=BUNDLED, out=tmp_path / "run", pairs=pairs, steps=2, traces=2, pairs_per_step=2,
+        batch_per_device=4, max_trace_tokens=60, lr=1e-2 if adapters else 1e-4, dtype="float32",
+        gradient_checkpointing=False, equal_images=True, workers=0, share_prompts=True, lora=lora,
+        kl=0.1 if adapters else 0.0,
+    )  # fmt: skip
+    assert run_gcpo(config) is not None
+    assert len(compared) > 100
+    assert max(compared) < 1e-3
+
+
+def test_groups_are_whole_in_every_forward_pass_or_it_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match=r"batch_per_device \(4\) must be a multiple of traces \(8\)"):
+        GcpoConfig(
+            base=BUNDLED, out=tmp_path, pairs=tmp_path, steps=1, traces=8, batch_per_device=4,
+            share_prompts=True,
+        )  # fmt: skip
+
+
+def test_rows_of_different_prompts_are_refused() -> None:
+    rows = torch.tensor([[1, 2, 3], [1, 4, 3]])
+    with pytest.raises(ValueError, match="rows of different prompts"):
+        next(packed_batches(None, Layout(2, 2, 1), rows, torch.ones_like(rows), {}, None))
+
+
+def test_a_model_whose_prompts_cannot_be_shared_is_refused_and_why_is_said() -> None:
+    config = AutoConfig.from_pretrained(BUNDLED)
+    model = AutoModelForImageTextToText.from_config(config, attn_implementation="eager")
+    with pytest.raises(ValueError, match="needs attention 'sdpa'"):
+        check_model(model)
+    other = LlamaForCausalLM(
+        LlamaConfig(
+            hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1, vocab_size=8
+        )
+    )
+    with pytest.raises(ValueError, match="LlamaForCausalLM has other positions"):
+        check_model(other)
