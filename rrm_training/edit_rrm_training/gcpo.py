@@ -166,9 +166,9 @@ class GcpoTrainer(ResumesWeights, GRPOTrainer):  # type: ignore[misc]  # trl is 
 
     def _compute_loss(self, model: Any, inputs: Any) -> torch.Tensor:
         if self.beta or self.aux_loss_enabled:  # a KL, or a router's loss, is of every trace
-            return super()._compute_loss(model, inputs)  # type: ignore[no-any-return]
+            return super()._compute_loss(model, inputs)
         kept, share = without_idle(inputs, self.num_generations if self._share_prompts else 1)
-        return super()._compute_loss(model, kept) * share  # type: ignore[no-any-return]
+        return super()._compute_loss(model, kept) * share
 
     def _get_per_token_logps_and_entropies(
         self,
@@ -181,7 +181,7 @@ class GcpoTrainer(ResumesWeights, GRPOTrainer):  # type: ignore[misc]  # trl is 
     ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
         """TRL's, [rows, logits_to_keep] each, with prompts read once an image where they are shared."""
         if not self._share_prompts:
-            return super()._get_per_token_logps_and_entropies(  # type: ignore[no-any-return]
+            return super()._get_per_token_logps_and_entropies(
                 model, input_ids, attention_mask, logits_to_keep, batch_size, **fields
             )
         layout = Layout(self.num_generations, input_ids.shape[1] - logits_to_keep, logits_to_keep)
