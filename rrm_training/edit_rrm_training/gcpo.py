@@ -181,7 +181,7 @@ class GcpoTrainer(ResumesWeights, GRPOTrainer):  # type: ignore[misc]  # trl is 
     ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
         """TRL's, [rows, logits_to_keep] each, with prompts read once an image where they are shared."""
         if not self._share_prompts:
-            return super()._get_per_token_logps_and_entropies(
+            return super()._get_per_token_logps_and_entropies(  # type: ignore[no-any-return]
                 model, input_ids, attention_mask, logits_to_keep, batch_size, **fields
             )
         layout = Layout(self.num_generations, input_ids.shape[1] - logits_to_keep, logits_to_keep)
