@@ -24,22 +24,17 @@ import psutil
 import torch
 import typer
 from rich.table import Table
-from rig.gcpo import trainer_of
+from rig.gcpo import shapes_pairs, trainer_of
 from rig.report import Bar, console, progress, say_machine
 from transformers import TrainerCallback
 from trl.data_utils import prepare_multimodal_messages
 
-from edit_rrm.principles import numbered
 from edit_rrm_server.settings import BUNDLED_MODEL
 from edit_rrm_training.cpu_bfloat16 import weights_in
-from edit_rrm_training.data.pictures import ShapesRef
-from edit_rrm_training.data.preferences import PreferencePair
 from edit_rrm_training.gcpo import GcpoTrainer
-from edit_rrm_training.shapes.dataset import make_edit
 from edit_rrm_training.train_settings import GcpoConfig
 from edit_rrm_training.trl_rows import Row
 
-WORLD = 3000
 BAR = Bar("rollout against the bare generate call, traces a second, median", 0.9, at_least=True)
 
 
@@ -102,20 +97,6 @@ class _Update(TrainerCallback):  # type: ignore[misc]
         self._open.__exit__(None, None, None)
 
 
-def pairs_of(count: int) -> list[PreferencePair]:
-    """Pairs of candidates 0 and 1 with gold principles, by reference."""
-    pairs = []
-    for index in range(count):
-        edit = make_edit(WORLD, index, 4)
-        pairs.append(PreferencePair(
-            id=str(index), source=str(ShapesRef(WORLD, index)), instruction=edit.request.instruction,
-            principles=numbered((check.category, check.question) for check in edit.checks),
-            preferred=str(ShapesRef(WORLD, index, 0)), non_preferred=str(ShapesRef(WORLD, index, 1)),
-            label="prefer",
-        ))  # fmt: skip
-    return pairs
-
-
 def against_bare(trainer: GcpoTrainer, rows: Sequence[Row], traces: int, repetitions: int) -> float:
     """Rollout throughput over that of the bare call, median of the ratios of the same traces."""
     batch = [row for row in rows for _ in range(traces)]
@@ -174,7 +155,7 @@ def main(
             dtype="bfloat16" if fast else "float32", compile_layers=fast,
             gradient_checkpointing=False, equal_images=True, workers=0, save_every=10_000,
         )  # fmt: skip
-        trainer, rows = trainer_of(config, pairs_of(pairs * (steps + 1)), callbacks=[_Update(phases)])
+        trainer, rows = trainer_of(config, shapes_pairs(pairs * (steps + 1)), callbacks=[_Update(phases)])
         few = [rows[index] for index in range(2 * pairs)]
         ratio = against_bare(trainer, few, traces, repetitions)
         phases.wrap(trainer, "_generate_and_score_completions", "tensors of the update")

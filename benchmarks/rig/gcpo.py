@@ -1,16 +1,21 @@
-"""A GCPO trainer as `run_gcpo` has it, on pairs that a benchmark holds in memory."""
+"""A GCPO trainer as `run_gcpo` has it, on pairs that a benchmark holds in memory; and such pairs."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from edit_rrm.principles import numbered
 from edit_rrm.profiles import get_profile
 from edit_rrm_training.checkpoints import load_base
+from edit_rrm_training.data.pictures import ShapesRef
 from edit_rrm_training.data.preferences import PreferencePair
 from edit_rrm_training.gcpo import GcpoTrainer
 from edit_rrm_training.gcpo_run import grpo_arguments
+from edit_rrm_training.shapes.dataset import make_edit
 from edit_rrm_training.train_settings import GcpoConfig
 from edit_rrm_training.trl_rows import PairRows
+
+WORLD = 3000
 
 
 def trainer_of(
@@ -26,3 +31,18 @@ def trainer_of(
         args=arguments, processing_class=base.processor, **options,
     )  # fmt: skip
     return trainer, rows
+
+
+def shapes_pairs(count: int) -> list[PreferencePair]:
+    """Candidates 0 and 1 of so many edits of a world nobody trains on, with gold principles, by reference;
+    the first is taken for the preferred one."""
+    pairs = []
+    for index in range(count):
+        edit = make_edit(WORLD, index, 4)
+        pairs.append(PreferencePair(
+            id=str(index), source=str(ShapesRef(WORLD, index)), instruction=edit.request.instruction,
+            principles=numbered((check.category, check.question) for check in edit.checks),
+            preferred=str(ShapesRef(WORLD, index, 0)), non_preferred=str(ShapesRef(WORLD, index, 1)),
+            label="prefer",
+        ))  # fmt: skip
+    return pairs
