@@ -36,8 +36,11 @@ OnSay = Callable[[str], None]
 def grpo_arguments(config: GcpoConfig, processes: int) -> GRPOConfig:
     """TRL's arguments for a run over so many processes. Raises SettingsError when they cannot share it."""
     vllm = config.vllm
+    common = training_arguments(config)
+    if config.keep_best:  # the best and the last: with one, the trainer deletes the last when it is done
+        common["save_total_limit"] = max(2, config.keep)
     return GRPOConfig(
-        **training_arguments(config),
+        **common,
         gradient_accumulation_steps=config.accumulation(processes),
         per_device_eval_batch_size=config.eval_batch,
         num_generations=config.traces,
@@ -53,6 +56,8 @@ def grpo_arguments(config: GcpoConfig, processes: int) -> GRPOConfig:
         loss_type="grpo",
         eval_strategy="no" if config.eval_every is None else "steps",
         eval_steps=config.eval_every,
+        metric_for_best_model="eval_accuracy" if config.keep_best else None,
+        greater_is_better=True,
         use_vllm=vllm is not None,
         **({} if vllm is None else _vllm_arguments(vllm)),
     )

@@ -162,6 +162,10 @@ class GcpoConfig(RunSettings):
     eval_every: int | None = Field(
         default=None, ge=1, description="steps between measurements on validation_pairs; absent: never"
     )
+    keep_best: bool = Field(
+        default=False,
+        description="final/ has the weights that judged most validation pairs rightly, not the last ones",
+    )
     eval_batch: int = Field(default=32, ge=1, description="traces generated at once by a measurement")
     log_every: int = Field(default=1, ge=1, description="steps between lines of log.jsonl and TensorBoard")
 
@@ -179,6 +183,11 @@ class GcpoConfig(RunSettings):
             )
         if (self.eval_every is None) != (self.validation_pairs is None):
             raise ValueError("eval_every and validation_pairs go together")
+        if self.keep_best and (self.eval_every is None or self.eval_every % self.save_every):
+            raise ValueError(
+                f"keep_best needs a checkpoint of what is measured: eval_every ({self.eval_every}) must be "
+                f"a multiple of save_every ({self.save_every})"
+            )
         return self
 
     def accumulation(self, processes: int) -> int:

@@ -105,7 +105,8 @@ def last_checkpoint(out: Path) -> Path | None:
 
 
 def train(trainer: Trainer, settings: RunSettings, card: RRMCard, *, stop_after: int | None = None) -> bool:
-    """Runs what is left of the training; True when it has come to its end and `final/` is written.
+    """Runs what is left of the training; True when it has come to its end and `final/` is written, from the
+    checkpoint with the best metric where the trainer was told of one (`metric_for_best_model`), or the last.
 
     `stop_after` ends this run early, after that many steps of the whole, leaving a checkpoint.
     """
@@ -119,9 +120,16 @@ def train(trainer: Trainer, settings: RunSettings, card: RRMCard, *, stop_after:
         if trainer.state.global_step < settings.steps:
             return False
     if trainer.args.should_save:
-        save_checkpoint(trained, settings, card, settings.out / FINAL)
+        save_checkpoint(_best(trained) or trained, settings, card, settings.out / FINAL)
     trainer.accelerator.wait_for_everyone()
     return True
+
+
+def _best(last: Path) -> Path | None:
+    """The checkpoint that the run's last one says was the best, None when nothing was measured for that."""
+    state = TrainerState.load_from_json(str(last / _STATE))
+    best = state.best_model_checkpoint
+    return None if best is None else last.parent / Path(best).name
 
 
 class ResumesWeights:

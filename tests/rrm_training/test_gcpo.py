@@ -206,6 +206,33 @@ def test_measuring_does_not_change_the_curve(config: GcpoConfig, any_text: AnyTe
     assert found[0]["eval_pairs"] == 6
 
 
+@pytest.mark.parametrize("best", [2, 4, 6])
+def test_the_weights_that_judged_best_are_kept_when_told_so(
+    config: GcpoConfig, any_text: AnyText, monkeypatch: pytest.MonkeyPatch, best: int
+) -> None:
+    """On pairs of two, of which all are right at one step alone."""
+
+    def scores(self: GcpoTrainer) -> torch.Tensor:
+        right = self.state.global_step == best
+        return torch.tensor([[2.0, 1.0], [2.0, 1.0] if right else [1.0, 2.0]])
+
+    monkeypatch.setattr(GcpoTrainer, "_greedy_scores", scores)
+    config = config.model_copy(
+        update={"validation_pairs": config.pairs, "eval_every": 2, "keep_best": True, "steps": 6, "keep": 1}
+    )
+    assert run_gcpo(config, stop_after=4) is None  # a resumed run remembers
+    final = run_gcpo(config)
+    assert final is not None
+    kept = weights(config.out / f"checkpoint-{best}")
+    assert all(torch.equal(kept[name], tensor) for name, tensor in weights(final).items())
+    left = {path.name for path in config.out.glob("checkpoint-*")}
+    assert {f"checkpoint-{best}", "checkpoint-6"} <= left
+    assert len(left) == 2
+    (final / "rrm.json").unlink()  # killed while it was written
+    assert run_gcpo(config) == final
+    assert all(torch.equal(kept[name], tensor) for name, tensor in weights(final).items())
+
+
 def test_greedy_traces_of_the_bundled_model_prefer_what_people_prefer(tmp_path: Path) -> None:
     pairs = write_lines(tmp_path / "pairs.jsonl", [pair(index) for index in range(10)])
     run_gcpo(

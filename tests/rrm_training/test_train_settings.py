@@ -48,6 +48,11 @@ def test_every_wrong_name_and_value_is_told(tmp_path: Path) -> None:
     [
         ({"updates_per_rollout": 3, "save_every": 100}, "multiple of updates_per_rollout"),
         ({"eval_every": 5}, "validation_pairs go together"),
+        ({"keep_best": True}, r"eval_every \(None\) must be a multiple of save_every"),
+        (
+            {"keep_best": True, "validation_pairs": "v.jsonl", "eval_every": 50, "save_every": 20},
+            r"eval_every \(50\) must be a multiple of save_every \(20\)",
+        ),
         ({"optimizer": "muon", "lora": {}}, "does not go with lora"),
         ({"vllm": {"mode": "server"}}, "server_url"),
         ({"vllm": {"server_url": "http://x"}}, "server_url"),
