@@ -71,7 +71,10 @@ def check_model(model: Any) -> None:
         raise ValueError(
             f"share_prompts: {type(model).__name__} has other positions than Qwen-VL's (no get_rope_index)"
         )
-    attention = model.config.get_text_config()._attn_implementation
+    text = model.config.get_text_config()
+    if getattr(text, "output_router_logits", False):
+        raise ValueError("share_prompts: a router's loss would count the tokens of packed rows")
+    attention = text._attn_implementation
     if attention != _SEES_A_MASK:
         raise ValueError(f"share_prompts needs attention {_SEES_A_MASK!r}, which takes a mask: {attention!r}")
 

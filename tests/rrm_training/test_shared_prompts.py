@@ -105,6 +105,9 @@ def test_a_model_whose_prompts_cannot_be_shared_is_refused_and_why_is_said() -> 
     model = AutoModelForImageTextToText.from_config(config, attn_implementation="eager")
     with pytest.raises(ValueError, match="needs attention 'sdpa'"):
         check_model(model)
+    model.config.get_text_config().output_router_logits = True
+    with pytest.raises(ValueError, match="a router's loss"):
+        check_model(model)
     other = LlamaForCausalLM(
         LlamaConfig(
             hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1, vocab_size=8
