@@ -43,7 +43,8 @@ def main(base: Path, work: Path, files: list[Path]) -> None:
         pairs = work / "pairs.jsonl"
         given = {
             **small, "pairs": pairs, "validation_pairs": pairs, "eval_every": 2, "save_every": 2,
-            "eval_batch": 4, "traces": 2, "pairs_per_step": 2, "batch_per_device": 4, "max_trace_tokens": 8, "vllm": None,
+            "eval_batch": 4, "traces": 2, "pairs_per_step": 2, "batch_per_device": 4, "max_trace_tokens": 8,
+            "vllm": None,
         }  # fmt: skip
         run_gcpo(load_config(GcpoConfig, file, given))
 
