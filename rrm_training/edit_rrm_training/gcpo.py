@@ -11,8 +11,8 @@ an image) and what a trace earns (win_ratio.py). TRL does the rest:
 
 **Ours**: accuracy during training is pairwise, on the validation pairs, of greedy traces. Overridden
 `evaluate` draws no random number, so a run with measurements and one without have the same curve. An update
-reads no trace without advantage (idle_rows.py) and, on request, each prompt once (shared_prompts.py); both
-leave the gradient as it is.
+reads few traces without advantage (zero_advantage.py) and, on request, each prompt once (shared_prompts.py);
+both leave the gradient as it is.
 """
 
 import math
@@ -33,14 +33,15 @@ from edit_rrm.errors import TraceError
 from edit_rrm.principles import Principle
 from edit_rrm.prompts import PromptProfile
 from edit_rrm_training.cpu_bfloat16 import weights_in
+from edit_rrm_training.errors import SettingsError
 from edit_rrm_training.evaluation.metrics import share
-from edit_rrm_training.idle_rows import without_idle
 from edit_rrm_training.pair_sampler import PairSampler
 from edit_rrm_training.roomy_cache import roomy_caches
-from edit_rrm_training.shared_prompts import Layout, check_model, packed_batches, traces_together
+from edit_rrm_training.shared_prompts import Layout, check_model, pack_batches, unshuffled_traces
 from edit_rrm_training.training_run import ResumesWeights
 from edit_rrm_training.trl_rows import PairRows, Row
 from edit_rrm_training.win_ratio import report, win_ratios
+from edit_rrm_training.zero_advantage import has_advantage, keep_groups
 
 _SAMPLING = frozenset({"do_sample", "temperature", "top_p", "top_k", "min_p"})
 
@@ -83,6 +84,8 @@ class GcpoTrainer(ResumesWeights, GRPOTrainer):  # type: ignore[misc]  # trl is 
             eval_dataset=None if validation is None else validation.dataset(),
             **options,
         )
+        if share_prompts and self.aux_loss_enabled:
+            raise SettingsError("share_prompts: a router's loss would count the tokens of packed rows")
         pair_traces = 2 * self.num_generations
         if self.args.generation_batch_size % pair_traces:
             raise ValueError(
@@ -161,14 +164,19 @@ class GcpoTrainer(ResumesWeights, GRPOTrainer):  # type: ignore[misc]  # trl is 
     def _prepare_inputs(self, generation_batch: Any) -> Any:
         if not self._share_prompts:
             return super()._prepare_inputs(generation_batch)
-        with traces_together():
+        with unshuffled_traces():
             return super()._prepare_inputs(generation_batch)
 
     def _compute_loss(self, model: Any, inputs: Any) -> torch.Tensor:
-        if self.beta or self.aux_loss_enabled:  # a KL, or a router's loss, is of every trace
+        # A KL and a router's loss are of every trace; which tokens are most uncertain, too.
+        if self.beta or self.aux_loss_enabled or self.top_entropy_quantile < 1:
             return super()._compute_loss(model, inputs)
-        kept, share = without_idle(inputs, self.num_generations if self._share_prompts else 1)
-        return super()._compute_loss(model, kept) * share
+        group = self.num_generations if self._share_prompts else 1
+        having = has_advantage(inputs["advantages"], group)
+        # As many on all processes, since TRL gathers what it logs row by row; one at least, to have a graph.
+        count = max(1, int(self.accelerator.gather(having.sum().view(1)).max()))
+        kept = keep_groups(inputs, group, count)
+        return super()._compute_loss(model, kept) * (count / len(having))
 
     def _get_per_token_logps_and_entropies(
         self,
@@ -188,7 +196,7 @@ class GcpoTrainer(ResumesWeights, GRPOTrainer):  # type: ignore[misc]  # trl is 
         plain = self.accelerator.unwrap_model(model)
         plain = plain.get_base_model() if isinstance(plain, PeftModel) else plain
         log_probs, entropies = [], []
-        for inputs in packed_batches(plain, layout, input_ids, attention_mask, fields, batch_size):
+        for inputs in pack_batches(plain, layout, input_ids, attention_mask, fields, batch_size):
             with self.accelerator.autocast():
                 outputs = model(**inputs, fused_lm_head=True)
             log_probs.append(layout.unpack(outputs.log_probs))

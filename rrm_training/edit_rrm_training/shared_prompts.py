@@ -1,14 +1,14 @@
-"""The update reads the prompt of an image once for all its N traces, not N times.
+"""A shared prefix: the update reads the prompt of an image once for all its N traces, not N times.
 
 TRL reads a row of prompt and trace for each trace, and most of such a row is prompt: two pictures, the
-principles. Here the N traces of an image follow their prompt in one row, and the attention mask keeps each
+principles. Here the N traces of an image are packed behind their prompt, and the attention mask keeps each
 from seeing the others:
 
     prompt without its last token | last token, trace 1 | last token, trace 2 | … | last token, trace N
 
 The last token of the prompt is repeated because it is what predicts a trace's first. A token has the position
-it had in its own row, so log-probabilities and gradients are those of N rows, but for rounding; measured by
-`benchmarks/gcpo_step.py --share-prompts`.
+it had in its own row, so log-probabilities and gradients are those of N rows, but for rounding
+(`benchmarks/gcpo_update.py` measures what is saved).
 
 Works for the models with the multimodal positions of Qwen-VL, whose attention takes a mask (sdpa).
 """
@@ -22,7 +22,11 @@ import torch
 from trl.trainer import grpo_trainer
 from trl.trainer.utils import split_pixel_values_by_grid
 
-_SEES_A_MASK = "sdpa"
+from edit_rrm_training.cpu_bfloat16 import FLOAT32_ATTENTION
+from edit_rrm_training.errors import SettingsError
+
+_TAKE_A_MASK = ("sdpa", FLOAT32_ATTENTION)
+_IMAGES = ("pixel_values", "image_grid_thw", "num_images")
 
 
 @dataclass(frozen=True)
@@ -54,67 +58,62 @@ class Layout:
         tails = torch.nn.functional.pad(scored[:, self.shared :], (0, 1))
         return tails.unflatten(-1, (self.traces, 1 + self.trace))[..., : self.trace].flatten(0, 1)
 
-    def sees(self, real: torch.Tensor) -> torch.Tensor:
+    def attention_mask(self, real: torch.Tensor) -> torch.Tensor:
         """Which token sees which, bool [groups, 1, length, length], from `real`, [groups, length], 0 at
         padding: what is before it, in the prompt or its own trace; and itself, for a row of padding."""
-        places = torch.arange(self.length, device=real.device)
-        part = (places - self.shared).div(1 + self.trace, rounding_mode="floor")  # below 0 in the prompt
+        position = torch.arange(self.length, device=real.device)
+        part = (position - self.shared).div(1 + self.trace, rounding_mode="floor")  # below 0 in the prompt
         together = (part[None, :] < 0) | (part[None, :] == part[:, None])
-        before = together & (places[None, :] <= places[:, None])
+        before = together & (position[None, :] <= position[:, None])
         itself = torch.eye(self.length, dtype=torch.bool, device=real.device)
         return ((before & real.bool()[:, None, :]) | itself)[:, None]
 
 
 def check_model(model: Any) -> None:
-    """Raises ValueError, saying why, for a model whose prompts cannot be shared."""
+    """Raises SettingsError, saying why, for a model whose prompts cannot be shared."""
     if not hasattr(model.base_model, "get_rope_index"):
-        raise ValueError(
+        raise SettingsError(
             f"share_prompts: {type(model).__name__} has other positions than Qwen-VL's (no get_rope_index)"
         )
-    text = model.config.get_text_config()
-    if getattr(text, "output_router_logits", False):
-        raise ValueError("share_prompts: a router's loss would count the tokens of packed rows")
-    attention = text._attn_implementation
-    if attention != _SEES_A_MASK:
-        raise ValueError(f"share_prompts needs attention {_SEES_A_MASK!r}, which takes a mask: {attention!r}")
+    attention = model.config.get_text_config()._attn_implementation
+    if attention not in _TAKE_A_MASK:
+        raise SettingsError(f"share_prompts needs attention 'sdpa', which takes a mask, not {attention!r}")
 
 
-def packed_batches(
-    plain: Any,
+def pack_batches(
+    unwrapped_model: Any,
     layout: Layout,
     input_ids: torch.Tensor,
     attention_mask: torch.Tensor,
-    pictures: Mapping[str, Any],
-    rows_at_once: int | None,
+    images: Mapping[str, Any],
+    batch_size: int | None,
 ) -> Iterator[dict[str, Any]]:
-    """What the model is called with, labels included, for as many of the rows at once, or for all.
+    """What the model is called with, labels included, for batches of so many of the rows, or for all.
 
-    `input_ids` and `attention_mask` are [groups·N, P + T]; `pictures` has those rows' `pixel_values`,
-    `image_grid_thw`, `num_images` and `mm_token_type_ids`, as TRL holds them; `plain` is the model without
-    adapters and wrappers. Raises ValueError when the N rows of a group have different prompts.
+    `input_ids` and `attention_mask` are [groups·N, P + T]; `images` has those rows' `pixel_values`,
+    `image_grid_thw`, `num_images` and `mm_token_type_ids`, as TRL holds them; `unwrapped_model` has neither
+    adapters nor wrappers. Raises ValueError when the N rows of a group have different prompts or images.
     """
-    prompts = input_ids[:, : layout.prompt].unflatten(0, (-1, layout.traces))
-    if not torch.equal(prompts, prompts[:, :1].expand_as(prompts)):
-        raise ValueError("rows of different prompts stand where the traces of one image belong")
-    split = split_pixel_values_by_grid({name: pictures[name] for name in _PICTURES})
+    split = split_pixel_values_by_grid({name: images[name] for name in _IMAGES})
+    _check_groups(layout, input_ids, split)
     labels = input_ids.masked_fill(attention_mask == 0, -100)
     labels[:, : layout.prompt] = -100
-    length = len(input_ids) if rows_at_once is None else rows_at_once
-    for start in range(0, len(input_ids), length):
-        rows = slice(start, start + length)
-        first = slice(start, start + length, layout.traces)
+    size = len(input_ids) if batch_size is None else batch_size
+    for start in range(0, len(input_ids), size):
+        rows = slice(start, start + size)
+        first = slice(start, start + size, layout.traces)
         pixels, grids = (torch.cat(split[name][first]) for name in ("pixel_values", "image_grid_thw"))
-        whole = attention_mask[first].clone()
-        whole[:, layout.prompt :] = 1
-        positions, _ = plain.base_model.get_rope_index(
+        untruncated = attention_mask[first].clone()  # of a trace of T tokens, which has the positions of all
+        untruncated[:, layout.prompt :] = 1
+        positions, _ = unwrapped_model.base_model.get_rope_index(
             input_ids[first],
             image_grid_thw=grids,
-            attention_mask=whole,
-            mm_token_type_ids=pictures["mm_token_type_ids"][first],
+            attention_mask=untruncated,
+            mm_token_type_ids=images["mm_token_type_ids"][first],
         )  # [3, groups, P + T]
         yield {
             "input_ids": layout.pack(input_ids[rows]),
-            "attention_mask": layout.sees(layout.pack(attention_mask[rows])),
+            "attention_mask": layout.attention_mask(layout.pack(attention_mask[rows])),
             "position_ids": layout.pack(positions.repeat_interleave(layout.traces, dim=1)),
             "labels": layout.pack(labels[rows]),
             "pixel_values": pixels,
@@ -122,8 +121,20 @@ def packed_batches(
         }
 
 
+def _check_groups(layout: Layout, input_ids: torch.Tensor, split: Mapping[str, Any]) -> None:
+    # The two images of a pair have the same prompt, so the pixels are compared as well.
+    same_as_first = [
+        torch.equal(input_ids[row, : layout.prompt], input_ids[first, : layout.prompt])
+        and torch.equal(split["pixel_values"][row], split["pixel_values"][first])
+        for row in range(len(input_ids))
+        if (first := row - row % layout.traces) != row
+    ]
+    if not all(same_as_first):
+        raise ValueError("rows of different prompts or images stand where the traces of one image belong")
+
+
 @contextmanager
-def traces_together() -> Iterator[None]:
+def unshuffled_traces() -> Iterator[None]:
     """Within, TRL leaves the traces of a rollout in their order, which it shuffles otherwise: those of an
     image stand together, and the sampler has shuffled the pairs."""
     kept = grpo_trainer.shuffle_sequence_dict
@@ -132,6 +143,3 @@ def traces_together() -> Iterator[None]:
         yield
     finally:
         grpo_trainer.shuffle_sequence_dict = kept
-
-
-_PICTURES = ("pixel_values", "image_grid_thw", "num_images")

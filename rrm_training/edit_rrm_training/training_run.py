@@ -13,6 +13,7 @@ from typing import Any
 import torch
 import yaml
 from peft import PeftModel
+from pydantic import ValidationError
 from torch.utils.tensorboard import SummaryWriter
 from transformers import (
     AutoModelForImageTextToText,
@@ -89,13 +90,21 @@ def claim_directory(settings: RunSettings) -> None:
     file = settings.out / "settings.yaml"
     values = settings.model_dump(mode="json")
     if file.exists():
-        begun = yaml.safe_load(file.read_text(encoding="utf-8"))
+        begun = _with_defaults(type(settings), yaml.safe_load(file.read_text(encoding="utf-8")))
         names = sorted(name for name in {*values, *begun} - _FREE if values.get(name) != begun.get(name))
         if names:
             raise SettingsError(
                 f"the run in {settings.out} was begun with other values of {', '.join(names)}"
             )
     file.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
+
+
+def _with_defaults(kind: type[RunSettings], begun: dict[str, Any]) -> dict[str, Any]:
+    """What a run was begun with; a setting that is younger than the run has its default."""
+    try:
+        return kind.model_validate(begun).model_dump(mode="json")
+    except ValidationError:  # a setting that is no more, which the comparison names
+        return begun
 
 
 def last_checkpoint(out: Path) -> Path | None:
@@ -120,16 +129,23 @@ def train(trainer: Trainer, settings: RunSettings, card: RRMCard, *, stop_after:
         if trainer.state.global_step < settings.steps:
             return False
     if trainer.args.should_save:
-        save_checkpoint(_best(trained) or trained, settings, card, settings.out / FINAL)
+        best, kept = _best(trained)
+        card = card.model_copy(update={"training": {**card.training, "kept": kept}}) if kept else card
+        save_checkpoint(best, settings, card, settings.out / FINAL)
     trainer.accelerator.wait_for_everyone()
     return True
 
 
-def _best(last: Path) -> Path | None:
-    """The checkpoint that the run's last one says was the best, None when nothing was measured for that."""
+def _best(last: Path) -> tuple[Path, dict[str, float]]:
+    """The checkpoint that the run's last one says was the best, with its step and metric; or the last, with
+    nothing, when there was no metric. Raises SettingsError when the best was deleted."""
     state = TrainerState.load_from_json(str(last / _STATE))
-    best = state.best_model_checkpoint
-    return None if best is None else last.parent / Path(best).name
+    if not state.best_global_step:
+        return last, {}
+    best = last.parent / f"checkpoint-{state.best_global_step}"
+    if not best.is_dir():
+        raise SettingsError(f"keep_best: {best}, whose weights judged best, is gone")
+    return best, {"step": state.best_global_step, "eval_accuracy": state.best_metric}
 
 
 class ResumesWeights:

@@ -5,22 +5,19 @@ bundled model and reads its traces.
 """
 
 import json
-from collections.abc import Sequence
+import shutil
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from any_text import AnyText
 from safetensors.torch import load_file
 from shapes_rows import pair, write_lines
 from transformers import AutoModelForImageTextToText
 
 from edit_rrm.checkpoint import read_card
-from edit_rrm.errors import TraceError
-from edit_rrm.principles import Principle
-from edit_rrm.profiles import TrainedProfile
-from edit_rrm.traces import Trace
 from edit_rrm_training import gcpo_run
 from edit_rrm_training.cpu_bfloat16 import weights_in
 from edit_rrm_training.errors import SettingsError
@@ -31,15 +28,6 @@ from edit_rrm_training.training_run import last_checkpoint
 from edit_rrm_training.win_ratio import advantages, win_ratios
 
 BUNDLED = Path(__file__).parents[2] / "server" / "edit_rrm_server" / "models" / "edit-rrm-tiny"
-
-
-class AnyText(TrainedProfile):
-    """Φ of a world in which every text has a score, its count of letters modulo 11, but for a fifth."""
-
-    def parse_trace(self, text: str, principles: Sequence[Principle]) -> Trace:
-        if len(text) % 5 == 0:
-            raise TraceError("a length divisible by five", text)
-        return Trace((), float(sum(map(str.isalpha, text)) % 11), text)
 
 
 @pytest.fixture
@@ -231,6 +219,15 @@ def test_the_weights_that_judged_best_are_kept_when_told_so(
     (final / "rrm.json").unlink()  # killed while it was written
     assert run_gcpo(config) == final
     assert all(torch.equal(kept[name], tensor) for name, tensor in weights(final).items())
+    chosen = read_card(final).training["kept"]
+    assert chosen == {"step": best, "eval_accuracy": 1.0}
+    (final / "rrm.json").unlink()
+    shutil.rmtree(config.out / f"checkpoint-{best}")
+    if best == 6:  # the last step is taken again from what is left
+        assert run_gcpo(config) == final
+    else:
+        with pytest.raises(SettingsError, match=f"checkpoint-{best}.*is gone"):
+            run_gcpo(config)
 
 
 def test_greedy_traces_of_the_bundled_model_prefer_what_people_prefer(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Packed rows against TRL's own: the same numbers, and the same gradients, from the bundled model."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,10 +11,14 @@ from shapes_rows import pair, write_lines
 from transformers import AutoConfig, AutoModelForImageTextToText, LlamaConfig, LlamaForCausalLM
 from trl import GRPOTrainer
 
+from edit_rrm_training import gcpo_run
+from edit_rrm_training.checkpoints import Base
+from edit_rrm_training.cpu_bfloat16 import keep_slow_operations_in_float32
+from edit_rrm_training.errors import SettingsError
 from edit_rrm_training.gcpo import GcpoTrainer
 from edit_rrm_training.gcpo_run import run_gcpo
-from edit_rrm_training.shared_prompts import Layout, check_model, packed_batches
-from edit_rrm_training.train_settings import GcpoConfig, LoraSettings
+from edit_rrm_training.shared_prompts import Layout, check_model, pack_batches
+from edit_rrm_training.train_settings import GcpoConfig
 
 BUNDLED = Path(__file__).parents[2] / "server" / "edit_rrm_server" / "models" / "edit-rrm-tiny"
 
@@ -30,7 +35,7 @@ def test_a_packed_row_has_the_prompt_once_and_each_trace_behind_the_prompts_last
 
 def test_a_trace_sees_its_prompt_and_itself_alone() -> None:
     layout = Layout(traces=2, prompt=3, trace=1)
-    sees = layout.sees(torch.tensor([[0, 1, 1, 1, 1, 1]]))[0, 0]
+    sees = layout.attention_mask(torch.tensor([[0, 1, 1, 1, 1, 1]]))[0, 0]
     assert sees.int().tolist() == [
         [1, 0, 0, 0, 0, 0],  # padding sees itself, so that its softmax is a number
         [0, 1, 0, 0, 0, 0],
@@ -47,10 +52,11 @@ def gradients(loss: torch.Tensor, model: torch.nn.Module) -> dict[str, torch.Ten
     return {name: g for name, g in zip(weights, found, strict=True) if g is not None}
 
 
-@pytest.mark.parametrize("adapters", [False, True])
+@pytest.mark.parametrize("kind", ["full", "full with KL, twice a rollout", "adapters with KL", "mixed types"])
 def test_log_probabilities_entropies_and_gradients_are_those_of_one_row_a_trace(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, adapters: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
+    adapters = kind.startswith("adapters")
     shared = GcpoTrainer._get_per_token_logps_and_entropies
     compared: list[float] = []
 
@@ -74,12 +80,21 @@ def test_log_probabilities_entropies_and_gradients_are_those_of_one_row_a_trace(
 
     monkeypatch.setattr(GcpoTrainer, "_get_per_token_logps_and_entropies", both)
     pairs = write_lines(tmp_path / "pairs.jsonl", [pair(index) for index in range(4)])
-    lora = LoraSettings(rank=2, alpha=4) if adapters else None
+    if kind == "mixed types":  # the attention that a CPU with bfloat16 has
+        load = gcpo_run.load_base
+
+        def load_mixed(settings: GcpoConfig) -> Base:
+            base = load(settings)
+            keep_slow_operations_in_float32(base.model)
+            return base
+
+        monkeypatch.setattr(gcpo_run, "load_base", load_mixed)
     config = GcpoConfig(
         base=BUNDLED, out=tmp_path / "run", pairs=pairs, steps=2, traces=2, pairs_per_step=2,
         batch_per_device=4, max_trace_tokens=60, lr=1e-2 if adapters else 1e-4, dtype="float32",
-        gradient_checkpointing=False, equal_images=True, workers=0, share_prompts=True, lora=lora,
-        kl=0.1 if adapters else 0.0,
+        gradient_checkpointing=False, equal_images=True, workers=0, share_prompts=True, save_every=2,
+        lora=LoraSettings(rank=2, alpha=4) if adapters else None,
+        kl=0.1 if "KL" in kind else 0.0, updates_per_rollout=2 if "twice" in kind else 1,
     )  # fmt: skip
     assert run_gcpo(config) is not None
     assert len(compared) > 100
@@ -94,24 +109,41 @@ def test_groups_are_whole_in_every_forward_pass_or_it_is_said(tmp_path: Path) ->
         )  # fmt: skip
 
 
-def test_rows_of_different_prompts_are_refused() -> None:
-    rows = torch.tensor([[1, 2, 3], [1, 4, 3]])
-    with pytest.raises(ValueError, match="rows of different prompts"):
-        next(packed_batches(None, Layout(2, 2, 1), rows, torch.ones_like(rows), {}, None))
+@pytest.mark.parametrize(
+    ("second_prompt", "second_pixel", "fits"), [(2, 1.0, True), (4, 1.0, False), (2, 0.5, False)]
+)
+def test_rows_of_different_prompts_or_images_are_refused(
+    second_prompt: int, second_pixel: float, fits: bool
+) -> None:
+    rows = torch.tensor([[1, 2, 3], [1, second_prompt, 3]])
+    images = {
+        "pixel_values": torch.tensor([[1.0], [second_pixel]]),
+        "image_grid_thw": torch.ones(2, 3, dtype=torch.long),
+        "num_images": [1, 1],
+        "mm_token_type_ids": torch.zeros_like(rows),
+    }
+    of_any_positions = SimpleNamespace(
+        base_model=SimpleNamespace(get_rope_index=lambda ids, **_: (ids.expand(3, -1, -1), None))
+    )
+    batches = pack_batches(of_any_positions, Layout(2, 2, 1), rows, torch.ones_like(rows), images, None)
+    if fits:
+        assert next(batches)["labels"].tolist() == [[-100, -100, 3, -100, 3]]
+        return
+    with pytest.raises(ValueError, match="rows of different prompts or images"):
+        next(batches)
 
 
 def test_a_model_whose_prompts_cannot_be_shared_is_refused_and_why_is_said() -> None:
     config = AutoConfig.from_pretrained(BUNDLED)
     model = AutoModelForImageTextToText.from_config(config, attn_implementation="eager")
-    with pytest.raises(ValueError, match="needs attention 'sdpa'"):
+    with pytest.raises(SettingsError, match="needs attention 'sdpa', which takes a mask, not 'eager'"):
         check_model(model)
-    model.config.get_text_config().output_router_logits = True
-    with pytest.raises(ValueError, match="a router's loss"):
-        check_model(model)
+    keep_slow_operations_in_float32(model)  # as on a CPU with bfloat16
+    check_model(model)
     other = LlamaForCausalLM(
         LlamaConfig(
             hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1, vocab_size=8
         )
     )
-    with pytest.raises(ValueError, match="LlamaForCausalLM has other positions"):
+    with pytest.raises(SettingsError, match="LlamaForCausalLM has other positions"):
         check_model(other)

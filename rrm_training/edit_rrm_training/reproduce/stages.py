@@ -163,7 +163,7 @@ def _gcpo(stage: Stage, plan: Plan, around: Surroundings) -> None:
             eval_every=gcpo.eval_every, steps=gcpo.steps, lr=gcpo.lr, warmup_steps=gcpo.warmup_steps,
             lr_schedule=gcpo.lr_schedule,
             traces=gcpo.traces, pairs_per_step=gcpo.pairs_per_step, batch_per_device=gcpo.batch,
-            share_prompts=True, keep_best=True,
+            share_prompts=True,
             temperature=gcpo.temperature, max_trace_tokens=plan.max_trace_tokens,
             dtype="bfloat16", compile_layers=True, gradient_checkpointing=False, equal_images=True,
             workers=around.workers,

@@ -10,8 +10,8 @@ from trl import GRPOTrainer
 
 from edit_rrm_training.gcpo import GcpoTrainer
 from edit_rrm_training.gcpo_run import run_gcpo
-from edit_rrm_training.idle_rows import without_idle
 from edit_rrm_training.train_settings import GcpoConfig
+from edit_rrm_training.zero_advantage import keep_groups
 
 BUNDLED = Path(__file__).parents[2] / "server" / "edit_rrm_server" / "models" / "edit-rrm-tiny"
 
@@ -30,19 +30,20 @@ def rows(advantages: list[float]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("advantages", "together", "kept"),
+    ("advantages", "group", "count", "kept"),
     [
-        ([0.5, 0.0, -0.5, 0.0], 1, [1, 3]),
-        ([0.5, -0.5, 0.0, 0.0], 2, [1, 2]),
-        ([0.5, 0.0, -0.5, 0.0], 2, [1, 2, 3, 4]),
-        ([0.0, 0.0, 0.0, 0.0], 2, [1, 2]),
+        ([0.5, 0.0, -0.5, 0.0], 1, 2, [1, 3]),
+        ([0.5, -0.5, 0.0, 0.0], 2, 1, [1, 2]),
+        ([0.0, 0.0, 0.5, -0.5], 2, 1, [3, 4]),
+        ([0.5, 0.0, -0.5, 0.0], 2, 2, [1, 2, 3, 4]),
+        ([0.0, 0.0, 0.0, 0.0], 2, 1, [1, 2]),
+        ([0.0, 0.0, 0.0, 0.0, 0.5, -0.5], 2, 2, [1, 2, 5, 6]),  # another process keeps two
     ],
 )
-def test_rows_with_an_advantage_stay_with_all_that_is_theirs(
-    advantages: list[float], together: int, kept: list[int]
+def test_groups_with_an_advantage_stay_first_with_all_that_is_theirs(
+    advantages: list[float], group: int, count: int, kept: list[int]
 ) -> None:
-    found, share = without_idle(rows(advantages), together)
-    assert share == len(kept) / len(advantages)
+    found = keep_groups(rows(advantages), group, count)
     assert found["completion_ids"][:, 0].tolist() == kept
     assert found["advantages"].tolist() == [advantages[row - 1] for row in kept]
     assert found["image_grid_thw"][:, 2].tolist() == kept
@@ -57,6 +58,12 @@ def test_the_gradient_is_that_of_all_rows(
 ) -> None:
     ours = GcpoTrainer._compute_loss
     read: list[int] = []
+    score = GcpoTrainer._get_per_token_logps_and_entropies
+
+    def counted(self: GcpoTrainer, model: Any, ids: torch.Tensor, *args: Any, **fields: Any) -> Any:
+        read.append(len(ids))
+        return score(self, model, ids, *args, **fields)
+
     away: list[float] = []
 
     def both(self: GcpoTrainer, model: Any, inputs: Any) -> torch.Tensor:
@@ -70,10 +77,10 @@ def test_the_gradient_is_that_of_all_rows(
             ((few - every).norm() / every.norm().clamp(min=1e-6)).item()
             for few, every in zip(of_few, of_all, strict=True)
         )
-        read.append(len(without_idle(inputs, 2 if share_prompts else 1)[0]["advantages"]))
         return ours(self, model, inputs)
 
     monkeypatch.setattr(GcpoTrainer, "_compute_loss", both)
+    monkeypatch.setattr(GcpoTrainer, "_get_per_token_logps_and_entropies", counted)
     pairs = write_lines(tmp_path / "pairs.jsonl", [pair(index) for index in range(2)])
     config = GcpoConfig(
         base=BUNDLED, out=tmp_path / "run", pairs=pairs, steps=1, traces=2, pairs_per_step=2,
@@ -81,6 +88,7 @@ def test_the_gradient_is_that_of_all_rows(
         equal_images=True, workers=0, share_prompts=share_prompts,
     )  # fmt: skip
     assert run_gcpo(config) is not None
-    assert read
-    assert max(read) < 8
+    of_all, of_few, again = read
+    assert of_all == 8
+    assert of_few == again <= 6
     assert max(away) < 1e-3

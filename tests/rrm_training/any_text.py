@@ -1,0 +1,17 @@
+"""A profile for models that write noise: nearly every text has a score, so that a rollout teaches something."""
+
+from collections.abc import Sequence
+
+from edit_rrm.errors import TraceError
+from edit_rrm.principles import Principle
+from edit_rrm.profiles import TrainedProfile
+from edit_rrm.traces import Trace
+
+
+class AnyText(TrainedProfile):
+    """Φ of a world in which every text has a score, its count of letters modulo 11, but for a fifth."""
+
+    def parse_trace(self, text: str, principles: Sequence[Principle]) -> Trace:
+        if len(text) % 5 == 0:
+            raise TraceError("a length divisible by five", text)
+        return Trace((), float(sum(map(str.isalpha, text)) % 11), text)
