@@ -1,4 +1,4 @@
-"""A profile for models that write noise: nearly every text has a score, so that a rollout teaches something."""
+"""A profile for models that write noise: nearly every text has a score, so that rollouts teach something."""
 
 from collections.abc import Sequence
 

@@ -18,7 +18,7 @@ from edit_rrm_training.errors import SettingsError
 from edit_rrm_training.gcpo import GcpoTrainer
 from edit_rrm_training.gcpo_run import run_gcpo
 from edit_rrm_training.shared_prompts import Layout, check_model, pack_batches
-from edit_rrm_training.train_settings import GcpoConfig
+from edit_rrm_training.train_settings import GcpoConfig, LoraSettings
 
 BUNDLED = Path(__file__).parents[2] / "server" / "edit_rrm_server" / "models" / "edit-rrm-tiny"
 
