@@ -27,7 +27,7 @@ def trainer_of(
     rows = PairRows(pairs, folder, profile, base.card.max_image_side)
     arguments = grpo_arguments(config, 1)
     trainer = GcpoTrainer(
-        base.model, rows, None, profile, share_prompts=config.share_prompts,
+        base.model, rows, None, profile, share_prompts=config.share_prompts, credit=config.credit,
         args=arguments, processing_class=base.processor, **options,
     )  # fmt: skip
     return trainer, rows

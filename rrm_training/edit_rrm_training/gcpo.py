@@ -9,6 +9,10 @@ an image) and what a trace earns (win_ratio.py). TRL does the rest:
   by a constant, and both let a longer trace weigh more.
 - A KL to the base is optional (`beta`), as in the paper.
 
+**Ours**, on request: `credit="score"` lets the advantage of a trace that parses teach the tokens of its score
+alone, and of one that does not, all; the mean over its tokens is then over these. What is seen stays as SFT
+left it, and so does its noise, most of the gradient's (docs/train-the-rrm.md).
+
 **Ours**: accuracy during training is pairwise, on the validation pairs, of greedy traces. Overridden
 `evaluate` draws no random number, so a run with measurements and one without have the same curve. An update
 reads few traces without advantage (zero_advantage.py) and, on request, each prompt once (shared_prompts.py);
@@ -37,7 +41,9 @@ from edit_rrm_training.errors import SettingsError
 from edit_rrm_training.evaluation.metrics import share
 from edit_rrm_training.pair_sampler import PairSampler
 from edit_rrm_training.roomy_cache import roomy_caches
+from edit_rrm_training.score_tokens import states_score
 from edit_rrm_training.shared_prompts import Layout, check_model, pack_batches, unshuffled_traces
+from edit_rrm_training.train_settings import Credit
 from edit_rrm_training.training_run import ResumesWeights
 from edit_rrm_training.trl_rows import PairRows, Row
 from edit_rrm_training.win_ratio import report, win_ratios
@@ -69,11 +75,13 @@ class GcpoTrainer(ResumesWeights, GRPOTrainer):  # type: ignore[misc]  # trl is 
         profile: PromptProfile,
         *,
         share_prompts: bool = False,
+        credit: Credit = "trace",
         **options: Any,
     ) -> None:
         if share_prompts:
             check_model(model)
         self._share_prompts = share_prompts
+        self._credit = credit
         self._profile = profile
         self._rows = rows
         self._validation = validation
@@ -160,6 +168,21 @@ class GcpoTrainer(ResumesWeights, GRPOTrainer):  # type: ignore[misc]  # trl is 
         for index, score in gather_object(found):
             scores[index] = score
         return scores.view(-1, 2)
+
+    def _generate_and_score_completions(self, inputs: Sequence[Row]) -> Any:
+        output = super()._generate_and_score_completions(inputs)
+        if self._credit == "score":
+            decode = self.processing_class.batch_decode
+            ids, mask = output["completion_ids"], output["completion_mask"]
+            chosen = mask.clone()  # [traces, T]
+            for row, text, tokens, chosen_tokens in zip(
+                inputs, decode(ids, skip_special_tokens=True), ids, chosen, strict=True
+            ):
+                if not math.isnan(self._score(text, row["principles"])):
+                    stated = states_score(decode(tokens[:, None]))
+                    chosen_tokens *= torch.tensor(stated, device=chosen.device)
+            output["tool_mask"] = chosen  # TRL's name for tokens that are not the policy's to learn
+        return output
 
     def _prepare_inputs(self, generation_batch: Any) -> Any:
         if not self._share_prompts:

@@ -88,7 +88,7 @@ def run_gcpo(
         validation = _rows(config, held_out, config.validation_pairs.parent, base, arguments, say)
     trainer = GcpoTrainer(
         base.model, rows, validation, get_profile(base.card.profile),
-        share_prompts=config.share_prompts,
+        share_prompts=config.share_prompts, credit=config.credit,
         args=arguments,
         processing_class=base.processor,
         peft_config=lora_config(config),

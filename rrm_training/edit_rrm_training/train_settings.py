@@ -14,6 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from edit_rrm.nested_settings import problems, put
 from edit_rrm_training.errors import SettingsError
 
+Credit = Literal["trace", "score"]
+"""The tokens of a parsed trace that its advantage teaches."""
+
 
 class LoraSettings(BaseModel):
     """Low-rank adapters in place of full training; merged into the weights at the end."""
@@ -149,6 +152,10 @@ class GcpoConfig(RunSettings):
         description="updates read a prompt once for its N traces, not N times; for Qwen-VL with sdpa",
     )
     clip: float = Field(default=0.2, gt=0.0, description="ε of the clipped surrogate")
+    credit: Credit = Field(
+        default="trace",
+        description="tokens that a trace's advantage teaches: all, as in the paper, or those of its score",
+    )
     top_entropy: float = Field(
         default=1.0,
         gt=0.0,

@@ -1,0 +1,22 @@
+"""Which tokens of a trace state its score."""
+
+from collections.abc import Sequence
+
+_OPENING = "<score>"
+
+
+def states_score(tokens: Sequence[str]) -> list[bool]:
+    """For each token of a trace, given as texts, whether it has a part in what follows the last "<score>", up
+    to the next tag. All False without one."""
+    text = "".join(tokens)
+    opening = text.rfind(_OPENING)
+    if opening < 0:
+        return [False] * len(tokens)
+    start = opening + len(_OPENING)
+    end = text.find("<", start)
+    end = len(text) if end < 0 else end
+    found, offset = [], 0
+    for token in tokens:
+        found.append(offset < end and offset + len(token) > start)
+        offset += len(token)
+    return found
