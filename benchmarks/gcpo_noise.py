@@ -21,11 +21,9 @@ from typing import Annotated, Any
 import torch
 import typer
 from rich.table import Table
-from rig.gcpo import trainer_of
+from rig.gcpo import roll_out, trainer_of
 from rig.report import console, progress, say_machine
 from torch import nn
-from trl.trainer.grpo_trainer import split_pixel_values_by_grid, unsplit_pixel_values_by_grid
-from trl.trainer.utils import split_tensor_dict
 
 from edit_rrm_training.data.preferences import read_pairs
 from edit_rrm_training.gcpo import GcpoTrainer
@@ -103,9 +101,7 @@ def rollouts(trainer: GcpoTrainer, rows: PairRows, traces: int, at_once: int) ->
     """The scored traces of each pair, [2 × traces, …], the preferred image's first."""
     for first in range(0, len(rows), 2 * at_once):
         batch = [rows[row] for row in range(first, first + 2 * at_once) for _ in range(traces)]
-        scored = split_pixel_values_by_grid(trainer._generate_and_score_completions(batch))
-        for pair in split_tensor_dict(scored, at_once):
-            yield unsplit_pixel_values_by_grid(pair)
+        yield from roll_out(trainer, batch, at_once)
 
 
 def add_pair(found: Found, trainer: GcpoTrainer, weights: Sequence[nn.Parameter], pair: Any) -> None:

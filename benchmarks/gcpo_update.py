@@ -20,10 +20,9 @@ from typing import Annotated, Any
 import torch
 import typer
 from rich.table import Table
-from rig.gcpo import shapes_pairs, trainer_of
+from rig.gcpo import roll_out, shapes_pairs, trainer_of
 from rig.report import Bar, console, progress, say_machine
 from trl import GRPOTrainer
-from trl.trainer.utils import split_pixel_values_by_grid, split_tensor_dict, unsplit_pixel_values_by_grid
 
 from edit_rrm_server.settings import BUNDLED_MODEL
 from edit_rrm_training.checkpoints import lora_config
@@ -88,12 +87,8 @@ def main(
                 torch.nn.init.normal_(weight, std=0.01)
         trainer.current_gradient_accumulation_steps = count = config.accumulation(1)
         torch.manual_seed(0)
-        rollout = trainer._generate_and_score_completions(
-            [rows[index] for index in range(len(rows)) for _ in range(traces)]
-        )
-        zero = rollout["advantages"].eq(0).float().mean().item()
-        parts = split_tensor_dict(split_pixel_values_by_grid(rollout), count)
-        batches = [unsplit_pixel_values_by_grid(part) for part in parts]
+        batches = roll_out(trainer, [rows[index] for index in range(len(rows)) for _ in range(traces)], count)
+        zero = torch.cat([batch["advantages"] for batch in batches]).eq(0).float().mean().item()
         seconds: dict[str, list[float]] = {TRL: [], FEWER: [], BOTH: []}
         away = dict.fromkeys(seconds, 0.0)
         for turn in range(repetitions + 1):
@@ -105,7 +100,7 @@ def main(
                 if turn:
                     seconds[name].append(took_s)
                 progress.print(f"turn {turn}: {name}: {took_s:.2f} s")
-    prompt, trace = rollout["prompt_ids"].shape[1], rollout["completion_ids"].shape[1]
+    prompt, trace = (batches[0][name].shape[1] for name in ("prompt_ids", "completion_ids"))
     table = Table(
         "update", "median s", "of TRL's", "gradient away by",
         title=f"{pairs} pairs of 2 × {traces} traces, prompts of {prompt} tokens, traces of at most {trace}, "

@@ -1,8 +1,10 @@
-"""A GCPO trainer as `run_gcpo` has it, on pairs that a benchmark holds in memory; and such pairs."""
+"""A GCPO trainer as `run_gcpo` has it, on pairs that a benchmark holds in memory; rollouts; pairs."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from trl.trainer.utils import split_pixel_values_by_grid, split_tensor_dict, unsplit_pixel_values_by_grid
 
 from edit_rrm.principles import numbered
 from edit_rrm.profiles import get_profile
@@ -13,7 +15,7 @@ from edit_rrm_training.gcpo import GcpoTrainer
 from edit_rrm_training.gcpo_run import grpo_arguments
 from edit_rrm_training.shapes.dataset import make_edit
 from edit_rrm_training.train_settings import GcpoConfig
-from edit_rrm_training.trl_rows import PairRows
+from edit_rrm_training.trl_rows import PairRows, Row
 
 WORLD = 3000
 
@@ -31,6 +33,12 @@ def trainer_of(
         args=arguments, processing_class=base.processor, **options,
     )  # fmt: skip
     return trainer, rows
+
+
+def roll_out(trainer: GcpoTrainer, rows: Sequence[Row], parts: int) -> list[dict[str, Any]]:
+    """The scored traces of one rollout of these rows, one trace each, in as many equal parts, in order."""
+    scored = split_pixel_values_by_grid(trainer._generate_and_score_completions(rows))
+    return [unsplit_pixel_values_by_grid(part) for part in split_tensor_dict(scored, parts)]
 
 
 def shapes_pairs(count: int) -> list[PreferencePair]:

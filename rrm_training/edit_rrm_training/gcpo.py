@@ -198,7 +198,7 @@ class GcpoTrainer(ResumesWeights, GRPOTrainer):  # type: ignore[misc]  # trl is 
         having = has_advantage(inputs["advantages"], group)
         # As many on all processes, since TRL gathers what it logs row by row; one at least, to have a graph.
         count = max(1, int(self.accelerator.gather(having.sum().view(1)).max()))
-        kept = keep_groups(inputs, group, count)
+        kept = keep_groups(inputs, having, count)
         return super()._compute_loss(model, kept) * (count / len(having))
 
     def _get_per_token_logps_and_entropies(

@@ -129,23 +129,23 @@ def train(trainer: Trainer, settings: RunSettings, card: RRMCard, *, stop_after:
         if trainer.state.global_step < settings.steps:
             return False
     if trainer.args.should_save:
-        best, kept = _best(trained)
-        card = card.model_copy(update={"training": {**card.training, "kept": kept}}) if kept else card
-        save_checkpoint(best, settings, card, settings.out / FINAL)
+        metric = trainer.args.metric_for_best_model
+        if metric is not None:
+            trained, kept = _best(trained, metric)
+            card = card.model_copy(update={"training": {**card.training, "kept": kept}})
+        save_checkpoint(trained, settings, card, settings.out / FINAL)
     trainer.accelerator.wait_for_everyone()
     return True
 
 
-def _best(last: Path) -> tuple[Path, dict[str, float]]:
-    """The checkpoint that the run's last one says was the best, with its step and metric; or the last, with
-    nothing, when there was no metric. Raises SettingsError when the best was deleted."""
+def _best(last: Path, metric: str) -> tuple[Path, dict[str, float]]:
+    """The checkpoint that the run's last one says was the best, with its step and `metric`. Raises
+    SettingsError when it was deleted."""
     state = TrainerState.load_from_json(str(last / _STATE))
-    if not state.best_global_step:
-        return last, {}
     best = last.parent / f"checkpoint-{state.best_global_step}"
     if not best.is_dir():
         raise SettingsError(f"keep_best: {best}, whose weights judged best, is gone")
-    return best, {"step": state.best_global_step, "eval_accuracy": state.best_metric}
+    return best, {"step": state.best_global_step, metric: state.best_metric}
 
 
 class ResumesWeights:

@@ -15,16 +15,16 @@ def has_advantage(advantages: torch.Tensor, group: int) -> torch.Tensor:
     return advantages.ne(0).unflatten(0, (-1, group)).any(dim=1)
 
 
-def keep_groups(inputs: dict[str, Any], group: int, count: int) -> dict[str, Any]:
-    """What TRL's update gets, `inputs`, with `count` groups of rows: those with an advantage before others.
+def keep_groups(inputs: dict[str, Any], having: torch.Tensor, count: int) -> dict[str, Any]:
+    """What TRL's update gets, `inputs`, with `count` groups of rows: those `having` an advantage first.
 
     All keep their order. Everything that has a first dimension of rows, `advantages` among it, and the images
     go along.
     """
-    advantages: torch.Tensor = inputs["advantages"]
-    if count * group == len(advantages):
+    if count == len(having):
         return inputs
-    chosen = has_advantage(advantages, group).logical_not().argsort(stable=True)[:count].sort().values
+    group = len(inputs["advantages"]) // len(having)
+    chosen = having.logical_not().argsort(stable=True)[:count].sort().values
     rows = (chosen[:, None] * group + torch.arange(group, device=chosen.device)).flatten().tolist()
 
     def taken(value: Any) -> Any:

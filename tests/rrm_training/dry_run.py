@@ -3,9 +3,9 @@
     python -m torch.distributed.run --nproc-per-node 2 dry_run.py BASE WORK CONFIG...
 
 The models have the class of the real ones and random weights; their noise is read by a profile that finds
-scores in it. What a CPU cannot do is replaced: bfloat16 by
-float32 and vLLM's rollouts by transformers'. accelerate shards on GPUs alone; here it is told that these
-processes are such, and then uses its own FSDP path on them, over gloo.
+scores in it. What a CPU cannot do is replaced: bfloat16 by float32 and vLLM's rollouts by transformers'.
+accelerate shards on GPUs alone; here it is told that these processes are such, and then uses its own FSDP
+path on them, over gloo.
 """
 
 import os

@@ -12,10 +12,12 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from any_text import AnyText
 from safetensors.torch import load_file
 from shapes_rows import pair, write_lines
 from transformers import AutoModelForImageTextToText
+from trl import GRPOTrainer
 
 from edit_rrm.checkpoint import read_card
 from edit_rrm_training import gcpo_run
@@ -24,7 +26,7 @@ from edit_rrm_training.errors import SettingsError
 from edit_rrm_training.gcpo import GcpoTrainer
 from edit_rrm_training.gcpo_run import run_gcpo
 from edit_rrm_training.train_settings import GcpoConfig, LoraSettings
-from edit_rrm_training.training_run import last_checkpoint
+from edit_rrm_training.training_run import claim_directory, last_checkpoint
 from edit_rrm_training.win_ratio import advantages, win_ratios
 
 BUNDLED = Path(__file__).parents[2] / "server" / "edit_rrm_server" / "models" / "edit-rrm-tiny"
@@ -246,6 +248,36 @@ def test_greedy_traces_of_the_bundled_model_prefer_what_people_prefer(tmp_path: 
     assert measured["eval_score_margin"] > 1.0
     loaded = AutoModelForImageTextToText.from_pretrained(tmp_path / "run" / "final")
     assert loaded.num_parameters() == pytest.approx(4.1e6, rel=0.1)
+
+
+def test_a_run_older_than_a_setting_is_the_one_begun_there(config: GcpoConfig) -> None:
+    claim_directory(config)
+    file = config.out / "settings.yaml"
+    begun = yaml.safe_load(file.read_text())
+    del begun["credit"], begun["keep_best"]
+    file.write_text(yaml.safe_dump(begun))
+    with pytest.raises(SettingsError, match=r"other values of credit$"):
+        claim_directory(config.model_copy(update={"credit": "score"}))
+    file.write_text(yaml.safe_dump({**begun, "of_old": 1}))
+    with pytest.raises(SettingsError, match="of_old"):
+        claim_directory(config)
+    file.write_text(yaml.safe_dump(begun))
+    claim_directory(config)
+    assert yaml.safe_load(file.read_text())["credit"] == "trace"
+
+
+def test_a_router_s_loss_does_not_go_with_shared_prompts(
+    config: GcpoConfig, any_text: AnyText, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build = GRPOTrainer.__init__
+
+    def with_router(self: Any, *args: Any, **options: Any) -> None:
+        build(self, *args, **options)
+        self.aux_loss_enabled = True
+
+    monkeypatch.setattr(GRPOTrainer, "__init__", with_router)
+    with pytest.raises(SettingsError, match="a router's loss"):
+        run_gcpo(config.model_copy(update={"share_prompts": True}))
 
 
 def test_a_base_that_is_no_checkpoint_is_refused(config: GcpoConfig, tmp_path: Path) -> None:

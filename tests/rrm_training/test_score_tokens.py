@@ -47,8 +47,8 @@ def test_a_parsed_trace_teaches_its_score_and_another_all_of_itself(
             parses = self._score(text, row["principles"]) >= 0.0
             lengths.append((parses, int(real.sum()), int((real * learns).sum())))
             if parses:
-                score = text.rpartition("<score>")[2].partition("<")[0]
-                assert self.processing_class.decode(ids[learns.bool()]) == score
+                stated = text.rpartition("<score>")[2].partition("<")[0]
+                assert self.processing_class.decode(ids[learns.bool()]) == stated
         return output
 
     score = GcpoTrainer._get_per_token_logps_and_entropies

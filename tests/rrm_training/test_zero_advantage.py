@@ -11,7 +11,7 @@ from trl import GRPOTrainer
 from edit_rrm_training.gcpo import GcpoTrainer
 from edit_rrm_training.gcpo_run import run_gcpo
 from edit_rrm_training.train_settings import GcpoConfig
-from edit_rrm_training.zero_advantage import keep_groups
+from edit_rrm_training.zero_advantage import has_advantage, keep_groups
 
 BUNDLED = Path(__file__).parents[2] / "server" / "edit_rrm_server" / "models" / "edit-rrm-tiny"
 
@@ -43,7 +43,8 @@ def rows(advantages: list[float]) -> dict[str, Any]:
 def test_groups_with_an_advantage_stay_first_with_all_that_is_theirs(
     advantages: list[float], group: int, count: int, kept: list[int]
 ) -> None:
-    found = keep_groups(rows(advantages), group, count)
+    given = rows(advantages)
+    found = keep_groups(given, has_advantage(given["advantages"], group), count)
     assert found["completion_ids"][:, 0].tolist() == kept
     assert found["advantages"].tolist() == [advantages[row - 1] for row in kept]
     assert found["image_grid_thw"][:, 2].tolist() == kept
