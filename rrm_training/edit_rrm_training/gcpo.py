@@ -42,14 +42,16 @@ from edit_rrm_training.evaluation.metrics import share
 from edit_rrm_training.pair_sampler import PairSampler
 from edit_rrm_training.roomy_cache import roomy_caches
 from edit_rrm_training.score_tokens import states_score
+from edit_rrm_training.score_tree import EvidenceRows, score_tree
 from edit_rrm_training.shared_prompts import Layout, check_model, pack_batches, unshuffled_traces
 from edit_rrm_training.train_settings import Credit
 from edit_rrm_training.training_run import ResumesWeights
 from edit_rrm_training.trl_rows import PairRows, Row
-from edit_rrm_training.win_ratio import report, win_ratios
+from edit_rrm_training.win_ratio import expected_win_ratios, report, win_ratios
 from edit_rrm_training.zero_advantage import has_advantage, keep_groups
 
 _SAMPLING = frozenset({"do_sample", "temperature", "top_p", "top_k", "min_p"})
+_STARTS = "score_starts"
 
 
 def contrastive_reward(**_: Any) -> list[float]:
@@ -82,6 +84,9 @@ class GcpoTrainer(ResumesWeights, GRPOTrainer):  # type: ignore[misc]  # trl is 
             check_model(model)
         self._share_prompts = share_prompts
         self._credit = credit
+        if credit == "all_scores":
+            tokenizer = options["processing_class"].tokenizer
+            self._tree = score_tree(lambda text: tokenizer.encode(text, add_special_tokens=False))
         self._profile = profile
         self._rows = rows
         self._validation = validation
@@ -171,18 +176,27 @@ class GcpoTrainer(ResumesWeights, GRPOTrainer):  # type: ignore[misc]  # trl is 
 
     def _generate_and_score_completions(self, inputs: Sequence[Row]) -> Any:
         output = super()._generate_and_score_completions(inputs)
+        if self._credit == "trace":
+            return output
+        stated = self._stated(inputs, output["completion_ids"])
         if self._credit == "score":
-            decode = self.processing_class.batch_decode
-            ids, mask = output["completion_ids"], output["completion_mask"]
-            chosen = mask.clone()  # [traces, T]
-            for row, text, tokens, chosen_tokens in zip(
-                inputs, decode(ids, skip_special_tokens=True), ids, chosen, strict=True
-            ):
-                if not math.isnan(self._score(text, row["principles"])):
-                    stated = states_score(decode(tokens[:, None]))
-                    chosen_tokens *= torch.tensor(stated, device=chosen.device)
-            output["tool_mask"] = chosen  # TRL's name for tokens that are not the policy's to learn
+            untold = ~stated.any(dim=1, keepdim=True)
+            # TRL's name for tokens that are not the policy's to learn.
+            output["tool_mask"] = output["completion_mask"] * (stated | untold)
+        else:
+            output[_STARTS] = stated.int().argmax(dim=1)  # 0: unparsed
         return output
+
+    def _stated(self, inputs: Sequence[Row], ids: torch.Tensor) -> torch.Tensor:
+        """Which tokens state the score of a trace that parses, bool [traces, T]; none of another."""
+        decode = self.processing_class.batch_decode
+        stated = torch.zeros_like(ids, dtype=torch.bool)
+        for row, text, tokens, its in zip(
+            inputs, decode(ids, skip_special_tokens=True), ids, stated, strict=True
+        ):
+            if not math.isnan(self._score(text, row["principles"])):
+                its |= torch.tensor(states_score(decode(tokens[:, None])), device=ids.device)
+        return stated
 
     def _prepare_inputs(self, generation_batch: Any) -> Any:
         if not self._share_prompts:
@@ -191,6 +205,38 @@ class GcpoTrainer(ResumesWeights, GRPOTrainer):  # type: ignore[misc]  # trl is 
             return super()._prepare_inputs(generation_batch)
 
     def _compute_loss(self, model: Any, inputs: Any) -> torch.Tensor:
+        if self._credit == "all_scores":
+            parsed = inputs[_STARTS] > 0
+            loss = self._all_scores_loss(model, inputs, parsed)
+            inputs = {**inputs, "advantages": inputs["advantages"].masked_fill(parsed, 0.0)}
+            if not self.accelerator.gather(inputs["advantages"].ne(0).any().view(1)).any():
+                return loss
+            return loss + self._surrogate(model, inputs)
+        return self._surrogate(model, inputs)
+
+    def _all_scores_loss(self, model: Any, inputs: Any, parsed: torch.Tensor) -> torch.Tensor:
+        """−½ of the win ratios' expectation over the scores of the traces: its gradient is, in expectation,
+        that of the surrogate on policy over the score's tokens, undivided by their number."""
+        rows = EvidenceRows.cut(
+            self._tree.to(parsed.device), self.num_generations, inputs, inputs[_STARTS].clamp(min=1)
+        )
+        padded = rows.input_ids.shape[1] - inputs["prompt_ids"].shape[1]
+        kinds = inputs["mm_token_type_ids"][:, : inputs["prompt_ids"].shape[1]]  # 0 after the prompt
+        images = {**inputs, "mm_token_type_ids": torch.nn.functional.pad(kinds, (0, padded))}
+        plain = self._plain(model)
+        (packed,) = pack_batches(plain, rows.layout, rows.input_ids, rows.attention_mask, images, None)
+        with self.accelerator.autocast():
+            logits = model(**rows.grown(packed)).logits  # [groups, N · nodes, vocabulary]
+        by_trace = logits.unflatten(1, (self.num_generations, -1)).flatten(0, 1) / self.temperature
+        probabilities = self._tree.to(parsed.device).log_probabilities(by_trace).exp() * parsed[:, None]
+        by_pair = probabilities.unflatten(0, (-1, 2, self.num_generations))
+        reward = expected_win_ratios(by_pair).mean()
+        self._metrics["train"]["gcpo/expected_reward"].append(
+            self.accelerator.gather(reward.detach().view(1)).mean().item()
+        )
+        return -reward / 2 / self.current_gradient_accumulation_steps
+
+    def _surrogate(self, model: Any, inputs: Any) -> torch.Tensor:
         # A KL and a router's loss are of every trace; which tokens are most uncertain, too.
         if self.beta or self.aux_loss_enabled or self.top_entropy_quantile < 1:
             return super()._compute_loss(model, inputs)
@@ -216,8 +262,7 @@ class GcpoTrainer(ResumesWeights, GRPOTrainer):  # type: ignore[misc]  # trl is 
                 model, input_ids, attention_mask, logits_to_keep, batch_size, **fields
             )
         layout = Layout(self.num_generations, input_ids.shape[1] - logits_to_keep, logits_to_keep)
-        plain = self.accelerator.unwrap_model(model)
-        plain = plain.get_base_model() if isinstance(plain, PeftModel) else plain
+        plain = self._plain(model)
         log_probs, entropies = [], []
         for inputs in pack_batches(plain, layout, input_ids, attention_mask, fields, batch_size):
             with self.accelerator.autocast():
@@ -226,6 +271,11 @@ class GcpoTrainer(ResumesWeights, GRPOTrainer):  # type: ignore[misc]  # trl is 
             if outputs.entropy is not None:  # the base of a KL has none
                 entropies.append(layout.unpack(outputs.entropy))
         return torch.cat(log_probs), torch.cat(entropies) if entropies else None, None
+
+    def _plain(self, model: Any) -> Any:
+        """The model without wrappers and adapters."""
+        plain = self.accelerator.unwrap_model(model)
+        return plain.get_base_model() if isinstance(plain, PeftModel) else plain
 
     def _generate_single_turn(self, *args: Any, **kwargs: Any) -> Any:
         # A growing cache would have compiled layers compiled again at every length.

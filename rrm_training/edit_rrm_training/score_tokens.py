@@ -2,17 +2,17 @@
 
 from collections.abc import Sequence
 
-_OPENING = "<score>"
+OPENING, CLOSING = "<score>", "</score>"
 
 
 def states_score(tokens: Sequence[str]) -> list[bool]:
     """For each token of a trace, given as texts, whether it has a part in what follows the last "<score>", up
     to the next tag. All False without one."""
     text = "".join(tokens)
-    opening = text.rfind(_OPENING)
+    opening = text.rfind(OPENING)
     if opening < 0:
         return [False] * len(tokens)
-    start = opening + len(_OPENING)
+    start = opening + len(OPENING)
     end = text.find("<", start)
     end = len(text) if end < 0 else end
     found, offset = [], 0

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from edit_rrm.nested_settings import problems, put
 from edit_rrm_training.errors import SettingsError
 
-Credit = Literal["trace", "score"]
+Credit = Literal["trace", "score", "all_scores"]
 """The tokens of a parsed trace that its advantage teaches."""
 
 
@@ -154,7 +154,8 @@ class GcpoConfig(RunSettings):
     clip: float = Field(default=0.2, gt=0.0, description="ε of the clipped surrogate")
     credit: Credit = Field(
         default="trace",
-        description="tokens that a trace's advantage teaches: all, as in the paper, or those of its score",
+        description="what a trace's advantage teaches: all tokens, as in the paper, or those of its score; "
+        "all_scores: each score it could have given, by its probability (needs share_prompts)",
     )
     top_entropy: float = Field(
         default=1.0,
@@ -188,6 +189,8 @@ class GcpoConfig(RunSettings):
                 f"share_prompts needs whole groups in a forward pass: batch_per_device "
                 f"({self.batch_per_device}) must be a multiple of traces ({self.traces})"
             )
+        if self.credit == "all_scores":
+            self._fits_all_scores()
         if (self.eval_every is None) != (self.validation_pairs is None):
             raise ValueError("eval_every and validation_pairs go together")
         if self.keep_best and (self.eval_every is None or self.eval_every % self.save_every):
@@ -196,6 +199,15 @@ class GcpoConfig(RunSettings):
                 f"a multiple of save_every ({self.save_every})"
             )
         return self
+
+    def _fits_all_scores(self) -> None:
+        if not self.share_prompts or self.kl or self.top_entropy < 1:
+            raise ValueError("credit all_scores needs share_prompts, and goes with neither kl nor top_entropy")
+        if self.batch_per_device % (2 * self.traces):
+            raise ValueError(
+                f"credit all_scores needs whole pairs in a forward pass: batch_per_device "
+                f"({self.batch_per_device}) must be a multiple of 2 × traces ({2 * self.traces})"
+            )
 
     def accumulation(self, processes: int) -> int:
         """Forward passes of one process in one optimiser step.

@@ -31,6 +31,25 @@ def win_ratios(scores: torch.Tensor) -> torch.Tensor:
     return torch.stack([right.mean(dim=2), right.mean(dim=1)], dim=1)
 
 
+def expected_win_ratios(probabilities: torch.Tensor) -> torch.Tensor:
+    """Rewards as `win_ratios` gives them, each the expectation over what the traces could have scored.
+
+    `probabilities` is [pairs, 2, traces, scores], of scores in ascending order; a row may add up to less than
+    1, and an unparsed trace's is all 0. The result is [pairs, 2, traces]. Both sides have the same mean, and
+    its gradient is the sum of both sides' policy gradients.
+    """
+    preferred, other = probabilities[:, PREFERRED], probabilities[:, OTHER]  # [pairs, traces, scores]
+    below = other.cumsum(-1) - other  # of the other side's scores, strictly below each
+    above = preferred.sum(-1, keepdim=True) - preferred.cumsum(-1)
+    return torch.stack(
+        [
+            torch.einsum("pns,pms->pn", preferred, below) / other.shape[1],
+            torch.einsum("pns,pms->pn", other, above) / preferred.shape[1],
+        ],
+        dim=1,
+    )
+
+
 def advantages(rewards: torch.Tensor) -> torch.Tensor:
     """Each reward less the mean of its own group of traces, not divided by anything; shape kept."""
     return rewards - rewards.mean(dim=-1, keepdim=True)
