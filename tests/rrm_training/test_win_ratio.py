@@ -1,14 +1,14 @@
 """GCPO's rewards: every number here can be checked by hand."""
 
 import math
-from itertools import pairwise
+from itertools import pairwise, product
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edit_rrm_training.win_ratio import advantages, report, win_ratios
+from edit_rrm_training.win_ratio import advantages, expected_win_ratios, report, win_ratios
 
 NAN = math.nan
 
@@ -139,3 +139,35 @@ def test_a_higher_score_never_earns_less_on_the_preferred_side(
     for rewards, scores, sign in ((won, preferred, 1), (lost, other, -1)):
         stated = sorted((sign * s, r) for s, r in zip(scores, rewards, strict=True) if not math.isnan(s))
         assert all(a[1] <= b[1] for a, b in pairwise(stated))
+
+
+def test_certain_scores_earn_in_expectation_what_they_earn() -> None:
+    places = torch.randint(0, 5, (6, 2, 3), generator=torch.Generator().manual_seed(0))
+    certain = torch.nn.functional.one_hot(places, 5).float()
+    torch.testing.assert_close(expected_win_ratios(certain), win_ratios(places.float()))
+    certain[0, 0, 1] = certain[2, 1, 2] = 0.0  # these do not parse
+    stated = places.float()
+    stated[0, 0, 1] = stated[2, 1, 2] = math.nan
+    torch.testing.assert_close(expected_win_ratios(certain), win_ratios(stated))
+
+
+def test_the_expectation_is_the_mean_over_draws_and_its_gradient_both_sides_policy_gradients() -> None:
+    generator = torch.Generator().manual_seed(1)
+    logits = torch.randn(1, 2, 2, 4, generator=generator, dtype=torch.float64, requires_grad=True)
+    log_probs = logits.log_softmax(-1)
+    probabilities = log_probs.exp()
+    exact = expected_win_ratios(probabilities)
+    means = torch.zeros(1, 2, 2, dtype=torch.float64)
+    surrogate = torch.zeros((), dtype=torch.float64)
+    for places in product(range(4), repeat=4):
+        drawn = torch.tensor(places).view(1, 2, 2)
+        chosen = log_probs.gather(-1, drawn[..., None])[..., 0]  # of the drawn scores
+        chance = chosen.sum().exp().detach()
+        rewards = win_ratios(drawn.double())
+        means += chance * rewards
+        surrogate = surrogate + chance * (advantages(rewards) * chosen).mean()
+    torch.testing.assert_close(exact, means)
+    (of_exact,) = torch.autograd.grad(exact.mean() / 2, logits, retain_graph=True)
+    (of_draws,) = torch.autograd.grad(surrogate, logits)
+    # A mean of the own two traces takes half of a trace's own gradient away.
+    torch.testing.assert_close(of_exact / 2, of_draws)
