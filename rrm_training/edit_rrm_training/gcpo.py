@@ -78,12 +78,14 @@ class GcpoTrainer(ResumesWeights, GRPOTrainer):  # type: ignore[misc]  # trl is 
         *,
         share_prompts: bool = False,
         credit: Credit = "trace",
+        evidence_kl: float = 0.0,
         **options: Any,
     ) -> None:
         if share_prompts:
             check_model(model)
         self._share_prompts = share_prompts
         self._credit = credit
+        self._evidence_kl = evidence_kl
         if credit == "all_scores":
             tokenizer = options["processing_class"].tokenizer
             self._tree = score_tree(lambda text: tokenizer.encode(text, add_special_tokens=False))
@@ -216,25 +218,46 @@ class GcpoTrainer(ResumesWeights, GRPOTrainer):  # type: ignore[misc]  # trl is 
 
     def _all_scores_loss(self, model: Any, inputs: Any, parsed: torch.Tensor) -> torch.Tensor:
         """−½ of the win ratios' expectation over the scores of the traces: its gradient is, in expectation,
-        that of the surrogate on policy over the score's tokens, undivided by their number."""
-        rows = EvidenceRows.cut(
-            self._tree.to(parsed.device), self.num_generations, inputs, inputs[_STARTS].clamp(min=1)
-        )
-        padded = rows.input_ids.shape[1] - inputs["prompt_ids"].shape[1]
-        kinds = inputs["mm_token_type_ids"][:, : inputs["prompt_ids"].shape[1]]  # 0 after the prompt
-        images = {**inputs, "mm_token_type_ids": torch.nn.functional.pad(kinds, (0, padded))}
+        that of the surrogate on policy over the score's tokens, undivided by their number. To it, weighted, the
+        KL of the evidence to the base: over the whole vocabulary, summed over a trace, a mean of traces."""
+        tree, group = self._tree.to(parsed.device), self.num_generations
+        ends = torch.where(parsed, inputs[_STARTS], inputs["completion_mask"].sum(dim=1))
+        rows = EvidenceRows.cut(tree, group, inputs, ends)
+        prompt = inputs["prompt_ids"].shape[1]
+        added = rows.input_ids.shape[1] - prompt
+        kinds = torch.nn.functional.pad(inputs["mm_token_type_ids"][:, :prompt], (0, added))
         plain = self._plain(model)
-        (packed,) = pack_batches(plain, rows.layout, rows.input_ids, rows.attention_mask, images, None)
-        with self.accelerator.autocast():
-            logits = model(**rows.grown(packed)).logits  # [groups, N · nodes, vocabulary]
-        by_trace = logits.unflatten(1, (self.num_generations, -1)).flatten(0, 1) / self.temperature
-        probabilities = self._tree.to(parsed.device).log_probabilities(by_trace).exp() * parsed[:, None]
-        by_pair = probabilities.unflatten(0, (-1, 2, self.num_generations))
-        reward = expected_win_ratios(by_pair).mean()
-        self._metrics["train"]["gcpo/expected_reward"].append(
-            self.accelerator.gather(reward.detach().view(1)).mean().item()
-        )
-        return -reward / 2 / self.current_gradient_accumulation_steps
+        (packed,) = pack_batches(
+            plain, rows.layout, rows.input_ids, rows.attention_mask,
+            {**inputs, "mm_token_type_ids": kinds}, None,
+        )  # fmt: skip
+        called = {**rows.grown(packed), "logits_to_keep": rows.columns(evidence=self._evidence_kl > 0)}
+
+        def log_probs() -> torch.Tensor:
+            with self.accelerator.autocast():
+                logits = model(**called).logits  # [groups, N · columns, vocabulary]
+            by_trace = logits.unflatten(1, (group, -1)).flatten(0, 1).float()
+            return (by_trace / self.temperature).log_softmax(-1)  # [traces, columns, vocabulary]
+
+        ours = log_probs()
+        probabilities = tree.log_probabilities(ours[:, -len(tree) :]).exp() * parsed[:, None]
+        reward = expected_win_ratios(probabilities.unflatten(0, (-1, 2, group))).mean()
+        self._note("gcpo/expected_reward", reward)
+        loss = -reward / 2
+        if self._evidence_kl:
+            with torch.no_grad(), self.accelerator.unwrap_model(model).disable_adapter():
+                base = log_probs()
+            of_evidence = slice(0, 1 + rows.kept)
+            away = (ours.exp() * (ours - base)).sum(-1)[:, of_evidence]
+            kl = (away * rows.predicting()).sum(dim=1).mean()
+            self._note("gcpo/evidence_kl", kl)
+            loss = loss + self._evidence_kl * kl
+        return loss / self.current_gradient_accumulation_steps
+
+    def _note(self, name: str, value: torch.Tensor) -> None:
+        """Logs the mean of all processes."""
+        of_all = self.accelerator.gather(value.detach().view(1))
+        self._metrics["train"][name].append(of_all.mean().item())
 
     def _surrogate(self, model: Any, inputs: Any) -> torch.Tensor:
         # A KL and a router's loss are of every trace; which tokens are most uncertain, too.

@@ -51,7 +51,7 @@ def grpo_arguments(config: GcpoConfig, processes: int) -> GRPOConfig:
         top_p=config.top_p,
         epsilon=config.clip,
         top_entropy_quantile=config.top_entropy,
-        beta=config.kl,
+        beta=0.0 if config.credit == "all_scores" else config.kl,
         scale_rewards="none",
         loss_type="grpo",
         eval_strategy="no" if config.eval_every is None else "steps",
@@ -89,6 +89,7 @@ def run_gcpo(
     trainer = GcpoTrainer(
         base.model, rows, validation, get_profile(base.card.profile),
         share_prompts=config.share_prompts, credit=config.credit,
+        evidence_kl=config.kl if config.credit == "all_scores" else 0.0,
         args=arguments,
         processing_class=base.processor,
         peft_config=lora_config(config),

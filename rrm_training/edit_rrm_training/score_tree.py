@@ -50,12 +50,11 @@ class ScoreTree:
         """All of it on a device."""
         return ScoreTree(*(part.to(device) for part in vars(self).values()))
 
-    def log_probabilities(self, logits: torch.Tensor) -> torch.Tensor:
-        """[rows, scores], from [rows, nodes, vocabulary]: of each score's tokens, in their order.
+    def log_probabilities(self, of_tokens: torch.Tensor) -> torch.Tensor:
+        """[rows, scores], from the nodes' log-probabilities of tokens, [rows, nodes, vocabulary].
 
         What a model puts on other texts is missing: the probabilities of a row add up to less than 1.
         """
-        of_tokens = logits.float().log_softmax(-1)
         taken = of_tokens[:, self.nodes, self.predicted.clamp(min=0)]  # [rows, scores, longest]
         return taken.masked_fill(self.predicted < 0, 0.0).sum(-1)
 
@@ -125,16 +124,29 @@ class EvidenceRows:
             starts,
         )
 
-    def columns(self) -> torch.Tensor:
-        """Where the nodes of the first trace lie in a packed row, and of the next ones, [N · nodes]."""
-        layout = self.layout
-        firsts = layout.shared + torch.arange(1, layout.traces + 1) * (1 + layout.trace) - len(self.tree)
-        return (firsts[:, None] + torch.arange(len(self.tree))).flatten().to(self.input_ids.device)
+    @property
+    def kept(self) -> int:
+        """T, the most tokens of a trace that stand before its tree."""
+        return self.layout.trace - len(self.tree)
+
+    def predicting(self) -> torch.Tensor:
+        """Whose logits are of evidence, bool [traces, 1 + T]: the prompt's last token, and all of the evidence
+        but its last, which is in the tree."""
+        return torch.arange(1 + self.kept, device=self.starts.device) < self.starts[:, None]
+
+    def columns(self, evidence: bool) -> torch.Tensor:
+        """Where in a packed row the nodes of the first trace lie, and of the next ones: [N · nodes]; with
+        `evidence`, before those of a trace its 1 + T."""
+        layout, device = self.layout, self.input_ids.device
+        of_trace = torch.arange(0 if evidence else 1 + self.kept, 1 + layout.trace, device=device)
+        firsts = layout.shared + torch.arange(layout.traces, device=device) * (1 + layout.trace)
+        return (firsts[:, None] + of_trace).flatten()
 
     def grown(self, packed: Mapping[str, Any]) -> dict[str, Any]:
         """What the model is called with: `pack_batches`' rows, in which nodes see what they should and stand
         where they would in a trace."""
-        columns, layout, tree = self.columns(), self.layout, self.tree
+        layout, tree = self.layout, self.tree
+        columns = self.columns(evidence=False)
         inputs = {name: value for name, value in packed.items() if name != "labels"}
         mask = inputs["attention_mask"].clone()  # [groups, 1, length, length]
         for of_trace in columns.view(layout.traces, -1):
@@ -143,4 +155,4 @@ class EvidenceRows:
         tails = positions[..., layout.shared :].unflatten(-1, (layout.traces, 1 + layout.trace))
         ends = tails[..., 1] + self.starts.view(-1, layout.traces) - 1  # of node 0, [3, groups, N]
         positions[..., columns] = (ends[..., None] + tree.depths).flatten(-2)
-        return {**inputs, "attention_mask": mask, "position_ids": positions, "logits_to_keep": columns}
+        return {**inputs, "attention_mask": mask, "position_ids": positions}

@@ -164,7 +164,10 @@ class GcpoConfig(RunSettings):
         description="share of the tokens that carry gradient, the most uncertain; 1: all, as in the paper",
     )
     kl: float = Field(
-        default=0.0, ge=0.0, description="β, weight of the KL to the base; 0 holds no second model"
+        default=0.0,
+        ge=0.0,
+        description="β, weight of the KL to the base, per token; with credit all_scores of the evidence, "
+        "summed over a trace (needs lora). 0 holds no second model",
     )
     vllm: VllmSettings | None = Field(default=None, description="vLLM rollouts; absent: by transformers")
     eval_every: int | None = Field(
@@ -201,8 +204,10 @@ class GcpoConfig(RunSettings):
         return self
 
     def _fits_all_scores(self) -> None:
-        if not self.share_prompts or self.kl or self.top_entropy < 1:
-            raise ValueError("credit all_scores needs share_prompts, and goes with neither kl nor top_entropy")
+        if not self.share_prompts or self.top_entropy < 1:
+            raise ValueError("credit all_scores needs share_prompts, and does not go with top_entropy")
+        if self.kl and self.lora is None:
+            raise ValueError("kl with credit all_scores needs lora: the base is the model without adapters")
         if self.batch_per_device % (2 * self.traces):
             raise ValueError(
                 f"credit all_scores needs whole pairs in a forward pass: batch_per_device "

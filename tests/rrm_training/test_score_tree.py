@@ -39,8 +39,8 @@ def test_the_tree_has_a_node_for_every_beginning_of_a_score() -> None:
 def test_a_score_has_the_product_of_its_tokens_probabilities() -> None:
     tree = score_tree(characters)
     logits = torch.randn(2, len(tree), 128, generator=torch.Generator().manual_seed(0))
-    found = tree.log_probabilities(logits)
     tokens = logits.log_softmax(-1)
+    found = tree.log_probabilities(tokens)
     ten = int(tree.depths.argmax())
     above = tree.sees[ten].nonzero()[:, 0].tolist()  # the beginning, 1, 10, 10.
     expected = sum(tokens[:, node, ord(token)] for node, token in zip(above, "10.0", strict=True))
@@ -70,14 +70,17 @@ def test_it_is_said_which_settings_do_not_go_with_all_scores(tmp_path: Path) -> 
         "batch_per_device": 8, "share_prompts": True, "credit": "all_scores",
     }  # fmt: skip
     GcpoConfig(**given)
-    for wrong in ({"share_prompts": False}, {"kl": 0.1}, {"top_entropy": 0.5}):
-        with pytest.raises(ValidationError, match="needs share_prompts, and goes with neither kl"):
+    for wrong in ({"share_prompts": False}, {"top_entropy": 0.5}):
+        with pytest.raises(ValidationError, match="needs share_prompts, and does not go with top_entropy"):
             GcpoConfig(**{**given, **wrong})
+    GcpoConfig(**{**given, "kl": 0.1, "lora": LoraSettings()})
+    with pytest.raises(ValidationError, match="needs lora"):
+        GcpoConfig(**{**given, "kl": 0.1})
     with pytest.raises(ValidationError, match=r"must be a multiple of 2 × traces \(4\)"):
         GcpoConfig(**{**given, "batch_per_device": 6})
 
 
-@pytest.mark.parametrize("kind", ["full", "adapters", "some unparsed"])
+@pytest.mark.parametrize("kind", ["full", "adapters with KL", "some unparsed"])
 def test_the_loss_is_the_expected_reward_and_unparsed_traces_learn_from_all_their_tokens(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
@@ -132,7 +135,8 @@ def test_the_loss_is_the_expected_reward_and_unparsed_traces_learn_from_all_thei
         base=BUNDLED, out=tmp_path / "run", pairs=pairs, steps=2, traces=2, pairs_per_step=2,
         batch_per_device=8, max_trace_tokens=200, lr=1e-3, dtype="float32", temperature=1.3,
         gradient_checkpointing=False, equal_images=True, workers=0, credit="all_scores", share_prompts=True,
-        lora=LoraSettings(rank=2, alpha=4) if kind == "adapters" else None,
+        lora=LoraSettings(rank=2, alpha=4) if kind == "adapters with KL" else None,
+        kl=0.1 if kind == "adapters with KL" else 0.0,
     )  # fmt: skip
     assert run_gcpo(config) is not None
     assert len(seen) == 2
