@@ -13,6 +13,7 @@ from edit_rrm_training.tiny import recipe
 from edit_rrm_training.tiny.base import BaseStages
 from edit_rrm_training.tiny.model import Size
 from edit_rrm_training.tiny.training import Stage as TrainingStage
+from edit_rrm_training.train_settings import Credit
 
 Variant = Literal["t", "v", "tv", "scorer"]
 VARIANTS: Mapping[Variant, str] = {"t": "T", "v": "V", "tv": "T+V", "scorer": "scorer"}
@@ -63,9 +64,14 @@ class GcpoPlan:
 
     steps: int
     seeds: tuple[int, ...]
-    traces: int = 4
-    """N. For the same number of traces more pairs teach more (benchmarks/gcpo_without_eyes.py)."""
-    pairs_per_step: int = 8
+    traces: int = 2
+    """N. For the same number of traces more pairs teach more (benchmarks/gcpo_without_eyes.py), and with every
+    score weighed, traces of an image have little left to differ in."""
+    pairs_per_step: int = 16
+    credit: Credit = "all_scores"
+    """A drawn score says little of what a pair teaches, and the other tokens nothing but noise."""
+    kl: float = 0.1
+    """Of the evidence: without, what scores learned leaked into it, and traces broke."""
     lora_rank: int = 16
     """Adapters, scaled by 2, on the language model's projections: all else stays as SFT left it."""
     lr: float = 1e-3

@@ -163,7 +163,7 @@ def _gcpo(stage: Stage, plan: Plan, around: Surroundings) -> None:
             eval_every=gcpo.eval_every, steps=gcpo.steps, lr=gcpo.lr, warmup_steps=gcpo.warmup_steps,
             lr_schedule=gcpo.lr_schedule,
             traces=gcpo.traces, pairs_per_step=gcpo.pairs_per_step, batch_per_device=gcpo.batch,
-            share_prompts=True,
+            share_prompts=True, credit=gcpo.credit, kl=gcpo.kl,
             temperature=gcpo.temperature, max_trace_tokens=plan.max_trace_tokens,
             dtype="bfloat16", compile_layers=True, gradient_checkpointing=False, equal_images=True,
             workers=around.workers,
@@ -171,7 +171,7 @@ def _gcpo(stage: Stage, plan: Plan, around: Surroundings) -> None:
         ),
         on_log=partial(
             _say_numbers, around.say, gcpo.steps,
-            ("gcpo/reward", "gcpo/no_gradient", "gcpo/score_margin", "gcpo/unparsed", "eval_accuracy"),
+            ("gcpo/expected_reward", "gcpo/score_margin", "gcpo/unparsed", "gcpo/evidence_kl", "eval_accuracy"),
         ),
         say=around.say,
     )  # fmt: skip
