@@ -218,8 +218,8 @@ class GcpoTrainer(ResumesWeights, GRPOTrainer):  # type: ignore[misc]  # trl is 
 
     def _all_scores_loss(self, model: Any, inputs: Any, parsed: torch.Tensor) -> torch.Tensor:
         """−½ of the win ratios' expectation over the scores of the traces: its gradient is, in expectation,
-        that of the surrogate on policy over the score's tokens, undivided by their number. To it, weighted, the
-        KL of the evidence to the base: over the whole vocabulary, summed over a trace, a mean of traces."""
+        that of the surrogate on policy over the score's tokens, undivided by their number. To it, weighted,
+        the KL of the evidence to the base: over the whole vocabulary, summed over a trace, a mean of traces."""
         tree, group = self._tree.to(parsed.device), self.num_generations
         ends = torch.where(parsed, inputs[_STARTS], inputs["completion_mask"].sum(dim=1))
         rows = EvidenceRows.cut(tree, group, inputs, ends)

@@ -1,9 +1,10 @@
-"""What a trace could have scored: all scores as a tree of tokens behind the evidence, and their probabilities.
+"""What a trace could have scored: all scores, as a tree of tokens behind the evidence, with probabilities.
 
-A trace ends with its score, a few tokens among a hundred, and which of them is drawn is most of what GCPO learns
-from. Given the evidence there are only 101 scores, 0.0 to 10.0, so the expectation of the win ratio over them
-need not be sampled: a policy gradient over all actions (Sutton et al., 2001, "Comparing policy-gradient
-algorithms"; Ciosek & Whiteson, 2018, "Expected policy gradients") has no noise but the evidence's.
+A trace ends with its score, a few tokens of a hundred, and which of them are drawn is most of what GCPO
+learns from. Given the evidence there are only 101 scores, 0.0 to 10.0, so the expectation of the win ratio
+over them need not be sampled: a policy gradient over all actions (Sutton et al., 2001, "Comparing
+policy-gradient algorithms"; Ciosek & Whiteson, 2018, "Expected policy gradients") has no noise but the
+evidence's.
 
 The inner nodes of the tree stand behind a trace, after the evidence, in one row with it (shared_prompts.py):
 
@@ -73,7 +74,9 @@ def score_tree(encode: Callable[[str], Sequence[int]]) -> ScoreTree:
         for text, path in zip(texts, paths, strict=True)
     ):
         raise SettingsError("this tokenizer joins a score to the tags around it")
-    inner = sorted({path[:depth] for path in paths for depth in range(len(path))}, key=lambda at: (len(at), at))
+    inner = sorted(
+        {path[:depth] for path in paths for depth in range(len(path))}, key=lambda at: (len(at), at)
+    )
     if len(set(paths)) < len(paths) or set(paths) & set(inner):
         raise SettingsError("this tokenizer does not keep the scores 0.0 to 10.0 apart")
     place = {above: index for index, above in enumerate(inner)}
@@ -130,8 +133,8 @@ class EvidenceRows:
         return self.layout.trace - len(self.tree)
 
     def predicting(self) -> torch.Tensor:
-        """Whose logits are of evidence, bool [traces, 1 + T]: the prompt's last token, and all of the evidence
-        but its last, which is in the tree."""
+        """Whose logits are of evidence, bool [traces, 1 + T]: the prompt's last token, and all of the
+        evidence but its last, which is in the tree."""
         return torch.arange(1 + self.kept, device=self.starts.device) < self.starts[:, None]
 
     def columns(self, evidence: bool) -> torch.Tensor:

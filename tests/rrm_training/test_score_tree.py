@@ -8,7 +8,6 @@ import pytest
 import torch
 from pydantic import ValidationError
 from shapes_rows import pair, write_lines
-from transformers import AutoTokenizer
 from trl import GRPOTrainer
 
 from edit_rrm.traces import format_score
@@ -27,7 +26,9 @@ def characters(text: str) -> list[int]:
 
 def test_the_tree_has_a_node_for_every_beginning_of_a_score() -> None:
     tree = score_tree(characters)
-    beginnings = {format_score(score)[:length] for score in SCORES for length in range(len(format_score(score)))}
+    beginnings = {
+        format_score(score)[:length] for score in SCORES for length in range(len(format_score(score)))
+    }
     assert len(SCORES) == 101
     assert len(tree) == len(beginnings) == 23
     assert tree.sees.sum(dim=1).tolist() == (tree.depths + 1).tolist()

@@ -65,8 +65,8 @@ class GcpoPlan:
     steps: int
     seeds: tuple[int, ...]
     traces: int = 2
-    """N. For the same number of traces more pairs teach more (benchmarks/gcpo_without_eyes.py), and with every
-    score weighed, traces of an image have little left to differ in."""
+    """N. For the same number of traces more pairs teach more (benchmarks/gcpo_without_eyes.py), and with
+    every score weighed, traces of an image have little left to differ in."""
     pairs_per_step: int = 16
     credit: Credit = "all_scores"
     """A drawn score says little of what a pair teaches, and the other tokens nothing but noise."""

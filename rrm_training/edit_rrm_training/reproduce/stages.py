@@ -171,7 +171,10 @@ def _gcpo(stage: Stage, plan: Plan, around: Surroundings) -> None:
         ),
         on_log=partial(
             _say_numbers, around.say, gcpo.steps,
-            ("gcpo/expected_reward", "gcpo/score_margin", "gcpo/unparsed", "gcpo/evidence_kl", "eval_accuracy"),
+            (
+                "gcpo/expected_reward", "gcpo/score_margin", "gcpo/unparsed", "gcpo/evidence_kl",
+                "eval_accuracy",
+            ),
         ),
         say=around.say,
     )  # fmt: skip
