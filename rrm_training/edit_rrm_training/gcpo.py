@@ -20,7 +20,7 @@ both leave the gradient as it is.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
@@ -36,18 +36,19 @@ from trl.data_utils import prepare_multimodal_messages
 from edit_rrm.errors import TraceError
 from edit_rrm.principles import Principle
 from edit_rrm.prompts import PromptProfile
+from edit_rrm_training.all_scores import EvidenceRows, judge_all_scores
 from edit_rrm_training.cpu_bfloat16 import weights_in
 from edit_rrm_training.errors import SettingsError
 from edit_rrm_training.evaluation.metrics import share
 from edit_rrm_training.pair_sampler import PairSampler
 from edit_rrm_training.roomy_cache import roomy_caches
 from edit_rrm_training.score_tokens import states_score
-from edit_rrm_training.score_tree import EvidenceRows, score_tree
+from edit_rrm_training.score_tree import score_tree
 from edit_rrm_training.shared_prompts import Layout, check_model, pack_batches, unshuffled_traces
 from edit_rrm_training.train_settings import Credit
 from edit_rrm_training.training_run import ResumesWeights
 from edit_rrm_training.trl_rows import PairRows, Row
-from edit_rrm_training.win_ratio import expected_win_ratios, report, win_ratios
+from edit_rrm_training.win_ratio import report, win_ratios
 from edit_rrm_training.zero_advantage import has_advantage, keep_groups
 
 _SAMPLING = frozenset({"do_sample", "temperature", "top_p", "top_k", "min_p"})
@@ -217,47 +218,33 @@ class GcpoTrainer(ResumesWeights, GRPOTrainer):  # type: ignore[misc]  # trl is 
         return self._surrogate(model, inputs)
 
     def _all_scores_loss(self, model: Any, inputs: Any, parsed: torch.Tensor) -> torch.Tensor:
-        """−½ of the win ratios' expectation over the scores of the traces: its gradient is, in expectation,
-        that of the surrogate on policy over the score's tokens, undivided by their number. To it, weighted,
-        the KL of the evidence to the base: over the whole vocabulary, summed over a trace, a mean of traces."""
-        tree, group = self._tree.to(parsed.device), self.num_generations
-        ends = torch.where(parsed, inputs[_STARTS], inputs["completion_mask"].sum(dim=1))
-        rows = EvidenceRows.cut(tree, group, inputs, ends)
-        prompt = inputs["prompt_ids"].shape[1]
-        added = rows.input_ids.shape[1] - prompt
-        kinds = torch.nn.functional.pad(inputs["mm_token_type_ids"][:, :prompt], (0, added))
-        plain = self._plain(model)
-        (packed,) = pack_batches(
-            plain, rows.layout, rows.input_ids, rows.attention_mask,
-            {**inputs, "mm_token_type_ids": kinds}, None,
-        )  # fmt: skip
-        called = {**rows.grown(packed), "logits_to_keep": rows.columns(evidence=self._evidence_kl > 0)}
-
-        def log_probs() -> torch.Tensor:
+        def logits(called: Mapping[str, Any]) -> torch.Tensor:
             with self.accelerator.autocast():
-                logits = model(**called).logits  # [groups, N · columns, vocabulary]
-            by_trace = logits.unflatten(1, (group, -1)).flatten(0, 1).float()
-            return (by_trace / self.temperature).log_softmax(-1)  # [traces, columns, vocabulary]
+                return model(**called).logits  # type: ignore[no-any-return]
 
-        ours = log_probs()
-        probabilities = tree.log_probabilities(ours[:, -len(tree) :]).exp() * parsed[:, None]
-        reward = expected_win_ratios(probabilities.unflatten(0, (-1, 2, group))).mean()
-        self._note("gcpo/expected_reward", reward)
-        loss = -reward / 2
-        if self._evidence_kl:
+        def base_logits(called: Mapping[str, Any]) -> torch.Tensor:
             with torch.no_grad(), self.accelerator.unwrap_model(model).disable_adapter():
-                base = log_probs()
-            of_evidence = slice(0, 1 + rows.kept)
-            away = (ours.exp() * (ours - base)).sum(-1)[:, of_evidence]
-            kl = (away * rows.predicting()).sum(dim=1).mean()
-            self._note("gcpo/evidence_kl", kl)
-            loss = loss + self._evidence_kl * kl
-        return loss / self.current_gradient_accumulation_steps
+                return logits(called)
 
-    def _note(self, name: str, value: torch.Tensor) -> None:
-        """Logs the mean of all processes."""
-        of_all = self.accelerator.gather(value.detach().view(1))
-        self._metrics["train"][name].append(of_all.mean().item())
+        rows = EvidenceRows.cut(
+            self._tree.to(parsed.device),
+            self.num_generations,
+            inputs,
+            torch.where(parsed, inputs[_STARTS], inputs["completion_mask"].sum(dim=1)),
+        )
+        found = judge_all_scores(
+            rows,
+            rows.packed(self._plain(model), inputs),
+            parsed,
+            self.temperature,
+            logits,
+            base_logits if self._evidence_kl else None,
+        )
+        for name, value in vars(found).items():
+            of_all = self.accelerator.gather(value.detach().view(1))
+            self._metrics["train"][f"gcpo/{name}"].append(of_all.mean().item())
+        loss = self._evidence_kl * found.evidence_kl - found.expected_reward / 2
+        return loss / self.current_gradient_accumulation_steps
 
     def _surrogate(self, model: Any, inputs: Any) -> torch.Tensor:
         # A KL and a router's loss are of every trace; which tokens are most uncertain, too.

@@ -8,7 +8,6 @@ import pytest
 import torch
 from pydantic import ValidationError
 from shapes_rows import pair, write_lines
-from trl import GRPOTrainer
 
 from edit_rrm.traces import format_score
 from edit_rrm_training.errors import SettingsError
@@ -16,6 +15,7 @@ from edit_rrm_training.gcpo import GcpoTrainer
 from edit_rrm_training.gcpo_run import run_gcpo
 from edit_rrm_training.score_tree import SCORES, score_tree
 from edit_rrm_training.train_settings import GcpoConfig, LoraSettings
+from edit_rrm_training.win_ratio import expected_win_ratios
 
 BUNDLED = Path(__file__).parents[2] / "server" / "edit_rrm_server" / "models" / "edit-rrm-tiny"
 
@@ -82,16 +82,19 @@ def test_it_is_said_which_settings_do_not_go_with_all_scores(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("kind", ["full", "adapters with KL", "some unparsed"])
-def test_the_loss_is_the_expected_reward_and_unparsed_traces_learn_from_all_their_tokens(
+def test_scores_and_evidence_are_judged_as_in_plain_rows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    """Each score's probability, read off a tree, against TRL's reading of a row that states it."""
-    losses = GcpoTrainer._all_scores_loss
+    """Every score's probability and the KL, read off packed trees, against plain rows of one trace each."""
     generate = GcpoTrainer._generate_and_score_completions
-    seen: list[int] = []
+    judged = GcpoTrainer._all_scores_loss
+    surrogate = GcpoTrainer._surrogate
     without: list[list[int]] = []  # traces without a score, by step
+    probabilities: list[torch.Tensor] = []
+    divergences: list[float] = []
+    learning: list[list[int]] = []  # traces that learn from all their tokens, by step
 
-    def unparsed(self: GcpoTrainer, inputs: Any) -> Any:
+    def some_unparsed(self: GcpoTrainer, inputs: Any) -> Any:
         output = generate(self, inputs)
         if kind == "some unparsed":
             output["score_starts"][::3] = 0
@@ -100,37 +103,46 @@ def test_the_loss_is_the_expected_reward_and_unparsed_traces_learn_from_all_thei
         return output
 
     def compared(self: GcpoTrainer, model: Any, inputs: Any, parsed: torch.Tensor) -> torch.Tensor:
-        ours = losses(self, model, inputs, parsed)
+        loss = judged(self, model, inputs, parsed)
         encode = self.processing_class.tokenizer.encode
         chosen = [0, 7, 35, 99, 100]
-        by_score = []
-        for score in chosen:
-            stated = encode(format_score(SCORES[score]), add_special_tokens=False)
-            by_score.append(_as_stated(self, model, inputs, stated))
-        expected = torch.stack(by_score, dim=1).exp() * parsed[:, None]  # [traces, chosen]
+        stated = [encode(format_score(SCORES[score]), add_special_tokens=False) for score in chosen]
+        plain = torch.tensor(
+            [
+                [_log_probs(self, model, inputs, row, tokens)[1].item() for tokens in stated]
+                for row in range(len(parsed))
+            ]
+        )
+        expected = plain.exp() * parsed[:, None]  # [traces, chosen]
         torch.testing.assert_close(probabilities[-1][:, chosen], expected, atol=1e-6, rtol=1e-3)
-        assert probabilities[-1].sum() > 0
-        seen.append(int(parsed.sum()))
-        return ours
-
-    probabilities: list[torch.Tensor] = []
-    ratios = gcpo_ratios()
+        assert expected.sum() > 0
+        reward, kl = (
+            self._metrics["train"][f"gcpo/{name}"][-1] for name in ("expected_reward", "evidence_kl")
+        )
+        assert loss.item() == pytest.approx(0.1 * kl - reward / 2, abs=1e-6)
+        if kind == "adapters with KL":
+            by_trace = []
+            for row in range(len(parsed)):
+                ours = _log_probs(self, model, inputs, row, ())[0]
+                with model.disable_adapter():
+                    base = _log_probs(self, model, inputs, row, ())[0]
+                by_trace.append((ours.exp() * (ours - base)).sum().item())
+            divergences.append(sum(by_trace) / len(by_trace))
+            assert kl == pytest.approx(divergences[-1], rel=1e-2, abs=1e-5)
+        return loss
 
     def noted(by_pair: torch.Tensor) -> torch.Tensor:
-        probabilities.append(by_pair.flatten(0, 2))
-        return ratios(by_pair)
-
-    surrogates: list[torch.Tensor] = []
-    surrogate = GcpoTrainer._surrogate
+        probabilities.append(by_pair.flatten(0, 2).detach())
+        return expected_win_ratios(by_pair)
 
     def watched(self: GcpoTrainer, model: Any, inputs: Any) -> torch.Tensor:
-        surrogates.append(inputs["advantages"])
+        learning.append(inputs["advantages"].ne(0).nonzero()[:, 0].tolist())
         return surrogate(self, model, inputs)
 
-    monkeypatch.setattr(GcpoTrainer, "_generate_and_score_completions", unparsed)
+    monkeypatch.setattr(GcpoTrainer, "_generate_and_score_completions", some_unparsed)
     monkeypatch.setattr(GcpoTrainer, "_all_scores_loss", compared)
     monkeypatch.setattr(GcpoTrainer, "_surrogate", watched)
-    monkeypatch.setattr("edit_rrm_training.gcpo.expected_win_ratios", noted)
+    monkeypatch.setattr("edit_rrm_training.all_scores.expected_win_ratios", noted)
     pairs = write_lines(tmp_path / "pairs.jsonl", [pair(index) for index in range(4)])
     config = GcpoConfig(
         base=BUNDLED, out=tmp_path / "run", pairs=pairs, steps=2, traces=2, pairs_per_step=2,
@@ -140,37 +152,37 @@ def test_the_loss_is_the_expected_reward_and_unparsed_traces_learn_from_all_thei
         kl=0.1 if kind == "adapters with KL" else 0.0,
     )  # fmt: skip
     assert run_gcpo(config) is not None
-    assert len(seen) == 2
-    assert min(seen) >= 4
+    assert len(without) == 2
+    assert all(len(rows) <= 4 for rows in without)
     if kind == "some unparsed":
-        assert [advantages.ne(0).nonzero()[:, 0].tolist() for advantages in surrogates] == without
+        assert learning == without
         assert all({0, 3, 6} <= set(rows) for rows in without)
+    if kind == "adapters with KL":
+        first, second = divergences
+        assert first == pytest.approx(0.0, abs=1e-6)
+        assert second > 1e-4
 
 
-def gcpo_ratios() -> Any:
-    from edit_rrm_training.win_ratio import expected_win_ratios
-
-    return expected_win_ratios
-
-
-def _as_stated(trainer: Any, model: Any, inputs: Any, stated: Sequence[int]) -> torch.Tensor:
-    """Log-probability of these tokens behind each trace's evidence, [traces], by a plain row each."""
-    found = []
-    for row in range(len(inputs["completion_ids"])):
-        start = max(1, int(inputs["score_starts"][row]))
-        evidence = inputs["completion_ids"][row, :start]
-        trace = torch.cat([evidence, torch.tensor(list(stated))])[None]
-        ids = torch.cat([inputs["prompt_ids"][row, None], trace], dim=1)
-        mask = torch.cat([inputs["prompt_mask"][row, None], torch.ones_like(trace)], dim=1)
-        patches = inputs["image_grid_thw"].prod(dim=1)
-        images = slice(2 * row, 2 * row + 2)
-        first = int(patches[: 2 * row].sum())
-        kinds = inputs["mm_token_type_ids"][row, None, : inputs["prompt_ids"].shape[1]]
-        log_probs, _, _ = GRPOTrainer._get_per_token_logps_and_entropies(
-            trainer, model, ids, mask, trace.shape[1],
-            pixel_values=inputs["pixel_values"][first : first + int(patches[images].sum())],
-            image_grid_thw=inputs["image_grid_thw"][images], num_images=[2],
-            mm_token_type_ids=torch.nn.functional.pad(kinds, (0, trace.shape[1])),
-        )  # fmt: skip
-        found.append(log_probs[0, start:].sum())
-    return torch.stack(found)
+def _log_probs(
+    trainer: Any, model: Any, inputs: Any, row: int, stated: Sequence[int]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Of a row alone, its evidence followed by `stated`: log-probabilities where the evidence's tokens are
+    predicted, [tokens, vocabulary], and that of `stated` behind it."""
+    start = int(inputs["score_starts"][row]) or int(inputs["completion_mask"][row].sum())
+    evidence = inputs["completion_ids"][row, :start]
+    real = inputs["prompt_mask"][row].bool()
+    prompt = inputs["prompt_ids"][row, real]
+    ids = torch.cat([prompt, evidence, torch.tensor(list(stated), dtype=torch.long)])
+    kinds = torch.zeros_like(ids)
+    kinds[: len(prompt)] = inputs["mm_token_type_ids"][row, : len(real)][real]
+    patches = inputs["image_grid_thw"].prod(dim=1).tolist()
+    first, end = sum(patches[: 2 * row]), sum(patches[: 2 * row + 2])
+    with torch.no_grad():
+        logits = model(
+            input_ids=ids[None], attention_mask=torch.ones_like(ids)[None], mm_token_type_ids=kinds[None],
+            pixel_values=inputs["pixel_values"][first:end],
+            image_grid_thw=inputs["image_grid_thw"][2 * row : 2 * row + 2],
+        ).logits[0]  # fmt: skip
+    log_probs = (logits / trainer.temperature).log_softmax(-1)[len(prompt) - 1 : -1]
+    of_stated = log_probs[start:].gather(1, ids[len(prompt) + start :, None]).sum()
+    return log_probs[:start], of_stated

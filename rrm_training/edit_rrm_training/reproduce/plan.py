@@ -124,13 +124,13 @@ FULL = Plan(
     sizes={
         "m": SizePlan(
             SftPlan(steps=1000),
-            GcpoPlan(steps=200, seeds=(0, 1, 2)),
-            Minutes(base=30, sft={"t": 28, "v": 24, "tv": 28, "scorer": 14}, gcpo=44, evaluate=4),
+            GcpoPlan(steps=100, seeds=(0, 1, 2)),
+            Minutes(base=30, sft={"t": 28, "v": 24, "tv": 28, "scorer": 14}, gcpo=22, evaluate=2),
         ),
         "s": SizePlan(
             SftPlan(steps=1000),
-            GcpoPlan(steps=200, seeds=(0,)),
-            Minutes(base=25, sft={"t": 12, "v": 10, "tv": 12, "scorer": 7}, gcpo=20, evaluate=3),
+            GcpoPlan(steps=100, seeds=(0,)),
+            Minutes(base=25, sft={"t": 12, "v": 10, "tv": 12, "scorer": 7}, gcpo=12, evaluate=2),
         ),
     }
 )
