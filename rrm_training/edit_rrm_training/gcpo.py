@@ -10,28 +10,24 @@ an image) and what a trace earns (win_ratio.py). TRL does the rest:
 - A KL to the base is optional (`beta`), as in the paper.
 
 **Ours**, on request: `credit="score"` lets the advantage of a trace that parses teach the tokens of its score
-alone, and of one that does not, all; the mean over its tokens is then over these. What is seen stays as SFT
-left it, and so does its noise, most of the gradient's (docs/train-the-rrm.md).
+alone, and of one that does not, all; the mean over its tokens is then over these. `credit="all_scores"` draws
+no score: it learns from the expectation over all of them (all_scores.py), and a KL is then of the evidence.
 
-**Ours**: accuracy during training is pairwise, on the validation pairs, of greedy traces. Overridden
-`evaluate` draws no random number, so a run with measurements and one without have the same curve. An update
-reads few traces without advantage (zero_advantage.py) and, on request, each prompt once (shared_prompts.py);
-both leave the gradient as it is.
+**Ours**: accuracy during training is pairwise, of greedy traces (judges_greedily.py). An update reads few
+traces without advantage (zero_advantage.py) and, on request, each prompt once (shared_prompts.py); both leave
+the gradient as it is.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import torch
-from accelerate.utils import gather, gather_object
+from accelerate.utils import gather
 from peft import PeftModel
 from torch.utils.data import Sampler
-from transformers import GenerationConfig
 from trl import GRPOTrainer
-from trl.data_utils import prepare_multimodal_messages
 
 from edit_rrm.errors import TraceError
 from edit_rrm.principles import Principle
@@ -39,7 +35,7 @@ from edit_rrm.prompts import PromptProfile
 from edit_rrm_training.all_scores import EvidenceRows, judge_all_scores
 from edit_rrm_training.cpu_bfloat16 import weights_in
 from edit_rrm_training.errors import SettingsError
-from edit_rrm_training.evaluation.metrics import share
+from edit_rrm_training.judges_greedily import JudgesGreedily
 from edit_rrm_training.pair_sampler import PairSampler
 from edit_rrm_training.roomy_cache import roomy_caches
 from edit_rrm_training.score_tokens import states_score
@@ -51,7 +47,6 @@ from edit_rrm_training.trl_rows import PairRows, Row
 from edit_rrm_training.win_ratio import report, win_ratios
 from edit_rrm_training.zero_advantage import has_advantage, keep_groups
 
-_SAMPLING = frozenset({"do_sample", "temperature", "top_p", "top_k", "min_p"})
 _STARTS = "score_starts"
 
 
@@ -61,14 +56,11 @@ def contrastive_reward(**_: Any) -> list[float]:
     raise NotImplementedError("computed by GcpoTrainer._calculate_rewards")
 
 
-class GcpoTrainer(ResumesWeights, GRPOTrainer):  # type: ignore[misc]  # trl is Any here
+class GcpoTrainer(JudgesGreedily, ResumesWeights, GRPOTrainer):  # type: ignore[misc]  # trl is Any here
     """See the module. The rollout of all processes, `args.generation_batch_size`, is a multiple of 2N."""
 
     _tag_names = ("trl", "gcpo")
     _name = "GCPO"
-    control: Any
-    generation_config: Any
-    generation_kwargs: Any
 
     def __init__(
         self,
@@ -136,47 +128,6 @@ class GcpoTrainer(ResumesWeights, GRPOTrainer):  # type: ignore[misc]  # trl is 
             self._metrics["train"][f"gcpo/{name}"].append(value)
         return win_ratios(scores).view(-1, 1)
 
-    def evaluate(
-        self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
-    ) -> dict[str, float]:
-        """Pairwise accuracy of greedy traces on the validation pairs; ties and unparsed traces are wrong."""
-        self.model.eval()
-        preferred, other = self._greedy_scores().unbind(dim=1)  # [pairs] each
-        accuracy = share((preferred > other).tolist())
-        metrics = {
-            f"{metric_key_prefix}_accuracy": accuracy.value,
-            f"{metric_key_prefix}_ties": share((preferred == other).tolist()).value,
-            f"{metric_key_prefix}_unparsed": share(torch.cat([preferred, other]).isnan().tolist()).value,
-            f"{metric_key_prefix}_score_margin": (preferred - other).nanmean().item(),
-            f"{metric_key_prefix}_pairs": float(accuracy.total),
-        }
-        self.log(dict(metrics))
-        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
-        return metrics
-
-    def _greedy_scores(self) -> torch.Tensor:
-        """Scores of the validation rows, [pairs, 2], on every process; NaN where a trace does not parse."""
-        rows = self._validation
-        if rows is None:
-            raise ValueError("there are no validation pairs")
-        found: list[tuple[int, float]] = []
-        size = self.args.per_device_eval_batch_size
-        with (
-            self.accelerator.split_between_processes(list(range(len(rows))), apply_padding=True) as mine,
-            self._greedy(),
-        ):
-            for start in range(0, len(mine), size):
-                batch = mine[start : start + size]
-                texts = self._complete([rows[index] for index in batch])
-                found += [
-                    (index, self._score(text, rows.principles(index)))
-                    for index, text in zip(batch, texts, strict=True)
-                ]
-        scores = torch.full((len(rows),), math.nan)
-        for index, score in gather_object(found):
-            scores[index] = score
-        return scores.view(-1, 2)
-
     def _generate_and_score_completions(self, inputs: Sequence[Row]) -> Any:
         output = super()._generate_and_score_completions(inputs)
         if self._credit == "trace":
@@ -220,7 +171,7 @@ class GcpoTrainer(ResumesWeights, GRPOTrainer):  # type: ignore[misc]  # trl is 
     def _all_scores_loss(self, model: Any, inputs: Any, parsed: torch.Tensor) -> torch.Tensor:
         def logits(called: Mapping[str, Any]) -> torch.Tensor:
             with self.accelerator.autocast():
-                return model(**called).logits  # type: ignore[no-any-return]
+                return model(**called).logits
 
         def base_logits(called: Mapping[str, Any]) -> torch.Tensor:
             with torch.no_grad(), self.accelerator.unwrap_model(model).disable_adapter():
@@ -294,33 +245,6 @@ class GcpoTrainer(ResumesWeights, GRPOTrainer):  # type: ignore[misc]  # trl is 
                 with weights_in(torch.bfloat16, self.model):
                     return super()._generate_single_turn(*args, **kwargs)
             return super()._generate_single_turn(*args, **kwargs)
-
-    def _complete(self, rows: Sequence[Row]) -> list[str]:
-        prompts = [prepare_multimodal_messages(row["prompt"], images=row["images"]) for row in rows]
-        ids, images, fields = self._tokenize_prompts(prompts)
-        completions, _ = self._generate_single_turn(ids, images, fields, 1)
-        texts: list[str] = self.processing_class.batch_decode(completions, skip_special_tokens=True)
-        return texts
-
-    @contextmanager
-    def _greedy(self) -> Iterator[None]:
-        """TRL's generation, without its sampling."""
-        if self.use_vllm:
-            kept = self.vllm_generation.temperature
-            self.vllm_generation.temperature = 0.0
-            try:
-                yield
-            finally:
-                self.vllm_generation.temperature = kept
-            return
-        kept, kept_options = self.generation_config, self.generation_kwargs
-        options = {name: value for name, value in kept_options.items() if name not in _SAMPLING}
-        self.generation_kwargs = {**options, "do_sample": False}
-        self.generation_config = GenerationConfig(**self.generation_kwargs, disable_compile=True)
-        try:
-            yield
-        finally:
-            self.generation_config, self.generation_kwargs = kept, kept_options
 
     def _score(self, text: str, principles: Sequence[Principle]) -> float:
         """τ by the checkpoint's own parser Φ; NaN for a trace that does not parse."""
