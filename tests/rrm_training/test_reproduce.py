@@ -147,6 +147,20 @@ def test_the_tv_checkpoint_that_ships_is_what_the_plan_makes() -> None:
     assert card.training["base"]["training"]["stages"] == json.loads(json.dumps(asdict(FULL.base)))
 
 
+def test_the_gcpo_checkpoint_that_ships_is_what_the_plan_makes() -> None:
+    """docs/results/rrm has its measurement as seed 0's."""
+    card = read_card(Path(__file__).parents[2] / "server/edit_rrm_server/models/edit-rrm-tiny-gcpo")
+    gcpo, trained = FULL.sizes["m"].gcpo, card.training["settings"]
+    assert (trained["steps"], trained["lr"], trained["lr_schedule"]) == (
+        gcpo.steps,
+        gcpo.lr,
+        gcpo.lr_schedule,
+    )
+    assert (trained["traces"], trained["pairs_per_step"]) == (gcpo.traces, gcpo.pairs_per_step)
+    assert (trained["credit"], trained["kl"], trained["seed"]) == (gcpo.credit, gcpo.kl, 0)
+    assert card.training["base"]["name"] == "edit-rrm-tiny-m-tv"
+
+
 def test_what_is_published_is_of_the_plan() -> None:
     """A changed plan asks for other results: train again, or take the file away."""
     results = Path(__file__).parents[2] / "docs/results/rrm"
@@ -241,17 +255,24 @@ def test_a_published_model_is_taken_unless_its_plan_was_another_or_its_checkpoin
     assert read_measured(there, tuned) is None  # nothing to publish
     assert sorted(file.name for file in (results / "measured").iterdir()) == ["s-t.json", "s-tv.json"]
 
-    assert take(here, results, QUICK) == [other, base]
+    assert take(here, results, QUICK) == [other]
     states = StageStates(here)
     assert states.is_done(other.stage)
-    assert states.is_done(base.evaluation)
     assert not states.is_done(base.stage)  # GCPO goes on from it
+    assert not states.is_done(base.evaluation)  # of another checkpoint than the one to be trained here
     assert read_outcomes(here / other.evaluation) == [pair(0, "x", 1, 0)]
     assert take(here, results, QUICK) == []
 
+    copied = tmp_path / "copied"  # with the checkpoint, its record
+    StageStates(copied).adopt(known(there, base).training)
+    assert take(copied, results, QUICK) == [other, base]
+    trained = tmp_path / "trained"
+    StageStates(trained).adopt(known(there, base).training.model_copy(update={"wall_s": 1234.5}))
+    assert take(trained, results, QUICK) == [other]
+
     measure(there, tuned, QUICK)
     publish(results, tuned, known(there, tuned))
-    assert take(here, results, QUICK) == [tuned]
+    assert take(here, results, QUICK) == [base, tuned]
     assert take(tmp_path / "new", results, QUICK) == [other, base, tuned]
     assert StageStates(tmp_path / "new").is_done(base.stage)
 

@@ -17,10 +17,12 @@ class EditPlan:
     editor: str = "shapes-editor"
     rewards: Mapping[Reward, str] = field(
         default_factory=lambda: {
-            "gcpo": "runs/reproduce/gcpo-m-seed0/final", "sft": "runs/reproduce/sft-m-tv/final",
+            "gcpo": "server/edit_rrm_server/models/edit-rrm-tiny-gcpo",
+            "sft": "server/edit_rrm_server/models/edit-rrm-tiny-sft",
         }
     )  # fmt: skip
-    """Directories of checkpoints, as `edit-rrm-train reproduce` leaves them, or addresses of services."""
+    """Directories of checkpoints, here those that ship (T+V of size M, and seed 0 of its GCPO), or addresses
+    of services."""
     seeds: tuple[int, ...] = (0, 1)
     world: int = 41
     """Of the edits that are trained on; no reward model and no editor has seen it."""

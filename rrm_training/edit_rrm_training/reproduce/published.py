@@ -77,31 +77,32 @@ def published_models(results: Path, plan: Plan) -> dict[Model, Published]:
 def take(out: Path, results: Path, plan: Plan) -> list[Model]:
     """Puts into `out`, as measured, what `published_models` finds.
 
-    Returns the models taken. What `out` has begun itself is left alone, and so is the training of a model
-    from which one goes on that is not measured yet: that needs its checkpoint. Raises RowError.
+    Returns the models taken. Left alone is what `out` has trained or measured itself, and a model from which
+    one goes on that is not measured yet: that needs its checkpoint, and the checkpoint its own measurement.
+    Raises RowError.
     """
     stages, states = graph(plan), StageStates(out)
     found = published_models(results, plan)
-    taken = [model for model in found if states.read(model.evaluation) is None]
-    for model in taken:
-        published = found[model]
+    unknown = {stage.name for stage in stages if stage.model not in found and not states.is_done(stage.name)}
+    taken = []
+    for model, published in found.items():
+        own = states.read(model.stage)
+        needed = any(model.stage in stage.needs and stage.name in unknown for stage in stages)
+        if states.read(model.evaluation) is not None or own not in (None, published.training):
+            continue
+        if own is None and needed:
+            continue
+        taken.append(model)
         write_outcomes(out / model.evaluation, published.outcomes)
         evaluation = json.dumps(published.evaluation, indent=2) + "\n"
         (out / model.evaluation / _EVALUATION).write_text(evaluation, encoding="utf-8")
         states.adopt(published.evaluating)
-    have = {stage.name for stage in stages if states.is_done(stage.name)}
-    for model in taken:
-        if states.read(model.stage) is not None:
-            continue
-        followers = [stage for stage in stages if model.stage in stage.needs]
-        if any(one.name not in have and one.model not in taken for one in followers):
-            continue
-        published = found[model]
-        if published.curve:
-            lines = "".join(json.dumps(line) + "\n" for line in published.curve)
-            (out / model.stage).mkdir(parents=True, exist_ok=True)
-            (out / model.stage / _LOG).write_text(lines, encoding="utf-8")
-        states.adopt(published.training)
+        if own is None:
+            if published.curve:
+                lines = "".join(json.dumps(line) + "\n" for line in published.curve)
+                (out / model.stage).mkdir(parents=True, exist_ok=True)
+                (out / model.stage / _LOG).write_text(lines, encoding="utf-8")
+            states.adopt(published.training)
     return taken
 
 
