@@ -152,7 +152,8 @@ def test_the_gcpo_checkpoint_that_ships_is_what_the_plan_makes() -> None:
     card = read_card(Path(__file__).parents[2] / "server/edit_rrm_server/models/edit-rrm-tiny-gcpo")
     gcpo, trained = asdict(FULL.sizes["m"].gcpo), card.training["settings"]
     alike = (
-        "steps", "lr", "lr_schedule", "warmup_steps", "traces", "pairs_per_step", "credit", "kl", "temperature",
+        "steps", "lr", "lr_schedule", "warmup_steps", "temperature",
+        "traces", "pairs_per_step", "credit", "kl",
     )  # fmt: skip
     assert {name: trained[name] for name in alike} == {name: gcpo[name] for name in alike}
     assert (trained["lora"]["rank"], trained["seed"]) == (gcpo["lora_rank"], 0)
