@@ -11,12 +11,12 @@ from edit_rrm_training.evaluation.metrics import Share
 from edit_rrm_training.evaluation.plots import INK, MARK, SHADE
 
 PANELS = {
-    "gcpo/reward": "training reward",
+    "gcpo/expected_reward": "training reward, over all scores",
     "eval_accuracy": "pairs right, validation",
-    "gcpo/no_gradient": "pairs without gradient",
     "gcpo/score_margin": "score margin",
-    "entropy": "entropy, nats a token",
-    "gcpo/weighted_advantage": "weighted advantage",
+    "gcpo/evidence_kl": "KL of the evidence to T+V, nats a trace",
+    "gcpo/unparsed": "traces that do not parse",
+    "grad_norm": "norm of the gradient",
 }
 SMOOTH_STEPS = 20
 """Curves of single rollouts are shown as a running mean over so many."""
