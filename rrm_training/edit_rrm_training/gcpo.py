@@ -44,6 +44,7 @@ from edit_rrm_training.shared_prompts import Layout, check_model, pack_batches, 
 from edit_rrm_training.train_settings import Credit
 from edit_rrm_training.training_run import ResumesWeights
 from edit_rrm_training.trl_rows import PairRows, Row
+from edit_rrm_training.vllm_prompts import with_one_token_an_image
 from edit_rrm_training.win_ratio import report, win_ratios
 from edit_rrm_training.zero_advantage import has_advantage, keep_groups
 
@@ -238,13 +239,18 @@ class GcpoTrainer(JudgesGreedily, ResumesWeights, GRPOTrainer):  # type: ignore[
         plain = self.accelerator.unwrap_model(model)
         return plain.get_base_model() if isinstance(plain, PeftModel) else plain
 
-    def _generate_single_turn(self, *args: Any, **kwargs: Any) -> Any:
+    def _generate_single_turn(
+        self, prompt_ids: Sequence[Sequence[int]], images: Any, *args: Any, **kwargs: Any
+    ) -> Any:
+        if self.use_vllm and self.vllm_mode == "colocate" and images is not None:
+            image_token = self.processing_class.image_token_id
+            prompt_ids = [with_one_token_an_image(prompt, image_token) for prompt in prompt_ids]
         # A growing cache would have compiled layers compiled again at every length.
         with torch.compiler.set_stance("force_eager"), roomy_caches():
             if self.args.bf16 and self.args.device.type == "cpu" and not self.is_fsdp_enabled:
                 with weights_in(torch.bfloat16, self.model):
-                    return super()._generate_single_turn(*args, **kwargs)
-            return super()._generate_single_turn(*args, **kwargs)
+                    return super()._generate_single_turn(prompt_ids, images, *args, **kwargs)
+            return super()._generate_single_turn(prompt_ids, images, *args, **kwargs)
 
     def _score(self, text: str, principles: Sequence[Principle]) -> float:
         """τ by the checkpoint's own parser Φ; NaN for a trace that does not parse."""
