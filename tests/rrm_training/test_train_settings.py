@@ -82,7 +82,7 @@ def test_every_setting_says_what_it_is(kind: type[RunSettings]) -> None:
 
 @pytest.mark.parametrize("file", sorted(CONFIGS.glob("*.yaml")), ids=lambda file: file.stem)
 def test_a_configuration_fits_its_model_and_eight_gpus(file: Path) -> None:
-    stage, size, method = file.stem.split("_")
+    stage, size, *_, method = file.stem.split("_")
     config = load_config(SftConfig if stage == "sft" else GcpoConfig, file, {})
     assert (config.lora is not None) == (method == "lora")
     assert config.dtype == "bfloat16"
