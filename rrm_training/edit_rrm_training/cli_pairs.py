@@ -55,7 +55,9 @@ def import_pairs(
         path = home / "images" / f"{hashlib.sha256(image).hexdigest()[:32]}.img"
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(image)
+            partial = path.with_suffix(".partial")
+            partial.write_bytes(image)
+            partial.replace(path)  # a torn one would be taken for whole the next time
         return str(path.relative_to(home))
 
     if preferred_second and layout != "editscore-bench":

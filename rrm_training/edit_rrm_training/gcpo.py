@@ -45,6 +45,7 @@ from edit_rrm_training.train_settings import Credit
 from edit_rrm_training.training_run import ResumesWeights
 from edit_rrm_training.trl_rows import PairRows, Row
 from edit_rrm_training.vllm_prompts import with_one_token_an_image
+from edit_rrm_training.vllm_weights import hand_over_safely
 from edit_rrm_training.win_ratio import report, win_ratios
 from edit_rrm_training.zero_advantage import has_advantage, keep_groups
 
@@ -95,6 +96,8 @@ class GcpoTrainer(JudgesGreedily, ResumesWeights, GRPOTrainer):  # type: ignore[
         )
         if share_prompts and self.aux_loss_enabled:
             raise SettingsError("share_prompts: a router's loss would count the tokens of packed rows")
+        if self.use_vllm:
+            hand_over_safely(self.vllm_generation)
         pair_traces = 2 * self.num_generations
         if self.args.generation_batch_size % pair_traces:
             raise ValueError(

@@ -21,6 +21,7 @@ from edit_rrm_training.training_run import (
     FINAL,
     OnLog,
     RunLog,
+    check_directory,
     claim_directory,
     optimizers_of,
     train,
@@ -29,6 +30,8 @@ from edit_rrm_training.training_run import (
 from edit_rrm_training.trl_rows import PairRows
 
 PRINCIPLES = "principles.jsonl"
+VALIDATION_PRINCIPLES = "validation-principles.jsonl"
+"""A store each: a source's name means something in the folder of its own file of pairs."""
 
 OnSay = Callable[[str], None]
 
@@ -76,16 +79,24 @@ def run_gcpo(
     """
     final = config.out / FINAL
     arguments = grpo_arguments(config, int(os.environ.get("WORLD_SIZE", "1")))
-    with arguments.main_process_first(desc="run directory"):
-        claim_directory(config)
+    check_directory(config)
     if is_whole(final):
         return final
-    base = load_base(config)
-    rows = _rows(config, read_pairs(config.pairs), config.pairs.parent, base, arguments, say)
-    validation = None
+    learned, held_out = _read("pairs", config.pairs), None
     if config.validation_pairs is not None:
-        held_out = read_pairs(config.validation_pairs)
-        validation = _rows(config, held_out, config.validation_pairs.parent, base, arguments, say)
+        held_out = _read("validation_pairs", config.validation_pairs)
+    base = load_base(config)
+    with arguments.main_process_first(desc="run directory"):
+        claim_directory(config)
+    rows = _rows(config, learned, config.pairs.parent, PRINCIPLES, base, arguments, say)
+    if len(rows.pairs) < config.pairs_per_step:
+        raise SettingsError(
+            f"pairs_per_step: a step takes {config.pairs_per_step}, and {len(rows.pairs)} are left"
+        )
+    validation = None
+    if config.validation_pairs is not None and held_out is not None:
+        folder = config.validation_pairs.parent
+        validation = _rows(config, held_out, folder, VALIDATION_PRINCIPLES, base, arguments, say)
     trainer = GcpoTrainer(
         base.model, rows, validation, get_profile(base.card.profile),
         share_prompts=config.share_prompts, credit=config.credit,
@@ -100,8 +111,20 @@ def run_gcpo(
     return final if finished else None
 
 
+def _read(setting: str, file: Path) -> PreferencePairs:
+    if not file.is_file():
+        raise SettingsError(f"{setting}: there is no file {file}")
+    return read_pairs(file)
+
+
 def _rows(
-    config: GcpoConfig, read: PreferencePairs, folder: Path, base: Base, arguments: GRPOConfig, say: OnSay
+    config: GcpoConfig,
+    read: PreferencePairs,
+    folder: Path,
+    store: str,
+    base: Base,
+    arguments: GRPOConfig,
+    say: OnSay,
 ) -> PairRows:
     """The pairs as rows; the main process decomposes what has no principles, the others read its store."""
     profile = get_profile(base.card.profile)
@@ -114,7 +137,7 @@ def _rows(
         batch_size=config.eval_batch,
     )
     with arguments.main_process_first(desc="principles"):
-        found = with_principles(read.pairs, config.out / PRINCIPLES, profile, complete)
+        found = with_principles(read.pairs, config.out / store, profile, complete)
     if arguments.should_save:
         say(
             f"{len(found.pairs)} pairs; left out: {read.same} labelled same, "

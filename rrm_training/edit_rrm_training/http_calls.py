@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from edit_rrm_training.errors import EndpointError, EndpointErrorKind
 
-BUSY = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
+BUSY = frozenset({408, 409, 425, 429, *range(500, 600)})
 """Statuses that another attempt may change."""
 
 T = TypeVar("T")
@@ -107,7 +107,7 @@ class Caller:
                         answer = read(response)
                         if answer is not None:
                             return answer
-                        kind = "malformed"
+                        kind = "overloaded" if response.status_code in BUSY else "malformed"
                     elif response.status_code in BUSY:
                         kind = "overloaded"
                         retry_after_s = read_retry_after_s(

@@ -27,6 +27,7 @@ from edit_rrm_training.training_run import (
     OnLog,
     ResumesWeights,
     RunLog,
+    check_directory,
     claim_directory,
     optimizers_of,
     train,
@@ -98,14 +99,17 @@ def run_sft(
     """
     final = config.out / FINAL
     arguments = sft_arguments(config)
-    with arguments.main_process_first(desc="run directory"):
-        claim_directory(config)
+    check_directory(config)
     if is_whole(final):
         return final
-    base = load_base(config)
+    if missing := [str(file) for file in config.rows if not file.is_file()]:
+        raise SettingsError(f"rows: there is no file {', '.join(missing)}")
     rows = [(row, file.parent) for file in config.rows for row in read_sft_rows(file)]
     if not rows:
         raise SettingsError("rows: the files hold no row")
+    base = load_base(config)
+    with arguments.main_process_first(desc="run directory"):
+        claim_directory(config)
     card = _card(config, base, [row for row, _ in rows])
     weighted = {"data_collator": RoleWeights(base.processor)} if config.role_weights else {}
     trainer = (RoleWeightedTrainer if config.role_weights else RrmSftTrainer)(

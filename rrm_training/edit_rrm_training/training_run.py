@@ -28,12 +28,14 @@ from transformers import (
 from edit_rrm.checkpoint import RRMCard
 from edit_rrm_training.checkpoints import save_checkpoint
 from edit_rrm_training.cpu_bfloat16 import computes_in_bfloat16
+from edit_rrm_training.data.jsonl import whole_file
 from edit_rrm_training.errors import SettingsError
 from edit_rrm_training.tiny.muon import MuonWithAdamW
 from edit_rrm_training.tiny.training import MUON_SCALE, make_optimizers
 from edit_rrm_training.train_settings import RunSettings
 
 FINAL = "final"
+_SETTINGS = "settings.yaml"
 _STATE = "trainer_state.json"  # the last file of a checkpoint that the trainer writes
 _FREE = frozenset({"workers", "log_every", "save_every", "keep"})
 
@@ -81,22 +83,31 @@ def optimizers_of(settings: RunSettings, model: torch.nn.Module) -> tuple[Any, N
     return MuonWithAdamW(muon, adamw), None
 
 
-def claim_directory(settings: RunSettings) -> None:
-    """Begins a run in `settings.out`, or finds that it is the one begun there.
-
-    Raises SettingsError, naming them, when it was begun with other settings: its curve would be neither's.
-    """
-    settings.out.mkdir(parents=True, exist_ok=True)
-    file = settings.out / "settings.yaml"
+def check_directory(settings: RunSettings) -> None:
+    """Raises SettingsError, naming them, when the run in `settings.out` was begun with other settings: its
+    curve would be neither's. Writes nothing."""
+    file = settings.out / _SETTINGS
+    if not file.exists():
+        return
     values = settings.model_dump(mode="json")
-    if file.exists():
-        begun = _with_defaults(type(settings), yaml.safe_load(file.read_text(encoding="utf-8")))
-        names = sorted(name for name in {*values, *begun} - _FREE if values.get(name) != begun.get(name))
-        if names:
-            raise SettingsError(
-                f"the run in {settings.out} was begun with other values of {', '.join(names)}"
-            )
-    file.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
+    begun = _with_defaults(type(settings), yaml.safe_load(file.read_text(encoding="utf-8")))
+    names = sorted(name for name in {*values, *begun} - _FREE if values.get(name) != begun.get(name))
+    if names:
+        raise SettingsError(f"the run in {settings.out} was begun with other values of {', '.join(names)}")
+
+
+def claim_directory(settings: RunSettings) -> None:
+    """Begins a run in `settings.out`, or finds that it is the one begun there. Raises as `check_directory`.
+
+    To be called once all that the run reads was found, so that a slip of the pen begins nothing.
+    """
+    check_directory(settings)
+    file = settings.out / _SETTINGS
+    text = yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False)
+    if file.exists() and file.read_text(encoding="utf-8") == text:
+        return
+    with whole_file(file) as whole:
+        whole.write(text)
 
 
 def _with_defaults(kind: type[RunSettings], begun: dict[str, Any]) -> dict[str, Any]:
@@ -182,7 +193,8 @@ class RunLog(TrainerCallback):  # type: ignore[misc]  # transformers is Any here
         if not state.is_world_process_zero:
             return
         kept = [line for line in self._lines() if json.loads(line)["step"] <= state.global_step]
-        self._file.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+        with whole_file(self._file) as whole:
+            whole.writelines(f"{line}\n" for line in kept)
         self._board = SummaryWriter(str(self._board_directory), purge_step=state.global_step + 1)
 
     def on_log(
@@ -209,7 +221,9 @@ class RunLog(TrainerCallback):  # type: ignore[misc]  # transformers is Any here
         self._on_log(state.global_step, numbers)
 
     def _lines(self) -> list[str]:
-        return self._file.read_text(encoding="utf-8").splitlines() if self._file.exists() else []
+        """Without a last one that a kill left half written."""
+        text = self._file.read_text(encoding="utf-8") if self._file.exists() else ""
+        return text[: text.rfind("\n") + 1].splitlines()
 
 
 class _StopAfter(TrainerCallback):  # type: ignore[misc]  # transformers is Any here

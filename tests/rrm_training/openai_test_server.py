@@ -17,8 +17,8 @@ from edit_rrm.images import EditImage, decode_image
 from edit_rrm_training.data.pictures import ShapesRef, load_image
 from edit_rrm_training.pipeline.simulated import simulated_answer
 
-BUSY, DOWN, HANG, GARBLED, NO_CHOICE, BAD_TEXT, REFUSED, IN_PAIRS = (
-    "busy", "down", "hang", "garbled", "no choice", "bad text", "refused", "in pairs",
+BUSY, DOWN, HANG, GARBLED, NO_CHOICE, BAD_TEXT, NO_TEXT, REFUSED, IN_PAIRS = (
+    "busy", "down", "hang", "garbled", "no choice", "bad text", "no text", "refused", "in pairs",
 )  # fmt: skip
 
 
@@ -98,6 +98,9 @@ class OpenAITestServer:
             return 200, b"<html>not json", {}
         if fault == NO_CHOICE:
             return 200, b'{"choices": []}', {}
+        if fault == NO_TEXT:  # all tokens spent on thinking
+            spent = {"prompt_tokens": 1000, "completion_tokens": 2048}
+            return 200, json.dumps({"choices": [{"message": {"content": None}}], "usage": spent}).encode(), {}
         text = "I would rather not." if fault == BAD_TEXT else self._write(body)
         usage = {"prompt_tokens": 1000, "completion_tokens": 100}
         choice = {"message": {"role": "assistant", "content": text}}

@@ -11,7 +11,7 @@ from PIL import Image
 from edit_rrm.principles import numbered
 from edit_rrm_training.data.jsonl import write_rows
 from edit_rrm_training.data.pictures import load_image
-from edit_rrm_training.errors import EditorError
+from edit_rrm_training.errors import EditorError, StepError
 from edit_rrm_training.pipeline.candidates import candidates
 from edit_rrm_training.pipeline.diffusers_editor import RECIPES, DiffusersEditor, Recipe
 from edit_rrm_training.pipeline.editors import FolderEditor, ShapesEditor, open_editor
@@ -63,6 +63,16 @@ async def test_pictures_of_a_folder_are_found_and_missing_ones_are_failures(home
     assert all(
         "b/c" in row.reason for row in read_unique(home / "run" / "quadruples.failed.jsonl", FailedRow)
     )
+
+
+async def test_two_editors_of_one_name_are_refused(home: Path) -> None:
+    folders = [home / name / "kontext" for name in ("one", "two")]
+    for folder in folders:
+        folder.mkdir(parents=True)
+    editors = [FolderEditor(folder) for folder in folders]
+    with pytest.raises(StepError, match="several editors have one name: kontext, kontext"):
+        await candidates(editors, 1, 0, home / "edits.jsonl", home / "out.jsonl")
+    assert not (home / "out.jsonl").exists()
 
 
 async def test_a_pipeline_is_loaded_once_and_late_and_its_pictures_are_kept_in_the_source_s_size(

@@ -280,6 +280,32 @@ def test_a_router_s_loss_does_not_go_with_shared_prompts(
         run_gcpo(config.model_copy(update={"share_prompts": True}))
 
 
-def test_a_base_that_is_no_checkpoint_is_refused(config: GcpoConfig, tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=r"holds no config\.json"):
-        run_gcpo(config.model_copy(update={"base": tmp_path, "out": tmp_path / "other"}))
+@pytest.mark.parametrize(
+    ("wrong", "complaint"),
+    [
+        ({"base": Path("nowhere")}, r"nowhere holds no config\.json"),
+        ({"pairs": Path("lost.jsonl")}, r"pairs: there is no file lost\.jsonl"),
+        ({"validation_pairs": Path("lost.jsonl")}, r"validation_pairs: there is no file lost\.jsonl"),
+    ],
+)
+def test_what_is_not_there_is_named_and_begins_no_run(
+    config: GcpoConfig, wrong: dict[str, Path], complaint: str
+) -> None:
+    with pytest.raises(SettingsError, match=complaint):
+        run_gcpo(config.model_copy(update=wrong))
+    assert not config.out.exists()
+
+
+def test_a_step_of_more_pairs_than_there_are_is_refused(config: GcpoConfig, any_text: AnyText) -> None:
+    with pytest.raises(SettingsError, match="a step takes 8, and 6 are left"):
+        run_gcpo(config.model_copy(update={"pairs_per_step": 8}))
+
+
+def test_a_curve_whose_last_line_a_kill_cut_short_is_gone_on_with(
+    config: GcpoConfig, any_text: AnyText
+) -> None:
+    run_gcpo(config, stop_after=2)
+    with (config.out / "log.jsonl").open("a") as lines:
+        lines.write('{"step": 3, "lo')
+    assert run_gcpo(config) is not None
+    assert [step for step, _, _ in curve(config.out)] == [1, 4]

@@ -94,6 +94,29 @@ def test_a_group_of_which_no_text_could_be_used_is_unscored_and_not_asked_again(
     assert len(calls) == 1
 
 
+@pytest.mark.parametrize("answer", [{**UNUSABLE, "code": "engine_failed"}, "<html>Bad Gateway</html>"])
+def test_a_failure_of_the_engine_or_of_a_gateway_is_no_opinion_of_the_model(answer: Any) -> None:
+    with service(
+        (502, answer), (200, ANSWER), (502, answer), (502, answer), (502, answer), (502, answer)
+    ) as (
+        judge,
+        calls,
+    ):
+        assert judge.judge([QUESTION], Drawing())[0][0].score() == 4.0
+        with pytest.raises(EndpointError, match=r"overloaded after 2 attempts: .*502"):
+            judge.judge([QUESTION], Drawing())
+        with pytest.raises(EndpointError, match="502"):
+            judge.decompose([QUESTION])
+    assert len(calls) == 6
+
+
+def test_a_candidate_that_the_service_failed_at_is_asked_about_again() -> None:
+    failed = {**FAILED, "error": {"code": "engine_failed", "detail": "it died"}}
+    with service((200, {**ANSWER, "results": [SCORED, failed]}), (200, ANSWER)) as (judge, calls):
+        assert judge.judge([QUESTION], Drawing())[0][0].score() == 4.0
+    assert len(calls) == 2
+
+
 def test_an_overloaded_service_is_asked_again_and_a_refusal_is_an_error() -> None:
     with service((429, {}), (200, ANSWER), (422, {"detail": "bad"})) as (judge, calls):
         assert judge.judge([QUESTION], Drawing())[0][0].score() == 4.0

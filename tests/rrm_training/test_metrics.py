@@ -1,5 +1,6 @@
 """Measures, checked by hand."""
 
+import json
 import math
 
 import pytest
@@ -22,6 +23,12 @@ def test_wilson_interval_of_known_counts() -> None:
     assert high == pytest.approx(0.9433, abs=1e-3)
     assert Share(10, 10).interval[1] == pytest.approx(1.0)
     assert math.isnan(Share(0, 0).value)
+
+
+def test_a_share_of_none_is_null_as_json() -> None:
+    assert json.loads(json.dumps(Share(0, 0).as_dict(), allow_nan=False)) == {
+        "value": None, "n": 0, "interval95": None,
+    }  # fmt: skip
 
 
 def test_pairwise_leaves_out_same_and_counts_ties_and_failures_as_wrong() -> None:

@@ -16,6 +16,7 @@ from openai_test_server import (
     HANG,
     IN_PAIRS,
     NO_CHOICE,
+    NO_TEXT,
     REFUSED,
     OpenAITestServer,
 )
@@ -138,6 +139,15 @@ async def test_a_text_that_cannot_be_used_is_drawn_again_with_another_seed_and_p
         assert server.requests[0]["seed"] != server.requests[1]["seed"]
     assert principles
     assert meter.usage.requests == 2
+
+
+async def test_an_answer_without_a_text_is_paid_for_and_drawn_again() -> None:
+    meter = Meter()
+    with served(NO_TEXT) as server:
+        made = endpoint(server)
+        assert await ask(made, request(), PROFILE.parse_principles, 2, meter)
+        await made.close()
+    assert (meter.usage.requests, meter.usage.completion_tokens) == (2, 2048 + 100)
 
 
 async def test_after_the_last_draw_the_text_is_kept_with_the_error() -> None:

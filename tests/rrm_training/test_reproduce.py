@@ -57,6 +57,8 @@ def test_the_stages_of_one_size_leave_out_the_other_and_an_unknown_name_is_refus
     small = [stage.name for stage in chosen(graph(FULL), size="s")]
     assert small[:3] == ["data", "base-s", "sft-s-tv"]
     assert not any("-m" in name for name in small)
+    assert "table" not in small  # which needs the other size too
+    assert [stage.name for stage in chosen(graph(FULL), ["table"])] == ["table"]
     assert [stage.name for stage in chosen(graph(FULL), ["base-m"])] == ["base-m"]
     with pytest.raises(SettingsError, match="no stage base-x; the stages are base-m"):
         chosen(graph(FULL), ["base-x"])

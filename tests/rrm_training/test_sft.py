@@ -16,6 +16,7 @@ from trl.data_utils import prepare_multimodal_messages
 from edit_rrm.checkpoint import read_card
 from edit_rrm.profiles import TrainedProfile
 from edit_rrm_training.checkpoints import load_base
+from edit_rrm_training.errors import SettingsError
 from edit_rrm_training.sft import IGNORED, RoleWeightedTrainer, RoleWeights, run_sft, sft_arguments
 from edit_rrm_training.shapes.dataset import make_edit
 from edit_rrm_training.tiny.batches import encode
@@ -34,6 +35,12 @@ def config(untrained: Path, tmp_path: Path) -> SftConfig:
         dtype="float32", gradient_checkpointing=False, equal_images=True, workers=0, save_every=2,
         log_every=1,
     )  # fmt: skip
+
+
+def test_a_file_of_rows_that_is_not_there_is_named_and_begins_no_run(config: SftConfig) -> None:
+    with pytest.raises(SettingsError, match=r"rows: there is no file lost\.jsonl"):
+        run_sft(config.model_copy(update={"rows": (Path("lost.jsonl"),)}))
+    assert not config.out.exists()
 
 
 def weights(checkpoint: Path) -> dict[str, torch.Tensor]:

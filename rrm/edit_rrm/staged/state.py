@@ -92,6 +92,10 @@ class StageStates:
         """Takes the record of a stage that was run elsewhere as this directory's own."""
         self._write(record)
 
+    def forget(self, name: str) -> None:
+        """Has the stage run again, its times from nothing."""
+        self._file(name).unlink(missing_ok=True)
+
     @contextmanager
     def timed(self, name: str, settings: dict[str, Any]) -> Iterator[None]:
         """Records a run of the stage, and that it is done when the block ends without an error.

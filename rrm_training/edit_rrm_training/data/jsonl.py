@@ -1,4 +1,7 @@
-"""JSONL files of models: a bad row is an error that names file, row and field; a file is written whole."""
+"""Files of models: a bad row is an error that names file, row and field; a file is written whole.
+
+JSONL is read and written, since rows can be appended to it one by one; Parquet is read.
+"""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -8,21 +11,32 @@ from typing import IO, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from edit_rrm_training.data.parquet import SUFFIX, parquet_rows
 from edit_rrm_training.errors import RowError
 
 M = TypeVar("M", bound=BaseModel)
 
 
 def read_rows(path: Path, model: type[M]) -> Iterator[M]:
-    """One model a line, empty lines left out. Raises RowError."""
+    """One model a line of JSONL, empty lines left out, or a row of a `.parquet` file. Raises RowError."""
+    return (row for _, row in numbered_rows(path, model))
+
+
+def numbered_rows(path: Path, model: type[M]) -> Iterator[tuple[int, M]]:
+    """`read_rows`, each with the number of its line, or row, from 1."""
+    for number, content in parquet_rows(path) if path.suffix == SUFFIX else _lines(path):
+        try:
+            if isinstance(content, str):
+                yield number, model.model_validate_json(content)
+            else:
+                yield number, model.model_validate(content)
+        except ValidationError as error:
+            raise RowError.from_validation(path, number, error) from error
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
     with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            try:
-                yield model.model_validate_json(line)
-            except ValidationError as error:
-                raise RowError.from_validation(path, number, error) from error
+        yield from ((number, line) for number, line in enumerate(lines, start=1) if line.strip())
 
 
 @contextmanager

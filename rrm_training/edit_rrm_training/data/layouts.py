@@ -11,7 +11,6 @@
 Every reader raises RowError naming file, row and field.
 """
 
-import importlib
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -22,7 +21,8 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from edit_rrm.principles import Principle
-from edit_rrm_training.data.jsonl import read_rows
+from edit_rrm_training.data.jsonl import numbered_rows, read_rows
+from edit_rrm_training.data.parquet import parquet_rows
 from edit_rrm_training.data.pictures import rebased
 from edit_rrm_training.data.preferences import PreferencePair
 from edit_rrm_training.errors import RowError
@@ -118,16 +118,12 @@ def _picture(image: HubImage, path: Path, row: int, field: str) -> str | bytes:
 
 def _parquet_rows(data: Path) -> Iterator[tuple[Path, int, dict[str, Any]]]:
     """File, row from 1 and content, over a file or every Parquet file below a folder."""
-    parquet = importlib.import_module("pyarrow.parquet")
     files = [data] if data.is_file() else sorted(data.rglob("*.parquet"))
     if not files:
         raise RowError(data, 0, "", "there is no .parquet file below it")
     for path in files:
-        number = 0
-        for batch in parquet.ParquetFile(path).iter_batches(batch_size=16):
-            for content in batch.to_pylist():
-                number += 1
-                yield path, number, content
+        for number, content in parquet_rows(path):
+            yield path, number, content
 
 
 def read_editreward_data(data: Path) -> Iterator[PreferencePair]:
@@ -210,7 +206,7 @@ def read_shapes(data: Path) -> Iterator[PreferencePair]:
     """See the module."""
     edits = {edit.id: edit for edit in read_rows(data / "edits.jsonl", _ShapesEdit)}
     path = data / "pairs.jsonl"
-    for number, pair in enumerate(read_rows(path, _ShapesPair), start=1):
+    for number, pair in numbered_rows(path, _ShapesPair):
         edit = edits.get(pair.edit)
         if edit is None:
             raise RowError(path, number, "edit", f"edits.jsonl has no edit {pair.edit!r}")

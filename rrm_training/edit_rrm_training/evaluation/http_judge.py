@@ -21,6 +21,7 @@ from edit_rrm.wire import (
     DecomposeAnswer,
     DecomposeRequest,
     ImageRef,
+    Problem,
     Sampling,
     ScoreAnswer,
     ScoreRequest,
@@ -28,9 +29,9 @@ from edit_rrm.wire import (
 from edit_rrm_training.evaluation.judging import Decomposition, Drawing, Opinion, Question
 from edit_rrm_training.http_calls import Caller, Patience
 
-_UNUSABLE = 502
-"""The service could not use the model's text, for every candidate alike."""
-_ANSWERS = frozenset({200, _UNUSABLE})
+_UNUSABLE = frozenset({"trace_unparseable", "decomposition_failed"})
+"""The codes of a model whose text could not be used. Every other failure is the service's, and no opinion."""
+_ANSWERS = frozenset({200, 502})
 
 A = TypeVar("A")
 
@@ -51,9 +52,9 @@ class HttpJudge:
     def decompose(self, questions: Sequence[Question]) -> list[Decomposition]:
         """See `Judge`; the text is the principles' lines, or the service's complaint."""
 
-        def read(response: httpx.Response) -> Decomposition:
-            if response.status_code == _UNUSABLE:
-                return Decomposition(response.text, None)
+        def read(response: httpx.Response) -> Decomposition | None:
+            if response.status_code != 200:
+                return Decomposition(response.text, None) if _unusable(response) else None
             principles = tuple(DecomposeAnswer.model_validate_json(response.content).principles)
             return Decomposition(principle_lines([(p.category, p.question) for p in principles]), principles)
 
@@ -74,10 +75,10 @@ class HttpJudge:
             nothing = Opinion((None,) * drawing.samples)
 
             def read(response: httpx.Response) -> tuple[Opinion, ...] | None:
-                if response.status_code == _UNUSABLE:
-                    return (nothing,) * len(question.candidates)
+                if response.status_code != 200:
+                    return (nothing,) * len(question.candidates) if _unusable(response) else None
                 answer = ScoreAnswer.model_validate_json(response.content)
-                if len(answer.results) != len(question.candidates):
+                if len(answer.results) != len(question.candidates) or not all(map(_judged, answer.results)):
                     return None
                 return tuple(_opinion(result, drawing.samples) for result in answer.results)
 
@@ -123,6 +124,16 @@ def _valid(read: Callable[[httpx.Response], A | None]) -> Callable[[httpx.Respon
             return None
 
     return checked
+
+
+def _unusable(response: httpx.Response) -> bool:
+    """Whether it is the service's word on the model's text, and not a gateway's or an engine's failure."""
+    return Problem.model_validate_json(response.content).code in _UNUSABLE
+
+
+def _judged(result: CandidateAnswer) -> bool:
+    """Whether the model is to be held to it: it wrote what was scored, or what could not be."""
+    return isinstance(result, CandidateScored) or result.error.code in _UNUSABLE
 
 
 def _opinion(result: CandidateAnswer, samples: int) -> Opinion:

@@ -32,8 +32,10 @@ class Share:
         half = Z_95 * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n)) / (1 + z2 / n)
         return (max(0.0, middle - half), min(1.0, middle + half))
 
-    def as_dict(self) -> dict[str, float | int | list[float]]:
-        """JSON form, rounded to four decimals."""
+    def as_dict(self) -> dict[str, float | int | list[float] | None]:
+        """JSON form, rounded to four decimals; nulls for a share of nothing, since JSON has no NaN."""
+        if not self.total:
+            return {"value": None, "n": 0, "interval95": None}
         low, high = self.interval
         return {
             "value": round(self.value, 4), "n": self.total, "interval95": [round(low, 4), round(high, 4)],

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from edit_rrm.images import encode_png
 from edit_rrm_training.data.pictures import load_image, rebased
+from edit_rrm_training.errors import StepError
 from edit_rrm_training.pipeline.editors import Edited, Editor
 from edit_rrm_training.pipeline.endpoints import Meter, seed_of
 from edit_rrm_training.pipeline.journal import read_unique
@@ -26,7 +27,11 @@ async def candidates(
     on_done: Callable[[], None] = lambda: None,
 ) -> StepReport:
     """Reads DecomposedEdit, writes Quadruple, and new pictures to `candidates/` beside it. One at a time: an
-    editor has the accelerator to itself."""
+    editor has the accelerator to itself. Raises StepError for two editors of one name, whose candidates could
+    not be told apart."""
+    names = [editor.name for editor in editors]
+    if len(set(names)) < len(names):
+        raise StepError(f"candidates: several editors have one name: {', '.join(names)}")
 
     def tasks() -> Iterator[Task[tuple[DecomposedEdit, Editor, int]]]:
         for edit in read_unique(edits, DecomposedEdit):

@@ -6,6 +6,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Generic, TypeVar
 
+from pydantic import ValidationError
+
+from edit_rrm_training.errors import RowError
 from edit_rrm_training.pipeline.rows import Row
 
 R = TypeVar("R", bound=Row)
@@ -18,16 +21,24 @@ class Grouped(Generic[R]):
         self._path = path
         self._model = model
         self._field = field
-        self._places: dict[str, list[int]] = {}
+        self._places: dict[str, list[tuple[int, int]]] = {}  # row number and offset
 
     def __enter__(self) -> "Grouped[R]":
+        """Raises RowError for a line that is no row with that field, as a killed step may leave its last."""
         self._file = self._path.open("rb")
         place = 0
-        for line in self._file:
+        for number, line in enumerate(self._file, start=1):
             if line.strip():
-                self._places.setdefault(json.loads(line)[self._field], []).append(place)
+                self._places.setdefault(self._key(number, line), []).append((number, place))
             place += len(line)
         return self
+
+    def _key(self, number: int, line: bytes) -> str:
+        try:
+            return str(json.loads(line)[self._field])
+        except (ValueError, KeyError, TypeError) as error:
+            self._file.close()
+            raise RowError(self._path, number, self._field, f"no row of this step: {line[:80]!r}") from error
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -40,9 +51,12 @@ class Grouped(Generic[R]):
             yield from self.of(key)
 
     def of(self, key: str) -> tuple[R, ...]:
-        """The rows with that value, in the order of their ids; empty when there are none."""
+        """The rows with that value, in the order of their ids; empty when there are none. Raises RowError."""
         rows = []
-        for place in self._places.get(key, ()):
+        for number, place in self._places.get(key, ()):
             self._file.seek(place)
-            rows.append(self._model.model_validate_json(self._file.readline()))
+            try:
+                rows.append(self._model.model_validate_json(self._file.readline()))
+            except ValidationError as error:
+                raise RowError.from_validation(self._path, number, error) from error
         return tuple(sorted(rows, key=lambda row: row.id))

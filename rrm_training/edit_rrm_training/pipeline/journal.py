@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Generic, TypeVar
 
-from edit_rrm_training.data.jsonl import read_rows
+from edit_rrm_training.data.jsonl import numbered_rows
 from edit_rrm_training.errors import RowError, StepError
 from edit_rrm_training.pipeline.rows import Row
 
@@ -20,7 +20,7 @@ R = TypeVar("R", bound=Row)
 def read_unique(path: Path, model: type[R]) -> Iterator[R]:
     """The rows of a file; a repeated id is a RowError."""
     seen: set[str] = set()
-    for number, row in enumerate(read_rows(path, model), start=1):
+    for number, row in numbered_rows(path, model):
         if row.id in seen:
             raise RowError(path, number, "id", f"{row.id!r} was there before")
         seen.add(row.id)
@@ -62,6 +62,11 @@ class Journal(Generic[R]):
         self._file.write(row.model_dump_json(exclude_defaults=True).encode() + b"\n")
         self._file.flush()
         self.ids.add(row.id)
+
+    def clear(self) -> None:
+        """Forgets all rows."""
+        self._file.truncate(0)
+        self.ids = set()
 
     def _cut_torn_row(self) -> None:
         end = self._file.seek(0, 2)

@@ -79,7 +79,8 @@ class OpenAIEndpoint:
         }  # fmt: skip
 
     def _read(self, response: httpx.Response) -> ChatAnswer | None:
-        """None for what is no chat completion."""
+        """None for what is no chat completion. One without a text (refused, or all tokens spent on thinking)
+        was paid for: it is an answer, of no words."""
         prices = self._settings
         try:
             data = response.json()
@@ -93,4 +94,4 @@ class OpenAIEndpoint:
             usage = Usage(requests=1, prompt_tokens=prompt, completion_tokens=completion, cost=cost)
         except (ValueError, KeyError, IndexError, TypeError, AttributeError):
             return None
-        return ChatAnswer(text, usage) if isinstance(text, str) else None
+        return ChatAnswer(text or "", usage) if text is None or isinstance(text, str) else None

@@ -70,9 +70,9 @@ async def run_step(
     defect and ends the step.
     """
     report = StepReport()
-    if retry_failed:
-        failed_path(out).unlink(missing_ok=True)
     with Journal(out, model) as rows, Journal(failed_path(out), FailedRow) as failures:
+        if retry_failed:
+            failures.clear()
         report.done_before, report.failed_before = len(rows.ids), len(failures.ids)
         unbroken = 0
         waiting = iter(tasks)

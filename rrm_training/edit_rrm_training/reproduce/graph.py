@@ -100,12 +100,14 @@ def without_idle(stages: Sequence[Stage], is_done: Callable[[str], bool]) -> tup
 
 
 def chosen(stages: Sequence[Stage], names: Sequence[str] = (), size: Size | None = None) -> tuple[Stage, ...]:
-    """The stages of those names, or all; with `size` without those of another. Raises SettingsError."""
+    """The stages of those names, or all; with `size` without those of another, and without the table, which
+    needs all, unless it is named. Raises SettingsError."""
     known = {stage.name for stage in stages}
     if unknown := [name for name in names if name not in known]:
         raise SettingsError(f"no stage {', '.join(unknown)}; the stages are {', '.join(sorted(known))}")
     return tuple(
         stage
         for stage in stages
-        if (not names or stage.name in names) and (size is None or stage.size in (None, size))
+        if (stage.name in names if names else stage.kind != "table" or size is None)
+        and (size is None or stage.size in (None, size))
     )

@@ -1,0 +1,18 @@
+"""Rows of Parquet files, without reading a file whole: a row group of pictures may be larger than memory."""
+
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+SUFFIX = ".parquet"
+
+
+def parquet_rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Each row's number, from 1, and its content."""
+    parquet = importlib.import_module("pyarrow.parquet")
+    number = 0
+    for batch in parquet.ParquetFile(file).iter_batches(batch_size=16):
+        for content in batch.to_pylist():
+            number += 1
+            yield number, content
