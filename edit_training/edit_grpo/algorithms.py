@@ -166,7 +166,8 @@ class Nft:
         r = optimality(advantages, self._settings.advantage_clip)
         latents, old_velocity = group.rollout.latents[rows], point.old_velocity[rows]
         found = nft_loss(velocity, old_velocity, noisy, latents, sigma, r, self._settings.mix)
-        loss = found.loss[usable].mean()
+        # r spreads over the clip: times it, an advantage of 1 weighs 1, as in the published code.
+        loss = self._settings.advantage_clip * found.loss[usable].mean()
         moved = (velocity.detach().float() - old_velocity.float()).square().flatten(1).mean(dim=1)
         watched = {
             "positive_loss": found.positive[usable],

@@ -17,12 +17,16 @@ console = Console()
 
 
 def reproduce(
-    out: Annotated[Path, typer.Option(help="Run directory; what is done there is not repeated.")] = Path(
-        "runs/reproduce-edit"
-    ),
-    results: Annotated[Path, typer.Option(help="Where results.json, table.md and pictures go.")] = Path(
-        "docs/results/edit"
-    ),
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Run directory; what is done there is not repeated.", show_default="runs/reproduce-edit"
+        ),
+    ] = None,
+    results: Annotated[
+        Path | None,
+        typer.Option(help="Where results.json, table.md and pictures go.", show_default="docs/results/edit"),
+    ] = None,
     config: Annotated[Path, typer.Option(help="Settings of the training.")] = Path(
         "edit_training/configs/shapes.yaml"
     ),
@@ -38,7 +42,12 @@ def reproduce(
         ),
     ] = None,
     only_list: Annotated[bool, typer.Option("--list", help="Show the stages and how they stand.")] = False,
-    quick: Annotated[bool, typer.Option(help="A few steps of everything; its numbers mean nothing.")] = False,
+    quick: Annotated[
+        bool,
+        typer.Option(
+            help="A few steps of everything, all in runs/reproduce-edit-quick; its numbers mean nothing."
+        ),
+    ] = False,
     here: Annotated[bool, typer.Option(hidden=True, help="Run the stage in this very process.")] = False,
 ) -> None:
     """The paper's claim in miniature: the shapes editor, trained against the reward after GCPO and after SFT.
@@ -53,6 +62,7 @@ def reproduce(
     from dataclasses import replace
 
     from edit_grpo.errors import EditTrainingError
+    from edit_grpo.reproduce.inputs import inputs_of
     from edit_grpo.reproduce.plan import FULL, QUICK, graph, settings_of
     from edit_grpo.reproduce.stages import Surroundings, check, run_stage
     from edit_rrm.errors import StageError
@@ -60,6 +70,8 @@ def reproduce(
     from edit_rrm.staged.state import StageStates
     from edit_rrm_client import EditRRMClientError
 
+    out = out or Path("runs/reproduce-edit-quick" if quick else "runs/reproduce-edit")
+    results = results or (out / "results" if quick else Path("docs/results/edit"))
     plan = QUICK if quick else FULL
     plan = plan if editor is None else replace(plan, editor=editor)
     given = dict(one.partition("=")[::2] for one in reward or ())
@@ -75,10 +87,13 @@ def reproduce(
         console.print(_table(stages, states))
         return
     around = Surroundings(out, results, config, say=lambda text: print(text, flush=True))
+    # So that the stage's process ends with this one, and the service with the stage.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         if here:
+            inputs = inputs_of(plan, config)
             for one in stages:
-                with states.timed(one.name, settings_of(one, plan)):
+                with states.timed(one.name, settings_of(one, plan, inputs)):
                     run_stage(one, plan, around)
             return
         if [one.kind for one in stages] == ["table"]:  # of what is measured so far; at any time, and again
@@ -94,12 +109,13 @@ def reproduce(
             arguments = ["reproduce", *options, "--stage", one.name, "--here"]
             launch_process(states, one.name, "edit_grpo.cli", arguments, threads, lock)
 
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the stage's process ends too
         check(plan)
+        inputs = inputs_of(plan, config)
+        states.forget("table")  # it takes seconds, and more may be measured than when it was written
         for one in stages:
             record = states.read(one.name)
             if record is not None:
-                states.check_settings(record, settings_of(one, plan))
+                states.check_settings(record, settings_of(one, plan, inputs))
         run_graph(stages, states, launch, say=console.print)
     except (EditTrainingError, EditRRMClientError, StageError) as error:
         console.print(f"edit-grpo: {error}", style="red", markup=False, soft_wrap=True)

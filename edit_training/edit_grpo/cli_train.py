@@ -57,6 +57,8 @@ def train(
 
         edit-rrm-train shapes generate --seed 7 --count 400 --out runs/shapes
 
+        edit-rrm-train shapes generate --seed 1007 --count 16 --out runs/shapes-held-out
+
         edit-grpo train edit_training/configs/shapes.yaml
 
     On several GPUs: `accelerate launch --multi_gpu -m edit_grpo.cli train CONFIG`.

@@ -49,7 +49,7 @@ def write_settings(settings: TrainSettings, path: Path) -> None:
 
 def check_resumable(begun: TrainSettings, now: TrainSettings) -> None:
     """Raises SettingsError when a run begun with `begun` would not be the same run under `now`."""
-    before, after = _fixed(begun), _fixed(now)
+    before, after = fixed_settings(begun), fixed_settings(now)
     changed = [name for name in before if before[name] != after.get(name)]
     changed += [name for name in after if name not in before]
     if changed:
@@ -83,7 +83,7 @@ def _read(file: Path) -> dict[str, Any]:
     return content
 
 
-def _fixed(settings: TrainSettings) -> Mapping[str, Any]:
+def fixed_settings(settings: TrainSettings) -> Mapping[str, Any]:
     """The settings that decide the run's weights, flattened by dotted name."""
     values = settings.model_dump(mode="json", exclude=set(RESUMABLE))
     for name in RESUMABLE_REWARD:

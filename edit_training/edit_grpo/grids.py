@@ -49,6 +49,10 @@ class Grids:
         for number, edit in enumerate(self._edits):
             self._sample(edit, edit.picture()).save(before / f"{number}.png")
 
+    def has(self, update: int) -> bool:
+        """Whether the grid after so many updates is written."""
+        return (self._folder / f"{_name(update)}.html").is_file()
+
     def write(self, update: int) -> Path:
         """The grid after `update` updates. Returns its page.
 
@@ -67,7 +71,7 @@ class Grids:
             GridRow(edit.id, edit.instruction, source, before, now, self._answer(pending))
             for edit, source, before, now, pending in rows
         ]
-        name = f"update-{update:07d}"
+        name = _name(update)
         draw_grid(done).save(self._folder / f"{name}.png")
         page = self._folder / f"{name}.html"
         page.write_text(grid_page(f"After {update} updates", done), encoding="utf-8")
@@ -87,3 +91,7 @@ class Grids:
         generator = torch.Generator().manual_seed(seed_of("grid", self._seed, edit.id))
         rollout = roll_out(self._policy, condition, [generator], self._plan)
         return self._policy.decode(rollout.latents)[0]
+
+
+def _name(update: int) -> str:
+    return f"update-{update:07d}"

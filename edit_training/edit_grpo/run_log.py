@@ -92,4 +92,6 @@ def _drop_after(path: Path, done: int) -> None:
             continue
         if number <= done:
             kept.append(line + "\n")
-    path.write_text("".join(kept), encoding="utf-8")
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_text("".join(kept), encoding="utf-8")
+    partial.replace(path)  # a kill while it is written must not cost the curve

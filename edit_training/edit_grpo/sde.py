@@ -39,6 +39,8 @@ class Transition:
 
     mean: torch.Tensor  # [batch, ...] float32
     std: float
+    time: float = 1.0
+    """−dt of a step of an SDE, whose variance is proportional to it; 1 for CPS, whose is not."""
 
 
 def ode_step(
@@ -72,7 +74,7 @@ def flow_grpo_step(
     mean = x * (1.0 + s**2 * dt / (2.0 * sigma)) + velocity * (
         (1.0 + s**2 * (1.0 - sigma) / (2.0 * sigma)) * dt
     )
-    return Transition(mean, s * math.sqrt(-dt))
+    return Transition(mean, s * math.sqrt(-dt), -dt)
 
 
 def cps_step(
@@ -128,8 +130,12 @@ def logprob(transition: Transition, drawn: torch.Tensor) -> torch.Tensor:  # [ba
 
 
 def kl(transition: Transition, reference: Transition) -> torch.Tensor:  # [batch] float32
-    """KL(policy ‖ reference) of one step, the mean over elements: (mean − mean_ref)² / 2 std²."""
+    """KL(policy ‖ reference) of one step, the mean over elements, times its `time`.
+
+    That is (mean − mean_ref)² / 2 s², as in Flow-GRPO's published code, so that a published β means the same
+    here: s is without √(−dt).
+    """
     if transition.std <= 0.0 or transition.std != reference.std:
         raise ValueError("a step's KL needs one positive std for policy and reference")
-    distance = (transition.mean - reference.mean) ** 2 / (2.0 * transition.std**2)
+    distance = (transition.mean - reference.mean) ** 2 * (transition.time / (2.0 * transition.std**2))
     return distance.flatten(1).mean(dim=1)

@@ -4,6 +4,7 @@ Policies, algorithms and HTTP are handed in. What processes must agree on (to st
 on twice an update, after the rewards and after the weights: nobody leaves while others wait for him.
 """
 
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -62,6 +63,8 @@ class EditTrainer:
         """
         if self.grids is not None and self.progress.update == 0:
             self.grids.begin()
+        elif self._grid_is_due() and self.grids is not None and not self.grids.has(self.progress.update):
+            self._write_grid(self.progress.update)  # a kill came between the checkpoint and its grid
         saved = self.progress.update
         while self.progress.update < self.settings.updates:
             try:
@@ -76,11 +79,16 @@ class EditTrainer:
             if done % self.settings.save_every == 0 or stop or done == self.settings.updates:
                 self._save()
                 saved = done
-            if self.settings.grid_every and done % self.settings.grid_every == 0:
+            if self._grid_is_due():
                 self._write_grid(done)
             if stop and done < self.settings.updates:
                 return "stopped"
+        self._save_final()
         return "finished"
+
+    def _grid_is_due(self) -> bool:
+        every = self.settings.grid_every
+        return every is not None and self.progress.update % every == 0
 
     def _update(self, update: int) -> bool:
         """One update; whether any process was asked to stop. Raises what ends the run, in every process."""
@@ -124,14 +132,23 @@ class EditTrainer:
         return reports
 
     def _save(self) -> None:
-        """Writes a checkpoint with the policy's own files in it, and at the end OUT/final."""
+        """Writes a checkpoint with the policy's own files in it."""
         if self.accelerator.is_main_process:
             out, done = self.settings.out, self.progress
             path = save_checkpoint(out, done, self.state, self.settings.keep, self._save_policy)
-            if done.update == self.settings.updates:
-                self._save_policy(out / FINAL)
             if self.log is not None:
                 self.log.event("saved", str(path))
+        self.accelerator.wait_for_everyone()
+
+    def _save_final(self) -> None:
+        """Writes OUT/final, whole or not at all; again where a kill left the run without it."""
+        if self.accelerator.is_main_process:
+            final = self.settings.out / FINAL
+            partial = final.with_name(f"{FINAL}.partial")
+            shutil.rmtree(partial, ignore_errors=True)
+            self._save_policy(partial)
+            shutil.rmtree(final, ignore_errors=True)
+            partial.replace(final)
         self.accelerator.wait_for_everyone()
 
     def _save_policy(self, directory: Path) -> None:

@@ -9,11 +9,14 @@ import pytest
 from typer.testing import CliRunner
 
 from edit_grpo.cli import app
+from edit_grpo.reproduce.inputs import Inputs, digest_of, inputs_of
 from edit_grpo.reproduce.measuring import Measured, write_measured
 from edit_grpo.reproduce.plan import FULL, EditPlan, Run, graph, runs_of, settings_of
 from edit_grpo.reproduce.reporting import write_results
 from edit_grpo.reproduce.stages import Surroundings
-from edit_grpo.reproduce.statistics import fooled, gain, mean_of, share
+from edit_grpo.reproduce.statistics import denied, fooled, gain, mean_of, share
+
+CONFIG = Path(__file__).parents[2] / "edit_training" / "configs" / "shapes.yaml"
 
 
 def measured(number: int, success: bool, model: tuple[int, ...] | None = (1, 1)) -> Measured:
@@ -37,22 +40,47 @@ def test_every_run_is_trained_then_measured_and_the_table_needs_them_all() -> No
     assert FULL.world < 1000 <= FULL.grid_world < 2000 <= FULL.test_world
 
 
-def test_a_stage_depends_on_its_own_numbers_alone() -> None:
-    by_name = {stage.name: stage for stage in graph(FULL)}
+INPUTS = Inputs({"optimizer.lr": 1e-4}, "digest of the editor", {"gcpo": "of one", "sft": "of another"})
 
-    def changed(plan: EditPlan) -> set[str]:
-        return {name for name, one in by_name.items() if settings_of(one, plan) != settings_of(one, FULL)}
+
+def test_a_stage_depends_on_its_own_numbers_and_files_alone() -> None:
+    by_name = {stage.name: stage for stage in graph(FULL)}
+    trained = {name for name, stage in by_name.items() if stage.run is not None}
+
+    def changed(plan: EditPlan, inputs: Inputs = INPUTS) -> set[str]:
+        return {
+            name
+            for name, one in by_name.items()
+            if settings_of(one, plan, inputs) != settings_of(one, FULL, INPUTS)
+        }
 
     assert changed(replace(FULL, seeds=(0, 1, 2))) == set()
-    assert changed(replace(FULL, rewards={**FULL.rewards, "sft": "another"})) == {
+    assert changed(replace(FULL, rewards={**FULL.rewards, "sft": "moved"}, editor="moved")) == set()
+    assert changed(FULL, replace(INPUTS, rewards={**INPUTS.rewards, "sft": "trained anew"})) == {
         "train-sft-seed0", "measure-sft-seed0", "train-sft-seed1", "measure-sft-seed1",
     }  # fmt: skip
+    assert changed(FULL, replace(INPUTS, editor="trained anew")) == trained
+    assert changed(FULL, replace(INPUTS, training={"optimizer.lr": 3e-4})) == trained
     assert changed(replace(FULL, test_edits=7)) == {
         "data", *(f"measure-{run}" for run in runs_of(FULL)),
     }  # fmt: skip
-    assert changed(replace(FULL, updates=7)) == {
-        name for name, stage in by_name.items() if stage.run is not None
-    }  # fmt: skip
+    assert changed(replace(FULL, updates=7)) == trained
+
+
+def test_inputs_are_the_settings_that_decide_and_what_the_files_hold(tmp_path: Path) -> None:
+    editor = tmp_path / "editor"
+    (editor / "part").mkdir(parents=True)
+    (editor / "part" / "weights").write_bytes(b"one")
+    plan = replace(FULL, editor=str(editor), rewards={"gcpo": str(editor), "sft": "http://there"})
+    found = inputs_of(plan, CONFIG)
+    assert found.rewards == {"gcpo": found.editor, "sft": "http://there"}
+    assert (found.training["sampling.group_size"], found.training["reward.principles"]) == (12, "file")
+    assert not {"out", "seed", "data.held_out", "policy.name", "reward.urls"} & found.training.keys()
+    before = digest_of(editor)
+    (editor / "part" / "weights").write_bytes(b"two")
+    assert digest_of(editor) != before
+    (editor / "part" / "weights").write_bytes(b"one")
+    assert digest_of(editor) == before
 
 
 def test_a_gain_is_taken_edit_by_edit_with_runs_averaged_first() -> None:
@@ -67,6 +95,7 @@ def test_a_gain_is_taken_edit_by_edit_with_runs_averaged_first() -> None:
 def test_only_what_the_oracle_denies_can_fool_and_nothing_is_made_of_a_missing_answer() -> None:
     rows = [measured(0, False), measured(1, False, (0, 1)), measured(2, True), measured(3, False, None)]
     assert fooled(rows, "follow") == share([True, False])
+    assert denied([*rows, measured(4, True, (0, 1))], "follow") == share([False, True])
     assert math.isnan(fooled(rows, "keep").value)
     assert str(fooled(rows, "keep")) == "–"
     assert mean_of(one.reward for one in rows) == 0.5
@@ -79,6 +108,10 @@ def test_the_table_says_what_came_out_and_what_is_not_measured(tmp_path: Path) -
     for update, right in ((0, 5), (1, 20), (2, 30)):
         rows = [measured(number, number < right) for number in range(40)]
         write_measured(around.measurement(Run("gcpo", 0), update).with_suffix(".jsonl"), rows)
+    around.training(Run("gcpo", 0)).mkdir(parents=True)
+    (around.training(Run("gcpo", 0)) / "log.jsonl").write_text(
+        '{"update": 1, "reward/mean": 0.4}\n{"update": 1, "event": "saved", "text": "there"}\n'
+    )
     write_results(plan, around)
     table = (around.results / "table.md").read_text()
     assert (
@@ -88,6 +121,8 @@ def test_the_table_says_what_came_out_and_what_is_not_measured(tmp_path: Path) -
     assert "| success after GCPO's reward − after SFT's, at least 0 | not measured yet | |" in table
     assert "| sft-seed0 | not measured yet | | | | | |" in table
     assert "| follow | 1.00 of 35 → 1.00 of 10 |" in table
+    assert "Before → after the last measured updates (gcpo-seed0 after 2)." in table
+    assert "| motion change | – → – |" in table  # keep: the oracle finds all of it met
     assert (around.results / "curves.png").stat().st_size > 10_000
     results = json.loads((around.results / "results.json").read_text())
     assert [point["success"] for point in results["runs"]["gcpo-seed0"]] == [0.125, 0.5, 0.75]
@@ -95,8 +130,7 @@ def test_the_table_says_what_came_out_and_what_is_not_measured(tmp_path: Path) -
 
 
 def test_the_stages_are_listed_and_an_unknown_one_is_refused(tmp_path: Path) -> None:
-    config = Path(__file__).parents[2] / "edit_training" / "configs" / "shapes.yaml"
-    arguments = ["reproduce", "--out", str(tmp_path), "--config", str(config)]
+    arguments = ["reproduce", "--out", str(tmp_path), "--config", str(CONFIG)]
     listed = CliRunner().invoke(app, [*arguments, "--list"], env={"COLUMNS": "120"})
     assert listed.exit_code == 0, listed.output
     assert "train-sft-seed1" in listed.output

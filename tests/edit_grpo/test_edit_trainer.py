@@ -80,6 +80,20 @@ def test_a_killed_run_goes_on_from_its_newest_checkpoint_and_logs_every_update_o
     assert weights_of(found) == weights_of(expected)
 
 
+def test_what_a_kill_after_the_last_checkpoint_cost_is_made_up_for(tmp_path: Path) -> None:
+    held_out = write_edits(tmp_path / "held-out", 1)
+    settings = small_settings(tmp_path, data={"held_out": held_out}, grid_every=3)
+    train(settings)
+    final, grid = settings.out / "final", settings.out / "grids" / "update-0000006.html"
+    whole = (final / "linear.safetensors").read_bytes()
+    (final / "linear.safetensors").unlink()  # killed while it was written
+    grid.unlink()
+    assert train(settings)[0] == "finished"
+    assert (final / "linear.safetensors").read_bytes() == whole
+    assert grid.is_file()
+    assert len(log_lines(settings)) == 6
+
+
 def test_overlap_changes_no_weight(tmp_path: Path) -> None:
     _, overlapped = train(small_settings(tmp_path / "a"))
     settings = small_settings(tmp_path / "b", reward={"overlap": False})

@@ -120,6 +120,11 @@ def test_kl_of_a_step_is_the_closed_form_and_zero_against_itself() -> None:
     p, q = torch.distributions.Normal(0.0, 0.5), torch.distributions.Normal(0.3, 0.5)
     assert kl(one, other).item() == pytest.approx(torch.distributions.kl_divergence(p, q).item())
     assert kl(one, one).item() == 0.0
+    # A step of an SDE: as published, by s and not by its std s·√(−dt).
+    slow = [Transition(each.mean, each.std, 0.1) for each in (one, other)]
+    assert kl(*slow).item() == pytest.approx(0.1 * kl(one, other).item())
+    step = flow_grpo_step(torch.zeros(1, 4), torch.zeros(1, 4), 0.5, 0.4, 0.7, sigma_max=0.9)
+    assert (step.std, step.time) == (pytest.approx(0.7 * 0.1**0.5), pytest.approx(0.1))
 
 
 def test_a_deterministic_step_has_neither_density_nor_kl() -> None:

@@ -32,18 +32,22 @@ def load_policy(
     Raises UnknownPolicyError, PolicyFolderError, PolicySettingsError.
     """
     settings = settings or PolicySettings()
-    folder = BUNDLED.get(str(name_or_folder), Path(name_or_folder))
-    found = pipeline_class(name_or_folder)
+    folder, found = folder_of(name_or_folder), pipeline_class(name_or_folder)
     kind = _POLICIES.get(found)
     if kind is None:
         raise UnknownPolicyError(f"{folder} holds a {found}; there are policies for {', '.join(_POLICIES)}")
     return kind(_load_pipeline(folder, settings).to(device), settings)
 
 
+def folder_of(name_or_folder: str | Path) -> Path:
+    """Where a bundled editor lies, or the folder itself."""
+    return BUNDLED.get(str(name_or_folder), Path(name_or_folder))
+
+
 def pipeline_class(name_or_folder: str | Path) -> str:
     """What its index says it is. Raises UnknownPolicyError, PolicyFolderError."""
     asked = str(name_or_folder)
-    folder = BUNDLED.get(asked, Path(name_or_folder))
+    folder = folder_of(asked)
     index = folder / "model_index.json"
     if not index.is_file():
         if asked in BUNDLED:

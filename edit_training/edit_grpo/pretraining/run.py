@@ -9,7 +9,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -32,6 +32,8 @@ from edit_grpo.sde import noised
 BETAS = (0.9, 0.98)
 TRAINED = ("transformer", "text_encoder", "text_encoder_2")
 """The pipeline's parts that learn, in the order of the averaged weights."""
+_PICTURES = 30_000
+"""Kept in memory, 0.8 GB."""
 LOG, CHECKPOINT = "log.jsonl", "checkpoint"
 
 
@@ -63,7 +65,7 @@ class Pretraining:
         self._data_digest = digest_of(edits)
         self._held_out = held_out[: settings.grid_edits]
         self._examples = ShapesExamples(edits, settings.temperature)
-        self._picture = cache(open_picture)  # 27 kB each; read from the disk once
+        self._picture = lru_cache(_PICTURES)(open_picture)  # 27 kB each
         pipeline = build_shapes_editor((edit.instruction for edit in edits), settings.seed)
         self.policy = FluxKontextPolicy(pipeline, PolicySettings(keep_reference=False))
         self._modules = [pipeline.components[name] for name in TRAINED]

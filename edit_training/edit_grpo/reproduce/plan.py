@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from edit_rrm.staged import running as staged
+
+if TYPE_CHECKING:
+    from edit_grpo.reproduce.inputs import Inputs
 
 Kind = Literal["data", "train", "measure", "table"]
 Reward = Literal["gcpo", "sft"]
@@ -75,7 +78,7 @@ def runs_of(plan: EditPlan) -> list[Run]:
 
 def graph(plan: EditPlan) -> tuple[Stage, ...]:
     """All stages in order."""
-    train_minutes, measure_minutes = 0.5 * plan.updates, 1.5 * len(measured_updates(plan))
+    train_minutes, measure_minutes = 0.7 * plan.updates, 1.5 * len(measured_updates(plan))
     stages = [Stage(name="data", kind="data", minutes=1.0)]
     for run in runs_of(plan):
         train, measure = f"train-{run}", f"measure-{run}"
@@ -92,8 +95,8 @@ def measured_updates(plan: EditPlan) -> range:
     return range(0, plan.updates + 1, plan.measure_every)
 
 
-def settings_of(stage: Stage, plan: EditPlan) -> dict[str, Any]:
-    """The numbers that a stage's outputs depend on, as JSON holds them."""
+def settings_of(stage: Stage, plan: EditPlan, inputs: "Inputs") -> dict[str, Any]:
+    """What a stage's outputs depend on, as JSON holds it."""
     if stage.kind == "table":
         return {}
     values = asdict(plan)
@@ -101,7 +104,13 @@ def settings_of(stage: Stage, plan: EditPlan) -> dict[str, Any]:
     if stage.run is None:
         names = ("world", "edits", "grid_world", "grid_edits", "test_world", "test_edits")
         return {name: values[name] for name in names}
-    values |= {"rewards": plan.rewards[stage.run.reward], "settings": list(plan.settings)}
+    # The settings and the files themselves, wherever they lie.
+    del values["settings"]
+    values |= {
+        "rewards": inputs.rewards[stage.run.reward],
+        "editor": inputs.editor,
+        "training": dict(inputs.training),
+    }
     if stage.kind == "train":
         del values["test_world"], values["test_edits"]
     return values

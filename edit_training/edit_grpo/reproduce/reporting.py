@@ -5,15 +5,18 @@ What is not measured yet is said to be, so that the table can be written at any 
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edit_grpo.grids import FOLDER as GRIDS
 from edit_grpo.reproduce.measuring import Measured, read_measured
 from edit_grpo.reproduce.plan import EditPlan, Reward, Run, measured_updates, runs_of
 from edit_grpo.reproduce.plots import Curves, draw_curves
-from edit_grpo.reproduce.statistics import Gain, fooled, gain, mean_of, share
+from edit_grpo.reproduce.statistics import Gain, Share, denied, fooled, gain, mean_of, share
+from edit_grpo.run_log import FILE_NAME as LOG
 
 if TYPE_CHECKING:
     from edit_grpo.reproduce.stages import Surroundings
@@ -26,7 +29,8 @@ NOTE = (
     "every follow and keep verdict of the oracle is met; utility is the oracle's, 0 to 10; reward is the "
     "mean of the reward model the run was trained on, asked with the gold principles. Intervals of shares "
     "are Wilson's, those of gains take edits as units. Fooled: of the principles the oracle finds not met, "
-    "the share that the reward model finds met."
+    "the share that the reward model finds met. Denied: of those it finds met, the share that the model "
+    "finds not met. The curves' last panel is the reward of the candidates that were trained on."
 )
 
 
@@ -39,7 +43,8 @@ def write_results(plan: EditPlan, around: "Surroundings") -> None:
     (around.results / "results.json").write_text(text, encoding="utf-8")
     (around.results / "table.md").write_text(_markdown(plan, curves, claims), encoding="utf-8")
     if curves:
-        draw_curves(curves, around.results / "curves.png")
+        trained = {run: _trained_on(around.training(run) / LOG) for run in curves}
+        draw_curves(curves, trained, around.results / "curves.png")
     for run in curves:
         grids = sorted((around.training(run) / GRIDS).glob("update-*.png"))
         if grids:
@@ -51,6 +56,14 @@ def _points(run: Run, plan: EditPlan, around: "Surroundings") -> list[tuple[int,
         (update, around.measurement(run, update).with_suffix(".jsonl")) for update in measured_updates(plan)
     ]
     return [(update, read_measured(file)) for update, file in files if file.exists()]
+
+
+def _trained_on(log: Path) -> list[tuple[int, float]]:
+    """The mean reward of the candidates of each update, which are of other edits and drawn with noise."""
+    if not log.exists():
+        return []
+    lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    return [(line["update"], line["reward/mean"]) for line in lines if "reward/mean" in line]
 
 
 def _success(rows: Sequence[Measured]) -> list[float]:
@@ -101,6 +114,7 @@ def _as_json(curves: Curves, claims: dict[str, tuple[Gain, bool] | None]) -> dic
                     "reward": mean_of(one.reward for one in rows),
                     "unscored": sum(one.reward is None for one in rows),
                     "fooled": {name: asdict(fooled(rows, name)) for name in CATEGORIES},
+                    "denied": {name: asdict(denied(rows, name)) for name in CATEGORIES},
                     "success_of": {
                         name: share(one.success for one in rows if one.category == name).value
                         for name in sorted({one.category for one in rows})
@@ -137,11 +151,21 @@ def _markdown(plan: EditPlan, curves: Curves, claims: dict[str, tuple[Gain, bool
                 f"| {mean_of(one.utility for one in rows):.2f} | {mean_of(one.reward for one in rows):.3f} "
                 f"| {sum(one.reward is None for one in rows)} |"
             )
+    ends = "; ".join(f"{run} after {points[-1][0]}" for run, points in curves.items())
     for title, body in (
-        ("Success by category, before and after", _by_category),
-        ("Fooled, before and after", _fooled),
+        ("Success by category", _by_category),
+        ("Fooled", partial(_lies, fooled)),
+        ("Fooled about keep, by category", _fooled_about_keep),
+        ("Denied", partial(_lies, denied)),
     ):
-        lines += ["", f"## {title}", "", *body(curves)]
+        lines += [
+            "",
+            f"## {title}",
+            "",
+            f"Before → after the last measured updates ({ends}).",
+            "",
+            *body(curves),
+        ]
     return "\n".join(lines) + "\n"
 
 
@@ -163,12 +187,26 @@ def _by_category(curves: Curves) -> list[str]:
     return table
 
 
-def _fooled(curves: Curves) -> list[str]:
+def _fooled_about_keep(curves: Curves) -> list[str]:
+    names = sorted({one.category for points in curves.values() for one in points[0][1]})
+    table = ["| category | " + " | ".join(map(str, curves)) + " |", "|---|" + "---|" * len(curves)]
+    for name in names:
+        cells = [
+            _ends(points, lambda rows: fooled([one for one in rows if one.category == name], "keep"))  # noqa: B023
+            for points in curves.values()
+        ]
+        table.append(f"| {name} | " + " | ".join(cells) + " |")
+    return table
+
+
+def _ends(points: Sequence[tuple[int, Sequence[Measured]]], of: Callable[[Sequence[Measured]], Share]) -> str:
+    found = [of(rows) for _, rows in (points[0], points[-1])]
+    return " → ".join(f"{one.value:.2f} of {one.total}" if one.total else "–" for one in found)
+
+
+def _lies(lie: Callable[[Sequence[Measured], str], Share], curves: Curves) -> list[str]:
     table = ["| principles | " + " | ".join(map(str, curves)) + " |", "|---|" + "---|" * len(curves)]
     for name in CATEGORIES:
-        cells = []
-        for points in curves.values():
-            ends = [fooled(rows, name) for _, rows in (points[0], points[-1])]
-            cells.append(" → ".join(f"{one.value:.2f} of {one.total}" if one.total else "–" for one in ends))
+        cells = [_ends(points, lambda rows: lie(rows, name)) for points in curves.values()]  # noqa: B023
         table.append(f"| {name} | " + " | ".join(cells) + " |")
     return table

@@ -1,5 +1,7 @@
 """A reward service for one stage: started on a free port, waited for, and ended with the stage."""
 
+import ctypes
+import signal
 import socket
 import subprocess
 import sys
@@ -12,6 +14,7 @@ from edit_rrm_client import Probe, RewardClient, UnavailableError
 
 READY_S = 600.0
 END_S = 60.0
+_PR_SET_PDEATHSIG = 1
 
 
 @contextmanager
@@ -34,7 +37,10 @@ def serving(model: str, log: Path) -> Iterator[str]:
         str(port),
     ]
     with log.open("ab") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+            preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+        )  # fmt: skip
 
     def alive(probe: Probe, waited_s: float) -> None:
         if process.poll() is not None:
@@ -57,6 +63,11 @@ def serving(model: str, log: Path) -> Iterator[str]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _end_with_parent() -> None:
+    """Asks Linux for a SIGTERM when the stage dies, however it dies: a killed one cannot end its service."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def is_address(model: str) -> bool:

@@ -1,5 +1,6 @@
 """What each kind of stage does, in this process: every one goes on where it was and ends with its outputs."""
 
+import math
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -18,6 +19,8 @@ from edit_grpo.training_run import run_training
 
 DATA = "data"
 TRAIN, GRID, TEST = "train", "grid", "test"
+SAVE_EVERY = 5
+"""At most so many updates are lost by a kill."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,7 @@ def settings_of_run(run: Run, plan: EditPlan, around: Surroundings, url: str) ->
         "data.held_out": around.data(GRID) / EDITS,
         "grid_edits": plan.grid_edits,
         "grid_every": plan.measure_every,
-        "save_every": plan.measure_every,
+        "save_every": math.gcd(plan.measure_every, SAVE_EVERY),
         "keep": plan.updates,
         "updates": plan.updates,
         "seed": run.seed,

@@ -73,13 +73,23 @@ def gain(before: Sequence[Sequence[float]], after: Sequence[Sequence[float]]) ->
 
 def fooled(measured: Iterable[Measured], category: str) -> Share:
     """Of the principles of a category that the oracle finds not met, the share the reward model finds met."""
-    return share(
-        bool(said)
-        for one in measured
-        if one.model is not None
+    return share(said for one in measured for true, said in _pairs(one, category) if not true)
+
+
+def _pairs(one: Measured, category: str) -> list[tuple[bool, bool]]:
+    """The oracle's and the reward model's word on each principle of the category, where there are both."""
+    if one.model is None:
+        return []
+    return [
+        (bool(true), bool(said))
         for name, true, said in zip(one.principles, one.oracle, one.model, strict=True)
-        if name == category and not true
-    )
+        if name == category
+    ]
+
+
+def denied(measured: Iterable[Measured], category: str) -> Share:
+    """Of the principles of a category that the oracle finds met, the share the reward model finds not met."""
+    return share(not said for one in measured for true, said in _pairs(one, category) if true)
 
 
 def mean_of(values: Iterable[float | None]) -> float:
