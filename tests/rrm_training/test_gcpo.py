@@ -308,4 +308,4 @@ def test_a_curve_whose_last_line_a_kill_cut_short_is_gone_on_with(
     with (config.out / "log.jsonl").open("a") as lines:
         lines.write('{"step": 3, "lo')
     assert run_gcpo(config) is not None
-    assert [step for step, _, _ in curve(config.out)] == [1, 4]
+    assert [step for step, _, _ in curve(config.out)] == [1, 2, 3, 4]
