@@ -19,16 +19,20 @@ if TYPE_CHECKING:
 
 
 def reproduce(
-    out: Annotated[Path, typer.Option(help="Run directory; what is done there is not repeated.")] = Path(
-        "runs/reproduce"
-    ),
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Run directory; what is done there is not repeated.", show_default="runs/reproduce"
+        ),
+    ] = None,
     stage: Annotated[list[str] | None, typer.Option(help="Only this stage; repeat it for several.")] = None,
     size: Annotated[Literal["s", "m"] | None, typer.Option(help="Only the stages of one size.")] = None,
     workers: Annotated[int, typer.Option(min=0, help="Processes that draw pictures for a training.")] = 0,
     threads: Annotated[int, typer.Option(min=1, help="Threads of a stage; the estimates are for one.")] = 1,
-    results: Annotated[Path, typer.Option(help="Where results.json, table.md and plots go.")] = Path(
-        "docs/results/rrm"
-    ),
+    results: Annotated[
+        Path | None,
+        typer.Option(help="Where results.json, table.md and plots go.", show_default="docs/results/rrm"),
+    ] = None,
     train_bases: Annotated[
         bool, typer.Option("--train-bases", help="Train the bases anew; they ship with the package.")
     ] = False,
@@ -40,7 +44,12 @@ def reproduce(
         ),
     ] = False,
     only_list: Annotated[bool, typer.Option("--list", help="Show the stages and how they stand.")] = False,
-    quick: Annotated[bool, typer.Option(help="A few steps of everything; its numbers mean nothing.")] = False,
+    quick: Annotated[
+        bool,
+        typer.Option(
+            help="A few steps of everything, all in runs/reproduce-quick; its numbers mean nothing."
+        ),
+    ] = False,
     here: Annotated[bool, typer.Option(hidden=True, help="Run the stage in this very process.")] = False,
 ) -> None:
     """The paper's table in miniature: T, V, T+V, T+V+GCPO and a holistic scorer, in two sizes.
@@ -59,6 +68,8 @@ def reproduce(
     from edit_rrm_training.reproduce.graph import chosen, graph, without_idle
     from edit_rrm_training.reproduce.plan import FULL, QUICK
 
+    out = out or Path("runs/reproduce-quick" if quick else "runs/reproduce")
+    results = results or (out / "results" if quick else Path("docs/results/rrm"))
     plan = QUICK if quick else FULL
     states = StageStates(out)
     try:
