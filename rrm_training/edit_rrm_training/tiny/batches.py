@@ -27,6 +27,7 @@ GROUP = 4 * DRAW
 BATCH_FACTOR: Mapping[Task, float] = {
     Task.READ: 1.0,
     Task.DESCRIBE: 1.0, Task.DESCRIBE_EDITED: 1.0, Task.COMPARE: 1.5, Task.DECOMPOSE: 1.5, Task.VERIFY: 1.0,
+    Task.FIND: 1.5, Task.LOOK_UP: 2.0,
 }  # fmt: skip
 
 
@@ -48,7 +49,7 @@ class Batch:
 @dataclass(frozen=True)
 class EncodedSample:
     """A sample's tokens; `prompt_length` of them are given, `principles` says which list principles that
-    follow from what stands before them."""
+    follow from what stands before them. What a completion begins with and is given counts as prompt."""
 
     tokens: tuple[int, ...]
     prompt_length: int
@@ -68,13 +69,16 @@ def encode(processor: Qwen2_5_VLProcessor, sample: Sample) -> EncodedSample:
     text = prompt_text(processor, sample).replace(processor.image_token, processor.image_token * IMAGE_TOKENS)
     prompt = processor.tokenizer(text)["input_ids"]
     completion = processor.tokenizer(sample.completion)["input_ids"]
+    given = processor.tokenizer(sample.given)["input_ids"] if sample.given else []
+    assert completion[: len(given)] == given
     principles = range(0)
     if sample.principles and sample.images:
         begin = text.index(sample.principles)
         before = processor.tokenizer(text[:begin])["input_ids"]
         within = processor.tokenizer(text[: begin + len(sample.principles)])["input_ids"]
         principles = range(len(before), len(within) - 1)  # the last "?" merges with what follows it
-    return EncodedSample((*prompt, *completion, processor.tokenizer.eos_token_id), len(prompt), principles)
+    tokens = (*prompt, *completion, processor.tokenizer.eos_token_id)
+    return EncodedSample(tokens, len(prompt) + len(given), principles)
 
 
 class LossWeights:

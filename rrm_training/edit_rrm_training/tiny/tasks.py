@@ -12,12 +12,12 @@ from enum import StrEnum
 from PIL import Image
 
 from edit_rrm.principles import numbered
-from edit_rrm.profiles.trained import TrainedProfile, principle_lines
+from edit_rrm.profiles.trained import SEEN, TrainedProfile, principle_lines
 from edit_rrm.prompts import ImageSlot, Message, Prompt
 from edit_rrm.traces import render_trace
 from edit_rrm_training.shapes.dataset import Candidate, EditRecord, make_edit
 from edit_rrm_training.shapes.gold import compare_thing, margin, pair, seen_tone, treatment
-from edit_rrm_training.shapes.scene import CELLS, Scene, Thing
+from edit_rrm_training.shapes.scene import CELLS, Scene, Thing, random_scene, scene_of_look_alikes
 
 DESCRIBE_SYSTEM = "Describe the image."
 COMPARE_SYSTEM = "Compare the images."
@@ -36,6 +36,10 @@ class Task(StrEnum):
     COMPARE = "compare"
     """Both images, cell by cell: seen in the second, then seen in the first."""
     DECOMPOSE = "decompose"
+    FIND = "find"
+    """Decompose after saying what is seen, half the time where only the shape tells the named thing apart."""
+    LOOK_UP = "look_up"
+    """The same without the image, what is seen being given: looking two words up in a list."""
     VERIFY = "verify"
 
 
@@ -60,6 +64,14 @@ POLISH_MIX: Mapping[Task, float] = {
     Task.COMPARE: 0.04,
     Task.READ: 0.04,
 }
+# The named thing is then looked up in what was seen. Verifying must not be lost over it.
+FIND_MIX: Mapping[Task, float] = {
+    Task.VERIFY: 0.44,
+    Task.FIND: 0.28,
+    Task.LOOK_UP: 0.20,
+    Task.COMPARE: 0.04,
+    Task.READ: 0.04,
+}
 
 
 @dataclass(frozen=True)
@@ -71,6 +83,8 @@ class Sample:
     completion: str
     principles: str = ""
     """The principle lines as the prompt holds them, for a verification."""
+    given: str = ""
+    """What the completion begins with and is not to be learned."""
 
 
 def _describe_scene(scene: Scene) -> str:
@@ -124,6 +138,12 @@ def decompose_completion(edit: EditRecord) -> str:
     return principle_lines([(check.category, check.question) for check in edit.checks])
 
 
+def seen_line(scene: Scene) -> str:
+    """What a decomposition may begin with: every thing after its place, in reading order."""
+    things = sorted(scene.things, key=lambda thing: thing.cell)
+    return SEEN + ", ".join(f"{CELLS[t.cell]} {t.colour} {t.shape}" for t in things) + "\n"
+
+
 def _something_to_describe(edit: EditRecord, rng: random.Random) -> tuple[Image.Image, Scene]:
     """Mostly a source: flaws of quality come in small doses until places and colours are learned."""
     if rng.random() < 0.3:
@@ -141,8 +161,20 @@ def _without_images(prompt: Prompt) -> Prompt:
     )
 
 
+def _find(task: Task, seed: int, index: int) -> Sample:
+    edit = make_edit(seed, index, 0, (random_scene, scene_of_look_alikes)[index % 2])
+    prompt = PROFILE.decompose(edit.request.instruction, seed=0)
+    seen = seen_line(edit.source)
+    completion = seen + decompose_completion(edit)
+    if task is Task.FIND:
+        return Sample(prompt, (edit.picture(),), completion)
+    return Sample(_without_images(prompt), (), completion, given=seen)
+
+
 def make_sample(task: Task, seed: int, index: int) -> Sample:
     """The sample number `index` of a task in world `seed`."""
+    if task in (Task.FIND, Task.LOOK_UP):
+        return _find(task, seed, index)
     edit = make_edit(seed, index, 4)
     candidate = edit.candidates[index % 4]
     if task is Task.READ:
