@@ -19,7 +19,7 @@ SEE = Stage("see", SEE_MIX, steps=500, seed=3, batch_size=16, warmup_steps=60, d
 BASE = Stage("base", BASE_MIX, steps=300, seed=1, batch_size=16, warmup_steps=20, decay_share=0.0)
 SFT = Stage("sft", SFT_MIX, steps=2400, seed=2, batch_size=16, lr=7e-4, warmup_steps=50, decay_share=0.0)
 POLISH = Stage("polish", POLISH_MIX, 1300, seed=6, batch_size=16, lr=7e-4, warmup_steps=20, decay_share=0.8)
-FIND = Stage("find", FIND_MIX, 700, seed=7, batch_size=16, lr=7e-4, warmup_steps=20, decay_share=0.8)
+FIND = Stage("find", FIND_MIX, 500, seed=7, batch_size=16, lr=5e-4, warmup_steps=20, decay_share=0.8)
 MODEL_SEED = 0
 
 

@@ -66,9 +66,9 @@ POLISH_MIX: Mapping[Task, float] = {
 }
 # The named thing is then looked up in what was seen. Verifying must not be lost over it.
 FIND_MIX: Mapping[Task, float] = {
-    Task.VERIFY: 0.44,
+    Task.VERIFY: 0.40,
     Task.FIND: 0.28,
-    Task.LOOK_UP: 0.20,
+    Task.LOOK_UP: 0.24,
     Task.COMPARE: 0.04,
     Task.READ: 0.04,
 }
