@@ -1,6 +1,7 @@
 """The tiny model: tokenizer, processor, batches, training steps."""
 
 import json
+import random
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from transformers import AutoProcessor, Qwen2_5_VLForConditionalGeneration, Qwen
 from edit_rrm.checkpoint import read_card, write_card
 from edit_rrm.cpu import has_bfloat16
 from edit_rrm_training.shapes.dataset import make_edit
-from edit_rrm_training.shapes.scene import CELLS
+from edit_rrm_training.shapes.scene import CELLS, random_scene, scene_of_look_alikes
 from edit_rrm_training.tiny import training
 from edit_rrm_training.tiny.batches import LossWeights, StepBatches, encode, prompt_text
 from edit_rrm_training.tiny.bundle import tiny_card
@@ -24,8 +25,18 @@ from edit_rrm_training.tiny.model import (
     save_servable,
 )
 from edit_rrm_training.tiny.muon import Muon, orthogonalised
-from edit_rrm_training.tiny.recipe import continue_polish, load_processor, train
-from edit_rrm_training.tiny.tasks import BASE_MIX, POLISH_MIX, READ_MIX, SEE_MIX, SFT_MIX, Task, make_sample
+from edit_rrm_training.tiny.recipe import continue_with, load_processor, train
+from edit_rrm_training.tiny.tasks import (
+    BASE_MIX,
+    FIND_MIX,
+    POLISH_MIX,
+    PROFILE,
+    READ_MIX,
+    SEE_MIX,
+    SFT_MIX,
+    Task,
+    make_sample,
+)
 from edit_rrm_training.tiny.tokenizer import CONTROL_TOKENS, build_tokenizer
 from edit_rrm_training.tiny.training import Stage, completion_loss, prepare_fast, run_stage
 
@@ -97,6 +108,42 @@ def test_loss_weights_single_out_verdicts_seen_words_and_score(processor: Qwen2_
     assert processor.tokenizer.decode(learned) == sample.principles.removesuffix("?")
     blind = encode(processor, make_sample(Task.READ, 1, 2))
     assert not any(LossWeights(processor)(blind)[: blind.prompt_length])
+
+
+def test_a_decomposition_may_say_first_what_is_seen_and_its_principles_stay_the_same() -> None:
+    edits = [make_edit(7, index, 0, (random_scene, scene_of_look_alikes)[index % 2]) for index in range(12)]
+    for index, edit in enumerate(edits):
+        sample = make_sample(Task.FIND, 7, index)
+        first, *principles = sample.completion.split("\n")
+        listed, _, named = first.removeprefix("seen: ").partition(";")
+        assert [each.split()[-2:] for each in listed.split(", ")] == [
+            [t.colour, t.shape] for t in sorted(edit.source.things, key=lambda thing: thing.cell)
+        ]
+        targets = [each.target for each in edit.request.edits if each.target is not None]
+        assert named == ",".join(f" {t.colour} {t.shape} {CELLS[t.cell]}" for t in targets)
+        assert PROFILE.parse_principles(sample.completion) == PROFILE.parse_principles("\n".join(principles))
+    assert make_sample(Task.FIND, 7, 1).completion.startswith("seen: ")
+
+
+def test_what_is_given_of_a_completion_is_not_learned(processor: Qwen2_5_VLProcessor) -> None:
+    sample = make_sample(Task.LOOK_UP, 7, 1)
+    assert sample.images == ()
+    encoded = encode(processor, sample)
+    weights = LossWeights(processor)(encoded)
+    learned = [token for token, weight in zip(encoded.tokens, weights, strict=True) if weight]
+    assert processor.tokenizer.decode(learned[:-1]) == sample.completion.removeprefix(sample.given)
+    assert sample.given.startswith("seen: ")
+    places = [token for token, weight in zip(encoded.tokens, weights, strict=True) if weight == 4.0]
+    assert all(processor.tokenizer.decode([token]).strip() in CELLS for token in places)
+    assert len(places) == len(sample.given.split(", ")) >= 6
+
+
+def test_in_a_scene_of_look_alikes_most_things_share_their_colour() -> None:
+    scenes = [scene_of_look_alikes(random.Random(seed)) for seed in range(200)]
+    colours = [[thing.colour for thing in scene.things] for scene in scenes]
+    assert all(len(set(each)) <= 2 for each in colours)
+    shared = [each.count(colour) > 1 for each in colours for colour in each]
+    assert sum(shared) / len(shared) > 0.6
 
 
 def test_batches_are_a_function_of_seed_and_step(processor: Qwen2_5_VLProcessor) -> None:
@@ -187,24 +234,25 @@ def test_the_whole_recipe_leaves_servable_checkpoints(tmp_path: Path) -> None:
     sft = Stage("sft", SFT_MIX, steps=2, seed=2, batch_size=2)
     seen: list[str] = []
     polish = Stage("polish", POLISH_MIX, steps=1, seed=6, batch_size=2)
-    stages = (look, read, see, base, sft, polish)
+    find = Stage("find", FIND_MIX, steps=1, seed=7, batch_size=2)
+    stages = (look, read, see, base, sft, polish, find)
     train(tmp_path, *stages, workers=0, on_step=lambda stage, report: seen.append(stage.name))
-    assert seen == ["look", "read", "see", "base", "base", "sft", "sft", "polish"]
-    for stage in ("read", "see", "base", "sft", "polish"):
+    assert seen == ["look", "read", "see", "base", "base", "sft", "sft", "polish", "find"]
+    for stage in ("read", "see", "base", "sft", "polish", "find"):
         model = Qwen2_5_VLForConditionalGeneration.from_pretrained(tmp_path / stage)
         assert model.num_parameters() == pytest.approx(4.1e6, rel=0.1)
     # A finished run is not repeated.
     train(tmp_path, *stages, workers=0, on_step=lambda stage, report: seen.append(stage.name))
-    assert len(seen) == 8
+    assert len(seen) == 9
     # The last stage alone, on a finished checkpoint: other weights, the same tokens.
     continued = tmp_path / "continued"
-    continue_polish(tmp_path / "polish", continued, replace(polish, seed=7), workers=0)
+    continue_with(tmp_path / "find", continued, replace(find, seed=8), workers=0)
     before, after = (
-        Qwen2_5_VLForConditionalGeneration.from_pretrained(directory / "polish").state_dict()
+        Qwen2_5_VLForConditionalGeneration.from_pretrained(directory / "find").state_dict()
         for directory in (tmp_path, continued)
     )
     assert any(not torch.equal(before[name], after[name]) for name in before)
-    kept, given = ((d / "polish" / "tokenizer.json").read_text() for d in (continued, tmp_path))
+    kept, given = ((d / "find" / "tokenizer.json").read_text() for d in (continued, tmp_path))
     assert kept == given
 
 

@@ -14,6 +14,10 @@ VERIFY_SYSTEM = "Verify the edit: evidence and verdict for each principle, then 
 DECOMPOSE_SYSTEM = "List the principles of the edit."
 MAX_PRINCIPLES = 16
 
+SEEN = "seen: "
+"""A decomposition may begin with a line of what the source shows: a small model looks a thing up more surely
+in what it has written than in a picture. The line is no principle."""
+
 _PRINCIPLE = re.compile(
     r"(?P<number>[1-9][0-9]{0,3})\. (?P<category>follow|keep|quality): (?P<question>\S.*)"
 )
@@ -38,9 +42,13 @@ class TrainedProfile:
         return Prompt((Message("system", (DECOMPOSE_SYSTEM,)), user))
 
     def parse_principles(self, text: str) -> tuple[Principle, ...]:
-        """One principle a line, numbered from 1, each with its category; all three categories present."""
+        """One principle a line, numbered from 1, each with its category; all three categories present.
+
+        A first line that says what is seen is passed over.
+        """
         pairs = []
-        for number, line in enumerate(text.strip().split("\n"), start=1):
+        lines = text.strip().split("\n")
+        for number, line in enumerate(lines[lines[0].startswith(SEEN) :], start=1):
             match = _PRINCIPLE.fullmatch(line.strip())
             if match is None or int(match["number"]) != number:
                 raise DecompositionError(

@@ -27,6 +27,7 @@ GROUP = 4 * DRAW
 BATCH_FACTOR: Mapping[Task, float] = {
     Task.READ: 1.0,
     Task.DESCRIBE: 1.0, Task.DESCRIBE_EDITED: 1.0, Task.COMPARE: 1.5, Task.DECOMPOSE: 1.5, Task.VERIFY: 1.0,
+    Task.FIND: 1.5, Task.LOOK_UP: 2.0,
 }  # fmt: skip
 
 
@@ -48,7 +49,7 @@ class Batch:
 @dataclass(frozen=True)
 class EncodedSample:
     """A sample's tokens; `prompt_length` of them are given, `principles` says which list principles that
-    follow from what stands before them."""
+    follow from what stands before them. What a completion begins with and is given counts as prompt."""
 
     tokens: tuple[int, ...]
     prompt_length: int
@@ -68,13 +69,16 @@ def encode(processor: Qwen2_5_VLProcessor, sample: Sample) -> EncodedSample:
     text = prompt_text(processor, sample).replace(processor.image_token, processor.image_token * IMAGE_TOKENS)
     prompt = processor.tokenizer(text)["input_ids"]
     completion = processor.tokenizer(sample.completion)["input_ids"]
+    given = processor.tokenizer(sample.given)["input_ids"] if sample.given else []
+    assert completion[: len(given)] == given
     principles = range(0)
     if sample.principles and sample.images:
         begin = text.index(sample.principles)
         before = processor.tokenizer(text[:begin])["input_ids"]
         within = processor.tokenizer(text[: begin + len(sample.principles)])["input_ids"]
         principles = range(len(before), len(within) - 1)  # the last "?" merges with what follows it
-    return EncodedSample((*prompt, *completion, processor.tokenizer.eos_token_id), len(prompt), principles)
+    tokens = (*prompt, *completion, processor.tokenizer.eos_token_id)
+    return EncodedSample(tokens, len(prompt) + len(given), principles)
 
 
 class LossWeights:
@@ -87,6 +91,8 @@ class LossWeights:
         self._score = vocabulary.index("<score")
         self._close = vocabulary.index("</")
         self._the = vocabulary.index("Ġthe")
+        self._semicolon = vocabulary.index(";")
+        self._ends = {i for i, token in enumerate(vocabulary) if "Ċ" in token}
         encoded = (processor.tokenizer(f" {cell}")["input_ids"] for cell in CELLS)
         self._places = {ids[0] for ids in encoded}
 
@@ -98,7 +104,11 @@ class LossWeights:
             found = tokens[place] in self._places and tokens[place - 1] == self._the
             weights[place] = PRINCIPLE_WEIGHT * (PLACE_FACTOR if found else 1.0)
         in_score = False
+        listed = False  # behind the list of what is seen: the places that were looked up
         for place in range(sample.prompt_length, len(tokens)):
+            listed = (listed or tokens[place - 1] == self._semicolon) and tokens[place - 1] not in self._ends
+            if listed and tokens[place] in self._places:
+                weights[place] *= PLACE_FACTOR
             if tokens[place] == self._arrow and place + 2 < len(tokens):
                 weights[place + 2] = VERDICT_WEIGHT
             if tokens[place] in self._places and tokens[place - 1] == self._the:

@@ -1,4 +1,4 @@
-"""The recipe of the bundled checkpoint: tokenizer, looking, reading, base on descriptions, SFT, polish."""
+"""The recipe of the bundled checkpoint: tokenizer and seven stages, from looking to finding."""
 
 from collections.abc import Callable
 from functools import partial
@@ -9,7 +9,7 @@ from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLProcessor
 
 from edit_rrm_training.tiny.looking import run_look_stage
 from edit_rrm_training.tiny.model import Size, build_config, build_processor, new_model, save_servable
-from edit_rrm_training.tiny.tasks import BASE_MIX, POLISH_MIX, READ_MIX, SEE_MIX, SFT_MIX
+from edit_rrm_training.tiny.tasks import BASE_MIX, FIND_MIX, POLISH_MIX, READ_MIX, SEE_MIX, SFT_MIX
 from edit_rrm_training.tiny.tokenizer import build_tokenizer
 from edit_rrm_training.tiny.training import Stage, StepReport, prepare_fast, run_stage
 
@@ -19,6 +19,7 @@ SEE = Stage("see", SEE_MIX, steps=500, seed=3, batch_size=16, warmup_steps=60, d
 BASE = Stage("base", BASE_MIX, steps=300, seed=1, batch_size=16, warmup_steps=20, decay_share=0.0)
 SFT = Stage("sft", SFT_MIX, steps=2400, seed=2, batch_size=16, lr=7e-4, warmup_steps=50, decay_share=0.0)
 POLISH = Stage("polish", POLISH_MIX, 1300, seed=6, batch_size=16, lr=7e-4, warmup_steps=20, decay_share=0.8)
+FIND = Stage("find", FIND_MIX, 500, seed=7, batch_size=16, lr=5e-4, warmup_steps=20, decay_share=0.8)
 MODEL_SEED = 0
 
 
@@ -39,6 +40,7 @@ def train(
     base: Stage = BASE,
     sft: Stage = SFT,
     polish: Stage = POLISH,
+    find: Stage = FIND,
     *,
     size: Size = "m",
     fast: bool = False,
@@ -47,7 +49,7 @@ def train(
 ) -> dict[str, float]:
     """Runs what is left of the recipe in `directory` and returns the seconds of each stage.
 
-    Leaves a servable checkpoint of every stage but the first in `directory`; the last is `polish`. A stage
+    Leaves a servable checkpoint of every stage but the first in `directory`; the last is `find`. A stage
     of 0 steps is left out. `fast`: with compiled layers, and in bfloat16 over float32 weights where the CPU
     has it.
     """
@@ -61,7 +63,7 @@ def train(
             look, model, processor, directory, fast=fast, workers=workers, on_step=partial(on_step, look)
         )
     }
-    for stage in (read, see, base, sft, polish):
+    for stage in (read, see, base, sft, polish, find):
         if not stage.steps:
             continue
         seconds[stage.name] = run_stage(
@@ -71,18 +73,18 @@ def train(
     return seconds
 
 
-def continue_polish(
+def continue_with(
     checkpoint: Path,
     directory: Path,
-    polish: Stage = POLISH,
+    stage: Stage = FIND,
     *,
     fast: bool = False,
     workers: int = 1,
     on_step: Callable[[Stage, StepReport], None] = lambda stage, report: None,
 ) -> dict[str, float]:
-    """Runs the last stage alone, on the weights and with the tokenizer of a finished checkpoint.
+    """Runs one stage alone, on the weights and with the tokenizer of a finished checkpoint.
 
-    Resumes in `directory` as `train` does, and leaves a servable checkpoint in `directory/polish`.
+    Resumes in `directory` as `train` does, and leaves a servable checkpoint under the stage's name in it.
     """
     saved = directory / "processor"
     if not (saved / "tokenizer.json").exists():
@@ -92,7 +94,7 @@ def continue_polish(
     if fast:
         prepare_fast(model)
     seconds = run_stage(
-        polish, model, processor, directory, fast=fast, workers=workers, on_step=partial(on_step, polish)
+        stage, model, processor, directory, fast=fast, workers=workers, on_step=partial(on_step, stage)
     )
-    save_servable(model, processor.tokenizer, directory / polish.name, torch.float32)
-    return {polish.name: seconds}
+    save_servable(model, processor.tokenizer, directory / stage.name, torch.float32)
+    return {stage.name: seconds}

@@ -5,19 +5,26 @@ words of the evidence. Decompose and verify are the product's tasks, asked with 
 """
 
 import random
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from PIL import Image
 
 from edit_rrm.principles import numbered
-from edit_rrm.profiles.trained import TrainedProfile, principle_lines
+from edit_rrm.profiles.trained import SEEN, TrainedProfile, principle_lines
 from edit_rrm.prompts import ImageSlot, Message, Prompt
 from edit_rrm.traces import render_trace
 from edit_rrm_training.shapes.dataset import Candidate, EditRecord, make_edit
 from edit_rrm_training.shapes.gold import compare_thing, margin, pair, seen_tone, treatment
-from edit_rrm_training.shapes.scene import CELLS, Scene, Thing
+from edit_rrm_training.shapes.scene import (
+    CELLS,
+    Scene,
+    Thing,
+    crowded_scene,
+    random_scene,
+    scene_of_look_alikes,
+)
 
 DESCRIBE_SYSTEM = "Describe the image."
 COMPARE_SYSTEM = "Compare the images."
@@ -36,6 +43,12 @@ class Task(StrEnum):
     COMPARE = "compare"
     """Both images, cell by cell: seen in the second, then seen in the first."""
     DECOMPOSE = "decompose"
+    FIND = "find"
+    """Decompose after saying what is seen and what of it is named, half the time where only the shape tells
+    the named thing apart."""
+    LOOK_UP = "look_up"
+    """Only that beginning, without the image, for all things of a crowded scene: what is seen is given, and
+    each thing is to be looked up in it by its two words."""
     VERIFY = "verify"
 
 
@@ -60,6 +73,14 @@ POLISH_MIX: Mapping[Task, float] = {
     Task.COMPARE: 0.04,
     Task.READ: 0.04,
 }
+# The named thing is then looked up in what was seen. Verifying must not be lost over it.
+FIND_MIX: Mapping[Task, float] = {
+    Task.VERIFY: 0.40,
+    Task.FIND: 0.28,
+    Task.LOOK_UP: 0.24,
+    Task.COMPARE: 0.04,
+    Task.READ: 0.04,
+}
 
 
 @dataclass(frozen=True)
@@ -71,6 +92,8 @@ class Sample:
     completion: str
     principles: str = ""
     """The principle lines as the prompt holds them, for a verification."""
+    given: str = ""
+    """What the completion begins with and is not to be learned."""
 
 
 def _describe_scene(scene: Scene) -> str:
@@ -124,6 +147,31 @@ def decompose_completion(edit: EditRecord) -> str:
     return principle_lines([(check.category, check.question) for check in edit.checks])
 
 
+def seen(scene: Scene) -> str:
+    """Every thing after its place, in reading order."""
+    things = sorted(scene.things, key=lambda thing: thing.cell)
+    return SEEN + ", ".join(f"{CELLS[t.cell]} {t.colour} {t.shape}" for t in things) + ";"
+
+
+def named(things: Iterable[Thing]) -> str:
+    """Things before their places."""
+    return ",".join(f" {t.colour} {t.shape} {CELLS[t.cell]}" for t in things)
+
+
+def seen_line(edit: EditRecord) -> str:
+    """What a decomposition may begin with: all that is seen, then what the instruction names of it."""
+    targets = (each.target for each in edit.request.edits)
+    return f"{seen(edit.source)}{named(target for target in targets if target is not None)}\n"
+
+
+def _look_up(rng: random.Random) -> Sample:
+    scene = crowded_scene(rng)
+    things = rng.sample(scene.things, len(scene.things))
+    instruction = "find " + " and ".join(f"the {t.colour} {t.shape}" for t in things)
+    prompt = _without_images(PROFILE.decompose(instruction, seed=0))
+    return Sample(prompt, (), seen(scene) + named(things), given=seen(scene))
+
+
 def _something_to_describe(edit: EditRecord, rng: random.Random) -> tuple[Image.Image, Scene]:
     """Mostly a source: flaws of quality come in small doses until places and colours are learned."""
     if rng.random() < 0.3:
@@ -143,6 +191,12 @@ def _without_images(prompt: Prompt) -> Prompt:
 
 def make_sample(task: Task, seed: int, index: int) -> Sample:
     """The sample number `index` of a task in world `seed`."""
+    if task is Task.LOOK_UP:
+        return _look_up(random.Random(f"look-up-{seed}-{index}"))
+    if task is Task.FIND:
+        edit = make_edit(seed, index, 0, (random_scene, scene_of_look_alikes)[index % 2])
+        prompt = PROFILE.decompose(edit.request.instruction, seed=0)
+        return Sample(prompt, (edit.picture(),), seen_line(edit) + decompose_completion(edit))
     edit = make_edit(seed, index, 4)
     candidate = edit.candidates[index % 4]
     if task is Task.READ:
