@@ -40,6 +40,11 @@ class Progress:
     empty_updates: int = 0
 
 
+def update_name(update: int) -> str:
+    """What is kept of a run after so many updates, in names that sort."""
+    return f"update-{update:07d}"
+
+
 def newest_checkpoint(out: Path) -> Path | None:
     """The checkpoint with the most updates in a run directory."""
     found = _checkpoints(out)
@@ -50,7 +55,7 @@ def save_checkpoint(
     out: Path, progress: Progress, state: TrainingState, keep: int, save_policy: Callable[[Path], None]
 ) -> Path:
     """Writes the state, with the policy's own files in POLICY, and removes all but the newest `keep`."""
-    target = out / FOLDER / f"update-{progress.update:07d}"
+    target = out / FOLDER / update_name(progress.update)
     partial = target.with_name(target.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 
+from edit_grpo.checkpointing import update_name
 from edit_grpo.data import Edit
 from edit_grpo.errors import EditTrainingError
 from edit_grpo.grid_pages import GridRow, draw_grid, grid_page, index_page
@@ -51,7 +52,7 @@ class Grids:
 
     def has(self, update: int) -> bool:
         """Whether the grid after so many updates is written."""
-        return (self._folder / f"{_name(update)}.html").is_file()
+        return (self._folder / f"{update_name(update)}.html").is_file()
 
     def write(self, update: int) -> Path:
         """The grid after `update` updates. Returns its page.
@@ -71,7 +72,7 @@ class Grids:
             GridRow(edit.id, edit.instruction, source, before, now, self._answer(pending))
             for edit, source, before, now, pending in rows
         ]
-        name = _name(update)
+        name = update_name(update)
         draw_grid(done).save(self._folder / f"{name}.png")
         page = self._folder / f"{name}.html"
         page.write_text(grid_page(f"After {update} updates", done), encoding="utf-8")
@@ -91,7 +92,3 @@ class Grids:
         generator = torch.Generator().manual_seed(seed_of("grid", self._seed, edit.id))
         rollout = roll_out(self._policy, condition, [generator], self._plan)
         return self._policy.decode(rollout.latents)[0]
-
-
-def _name(update: int) -> str:
-    return f"update-{update:07d}"

@@ -13,6 +13,7 @@ from typing import Any
 from rich.console import Console
 from torch.utils.tensorboard import SummaryWriter
 
+from edit_rrm.whole_files import write_whole
 from edit_rrm_client.tables import printable
 
 FILE_NAME = "log.jsonl"
@@ -92,6 +93,4 @@ def _drop_after(path: Path, done: int) -> None:
             continue
         if number <= done:
             kept.append(line + "\n")
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text("".join(kept), encoding="utf-8")
-    partial.replace(path)  # a kill while it is written must not cost the curve
+    write_whole(path, "".join(kept))  # a kill meanwhile must not cost the curve

@@ -43,6 +43,7 @@ def import_pairs(
     ] = False,
 ) -> None:
     """Turn published preference data into PreferencePair rows; embedded images go to images/ beside OUT."""
+    from edit_rrm.whole_files import write_whole
     from edit_rrm_training.data.jsonl import write_rows
     from edit_rrm_training.data.layouts import READERS, read_editscore_bench, with_pictures_at
 
@@ -54,10 +55,7 @@ def import_pairs(
     def keep(image: bytes) -> str:
         path = home / "images" / f"{hashlib.sha256(image).hexdigest()[:32]}.img"
         if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            partial = path.with_suffix(".partial")
-            partial.write_bytes(image)
-            partial.replace(path)  # a torn one would be taken for whole the next time
+            write_whole(path, image)  # a torn one would be taken for whole the next time
         return str(path.relative_to(home))
 
     if preferred_second and layout != "editscore-bench":

@@ -12,7 +12,7 @@ from edit_rrm.checkpoint import RRMCard
 from edit_rrm.profiles import get_profile
 from edit_rrm_training.checkpoints import Base, is_whole, load_base, lora_config
 from edit_rrm_training.completing import complete_greedily
-from edit_rrm_training.data.preferences import PreferencePairs, read_pairs
+from edit_rrm_training.data.preferences import read_pairs
 from edit_rrm_training.errors import SettingsError
 from edit_rrm_training.gcpo import GcpoTrainer
 from edit_rrm_training.stored_principles import with_principles
@@ -24,6 +24,7 @@ from edit_rrm_training.training_run import (
     check_directory,
     claim_directory,
     optimizers_of,
+    require_files,
     train,
     training_arguments,
 )
@@ -82,21 +83,20 @@ def run_gcpo(
     check_directory(config)
     if is_whole(final):
         return final
-    learned, held_out = _read("pairs", config.pairs), None
+    require_files("pairs", config.pairs)
     if config.validation_pairs is not None:
-        held_out = _read("validation_pairs", config.validation_pairs)
+        require_files("validation_pairs", config.validation_pairs)
     base = load_base(config)
     with arguments.main_process_first(desc="run directory"):
         claim_directory(config)
-    rows = _rows(config, learned, config.pairs.parent, PRINCIPLES, base, arguments, say)
+    rows = _rows(config, config.pairs, PRINCIPLES, base, arguments, say)
     if len(rows.pairs) < config.pairs_per_step:
         raise SettingsError(
             f"pairs_per_step: a step takes {config.pairs_per_step}, and {len(rows.pairs)} are left"
         )
     validation = None
-    if config.validation_pairs is not None and held_out is not None:
-        folder = config.validation_pairs.parent
-        validation = _rows(config, held_out, folder, VALIDATION_PRINCIPLES, base, arguments, say)
+    if config.validation_pairs is not None:
+        validation = _rows(config, config.validation_pairs, VALIDATION_PRINCIPLES, base, arguments, say)
     trainer = GcpoTrainer(
         base.model, rows, validation, get_profile(base.card.profile),
         share_prompts=config.share_prompts, credit=config.credit,
@@ -111,22 +111,11 @@ def run_gcpo(
     return final if finished else None
 
 
-def _read(setting: str, file: Path) -> PreferencePairs:
-    if not file.is_file():
-        raise SettingsError(f"{setting}: there is no file {file}")
-    return read_pairs(file)
-
-
 def _rows(
-    config: GcpoConfig,
-    read: PreferencePairs,
-    folder: Path,
-    store: str,
-    base: Base,
-    arguments: GRPOConfig,
-    say: OnSay,
+    config: GcpoConfig, file: Path, store: str, base: Base, arguments: GRPOConfig, say: OnSay
 ) -> PairRows:
     """The pairs as rows; the main process decomposes what has no principles, the others read its store."""
+    read, folder = read_pairs(file), file.parent
     profile = get_profile(base.card.profile)
     side = base.card.max_image_side
     complete = partial(

@@ -30,6 +30,7 @@ from edit_rrm_training.training_run import (
     check_directory,
     claim_directory,
     optimizers_of,
+    require_files,
     train,
     training_arguments,
 )
@@ -102,8 +103,7 @@ def run_sft(
     check_directory(config)
     if is_whole(final):
         return final
-    if missing := [str(file) for file in config.rows if not file.is_file()]:
-        raise SettingsError(f"rows: there is no file {', '.join(missing)}")
+    require_files("rows", *config.rows)
     rows = [(row, file.parent) for file in config.rows for row in read_sft_rows(file)]
     if not rows:
         raise SettingsError("rows: the files hold no row")

@@ -26,9 +26,9 @@ from transformers import (
 )
 
 from edit_rrm.checkpoint import RRMCard
+from edit_rrm.whole_files import write_whole
 from edit_rrm_training.checkpoints import save_checkpoint
 from edit_rrm_training.cpu_bfloat16 import computes_in_bfloat16
-from edit_rrm_training.data.jsonl import whole_file
 from edit_rrm_training.errors import SettingsError
 from edit_rrm_training.tiny.muon import MuonWithAdamW
 from edit_rrm_training.tiny.training import MUON_SCALE, make_optimizers
@@ -83,6 +83,12 @@ def optimizers_of(settings: RunSettings, model: torch.nn.Module) -> tuple[Any, N
     return MuonWithAdamW(muon, adamw), None
 
 
+def require_files(setting: str, *files: Path) -> None:
+    """Raises SettingsError naming those that are not there."""
+    if missing := [str(file) for file in files if not file.is_file()]:
+        raise SettingsError(f"{setting}: there is no file {', '.join(missing)}")
+
+
 def check_directory(settings: RunSettings) -> None:
     """Raises SettingsError, naming them, when the run in `settings.out` was begun with other settings: its
     curve would be neither's. Writes nothing."""
@@ -106,8 +112,7 @@ def claim_directory(settings: RunSettings) -> None:
     text = yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False)
     if file.exists() and file.read_text(encoding="utf-8") == text:
         return
-    with whole_file(file) as whole:
-        whole.write(text)
+    write_whole(file, text)
 
 
 def _with_defaults(kind: type[RunSettings], begun: dict[str, Any]) -> dict[str, Any]:
@@ -193,8 +198,7 @@ class RunLog(TrainerCallback):  # type: ignore[misc]  # transformers is Any here
         if not state.is_world_process_zero:
             return
         kept = [line for line in self._lines() if json.loads(line)["step"] <= state.global_step]
-        with whole_file(self._file) as whole:
-            whole.writelines(f"{line}\n" for line in kept)
+        write_whole(self._file, "".join(f"{line}\n" for line in kept))
         self._board = SummaryWriter(str(self._board_directory), purge_step=state.global_step + 1)
 
     def on_log(

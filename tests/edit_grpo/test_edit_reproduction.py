@@ -2,6 +2,9 @@
 
 import json
 import math
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -127,6 +130,33 @@ def test_the_table_says_what_came_out_and_what_is_not_measured(tmp_path: Path) -
     results = json.loads((around.results / "results.json").read_text())
     assert [point["success"] for point in results["runs"]["gcpo-seed0"]] == [0.125, 0.5, 0.75]
     assert results["claims"]["SFT: success after training − before, at least 0.15"] is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asked of Linux's kernel")
+def test_what_a_stage_started_ends_with_it_even_when_it_is_killed() -> None:
+    stage = subprocess.Popen(
+        [sys.executable, "-c",
+         "import subprocess, sys, time; from edit_grpo.reproduce.serving import start\n"
+         "print(start(['sleep', '300'], sys.stderr.buffer).pid, flush=True); time.sleep(300)"],
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert stage.stdout is not None
+    service = int(stage.stdout.readline())
+    assert Path(f"/proc/{service}").exists()
+    stage.kill()
+    stage.wait()
+    deadline = time.monotonic() + 20.0
+    while _runs(service):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def _runs(process: int) -> bool:
+    """One that ended and that nobody has waited for still has a name."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def test_the_stages_are_listed_and_an_unknown_one_is_refused(tmp_path: Path) -> None:

@@ -96,12 +96,8 @@ def test_a_group_of_which_no_text_could_be_used_is_unscored_and_not_asked_again(
 
 @pytest.mark.parametrize("answer", [{**UNUSABLE, "code": "engine_failed"}, "<html>Bad Gateway</html>"])
 def test_a_failure_of_the_engine_or_of_a_gateway_is_no_opinion_of_the_model(answer: Any) -> None:
-    with service(
-        (502, answer), (200, ANSWER), (502, answer), (502, answer), (502, answer), (502, answer)
-    ) as (
-        judge,
-        calls,
-    ):
+    failed = (502, answer)
+    with service(failed, (200, ANSWER), *[failed] * 4) as (judge, calls):
         assert judge.judge([QUESTION], Drawing())[0][0].score() == 4.0
         with pytest.raises(EndpointError, match=r"overloaded after 2 attempts: .*502"):
             judge.judge([QUESTION], Drawing())

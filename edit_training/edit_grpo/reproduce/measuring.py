@@ -19,6 +19,7 @@ from edit_grpo.errors import EditTrainingError
 from edit_grpo.policies import PolicySettings, load_policy
 from edit_grpo.pretraining.sampling import write_samples
 from edit_grpo.pretraining.shapes_edits import read_edits as read_shapes_edits
+from edit_rrm.whole_files import write_whole
 from edit_rrm_client import AsyncRewardClient, ScoringFailedError
 
 EDITS = "edits.jsonl"
@@ -133,8 +134,5 @@ def read_measured(file: Path) -> list[Measured]:
 
 def write_measured(file: Path, measured: Sequence[Measured]) -> None:
     """One line an edit; the file appears when it is whole."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_suffix(".partial")
     lines = (json.dumps(one.model_dump(mode="json")) for one in measured)
-    partial.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    partial.replace(file)
+    write_whole(file, "".join(f"{line}\n" for line in lines))

@@ -7,7 +7,6 @@ import json
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -152,25 +151,22 @@ def _markdown(plan: EditPlan, curves: Curves, claims: dict[str, tuple[Gain, bool
                 f"| {sum(one.reward is None for one in rows)} |"
             )
     ends = "; ".join(f"{run} after {points[-1][0]}" for run, points in curves.items())
-    for title, body in (
-        ("Success by category", _by_category),
-        ("Fooled", partial(_lies, fooled)),
-        ("Fooled about keep, by category", _fooled_about_keep),
-        ("Denied", partial(_lies, denied)),
+    note = f"Before → after the last measured updates ({ends})."
+    for title, table in (
+        ("Success by category", _by_category(curves)),
+        ("Fooled", _lies("principles", CATEGORIES, fooled, curves)),
+        (
+            "Fooled about keep, by category",
+            _lies("category", _categories(curves), _fooled_about_keep, curves),
+        ),
+        ("Denied", _lies("principles", CATEGORIES, denied, curves)),
     ):
-        lines += [
-            "",
-            f"## {title}",
-            "",
-            f"Before → after the last measured updates ({ends}).",
-            "",
-            *body(curves),
-        ]
+        lines += ["", f"## {title}", "", note, "", *table]
     return "\n".join(lines) + "\n"
 
 
 def _by_category(curves: Curves) -> list[str]:
-    names = sorted({one.category for points in curves.values() for one in points[0][1]})
+    names = _categories(curves)
     table = [
         "| category | edits | " + " | ".join(map(str, curves)) + " |",
         "|---|---|" + "---|" * len(curves),
@@ -187,26 +183,27 @@ def _by_category(curves: Curves) -> list[str]:
     return table
 
 
-def _fooled_about_keep(curves: Curves) -> list[str]:
-    names = sorted({one.category for points in curves.values() for one in points[0][1]})
-    table = ["| category | " + " | ".join(map(str, curves)) + " |", "|---|" + "---|" * len(curves)]
+def _lies(
+    heading: str,
+    names: Sequence[str],
+    lie: Callable[[Sequence[Measured], str], Share],
+    curves: Curves,
+) -> list[str]:
+    """A row a name, a column a run: the share before and after."""
+    table = [f"| {heading} | " + " | ".join(map(str, curves)) + " |", "|---|" + "---|" * len(curves)]
     for name in names:
-        cells = [
-            _ends(points, lambda rows: fooled([one for one in rows if one.category == name], "keep"))  # noqa: B023
-            for points in curves.values()
-        ]
+        cells = []
+        for points in curves.values():
+            ends = [lie(rows, name) for _, rows in (points[0], points[-1])]
+            cells.append(" → ".join(f"{one.value:.2f} of {one.total}" if one.total else "–" for one in ends))
         table.append(f"| {name} | " + " | ".join(cells) + " |")
     return table
 
 
-def _ends(points: Sequence[tuple[int, Sequence[Measured]]], of: Callable[[Sequence[Measured]], Share]) -> str:
-    found = [of(rows) for _, rows in (points[0], points[-1])]
-    return " → ".join(f"{one.value:.2f} of {one.total}" if one.total else "–" for one in found)
+def _fooled_about_keep(rows: Sequence[Measured], category: str) -> Share:
+    return fooled([one for one in rows if one.category == category], "keep")
 
 
-def _lies(lie: Callable[[Sequence[Measured], str], Share], curves: Curves) -> list[str]:
-    table = ["| principles | " + " | ".join(map(str, curves)) + " |", "|---|" + "---|" * len(curves)]
-    for name in CATEGORIES:
-        cells = [_ends(points, lambda rows: lie(rows, name)) for points in curves.values()]  # noqa: B023
-        table.append(f"| {name} | " + " | ".join(cells) + " |")
-    return table
+def _categories(curves: Curves) -> list[str]:
+    """Of the edits."""
+    return sorted({one.category for points in curves.values() for one in points[0][1]})

@@ -5,9 +5,10 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from edit_grpo.errors import ServiceAwayError
 from edit_rrm_client import Probe, RewardClient, UnavailableError
@@ -15,6 +16,7 @@ from edit_rrm_client import Probe, RewardClient, UnavailableError
 READY_S = 600.0
 END_S = 60.0
 _PR_SET_PDEATHSIG = 1
+_LIBRARY = ctypes.CDLL(None)  # here, since between fork and exec nothing may be loaded
 
 
 @contextmanager
@@ -37,10 +39,7 @@ def serving(model: str, log: Path) -> Iterator[str]:
         str(port),
     ]
     with log.open("ab") as output:
-        process = subprocess.Popen(
-            command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-            preexec_fn=_end_with_parent if sys.platform == "linux" else None,
-        )  # fmt: skip
+        process = start(command, output)
 
     def alive(probe: Probe, waited_s: float) -> None:
         if process.poll() is not None:
@@ -65,9 +64,16 @@ def serving(model: str, log: Path) -> Iterator[str]:
             process.wait()
 
 
+def start(command: Sequence[str], output: IO[bytes]) -> subprocess.Popen[bytes]:
+    """A process that Linux sends SIGTERM when this one dies: who is killed cannot end what it began."""
+    return subprocess.Popen(
+        command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+        preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+    )  # fmt: skip
+
+
 def _end_with_parent() -> None:
-    """Asks Linux for a SIGTERM when the stage dies, however it dies: a killed one cannot end its service."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    _LIBRARY.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def is_address(model: str) -> bool:

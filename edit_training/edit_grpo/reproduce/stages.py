@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edit_grpo.checkpointing import FOLDER, POLICY
+from edit_grpo.checkpointing import FOLDER, POLICY, update_name
 from edit_grpo.config import TrainSettings
 from edit_grpo.config_file import load_settings
 from edit_grpo.errors import EditTrainingError, SettingsError
@@ -43,7 +43,7 @@ class Surroundings:
 
     def measurement(self, run: Run, update: int) -> Path:
         """Where the editor after so many updates is measured; `.jsonl` beside it when it is."""
-        return self.out / f"measure-{run}" / f"update-{update:07d}"
+        return self.out / f"measure-{run}" / update_name(update)
 
 
 def check(plan: EditPlan) -> None:
@@ -147,7 +147,7 @@ def _editor_after(
     """The pipeline's folder, or the editor it began as and the adapter of a checkpoint."""
     if update == 0:
         return plan.editor, None
-    folder = around.training(run) / FOLDER / f"update-{update:07d}" / POLICY
+    folder = around.training(run) / FOLDER / update_name(update) / POLICY
     if settings.policy.lora is None:
         return str(folder), None
     return plan.editor, folder

@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from edit_rrm.errors import StageError
+from edit_rrm.whole_files import write_whole
 
 _BEAT_S = 5.0
 
@@ -134,11 +135,7 @@ class StageStates:
         return self._directory / f"{name}.json"
 
     def _write(self, record: StageRecord) -> None:
-        file = self._file(record.stage)
-        partial = file.with_suffix(".partial")
-        file.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(record.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        partial.replace(file)
+        write_whole(self._file(record.stage), record.model_dump_json(indent=2) + "\n")
 
 
 class _Clock:

@@ -1,12 +1,12 @@
 """Step 2: editors make candidates; every (edit, editor, number) becomes a quadruple."""
 
 import hashlib
-import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from edit_rrm.images import encode_png
+from edit_rrm.whole_files import write_whole
 from edit_rrm_training.data.pictures import load_image, rebased
 from edit_rrm_training.errors import StepError
 from edit_rrm_training.pipeline.editors import Edited, Editor
@@ -62,8 +62,5 @@ def _kept(edited: Edited, name: str, directory: Path) -> str:
     # The digest keeps names apart that are alike without their odd characters.
     plain = re.sub(r"[^\w.-]+", "_", name)
     path = directory / "candidates" / f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:8]}.png"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_bytes(encode_png(edited.picture))
-    os.replace(partial, path)
+    write_whole(path, encode_png(edited.picture))
     return str(path.relative_to(directory))
