@@ -111,6 +111,7 @@ def reproduce(
             launch_process(states, stage.name, "edit_rrm_training.cli", arguments, threads, lock)
 
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the stage's process ends too
+        states.forget("table")  # it takes seconds, and more may be measured than when it was written
         refuse_outdated(stages, plan, states)
         run_graph(stages, states, launch, say=console.print)
     except (TrainingError, StageError) as error:

@@ -92,7 +92,8 @@ def run_gcpo(
     rows = _rows(config, config.pairs, PRINCIPLES, base, arguments, say)
     if len(rows.pairs) < config.pairs_per_step:
         raise SettingsError(
-            f"pairs_per_step: a step takes {config.pairs_per_step}, and {len(rows.pairs)} are left"
+            f"pairs_per_step: a step takes {config.pairs_per_step}, and {len(rows.pairs)} are left; "
+            "begin with fewer in another out"
         )
     validation = None
     if config.validation_pairs is not None:

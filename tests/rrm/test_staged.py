@@ -36,20 +36,6 @@ def test_stages_run_once_each_after_what_they_need(tmp_path: Path) -> None:
     assert ran == ["one", "three"]
 
 
-def test_a_stage_that_gathers_what_is_there_runs_each_time(tmp_path: Path) -> None:
-    states = StageStates(tmp_path)
-    ran: list[str] = []
-
-    def launch(stage: Stage, lock: int) -> None:
-        ran.append(stage.name)
-        finish(states, stage.name)
-
-    stages = (STAGES[0], Stage("table", 0.1, ("one",), anew=True))
-    for _ in range(2):
-        run_graph(stages, states, launch, say=lambda text: None)
-    assert ran == ["one", "table", "table"]
-
-
 def test_a_stage_whose_needs_are_neither_done_nor_asked_for_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StageError, match="three needs one, two, which are not done"):
         run_graph(STAGES[2:], StageStates(tmp_path), lambda stage, lock: None)

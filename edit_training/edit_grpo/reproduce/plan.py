@@ -87,7 +87,7 @@ def graph(plan: EditPlan) -> tuple[Stage, ...]:
             Stage(name=measure, kind="measure", minutes=measure_minutes, needs=(train,), run=run),
         ]
     measurements = tuple(stage.name for stage in stages if stage.kind == "measure")
-    return (*stages, Stage(name="table", kind="table", minutes=0.2, needs=measurements, anew=True))
+    return (*stages, Stage(name="table", kind="table", minutes=0.2, needs=measurements))
 
 
 def measured_updates(plan: EditPlan) -> range:

@@ -26,8 +26,6 @@ class Stage:
     """Estimated."""
     needs: tuple[str, ...] = ()
     """The stages that must be done before."""
-    anew: bool = False
-    """Runs each time: it takes seconds, and gathers what others have left by then."""
 
 
 S = TypeVar("S", bound=Stage)
@@ -47,8 +45,6 @@ def run_graph(
     """Runs what is left of `stages`; its needs outside them must be done. Raises StageError."""
     by_name = {stage.name: stage for stage in stages}
     for stage in stages:
-        if stage.anew:
-            states.forget(stage.name)
         if states.is_done(stage.name):
             continue
         missing = [name for name in stage.needs if name not in by_name and not states.is_done(name)]

@@ -68,7 +68,7 @@ def graph(plan: Plan) -> tuple[Stage, ...]:
     for model in models:
         stages += _of_model(plan, model)
     measured = tuple(stage.name for stage in stages if stage.kind == "evaluate")
-    return (*stages, Stage(name="table", kind="table", minutes=0.2, needs=measured, anew=True))
+    return (*stages, Stage(name="table", kind="table", minutes=0.2, needs=measured))
 
 
 def _of_model(plan: Plan, model: Model) -> Iterator[Stage]:
