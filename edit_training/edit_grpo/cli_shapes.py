@@ -36,6 +36,7 @@ def pretrain_shapes(
     stop_after: Annotated[int | None, typer.Option(min=1, help="End this piece after that step.")] = None,
     time_limit: Annotated[float | None, typer.Option(min=1, help="End this piece after seconds.")] = None,
     threads: Annotated[int, typer.Option(min=1, help="Threads of torch.")] = 1,
+    device: Annotated[str, typer.Option(help="Where to compute: cpu, or cuda for a GPU.")] = "cpu",
 ) -> None:
     """Pre-train the shapes editor by flow matching. Safe to kill: the same command goes on.
 
@@ -47,7 +48,7 @@ def pretrain_shapes(
     from pydantic import ValidationError
 
     from edit_grpo.pretraining.errors import PretrainError
-    from edit_grpo.pretraining.run import Pretraining
+    from edit_grpo.pretraining.run import Pretraining, pictures_of
     from edit_grpo.pretraining.settings import PretrainSettings
     from edit_grpo.pretraining.shapes_edits import read_edits
 
@@ -59,7 +60,9 @@ def pretrain_shapes(
             settings = settings.model_copy(update={"steps": steps})
         edits = read_edits(data)
         shown = read_edits([held_out]) if held_out else edits
-        run = Pretraining(edits, shown, out, settings)
+        with _progress() as progress:
+            bar = progress.add_task("reading pictures", total=len(set(pictures_of(edits))))
+            run = Pretraining(edits, shown, out, settings, device, lambda: progress.advance(bar))
     except (ValidationError, PretrainError) as error:
         console.print(f"edit-grpo: {error}", markup=False, style="red")
         raise typer.Exit(EXIT_BAD_INPUT) from error

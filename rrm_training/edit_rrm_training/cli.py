@@ -74,11 +74,13 @@ def tiny(
     see_steps: Annotated[int | None, typer.Option(help="Steps of describing one picture.")] = None,
     base_steps: Annotated[int | None, typer.Option(help="Steps of describing and comparing two.")] = None,
     sft_steps: Annotated[int | None, typer.Option(help="Steps of decomposing and verifying.")] = None,
-    polish_steps: Annotated[int | None, typer.Option(help="The same, more to decompose, to the end.")] = None,
+    polish_steps: Annotated[int | None, typer.Option(help="The same, more to decompose.")] = None,
+    find_steps: Annotated[int | None, typer.Option(help="Finding the named thing, to the end.")] = None,
     bundle_to: Annotated[
         Path | None, typer.Option(help="Also write the finished checkpoint, with its card, here.")
     ] = None,
     workers: Annotated[int, typer.Option(min=0, help="Processes that draw the training data.")] = 1,
+    device: Annotated[str, typer.Option(help="Where to train: cpu, or cuda for a GPU.")] = "cpu",
     continue_from: Annotated[
         Path | None,
         typer.Option(help="Run the last stage alone, on the weights of this checkpoint.", exists=True),
@@ -97,17 +99,27 @@ def tiny(
 
     from edit_rrm.checkpoint import read_card
     from edit_rrm_training.tiny.bundle import bundle
-    from edit_rrm_training.tiny.recipe import BASE, LOOK, POLISH, READ, SEE, SFT, continue_polish, train
+    from edit_rrm_training.tiny.recipe import (
+        BASE,
+        FIND,
+        LOOK,
+        POLISH,
+        READ,
+        SEE,
+        SFT,
+        continue_with,
+        train,
+    )
     from edit_rrm_training.tiny.training import Stage, StepReport
 
     wanted = (
         (LOOK, look_steps), (READ, read_steps), (SEE, see_steps), (BASE, base_steps), (SFT, sft_steps),
-        (POLISH, polish_steps),
+        (POLISH, polish_steps), (FIND, find_steps),
     )  # fmt: skip
     stages = [replace(stage, steps=stage.steps if steps is None else steps) for stage, steps in wanted]
     if continue_from is not None:
         if any(steps is not None for _, steps in wanted[:-1]):
-            raise typer.BadParameter("--continue-from runs the last stage alone: only --polish-steps counts")
+            raise typer.BadParameter("--continue-from runs the last stage alone: only --find-steps counts")
         stages = stages[-1:]
     plan = ", ".join(f"{stage.name} {stage.steps} steps" for stage in stages)
     console.print(f"training in {out}: {plan} (what is done already is not repeated)")
@@ -121,25 +133,26 @@ def tiny(
                 console.print(f"{text} step {report.step} {report.elapsed_s:.0f} s")
 
         if continue_from is not None:
-            seconds = continue_polish(
-                continue_from, out, *stages, fast=fast, workers=workers, on_step=on_step
+            seconds = continue_with(
+                continue_from, out, *stages, fast=fast, device=device, workers=workers, on_step=on_step
             )
         else:
-            seconds = train(out, *stages, fast=fast, workers=workers, on_step=on_step)
+            seconds = train(out, *stages, fast=fast, device=device, workers=workers, on_step=on_step)
     console.print(
-        f"done: {', '.join(f'{name} {s / 60:.0f} min' for name, s in seconds.items())}; {out / 'polish'}"
+        f"done: {', '.join(f'{name} {s / 60:.0f} min' for name, s in seconds.items())}; {out / FIND.name}"
     )
     if bundle_to is not None:
         training: dict[str, Any] = {
             "command": "edit-rrm-train tiny "
             + " ".join(f"--{s.name}-steps {s.steps}" for s in stages)
-            + " --fast" * fast,
+            + " --fast" * fast
+            + f" --device {device}" * (device != "cpu"),
             "seconds": {name: round(value) for name, value in seconds.items()},
         }
         if continue_from is not None:
             training["command"] += f" --continue-from {continue_from.name}"
             training["continues"] = read_card(continue_from).training
-        bundle(out, "polish", bundle_to, "edit-rrm-tiny", training)
+        bundle(out, FIND.name, bundle_to, "edit-rrm-tiny", training)
         console.print(f"bundled: {bundle_to}")
 
 

@@ -150,7 +150,7 @@ def test_the_tiny_model_s_recipe(follow: Follow) -> None:
     Path("runs/tiny/processor").mkdir(parents=True)
     for name in ("tokenizer.json", "tokenizer_config.json", "processor_config.json", "chat_template.jinja"):
         shutil.copy(BUNDLED_MODEL / name, "runs/tiny/processor")
-    stages = ("look", "read", "see", "base", "sft", "polish")
+    stages = ("look", "read", "see", "base", "sft", "polish", "find")
     few = "".join(f" --{stage}-steps 1" for stage in stages)
     changes = {"runs/tiny ": f"runs/tiny{few} --workers 0 ", "--count 1000": "--count 1 --candidates 2"}
     follow("shapes.md", 2, changes)

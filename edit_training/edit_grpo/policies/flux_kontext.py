@@ -40,7 +40,10 @@ class FluxKontextPolicy(DiffusersPolicy):
     def encode_pictures(self, pictures: Sequence[Image.Image]) -> torch.Tensor:
         """The latents of pictures of one size: [batch, channels, height, width]."""
         width, height = self._target_size(*self._one_size(pictures))
-        pixels = self._pipeline.image_processor.preprocess(list(pictures), height, width)
+        return self.encode_pixels(self._pipeline.image_processor.preprocess(list(pictures), height, width))
+
+    def encode_pixels(self, pixels: torch.Tensor) -> torch.Tensor:
+        """The latents of pixels in −1 to 1, [batch, 3, height, width]: [batch, channels, height, width]."""
         pixels = pixels.to(self.device, self.latent_dtype)
         latents: torch.Tensor = self._pipeline._encode_vae_image(pixels, generator=None)
         return latents
@@ -54,6 +57,11 @@ class FluxKontextPolicy(DiffusersPolicy):
             prompt=list(instructions), prompt_2=None, device=self.device, max_sequence_length=limit
         )
         return {TEXT: embeds, POOLED: pooled}
+
+    def encode_tokens(self, ids: torch.Tensor) -> dict[str, torch.Tensor]:  # [batch, tokens] int64
+        """As `encode_text`, where both encoders have one tokenizer and instructions are tokens already."""
+        pooled = self._pipeline.text_encoder(ids).pooler_output
+        return {TEXT: self._pipeline.text_encoder_2(ids)[0], POOLED: pooled}
 
     def velocity(self, latents: torch.Tensor, sigma: torch.Tensor, condition: Condition) -> torch.Tensor:
         """v at (x_σ, σ), [batch, channels, height, width]; see EditPolicy."""

@@ -58,7 +58,7 @@ def load_state(directory: Path, data_digest: str) -> RunState | None:
     path = directory / STATE
     if not path.exists():
         return None
-    state = RunState(**torch.load(path, weights_only=True))
+    state = RunState(**torch.load(path, weights_only=True, map_location="cpu"))
     if state.data_digest != data_digest:
         raise RunFolderError(
             f"{directory} holds a run that was begun with other edits: give the same --data in the same "

@@ -10,10 +10,11 @@ from edit_grpo.pretraining.settings import PretrainSettings
 
 
 def draw_sigmas(count: int, settings: PretrainSettings, generator: torch.Generator) -> torch.Tensor:
-    """Noise levels in (0, 1): [count] float32."""
+    """Noise levels in (0, 1): [count] float32, on the generator's device."""
     if settings.sigma == "uniform":
-        return torch.rand(count, generator=generator)
-    logits = torch.randn(count, generator=generator) * settings.sigma_std + settings.sigma_mean
+        return torch.rand(count, generator=generator, device=generator.device)
+    drawn = torch.randn(count, generator=generator, device=generator.device)
+    logits = drawn * settings.sigma_std + settings.sigma_mean
     return torch.sigmoid(logits)
 
 

@@ -1,4 +1,4 @@
-"""bfloat16 over float32 weights on a CPU: autocast, but for attention, which it slows down."""
+"""bfloat16 over float32 weights: autocast, but for attention on a CPU, which it slows down."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -12,8 +12,12 @@ from edit_rrm.cpu import has_bfloat16
 
 
 @contextmanager
-def computing_in(dtype: Literal["float32", "bfloat16"]) -> Iterator[None]:
+def computing_in(dtype: Literal["float32", "bfloat16"], device: torch.device) -> Iterator[None]:
     """What runs within computes in that type, where it pays: not on a CPU without bfloat16."""
+    if device.type != "cpu":
+        with torch.autocast(device.type, torch.bfloat16, enabled=dtype == "bfloat16"):
+            yield
+        return
     mixed = dtype == "bfloat16" and has_bfloat16(torch.cpu.get_capabilities())
     with (
         _Float32Attention() if mixed else nullcontext(),

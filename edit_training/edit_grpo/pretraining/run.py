@@ -9,7 +9,6 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -21,19 +20,18 @@ from edit_grpo.policies.flux_kontext import FluxKontextPolicy
 from edit_grpo.policies.settings import PolicySettings
 from edit_grpo.policies.shapes_editor import build_shapes_editor
 from edit_grpo.policy import Condition
+from edit_grpo.pretraining.banks import instruction_bank, picture_bank
 from edit_grpo.pretraining.checkpoints import RunState, claim_folder, load_state, save_state
 from edit_grpo.pretraining.flow_matching import draw_sigmas, flow_matching_loss, level_weights
 from edit_grpo.pretraining.mixed_precision import computing_in
 from edit_grpo.pretraining.sampling import sample_sheet
 from edit_grpo.pretraining.settings import PretrainSettings
-from edit_grpo.pretraining.shapes_edits import Example, ShapesEdit, ShapesExamples, digest_of, open_picture
+from edit_grpo.pretraining.shapes_edits import Example, ShapesEdit, ShapesExamples, digest_of
 from edit_grpo.sde import noised
 
 BETAS = (0.9, 0.98)
 TRAINED = ("transformer", "text_encoder", "text_encoder_2")
 """The pipeline's parts that learn, in the order of the averaged weights."""
-_PICTURES = 30_000
-"""Kept in memory, 0.8 GB."""
 LOG, CHECKPOINT = "log.jsonl", "checkpoint"
 
 
@@ -58,15 +56,18 @@ class Pretraining:
 
     def __init__(
         self, edits: Sequence[ShapesEdit], held_out: Sequence[ShapesEdit], directory: Path,
-        settings: PretrainSettings,
+        settings: PretrainSettings, device: str = "cpu", on_picture: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
         claim_folder(directory, settings)
         self._directory, self._settings = directory, settings
         self._data_digest = digest_of(edits)
         self._held_out = held_out[: settings.grid_edits]
         self._examples = ShapesExamples(edits, settings.temperature)
-        self._picture = lru_cache(_PICTURES)(open_picture)  # 27 kB each
-        pipeline = build_shapes_editor((edit.instruction for edit in edits), settings.seed)
+        self._device = torch.device(device)
+        instructions = [edit.instruction for edit in edits]
+        pipeline = build_shapes_editor(instructions, settings.seed).to(self._device)
+        self._tokens = instruction_bank(pipeline.tokenizer, instructions, self._device)
+        self._pixels = picture_bank(pictures_of(edits), self._device, on_picture)
         self.policy = FluxKontextPolicy(pipeline, PolicySettings(keep_reference=False))
         self._modules = [pipeline.components[name] for name in TRAINED]
         for module in self._modules:
@@ -122,7 +123,8 @@ class Pretraining:
         for group in self._optimizer.param_groups:
             group["lr"] = lr
         examples = self._examples.batch(settings.seed, step, settings.batch_size)
-        loss = self._loss(examples, torch.Generator().manual_seed(settings.seed * 1_000_003 + step))
+        generator = torch.Generator(self._device).manual_seed(settings.seed * 1_000_003 + step)
+        loss = self._loss(examples, generator)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self._parameters, settings.clip_norm)
         self._optimizer.step()
@@ -135,16 +137,19 @@ class Pretraining:
 
     def _loss(self, examples: Sequence[Example], generator: torch.Generator) -> torch.Tensor:
         with torch.no_grad():
-            source = self.policy.encode_pictures([self._picture(each.source) for each in examples])
-            data = self.policy.encode_pictures([self._picture(each.target) for each in examples])
+            source = self._latents([each.source for each in examples])
+            data = self._latents([each.target for each in examples])
         sigmas = draw_sigmas(len(examples), self._settings, generator)
-        noise = torch.randn(data.shape, generator=generator)
-        with computing_in(self._settings.dtype):
-            text = self.policy.encode_text([each.instruction for each in examples])
+        noise = torch.randn(data.shape, generator=generator, device=self._device)
+        with computing_in(self._settings.dtype, self._device):
+            text = self.policy.encode_tokens(self._tokens(each.instruction for each in examples))
             condition = Condition({"source_latents": source, **text})
             velocity = self.policy.velocity(noised(data, noise, sigmas), sigmas, condition).float()
         weights = level_weights(sigmas, self._settings.sigma_floor)
         return flow_matching_loss(velocity, data, noise, weights)
+
+    def _latents(self, pictures: Sequence[Path]) -> torch.Tensor:
+        return self.policy.encode_pixels(self._pixels(pictures).float() / 127.5 - 1.0)
 
     def _draw_grid(self) -> None:
         self._average.store(self._parameters)
@@ -166,7 +171,13 @@ class Pretraining:
             module.load_state_dict(weights)
         self._optimizer.load_state_dict(state.optimizer)
         self._average.load_state_dict(state.average)
+        self._average.to(self._device)
         self.step, self._elapsed_s = state.step, state.elapsed_s
+
+
+def pictures_of(edits: Sequence[ShapesEdit]) -> list[Path]:
+    """Every source and every target."""
+    return [path for edit in edits for path in (edit.source, *edit.targets)]
 
 
 def _trim_log(path: Path, step: int) -> None:

@@ -21,7 +21,7 @@ class PretrainSettings(BaseModel):
     )
     dtype: Literal["float32", "bfloat16"] = Field(
         default="bfloat16",
-        description="of the computation, where the CPU has it; weights and optimiser are float32",
+        description="of the computation, but on a CPU without it; weights and optimiser are float32",
     )
     weight_decay: float = Field(default=0.01, ge=0, description="AdamW's")
     clip_norm: float = Field(default=1.0, gt=0, description="gradients are scaled down to this norm")

@@ -53,10 +53,12 @@ class EditRecord:
         return render(self.source, self.noise_seed)
 
 
-def make_edit(seed: int, index: int, candidate_count: int) -> EditRecord:
-    """The edit number `index` of world `seed`, its editors in turn from a random start."""
+def make_edit(
+    seed: int, index: int, candidate_count: int, draw: Callable[[random.Random], Scene] = random_scene
+) -> EditRecord:
+    """The edit number `index` of world `seed`, its editors in turn from a random start; `draw` its source."""
     rng = random.Random(f"shapes-{seed}-{index}")
-    source = random_scene(rng)
+    source = draw(rng)
     request = random_request(rng, source)
     checks = checks_of(source, request)
     editors = rng.sample(list(EDITORS), len(EDITORS))

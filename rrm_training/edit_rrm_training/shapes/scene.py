@@ -1,7 +1,7 @@
 """Scenes of the shapes world: a few things on a 3×3 grid, a background, and how the picture was treated."""
 
 import random
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 SHAPES = ("circle", "square", "triangle", "diamond", "star", "cross")
@@ -94,12 +94,12 @@ def place(rng: random.Random, shape: str, colour: str, fill: str, cell: int) -> 
     return Thing(shape, colour, fill, cell, rng.randint(-3, 3), rng.randint(-3, 3), rng.randint(9, 13))
 
 
-def random_scene(rng: random.Random) -> Scene:
+def random_scene(rng: random.Random, colours: Sequence[str] = tuple(COLOURS)) -> Scene:
     """Two to four things of distinct (colour, shape) in distinct cells, half of them solid."""
     count = rng.choices((2, 3, 4), weights=(35, 45, 20))[0]
     kinds: set[tuple[str, str]] = set()
     while len(kinds) < count:
-        kinds.add((rng.choice(list(COLOURS)), rng.choice(SHAPES)))
+        kinds.add((rng.choice(colours), rng.choice(SHAPES)))
     cells = rng.sample(range(len(CELLS)), count)
     things = [
         place(rng, shape, colour, rng.choices(FILLS, weights=(2, 1, 1))[0], cell)
@@ -107,3 +107,11 @@ def random_scene(rng: random.Random) -> Scene:
     ]
     things.sort(key=lambda thing: thing.cell)
     return Scene(tuple(things), rng.choice(list(BACKGROUNDS)))
+
+
+def scene_of_look_alikes(rng: random.Random) -> Scene:
+    """A scene in two colours: most things have another of their colour, and only the shape tells them apart.
+
+    In `random_scene` one thing in seven has such a neighbour.
+    """
+    return random_scene(rng, rng.sample(tuple(COLOURS), 2))

@@ -42,7 +42,7 @@ def train_base(
     stages = stages or BaseStages()
     seconds = recipe.train(
         directory, stages.look, stages.read, stages.see, stages.base,
-        replace(recipe.SFT, steps=0), replace(recipe.POLISH, steps=0),
+        *(replace(stage, steps=0) for stage in (recipe.SFT, recipe.POLISH, recipe.FIND)),
         size=size, fast=fast, workers=workers, on_step=on_step,
     )  # fmt: skip
     described = Qwen2_5_VLForConditionalGeneration.from_pretrained(directory / "base", dtype=torch.float16)

@@ -2,14 +2,14 @@
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch.utils.data import Dataset
 from transformers import Qwen2_5_VLProcessor
 
 from edit_rrm_training.shapes.scene import CELLS
-from edit_rrm_training.tiny.model import IMAGE_TOKENS
+from edit_rrm_training.tiny.model import IMAGE_SIDE, IMAGE_TOKENS
 from edit_rrm_training.tiny.tasks import Sample, Task, make_sample
 
 VERDICT_WEIGHT = 3.0
@@ -27,6 +27,7 @@ GROUP = 4 * DRAW
 BATCH_FACTOR: Mapping[Task, float] = {
     Task.READ: 1.0,
     Task.DESCRIBE: 1.0, Task.DESCRIBE_EDITED: 1.0, Task.COMPARE: 1.5, Task.DECOMPOSE: 1.5, Task.VERIFY: 1.0,
+    Task.LOOK_ALIKES: 1.5,
 }  # fmt: skip
 
 
@@ -38,11 +39,21 @@ class Batch:
     input_ids: torch.Tensor  # [batch, tokens] int64
     loss_weights: torch.Tensor  # [batch, tokens] float32: weight of predicting the token at that place
     mm_token_type_ids: torch.Tensor  # [batch, tokens] int64: 1 at image tokens
+    position_ids: torch.Tensor  # [3, batch, tokens] int64: time, row, column
     pixel_values: torch.Tensor | None  # [patches of all images, patch values]; None without images
     image_grid_thw: torch.Tensor | None  # [images, 3]
 
     def __len__(self) -> int:
         return len(self.input_ids)
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same on a device, but for the images' grid, which is read on the CPU alone."""
+        moved = {
+            name: value.to(device, non_blocking=True)
+            for name, value in vars(self).items()
+            if isinstance(value, torch.Tensor) and name != "image_grid_thw"
+        }
+        return replace(self, **moved)
 
 
 @dataclass(frozen=True)
@@ -75,6 +86,19 @@ def encode(processor: Qwen2_5_VLProcessor, sample: Sample) -> EncodedSample:
         within = processor.tokenizer(text[: begin + len(sample.principles)])["input_ids"]
         principles = range(len(before), len(within) - 1)  # the last "?" merges with what follows it
     return EncodedSample((*prompt, *completion, processor.tokenizer.eos_token_id), len(prompt), principles)
+
+
+def position_ids(is_image: torch.Tensor) -> torch.Tensor:  # [batch, tokens] bool
+    """Qwen2.5-VL's places of tokens, [3, batch, tokens] int64, where all images have one size.
+
+    Text counts on in all three; an image stays at one time, counts its rows and columns, and takes as many
+    places as it has columns. As the model's own `get_rope_index`, which goes through a batch row by row.
+    """
+    before = is_image.cumsum(dim=1) - is_image.long()  # image tokens before each token
+    within = before % IMAGE_TOKENS
+    begins = (~is_image).cumsum(dim=1) - (~is_image).long() + before // IMAGE_TOKENS * IMAGE_SIDE
+    inside = torch.stack([torch.zeros_like(within), within // IMAGE_SIDE, within % IMAGE_SIDE])
+    return begins + torch.where(is_image, inside, 0)
 
 
 class LossWeights:
@@ -164,11 +188,13 @@ class StepBatches(Dataset[Batch]):  # type: ignore[misc]  # torch is Any here
             weights[row, : len(encoded.tokens)] = torch.tensor(self._weights(encoded))
         images = [image for _, sample in samples for image in sample.images]
         pixels = self.processor.image_processor(images=images, return_tensors="pt") if images else {}
+        is_image = tokens == self.processor.image_token_id
         return Batch(
             task,
             tokens,
             weights,
-            (tokens == self.processor.image_token_id).long(),
+            is_image.long(),
+            position_ids(is_image),
             pixels.get("pixel_values"),
             pixels.get("image_grid_thw"),
         )

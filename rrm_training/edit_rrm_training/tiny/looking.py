@@ -6,7 +6,7 @@ heads are thrown away (docs/shapes.md, What helped).
 """
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -74,6 +74,10 @@ class LookBatch:
 
     def __len__(self) -> int:
         return len(self.image_grid_thw)
+
+    def to(self, device: torch.device) -> "LookBatch":
+        """The same on a device, but for the grid, which is read on the CPU alone."""
+        return replace(self, pixel_values=self.pixel_values.to(device), labels=self.labels.to(device))
 
 
 class LookBatches(Dataset[LookBatch]):  # type: ignore[misc]  # torch is Any here
@@ -145,7 +149,7 @@ def run_look_stage(
     """
     batch_vision_attention(model)
     torch.manual_seed(stage.seed)  # for the heads
-    looker = Looker(model)
+    looker = Looker(model).to(model.device)
     batches = LookBatches(processor, stage.seed, stage.batch_size, stage.steps)
 
     def loss_of(batch: LookBatch) -> torch.Tensor:

@@ -17,7 +17,7 @@ from edit_rrm.prompts import ImageSlot, Message, Prompt
 from edit_rrm.traces import render_trace
 from edit_rrm_training.shapes.dataset import Candidate, EditRecord, make_edit
 from edit_rrm_training.shapes.gold import compare_thing, margin, pair, seen_tone, treatment
-from edit_rrm_training.shapes.scene import CELLS, Scene, Thing
+from edit_rrm_training.shapes.scene import CELLS, Scene, Thing, scene_of_look_alikes
 
 DESCRIBE_SYSTEM = "Describe the image."
 COMPARE_SYSTEM = "Compare the images."
@@ -36,6 +36,8 @@ class Task(StrEnum):
     COMPARE = "compare"
     """Both images, cell by cell: seen in the second, then seen in the first."""
     DECOMPOSE = "decompose"
+    LOOK_ALIKES = "look_alikes"
+    """Decompose where things share their colour, so that the shape tells the named one apart."""
     VERIFY = "verify"
 
 
@@ -57,6 +59,14 @@ SFT_MIX: Mapping[Task, float] = {
 POLISH_MIX: Mapping[Task, float] = {
     Task.VERIFY: 0.50,
     Task.DECOMPOSE: 0.42,
+    Task.COMPARE: 0.04,
+    Task.READ: 0.04,
+}
+# Of the scenes one thing in seven has another of its colour: to look at shapes, too, is worth little there.
+FIND_MIX: Mapping[Task, float] = {
+    Task.VERIFY: 0.40,
+    Task.DECOMPOSE: 0.20,
+    Task.LOOK_ALIKES: 0.32,
     Task.COMPARE: 0.04,
     Task.READ: 0.04,
 }
@@ -141,8 +151,15 @@ def _without_images(prompt: Prompt) -> Prompt:
     )
 
 
+def _decompose(edit: EditRecord) -> Sample:
+    prompt = PROFILE.decompose(edit.request.instruction, seed=0)
+    return Sample(prompt, (edit.picture(),), decompose_completion(edit))
+
+
 def make_sample(task: Task, seed: int, index: int) -> Sample:
     """The sample number `index` of a task in world `seed`."""
+    if task is Task.LOOK_ALIKES:
+        return _decompose(make_edit(seed, index, 0, scene_of_look_alikes))
     edit = make_edit(seed, index, 4)
     candidate = edit.candidates[index % 4]
     if task is Task.READ:
@@ -153,9 +170,7 @@ def make_sample(task: Task, seed: int, index: int) -> Sample:
         prompt = Prompt((Message("system", (DESCRIBE_SYSTEM,)), Message("user", (ImageSlot.SOURCE,))))
         return Sample(prompt, (picture,), _describe_scene(scene))
     if task is Task.DECOMPOSE:
-        return Sample(
-            PROFILE.decompose(edit.request.instruction, seed=0), (source,), decompose_completion(edit)
-        )
+        return _decompose(edit)
     images = (source, candidate.picture())
     if task is Task.VERIFY:
         return Sample(verify_prompt(edit), images, verify_completion(candidate), decompose_completion(edit))

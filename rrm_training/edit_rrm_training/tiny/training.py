@@ -6,20 +6,22 @@ learn the verdict's tokens late otherwise, and the gold traces come from the sha
 
 import json
 import math
+import resource
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 import torch
 from torch.nn import functional
-from torch.utils.data import DataLoader, Dataset, Subset
+from torch.utils.data import DataLoader, Dataset
 from torch.utils.tensorboard import SummaryWriter
 from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLProcessor
 
 from edit_rrm_training.cpu_bfloat16 import compile_layers, fast_on_cpu, keep_slow_operations_in_float32
-from edit_rrm_training.tiny.batches import Batch, StepBatches
+from edit_rrm_training.tiny.batches import GROUP, Batch, StepBatches
 from edit_rrm_training.tiny.model import batch_vision_attention
 from edit_rrm_training.tiny.muon import Muon
 from edit_rrm_training.tiny.tasks import Task
@@ -38,6 +40,8 @@ class StepBatch(Protocol):
     def task(self) -> str: ...
 
     def __len__(self) -> int: ...
+
+    def to(self, device: torch.device) -> Self: ...
 
 
 B = TypeVar("B", bound=StepBatch)
@@ -84,6 +88,7 @@ def completion_loss(model: Qwen2_5_VLForConditionalGeneration, batch: Batch) -> 
         pixel_values=batch.pixel_values,
         image_grid_thw=batch.image_grid_thw,
         mm_token_type_ids=batch.mm_token_type_ids,
+        position_ids=batch.position_ids,
         use_cache=False,
     ).last_hidden_state  # [batch, tokens, hidden]
     weights = batch.loss_weights[:, 1:]
@@ -132,6 +137,32 @@ def _save(
     partial.replace(path)
 
 
+class _Groups(Dataset[list[B]]):  # type: ignore[misc]  # torch is Any here
+    """GROUP steps an item: what one worker draws at once."""
+
+    def __init__(self, batches: Dataset[B], steps: Sequence[range]) -> None:
+        self._batches, self._steps = batches, steps
+
+    def __len__(self) -> int:
+        return len(self._steps)
+
+    def __getitem__(self, item: int) -> list[B]:
+        return [self._batches[step] for step in self._steps[item]]
+
+
+def _batches(batches: Dataset[B], start: int, end: int, workers: int) -> Iterator[B]:
+    """The batches of the steps in order, each group of steps drawn by one of the workers."""
+    if workers:  # which hand over tensors by file descriptors, some hundred a worker
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+    bounds = [start, *range((start // GROUP + 1) * GROUP, end, GROUP), end]
+    loader = DataLoader(
+        _Groups(batches, [range(*each) for each in pairwise(bounds)]), batch_size=None, num_workers=workers
+    )
+    for group in loader:
+        yield from group
+
+
 def run_steps(
     stage: Stage,
     module: torch.nn.Module,
@@ -152,10 +183,11 @@ def run_steps(
     directory.mkdir(parents=True, exist_ok=True)
     checkpoint = directory / f"{stage.name}.ckpt"
     module.train()
+    device = next(module.parameters()).device
     optimizers = make_optimizers(module)
     start, before_s = 0, 0.0
     if checkpoint.exists():
-        state: dict[str, Any] = torch.load(checkpoint, weights_only=True)
+        state: dict[str, Any] = torch.load(checkpoint, weights_only=True, map_location="cpu")
         module.load_state_dict(state["model"])
         for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
@@ -163,20 +195,16 @@ def run_steps(
     end = min(stage.steps, stop_after or stage.steps)
     if start >= end:
         return before_s
-    loader = DataLoader(
-        Subset(batches, range(start, end)), batch_size=None, num_workers=workers,
-        prefetch_factor=8 if workers else None,
-    )  # fmt: skip
     log = (directory / f"{stage.name}.jsonl").open("a", encoding="utf-8")
     board = SummaryWriter(str(directory / "tensorboard" / stage.name), purge_step=start)
     begun = last = time.perf_counter()
     with log:
-        for step, batch in enumerate(loader, start=start):
+        for step, batch in enumerate(_batches(batches, start, end, workers), start=start):
             lr = stage.lr_at(step)
             for optimizer in optimizers:
                 for group in optimizer.param_groups:
                     group["lr"] = lr * (MUON_SCALE if isinstance(optimizer, Muon) else 1.0)
-            loss = loss_of(batch)
+            loss = loss_of(batch.to(device))
             loss.backward()
             norm = torch.nn.utils.clip_grad_norm_(module.parameters(), CLIP_NORM)
             for optimizer in optimizers:
