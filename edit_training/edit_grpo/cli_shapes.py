@@ -53,6 +53,7 @@ def pretrain_shapes(
     from edit_grpo.pretraining.shapes_edits import read_edits
 
     torch.set_num_threads(threads)
+    torch.set_float32_matmul_precision("high")  # TF32 where there is a GPU; on a CPU all bits stay
     try:
         written = config.read_text(encoding="utf-8") if config else "{}"
         settings = PretrainSettings.model_validate_json(written)

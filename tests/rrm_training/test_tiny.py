@@ -1,6 +1,7 @@
 """The tiny model: tokenizer, processor, batches, training steps."""
 
 import json
+import random
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from transformers import AutoProcessor, Qwen2_5_VLForConditionalGeneration, Qwen
 from edit_rrm.checkpoint import read_card, write_card
 from edit_rrm.cpu import has_bfloat16
 from edit_rrm_training.shapes.dataset import make_edit
-from edit_rrm_training.shapes.scene import CELLS
+from edit_rrm_training.shapes.scene import CELLS, scene_of_look_alikes
 from edit_rrm_training.tiny import training
 from edit_rrm_training.tiny.batches import LossWeights, StepBatches, encode, prompt_text
 from edit_rrm_training.tiny.bundle import tiny_card
@@ -24,8 +25,17 @@ from edit_rrm_training.tiny.model import (
     save_servable,
 )
 from edit_rrm_training.tiny.muon import Muon, orthogonalised
-from edit_rrm_training.tiny.recipe import continue_polish, load_processor, train
-from edit_rrm_training.tiny.tasks import BASE_MIX, POLISH_MIX, READ_MIX, SEE_MIX, SFT_MIX, Task, make_sample
+from edit_rrm_training.tiny.recipe import continue_with, load_processor, train
+from edit_rrm_training.tiny.tasks import (
+    BASE_MIX,
+    FIND_MIX,
+    POLISH_MIX,
+    READ_MIX,
+    SEE_MIX,
+    SFT_MIX,
+    Task,
+    make_sample,
+)
 from edit_rrm_training.tiny.tokenizer import CONTROL_TOKENS, build_tokenizer
 from edit_rrm_training.tiny.training import Stage, completion_loss, prepare_fast, run_stage
 
@@ -97,6 +107,24 @@ def test_loss_weights_single_out_verdicts_seen_words_and_score(processor: Qwen2_
     assert processor.tokenizer.decode(learned) == sample.principles.removesuffix("?")
     blind = encode(processor, make_sample(Task.READ, 1, 2))
     assert not any(LossWeights(processor)(blind)[: blind.prompt_length])
+
+
+def test_positions_of_a_batch_are_the_model_s_own(processor: Qwen2_5_VLProcessor) -> None:
+    model = new_model(processor.tokenizer, seed=0)
+    for task in (Task.READ, Task.LOOK_ALIKES, Task.VERIFY):
+        batch = StepBatches(processor, {task: 1.0}, 1, 3, 4)[0]
+        places, _ = model.model.get_rope_index(
+            batch.input_ids, mm_token_type_ids=batch.mm_token_type_ids, image_grid_thw=batch.image_grid_thw
+        )
+        assert torch.equal(batch.position_ids, places)
+
+
+def test_in_a_scene_of_look_alikes_most_things_share_their_colour() -> None:
+    scenes = [scene_of_look_alikes(random.Random(seed)) for seed in range(200)]
+    colours = [[thing.colour for thing in scene.things] for scene in scenes]
+    assert all(len(set(each)) <= 2 for each in colours)
+    shared = [each.count(colour) > 1 for each in colours for colour in each]
+    assert sum(shared) / len(shared) > 0.6
 
 
 def test_batches_are_a_function_of_seed_and_step(processor: Qwen2_5_VLProcessor) -> None:
@@ -187,24 +215,25 @@ def test_the_whole_recipe_leaves_servable_checkpoints(tmp_path: Path) -> None:
     sft = Stage("sft", SFT_MIX, steps=2, seed=2, batch_size=2)
     seen: list[str] = []
     polish = Stage("polish", POLISH_MIX, steps=1, seed=6, batch_size=2)
-    stages = (look, read, see, base, sft, polish)
+    find = Stage("find", FIND_MIX, steps=1, seed=7, batch_size=2)
+    stages = (look, read, see, base, sft, polish, find)
     train(tmp_path, *stages, workers=0, on_step=lambda stage, report: seen.append(stage.name))
-    assert seen == ["look", "read", "see", "base", "base", "sft", "sft", "polish"]
-    for stage in ("read", "see", "base", "sft", "polish"):
+    assert seen == ["look", "read", "see", "base", "base", "sft", "sft", "polish", "find"]
+    for stage in ("read", "see", "base", "sft", "polish", "find"):
         model = Qwen2_5_VLForConditionalGeneration.from_pretrained(tmp_path / stage)
         assert model.num_parameters() == pytest.approx(4.1e6, rel=0.1)
     # A finished run is not repeated.
     train(tmp_path, *stages, workers=0, on_step=lambda stage, report: seen.append(stage.name))
-    assert len(seen) == 8
+    assert len(seen) == 9
     # The last stage alone, on a finished checkpoint: other weights, the same tokens.
     continued = tmp_path / "continued"
-    continue_polish(tmp_path / "polish", continued, replace(polish, seed=7), workers=0)
+    continue_with(tmp_path / "find", continued, replace(find, seed=8), workers=0)
     before, after = (
-        Qwen2_5_VLForConditionalGeneration.from_pretrained(directory / "polish").state_dict()
+        Qwen2_5_VLForConditionalGeneration.from_pretrained(directory / "find").state_dict()
         for directory in (tmp_path, continued)
     )
     assert any(not torch.equal(before[name], after[name]) for name in before)
-    kept, given = ((d / "polish" / "tokenizer.json").read_text() for d in (continued, tmp_path))
+    kept, given = ((d / "find" / "tokenizer.json").read_text() for d in (continued, tmp_path))
     assert kept == given
 
 

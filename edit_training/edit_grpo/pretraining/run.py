@@ -16,12 +16,14 @@ from diffusers import FluxKontextPipeline
 from diffusers.training_utils import EMAModel
 from torch.utils.tensorboard import SummaryWriter
 
+from edit_grpo.policies import load_policy
 from edit_grpo.policies.flux_kontext import FluxKontextPolicy
 from edit_grpo.policies.settings import PolicySettings
 from edit_grpo.policies.shapes_editor import build_shapes_editor
 from edit_grpo.policy import Condition
 from edit_grpo.pretraining.banks import instruction_bank, picture_bank
 from edit_grpo.pretraining.checkpoints import RunState, claim_folder, load_state, save_state
+from edit_grpo.pretraining.errors import EditsError
 from edit_grpo.pretraining.flow_matching import draw_sigmas, flow_matching_loss, level_weights
 from edit_grpo.pretraining.mixed_precision import computing_in
 from edit_grpo.pretraining.sampling import sample_sheet
@@ -62,7 +64,8 @@ class Pretraining:
         self._directory, self._settings = directory, settings
         self._data_digest = digest_of(edits)
         self._held_out = held_out[: settings.grid_edits]
-        self._examples = ShapesExamples(edits, settings.temperature)
+        temperatures = (settings.first_temperature, settings.temperature)
+        self._examples = {each: ShapesExamples(edits, each) for each in temperatures}
         self._device = torch.device(device)
         instructions = [edit.instruction for edit in edits]
         pipeline = build_shapes_editor(instructions, settings.seed).to(self._device)
@@ -72,10 +75,10 @@ class Pretraining:
         self._modules = [pipeline.components[name] for name in TRAINED]
         for module in self._modules:
             module.requires_grad_(True)
+        if settings.start_from is not None:
+            self._start_from(settings.start_from)
         self._parameters = [each for module in self._modules for each in module.parameters()]
-        self._optimizer = torch.optim.AdamW(
-            self._parameters, lr=0.0, betas=BETAS, weight_decay=settings.weight_decay, fused=True
-        )
+        self._optimizers = make_optimizers(self._modules, settings)
         self._average = EMAModel(self._parameters, decay=settings.ema_decay, foreach=True)
         self.step, self._elapsed_s = 0, 0.0
         state = load_state(directory, self._data_digest)
@@ -120,20 +123,31 @@ class Pretraining:
         begun = time.perf_counter()
         settings, step = self._settings, self.step
         lr = settings.lr_at(step)
-        for group in self._optimizer.param_groups:
-            group["lr"] = lr
-        examples = self._examples.batch(settings.seed, step, settings.batch_size)
+        for optimizer in self._optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = lr
+        drawn_from = self._examples[settings.temperature_at(step)]
+        examples = drawn_from.batch(settings.seed, step, settings.batch_size)
         generator = torch.Generator(self._device).manual_seed(settings.seed * 1_000_003 + step)
         loss = self._loss(examples, generator)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self._parameters, settings.clip_norm)
-        self._optimizer.step()
-        self._optimizer.zero_grad()
+        for optimizer in self._optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
         self._average.step(self._parameters)
         self.step += 1
         taken = time.perf_counter() - begun
         self._elapsed_s += taken
         return StepReport(step, loss.item(), lr, float(norm), taken, self._elapsed_s)
+
+    def _start_from(self, checkpoint: str) -> None:
+        """Takes over the weights; the words must be the same."""
+        begun = load_policy(checkpoint, PolicySettings(keep_reference=False)).pipeline
+        if begun.tokenizer.get_vocab() != self.policy.pipeline.tokenizer.get_vocab():
+            raise EditsError(f"{checkpoint} knows other words than the edits have: it cannot be gone on with")
+        for module, name in zip(self._modules, TRAINED, strict=True):
+            module.load_state_dict(begun.components[name].state_dict())
 
     def _loss(self, examples: Sequence[Example], generator: torch.Generator) -> torch.Tensor:
         with torch.no_grad():
@@ -163,16 +177,41 @@ class Pretraining:
     def _state(self) -> RunState:
         return RunState(
             self._data_digest, self.step, self._elapsed_s, [module.state_dict() for module in self._modules],
-            self._optimizer.state_dict(), self._average.state_dict(),
+            [optimizer.state_dict() for optimizer in self._optimizers], self._average.state_dict(),
         )  # fmt: skip
 
     def _restore(self, state: RunState) -> None:
         for module, weights in zip(self._modules, state.weights, strict=True):
             module.load_state_dict(weights)
-        self._optimizer.load_state_dict(state.optimizer)
+        for optimizer, saved in zip(self._optimizers, state.optimizers, strict=True):
+            optimizer.load_state_dict(saved)
         self._average.load_state_dict(state.average)
         self._average.to(self._device)
         self.step, self._elapsed_s = state.step, state.elapsed_s
+
+
+def make_optimizers(
+    modules: Sequence[torch.nn.Module], settings: PretrainSettings
+) -> list[torch.optim.Optimizer]:
+    """AdamW for all, or Muon for what multiplies inside the modules; 0 is their learning rate."""
+    inner: list[torch.nn.Parameter] = []
+    outer: list[torch.nn.Parameter] = []
+    for module in modules:
+        edges = [
+            weight
+            for each in module.modules()
+            if isinstance(each, torch.nn.Embedding)
+            for weight in each.parameters()
+        ]
+        at_the_edge = {id(weight) for weight in edges}
+        for parameter in module.parameters():
+            matrix = parameter.ndim == 2 and id(parameter) not in at_the_edge
+            (inner if matrix and settings.optimizer == "muon" else outer).append(parameter)
+    adamw = torch.optim.AdamW(outer, lr=0.0, betas=BETAS, weight_decay=settings.weight_decay, fused=True)
+    if not inner:
+        return [adamw]
+    muon = torch.optim.Muon(inner, lr=0.0, weight_decay=settings.weight_decay, adjust_lr_fn="match_rms_adamw")
+    return [muon, adamw]
 
 
 def pictures_of(edits: Sequence[ShapesEdit]) -> list[Path]:
