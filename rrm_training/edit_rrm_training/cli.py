@@ -92,8 +92,9 @@ def tiny(
 ) -> None:
     """Train edit-rrm-tiny from nothing: tokenizer, eyes, reading, descriptions, SFT on decompose and verify.
 
-    Takes about an hour and a half on two CPU cores. Safe to kill at any moment: the same command continues.
-    Logs go to OUT/*.jsonl and OUT/tensorboard.
+    All but the last stage take about an hour and a half on two CPU cores. The last, find, is for a GPU:
+    five minutes on an H100 (--device cuda --workers 11), but five hours on two cores; --find-steps 0 leaves
+    it out. Safe to kill at any moment: the same command continues. Logs: OUT/*.jsonl, OUT/tensorboard.
     """
     from dataclasses import replace
 

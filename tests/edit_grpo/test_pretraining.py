@@ -10,12 +10,14 @@ from shapes_folders import shapes_folder
 from typer.testing import CliRunner
 
 from edit_grpo.cli import app
-from edit_grpo.policies import load_policy
+from edit_grpo.policies import FluxKontextPolicy, PolicySettings, load_policy
+from edit_grpo.policies.shapes_editor import build_shapes_editor
+from edit_grpo.pretraining.banks import instruction_bank, picture_bank
 from edit_grpo.pretraining.errors import EditsError, RunFolderError
 from edit_grpo.pretraining.flow_matching import draw_sigmas, flow_matching_loss, level_weights
 from edit_grpo.pretraining.run import Pretraining, StepReport
 from edit_grpo.pretraining.settings import PretrainSettings
-from edit_grpo.pretraining.shapes_edits import ShapesExamples, read_edits, target_weights
+from edit_grpo.pretraining.shapes_edits import ShapesExamples, open_picture, read_edits, target_weights
 from edit_grpo.pretraining.sheets import SheetRow, contact_sheet
 from edit_grpo.sde import noised
 
@@ -142,6 +144,47 @@ def test_a_broken_row_is_named_with_its_field(tmp_path: Path) -> None:
 
 def test_a_perfect_candidate_weighs_1_and_others_fall_with_the_score() -> None:
     assert target_weights([10.0, 7.0, 4.0], temperature=3.0) == pytest.approx([1.0, 0.3679, 0.1353], abs=1e-4)
+
+
+def test_good_edits_come_first_and_flaws_after_their_share_of_the_steps() -> None:
+    settings = PretrainSettings(steps=10, first_temperature=0.5, temperature=3.0, first_share=0.65)
+    assert [settings.temperature_at(step) for step in range(10)] == [0.5] * 7 + [3.0] * 3
+
+
+def test_a_run_begins_with_the_weights_of_another_and_with_its_words(data: Path, tmp_path: Path) -> None:
+    edits = read_edits([data])
+    first = Pretraining(edits, [], tmp_path / "first", SETTINGS)
+    first.run(stop_after=3)
+    going_on = SETTINGS.model_copy(update={"start_from": str(tmp_path / "first" / "checkpoint")})
+    second = Pretraining(edits, [], tmp_path / "second", going_on)
+    begun = load_policy(tmp_path / "first" / "checkpoint").pipeline.transformer.state_dict()
+    assert same(second.policy.pipeline.transformer.state_dict(), begun)
+    fewer = [edit for edit in edits if edit.instruction != edits[0].instruction]
+    with pytest.raises(EditsError, match="knows other words"):
+        Pretraining(fewer, [], tmp_path / "third", going_on)
+
+
+def test_a_bank_has_what_the_policy_would_encode(data: Path) -> None:
+    edits = read_edits([data])
+    policy = FluxKontextPolicy(build_shapes_editor([e.instruction for e in edits], 0), PolicySettings())
+    device = torch.device("cpu")
+    asked = [edit.instruction for edit in reversed(edits)]
+    tokens = instruction_bank(policy.pipeline.tokenizer, [edit.instruction for edit in edits], device)
+    assert same(policy.encode_tokens(tokens(asked)), policy.encode_text(asked))
+    sources = [edit.source for edit in reversed(edits)]
+    pixels = picture_bank([edit.source for edit in edits], device)(sources).float() / 127.5 - 1.0
+    assert torch.allclose(
+        policy.encode_pixels(pixels),
+        policy.encode_pictures([open_picture(each) for each in sources]),
+        atol=1e-5,
+    )
+
+
+def test_pictures_of_two_sizes_are_refused_by_name(tmp_path: Path) -> None:
+    for name, size in (("a.png", 96), ("b.png", 48)):
+        Image.new("RGB", (size, size)).save(tmp_path / name)
+    with pytest.raises(EditsError, match=r"b\.png is 48×48, others are 96×96"):
+        picture_bank([tmp_path / "a.png", tmp_path / "b.png"], torch.device("cpu"))
 
 
 def test_at_a_low_temperature_only_perfect_candidates_are_drawn(data: Path) -> None:

@@ -153,6 +153,7 @@ def test_padding_does_not_change_the_loss(processor: Qwen2_5_VLProcessor) -> Non
     wider = replace(
         batch,
         input_ids=torch.cat([batch.input_ids, pad], 1),
+        position_ids=torch.cat([batch.position_ids, torch.zeros(3, 2, 40, dtype=torch.int64)], 2),
         loss_weights=torch.cat([batch.loss_weights, torch.zeros(2, 40)], 1),
         mm_token_type_ids=torch.cat([batch.mm_token_type_ids, torch.zeros(2, 40, dtype=torch.int64)], 1),
     )

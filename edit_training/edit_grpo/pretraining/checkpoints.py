@@ -22,7 +22,7 @@ class RunState:
     elapsed_s: float
     weights: list[dict[str, Any]]
     """Of the trained modules, in order."""
-    optimizers: list[dict[str, Any]]
+    optimizer: dict[str, Any]
     average: dict[str, Any]
 
 

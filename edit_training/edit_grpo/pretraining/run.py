@@ -78,7 +78,9 @@ class Pretraining:
         if settings.start_from is not None:
             self._start_from(settings.start_from)
         self._parameters = [each for module in self._modules for each in module.parameters()]
-        self._optimizers = make_optimizers(self._modules, settings)
+        self._optimizer = torch.optim.AdamW(
+            self._parameters, lr=0.0, betas=BETAS, weight_decay=settings.weight_decay, fused=True
+        )
         self._average = EMAModel(self._parameters, decay=settings.ema_decay, foreach=True)
         self.step, self._elapsed_s = 0, 0.0
         state = load_state(directory, self._data_digest)
@@ -123,18 +125,16 @@ class Pretraining:
         begun = time.perf_counter()
         settings, step = self._settings, self.step
         lr = settings.lr_at(step)
-        for optimizer in self._optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = lr
+        for group in self._optimizer.param_groups:
+            group["lr"] = lr
         drawn_from = self._examples[settings.temperature_at(step)]
         examples = drawn_from.batch(settings.seed, step, settings.batch_size)
         generator = torch.Generator(self._device).manual_seed(settings.seed * 1_000_003 + step)
         loss = self._loss(examples, generator)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self._parameters, settings.clip_norm)
-        for optimizer in self._optimizers:
-            optimizer.step()
-            optimizer.zero_grad()
+        self._optimizer.step()
+        self._optimizer.zero_grad()
         self._average.step(self._parameters)
         self.step += 1
         taken = time.perf_counter() - begun
@@ -177,41 +177,16 @@ class Pretraining:
     def _state(self) -> RunState:
         return RunState(
             self._data_digest, self.step, self._elapsed_s, [module.state_dict() for module in self._modules],
-            [optimizer.state_dict() for optimizer in self._optimizers], self._average.state_dict(),
+            self._optimizer.state_dict(), self._average.state_dict(),
         )  # fmt: skip
 
     def _restore(self, state: RunState) -> None:
         for module, weights in zip(self._modules, state.weights, strict=True):
             module.load_state_dict(weights)
-        for optimizer, saved in zip(self._optimizers, state.optimizers, strict=True):
-            optimizer.load_state_dict(saved)
+        self._optimizer.load_state_dict(state.optimizer)
         self._average.load_state_dict(state.average)
         self._average.to(self._device)
         self.step, self._elapsed_s = state.step, state.elapsed_s
-
-
-def make_optimizers(
-    modules: Sequence[torch.nn.Module], settings: PretrainSettings
-) -> list[torch.optim.Optimizer]:
-    """AdamW for all, or Muon for what multiplies inside the modules; 0 is their learning rate."""
-    inner: list[torch.nn.Parameter] = []
-    outer: list[torch.nn.Parameter] = []
-    for module in modules:
-        edges = [
-            weight
-            for each in module.modules()
-            if isinstance(each, torch.nn.Embedding)
-            for weight in each.parameters()
-        ]
-        at_the_edge = {id(weight) for weight in edges}
-        for parameter in module.parameters():
-            matrix = parameter.ndim == 2 and id(parameter) not in at_the_edge
-            (inner if matrix and settings.optimizer == "muon" else outer).append(parameter)
-    adamw = torch.optim.AdamW(outer, lr=0.0, betas=BETAS, weight_decay=settings.weight_decay, fused=True)
-    if not inner:
-        return [adamw]
-    muon = torch.optim.Muon(inner, lr=0.0, weight_decay=settings.weight_decay, adjust_lr_fn="match_rms_adamw")
-    return [muon, adamw]
 
 
 def pictures_of(edits: Sequence[ShapesEdit]) -> list[Path]:

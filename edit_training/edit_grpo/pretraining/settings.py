@@ -17,10 +17,7 @@ class PretrainSettings(BaseModel):
     )
     steps: int = Field(default=4500, ge=1, description="optimiser steps of the whole run")
     batch_size: int = Field(default=32, ge=1, description="edits a step")
-    optimizer: Literal["adamw", "muon"] = Field(
-        default="adamw", description="muon: for the matrices inside; the rest stays with AdamW"
-    )
-    lr: float = Field(default=1e-3, gt=0, description="the highest learning rate, of both")
+    lr: float = Field(default=1e-3, gt=0, description="AdamW's highest learning rate")
     warmup_steps: int = Field(default=100, ge=1, description="steps in which the learning rate rises")
     decay_share: float = Field(
         default=0.4, gt=0, le=1, description="share of the steps, at the end, in which it falls to 0"
@@ -29,7 +26,7 @@ class PretrainSettings(BaseModel):
         default="bfloat16",
         description="of the computation, but on a CPU without it; weights and optimiser are float32",
     )
-    weight_decay: float = Field(default=0.01, ge=0, description="of both")
+    weight_decay: float = Field(default=0.01, ge=0, description="AdamW's")
     clip_norm: float = Field(default=1.0, gt=0, description="gradients are scaled down to this norm")
     ema_decay: float = Field(default=0.999, ge=0, lt=1, description="of the averaged weights that are kept")
     temperature: float = Field(

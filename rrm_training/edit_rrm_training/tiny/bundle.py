@@ -61,7 +61,8 @@ def _write_model_card(checkpoint: Path, results: str) -> None:
         "A Qwen2.5-VL of about 4 million parameters, trained from random weights on the shapes world of "
         "edit-rrm (docs/shapes.md): no other data, no other model. Weights in float16; prompts, trace "
         "format and sampling in rrm.json.\n\n"
-        f"## Training\n\nOn two CPU cores, in float32.\n\n{_history(card.training)}\n\n"
+        "## Training\n\nOn two CPU cores in float32; with `--device cuda` on a GPU in TF32.\n\n"
+        f"{_history(card.training)}\n\n"
         f"## Results\n\n{results}\n",
         encoding="utf-8",
     )

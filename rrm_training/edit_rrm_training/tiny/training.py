@@ -156,7 +156,7 @@ def _batches(batches: Dataset[B], start: int, end: int, workers: int) -> Iterato
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
     bounds = [start, *range((start // GROUP + 1) * GROUP, end, GROUP), end]
-    loader = DataLoader(
+    loader: DataLoader[list[B]] = DataLoader(
         _Groups(batches, [range(*each) for each in pairwise(bounds)]), batch_size=None, num_workers=workers
     )
     for group in loader:
