@@ -199,7 +199,8 @@ def run_steps(
     board = SummaryWriter(str(directory / "tensorboard" / stage.name), purge_step=start)
     begun = last = time.perf_counter()
     with log:
-        for step, batch in enumerate(_batches(batches, start, end, workers), start=start):
+        drawn: Iterator[B] = _batches(batches, start, end, workers)
+        for step, batch in enumerate(drawn, start=start):
             lr = stage.lr_at(step)
             for optimizer in optimizers:
                 for group in optimizer.param_groups:
