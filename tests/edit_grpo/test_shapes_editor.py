@@ -9,7 +9,6 @@ import torch
 from diffusers import FluxKontextPipeline
 
 from edit_grpo.policies import LoraSettings, PolicySettings, load_policy
-from edit_grpo.policies.change_transformer import picture_of, tokens_of
 from edit_grpo.policies.ode_sampling import sample_ode
 from edit_grpo.policies.pixel_vae import PixelUnshuffleVAE
 from edit_grpo.policies.shapes_editor import build_shapes_editor, word_tokenizer
@@ -39,15 +38,6 @@ def test_folding_pixels_is_exact_and_puts_64_pixels_into_192_channels() -> None:
 def test_a_fold_that_does_not_fit_the_channels_is_refused() -> None:
     with pytest.raises(ValueError, match="into 48 channels, not 192"):
         PixelUnshuffleVAE(block_out_channels=(1, 1, 1))
-
-
-def test_the_refiner_sees_the_pixels_that_the_tokens_stand_for() -> None:
-    vae = PixelUnshuffleVAE()
-    pixels = torch.arange(2 * 3 * 32 * 48, dtype=torch.float32).view(2, 3, 32, 48)
-    latents = vae.encode(pixels).latents
-    tokens = FluxKontextPipeline._pack_latents(latents, *latents.shape)
-    assert torch.equal(picture_of(tokens, rows=2), pixels)
-    assert torch.equal(tokens_of(pixels, rows=2, like=tokens), tokens)
 
 
 def test_words_are_tokens_and_an_unseen_word_is_one_too() -> None:
