@@ -1,5 +1,6 @@
 """The commands around the shapes editor: pre-training it, and looking at what an editor does."""
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
-    from edit_grpo.pretraining.run import StepReport
+    from edit_grpo.pretraining.stepping import StepReport
 
 EXIT_BAD_INPUT = 2
 LINE_EVERY = 50
@@ -32,15 +33,19 @@ def pretrain_shapes(
     config: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="JSON of PretrainSettings.")
     ] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps of the whole run.")] = None,
-    stop_after: Annotated[int | None, typer.Option(min=1, help="End this piece after that step.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps of flow matching.")] = None,
+    vae_steps: Annotated[int | None, typer.Option(min=0, help="Those of the autoencoder before it.")] = None,
+    stop_after: Annotated[
+        int | None, typer.Option(min=1, help="End this piece after that step of flow matching.")
+    ] = None,
     time_limit: Annotated[float | None, typer.Option(min=1, help="End this piece after seconds.")] = None,
     threads: Annotated[int, typer.Option(min=1, help="Threads of torch.")] = 1,
     device: Annotated[str, typer.Option(help="Where to compute: cpu, or cuda for a GPU.")] = "cpu",
 ) -> None:
-    """Pre-train the shapes editor by flow matching. Safe to kill: the same command goes on.
+    """Pre-train the shapes editor: its autoencoder, then flow matching.
 
-    OUT gets log.jsonl, tensorboard/, grids/*.png, training.pt and, at the end of a piece, checkpoint/.
+    Safe to kill: the same command goes on. OUT gets vae.jsonl, flow.jsonl, tensorboard/, grids/*.png, a state
+    of each stage and, at the end of a piece of flow matching, checkpoint/.
 
     Example: edit-grpo pretrain-shapes --data runs/edits --out runs/shapes-editor
     """
@@ -58,7 +63,11 @@ def pretrain_shapes(
         written = config.read_text(encoding="utf-8") if config else "{}"
         settings = PretrainSettings.model_validate_json(written)
         if steps is not None:
-            settings = settings.model_copy(update={"steps": steps})
+            settings = settings.model_copy(update={"flow": settings.flow.model_copy(update={"steps": steps})})
+        if vae_steps is not None:
+            settings = settings.model_copy(
+                update={"vae": settings.vae.model_copy(update={"steps": vae_steps})}
+            )
         edits = read_edits(data)
         shown = read_edits([held_out]) if held_out else edits
         with _progress() as progress:
@@ -68,24 +77,32 @@ def pretrain_shapes(
         console.print(f"edit-grpo: {error}", markup=False, style="red")
         raise typer.Exit(EXIT_BAD_INPUT) from error
     millions = sum(each.numel() for each in run.policy.trainable()) / 1e6
-    console.print(f"{len(edits)} edits, {millions:.2f} M parameters in the transformer, from step {run.step}")
+    console.print(
+        f"{len(edits)} edits, {millions:.2f} M parameters in the transformer; "
+        f"the autoencoder is at step {run.vae.step}, flow matching at {run.flow.step}"
+    )
     with _progress() as progress:
-        bar = progress.add_task("pre-training", total=settings.steps, completed=run.step)
-        begun_s: list[float] = []
+        stages = {stage.name: stage for stage in (run.vae, run.flow)}
+        bars = {
+            name: progress.add_task(name, total=stage.settings.steps, completed=stage.step)
+            for name, stage in stages.items()
+        }
+        begun = time.monotonic()
 
         def on_step(report: "StepReport") -> bool:
-            text = f"loss {report.loss:.4f} {report.step_s:.2f} s/step"
-            progress.update(bar, completed=report.step + 1, description=text)
-            if not console.is_terminal and (report.step + 1) % LINE_EVERY == 0:
-                left_min = (settings.steps - report.step - 1) * report.elapsed_s / (report.step + 1) / 60
-                console.print(
-                    f"step {report.step + 1}/{settings.steps} {text}, about {left_min:.0f} min left"
-                )
-            begun_s.append(report.step_s)
-            return time_limit is None or sum(begun_s) < time_limit
+            done, total = report.step + 1, stages[report.stage].settings.steps
+            text = f"{report.stage} loss {report.loss:.4f} {report.step_s:.2f} s/step"
+            progress.update(bars[report.stage], completed=done, description=text)
+            if not console.is_terminal and done % LINE_EVERY == 0:
+                left_min = (total - done) * report.elapsed_s / done / 60
+                console.print(f"step {done}/{total} {text}, about {left_min:.0f} min of it left")
+            return time_limit is None or time.monotonic() - begun < time_limit
 
         run.run(stop_after, on_step)
-    console.print(f"after step {run.step} of {settings.steps}: {out / 'checkpoint'}")
+    if run.vae.done:
+        console.print(f"after step {run.flow.step} of {settings.flow.steps}: {out / 'checkpoint'}")
+    else:
+        console.print(f"after step {run.vae.step} of {settings.vae.steps} of the autoencoder")
 
 
 def sample(

@@ -8,10 +8,10 @@ import pytest
 import torch
 from diffusers import FluxKontextPipeline
 
-from edit_grpo.policies import LoraSettings, PolicySettings, load_policy
+from edit_grpo.policies import FluxKontextPolicy, LoraSettings, PolicySettings, load_policy
 from edit_grpo.policies.ode_sampling import sample_ode
-from edit_grpo.policies.pixel_vae import PixelUnshuffleVAE
 from edit_grpo.policies.shapes_editor import build_shapes_editor, word_tokenizer
+from edit_grpo.policies.shapes_vae import ShapesVAE
 from tiny_pipelines import INSTRUCTIONS, pictures
 
 
@@ -27,17 +27,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-def test_folding_pixels_is_exact_and_puts_64_pixels_into_192_channels() -> None:
-    vae = PixelUnshuffleVAE()
-    pixels = torch.arange(3 * 16 * 8, dtype=torch.float32).view(1, 3, 16, 8)
+def test_the_autoencoder_makes_16_channels_of_8_by_8_pixels_and_pictures_of_them() -> None:
+    vae = ShapesVAE().eval()
+    pixels = torch.rand(2, 3, 16, 24) * 2 - 1
     latents = vae.encode(pixels).latents
-    assert latents.shape == (1, 192, 2, 1)
-    assert torch.equal(vae.decode(latents)[0], pixels)
+    assert latents.shape == (2, 16, 2, 3)
+    assert vae.decode(latents)[0].shape == pixels.shape
 
 
-def test_a_fold_that_does_not_fit_the_channels_is_refused() -> None:
-    with pytest.raises(ValueError, match="into 48 channels, not 192"):
-        PixelUnshuffleVAE(block_out_channels=(1, 1, 1))
+def test_latents_have_unit_variance_while_the_autoencoder_learns() -> None:
+    torch.manual_seed(0)
+    vae = ShapesVAE().train()
+    latents = vae.encode(torch.rand(8, 3, 96, 96) * 2 - 1).latents.detach()
+    assert latents.mean(dim=(0, 2, 3)).abs().max() < 1e-4
+    assert (latents.std(dim=(0, 2, 3)) - 1).abs().max() < 0.1
 
 
 def test_words_are_tokens_and_an_unseen_word_is_one_too() -> None:
@@ -46,15 +49,12 @@ def test_words_are_tokens_and_an_unseen_word_is_one_too() -> None:
     assert tokenizer.convert_ids_to_tokens(ids) == ["make", "it", "<unk>", "</s>", "<pad>", "<pad>"]
 
 
-def test_untrained_it_hands_back_its_source() -> None:
-    from edit_grpo.policies import FluxKontextPolicy
-
+def test_untrained_it_hands_back_its_source_as_the_autoencoder_draws_it() -> None:
     policy = FluxKontextPolicy(build_shapes_editor(INSTRUCTIONS, seed=0), PolicySettings())
-    sources = pictures((96, 96))
-    condition = policy.encode(sources, INSTRUCTIONS[:1])
+    condition = policy.encode(pictures((96, 96)), INSTRUCTIONS[:1])
     noise = policy.noise(condition, torch.Generator().manual_seed(0))
     edited = policy.decode(sample_ode(policy, condition, noise, steps=3))
-    assert edited[0].tobytes() == sources[0].tobytes()
+    assert edited[0].tobytes() == policy.decode(condition.tensors["source_latents"])[0].tobytes()
 
 
 def test_same_seed_same_weights_and_the_callers_random_state_is_left_alone() -> None:

@@ -1,9 +1,7 @@
-"""Flux's transformer for large pixel patches: it predicts the change from the source to the edited picture.
+"""Flux's transformer for a small editor: it predicts the change from the source to the edited picture.
 
-A token of 16×16 pixels has 768 values and a small transformer 160 channels: the noise in a velocity does not
-fit through them, a picture does. So the output is read as x̂_0 − source and turned into a velocity outside of
-the network ("Back to Basics", arXiv 2511.13720, predicts x_0 for the same reason), and it comes from an MLP,
-since 160 directions do not hold the patches of the shapes world. Untrained, it changes nothing.
+The output is read as x̂_0 − source and turned into a velocity outside of the network ("Back to Basics", arXiv
+2511.13720, predicts x_0 too): most of a picture is to stay, and untrained, all of it does.
 
 A token sees its place twice: the noised change, x_σ − (1 − σ)·source, which is σ·noise wherever nothing is to
 change, and the source's own patch beside it. Kontext puts the source's tokens after the latents' instead, and
@@ -32,7 +30,7 @@ class ChangeFluxTransformer2DModel(FluxTransformer2DModel):  # type: ignore[misc
     def __init__(
         self,
         patch_size: int = 1,
-        in_channels: int = 768,
+        in_channels: int = 64,
         out_channels: int | None = None,
         num_layers: int = 1,
         num_single_layers: int = 5,
@@ -42,7 +40,7 @@ class ChangeFluxTransformer2DModel(FluxTransformer2DModel):  # type: ignore[misc
         pooled_projection_dim: int = 64,
         guidance_embeds: bool = False,
         axes_dims_rope: tuple[int, int, int] = (8, 12, 12),
-        head_width: int = 768,
+        head_width: int = 384,
     ) -> None:
         super().__init__(
             patch_size, in_channels, out_channels, num_layers, num_single_layers, attention_head_dim,

@@ -1,6 +1,6 @@
 """The shapes editor, untrained: a FluxKontextPipeline of small parts for pictures of 96×96 pixels.
 
-Pixels folded in place of a VAE, T5 and CLIP of a few layers with words as tokens, and a Flux transformer.
+An autoencoder of convolutions, T5 and CLIP of a few layers with words as tokens, and a Flux transformer.
 It knows the sizes; the words come from the instructions it will be trained on.
 """
 
@@ -19,13 +19,11 @@ from transformers import (
 )
 
 from edit_grpo.policies.change_transformer import ChangeFluxTransformer2DModel
-from edit_grpo.policies.pixel_vae import PixelUnshuffleVAE
+from edit_grpo.policies.shapes_vae import ShapesVAE
 
 PAD, END, UNKNOWN = "<pad>", "</s>", "<unk>"
 MAX_TOKENS = 26
 """The longest instruction of two edits has 25 words."""
-PIXEL_MEAN, PIXEL_STD = 0.33, 0.43
-"""Of the pictures of the shapes world, on the scale of −1 to 1."""
 
 
 def word_tokenizer(instructions: Iterable[str]) -> PreTrainedTokenizerFast:
@@ -63,7 +61,7 @@ def build_shapes_editor(instructions: Iterable[str], seed: int) -> FluxKontextPi
             scheduler=FlowMatchEulerDiscreteScheduler(
                 use_dynamic_shifting=True, base_shift=0.5, max_shift=1.15
             ),
-            vae=PixelUnshuffleVAE(scaling_factor=1 / PIXEL_STD, shift_factor=PIXEL_MEAN),
+            vae=ShapesVAE(),
             text_encoder=CLIPTextModel(clip),
             tokenizer=tokenizer,
             text_encoder_2=T5EncoderModel(t5),

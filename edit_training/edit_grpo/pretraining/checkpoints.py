@@ -1,5 +1,6 @@
-"""A pre-training run on disk: its state in one file, replaced at once, and its settings beside it."""
+"""A pre-training run on disk: a stage's state in one file, replaced at once, and the settings beside it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import torch
 from edit_grpo.pretraining.errors import RunFolderError
 from edit_grpo.pretraining.settings import PretrainSettings
 
-STATE, SETTINGS = "training.pt", "settings.json"
+SETTINGS = "settings.json"
 
 
 @dataclass(frozen=True)
@@ -31,11 +32,8 @@ def claim_folder(directory: Path, settings: PretrainSettings) -> None:
     path = directory / SETTINGS
     if path.exists():
         begun = PretrainSettings.model_validate_json(path.read_text(encoding="utf-8"))
-        changed = [
-            f"{name} {getattr(begun, name)} → {getattr(settings, name)}"
-            for name in PretrainSettings.model_fields
-            if getattr(begun, name) != getattr(settings, name)
-        ]
+        before, now = (_by_dotted_name(each.model_dump()) for each in (begun, settings))
+        changed = [f"{name} {before[name]} → {now[name]}" for name in now if before[name] != now[name]]
         if changed:
             raise RunFolderError(
                 f"{directory} holds a run with other settings ({', '.join(changed)}): give them as they "
@@ -46,16 +44,16 @@ def claim_folder(directory: Path, settings: PretrainSettings) -> None:
     path.write_text(settings.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
-def save_state(directory: Path, state: RunState) -> None:
+def save_state(directory: Path, stage: str, state: RunState) -> None:
     """Writes beside the old state and moves it there, so that a kill leaves one whole."""
-    partial = directory / f"{STATE}.partial"
+    partial = directory / f"{stage}.pt.partial"
     torch.save(state.__dict__, partial)
-    partial.replace(directory / STATE)
+    partial.replace(directory / f"{stage}.pt")
 
 
-def load_state(directory: Path, data_digest: str) -> RunState | None:
-    """The last state, or None in a new folder; RunFolderError when it was begun with other edits."""
-    path = directory / STATE
+def load_state(directory: Path, stage: str, data_digest: str) -> RunState | None:
+    """A stage's last state, None where it has none; RunFolderError when it was begun with other edits."""
+    path = directory / f"{stage}.pt"
     if not path.exists():
         return None
     state = RunState(**torch.load(path, weights_only=True, map_location="cpu"))
@@ -65,3 +63,13 @@ def load_state(directory: Path, data_digest: str) -> RunState | None:
             "order to go on with it, or another --out"
         )
     return state
+
+
+def _by_dotted_name(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    """Sections opened: `flow.lr` in place of `lr` in `flow`."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        found |= (
+            _by_dotted_name(value, f"{before}{name}.") if isinstance(value, dict) else {before + name: value}
+        )
+    return found

@@ -6,10 +6,10 @@ arXiv 2210.02747; logit-normal σ: Esser et al., arXiv 2403.03206).
 
 import torch
 
-from edit_grpo.pretraining.settings import PretrainSettings
+from edit_grpo.pretraining.settings import FlowSettings
 
 
-def draw_sigmas(count: int, settings: PretrainSettings, generator: torch.Generator) -> torch.Tensor:
+def draw_sigmas(count: int, settings: FlowSettings, generator: torch.Generator) -> torch.Tensor:
     """Noise levels in (0, 1): [count] float32, on the generator's device."""
     if settings.sigma == "uniform":
         return torch.rand(count, generator=generator, device=generator.device)

@@ -1,56 +1,36 @@
-"""The pre-training run: batches through the policy's own encoding and velocity, AdamW, averaged weights.
+"""The pre-training run: the autoencoder, then flow matching through the policy's own velocity on its latents.
 
 Text encoders are trained along with the transformer, which real editors do not do. A run goes on to the bit
 from its last checkpoint.
 """
 
 import copy
-import json
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 from diffusers import FluxKontextPipeline
-from diffusers.training_utils import EMAModel
-from torch.utils.tensorboard import SummaryWriter
 
 from edit_grpo.policies import load_policy
 from edit_grpo.policies.flux_kontext import FluxKontextPolicy
 from edit_grpo.policies.settings import PolicySettings
 from edit_grpo.policies.shapes_editor import build_shapes_editor
 from edit_grpo.policy import Condition
-from edit_grpo.pretraining.banks import instruction_bank, picture_bank
-from edit_grpo.pretraining.checkpoints import RunState, claim_folder, load_state, save_state
+from edit_grpo.pretraining.banks import Bank, instruction_bank, picture_bank
+from edit_grpo.pretraining.checkpoints import claim_folder
 from edit_grpo.pretraining.errors import EditsError
 from edit_grpo.pretraining.flow_matching import draw_sigmas, flow_matching_loss, level_weights
 from edit_grpo.pretraining.mixed_precision import computing_in
 from edit_grpo.pretraining.sampling import sample_sheet
 from edit_grpo.pretraining.settings import PretrainSettings
-from edit_grpo.pretraining.shapes_edits import Example, ShapesEdit, ShapesExamples, digest_of
+from edit_grpo.pretraining.shapes_edits import ShapesEdit, ShapesExamples, digest_of
+from edit_grpo.pretraining.stepping import OnStep, Stage
 from edit_grpo.sde import noised
 
-BETAS = (0.9, 0.98)
 TRAINED = ("transformer", "text_encoder", "text_encoder_2")
-"""The pipeline's parts that learn, in the order of the averaged weights."""
-LOG, CHECKPOINT = "log.jsonl", "checkpoint"
-
-
-@dataclass(frozen=True)
-class StepReport:
-    """What one step did; `elapsed_s` counts all runs in the folder."""
-
-    step: int
-    loss: float
-    lr: float
-    grad_norm: float
-    step_s: float
-    elapsed_s: float
-
-
-OnStep = Callable[[StepReport], bool]
-"""False ends the piece."""
+"""The pipeline's parts that learn to edit, in the order of the averaged weights."""
+CHECKPOINT = "checkpoint"
+_ENCODED_AT_ONCE = 256
 
 
 class Pretraining:
@@ -62,140 +42,117 @@ class Pretraining:
     ) -> None:  # fmt: skip
         claim_folder(directory, settings)
         self._directory, self._settings = directory, settings
-        self._data_digest = digest_of(edits)
-        self._held_out = held_out[: settings.grid_edits]
-        temperatures = (settings.first_temperature, settings.temperature)
-        self._examples = {each: ShapesExamples(edits, each) for each in temperatures}
+        self._held_out = held_out[: settings.flow.grid_edits]
         self._device = torch.device(device)
+        flow = settings.flow
+        temperatures = (flow.first_temperature, flow.temperature)
+        self._examples = {each: ShapesExamples(edits, each) for each in temperatures}
         instructions = [edit.instruction for edit in edits]
         pipeline = build_shapes_editor(instructions, settings.seed).to(self._device)
         self._tokens = instruction_bank(pipeline.tokenizer, instructions, self._device)
-        self._pixels = picture_bank(pictures_of(edits), self._device, on_picture)
+        self._pictures = pictures_of(edits)
+        self._pixels = picture_bank(self._pictures, self._device, on_picture)
+        self._latents: Bank[Path] | None = None
         self.policy = FluxKontextPolicy(pipeline, PolicySettings(keep_reference=False))
-        self._modules = [pipeline.components[name] for name in TRAINED]
-        for module in self._modules:
-            module.requires_grad_(True)
+        self._vae = pipeline.vae
+        modules = [pipeline.components[name] for name in TRAINED]
         if settings.start_from is not None:
-            self._start_from(settings.start_from)
-        self._parameters = [each for module in self._modules for each in module.parameters()]
-        self._optimizer = torch.optim.AdamW(
-            self._parameters, lr=0.0, betas=BETAS, weight_decay=settings.weight_decay, fused=True
-        )
-        self._average = EMAModel(self._parameters, decay=settings.ema_decay, foreach=True)
-        self.step, self._elapsed_s = 0, 0.0
-        state = load_state(directory, self._data_digest)
-        if state is not None:
-            self._restore(state)
+            self._start_from(settings.start_from, modules)
+        digest = digest_of(edits)
+        self.vae = Stage("vae", [self._vae], self._vae_loss, settings.vae, directory, digest)
+        self.flow = Stage("flow", modules, self._flow_loss, settings.flow, directory, digest)
 
     def run(self, stop_after: int | None = None, on_step: OnStep = lambda report: True) -> None:
-        """Trains to the end, to the step `stop_after`, or until told; leaves a state and a checkpoint."""
-        end = min(self._settings.steps, stop_after or self._settings.steps)
-        if self.step < end:
-            self._run_to(end, on_step)
-        self.save_checkpoint(self._directory / CHECKPOINT)
+        """Trains to the end, until told, or to the step `stop_after` of the second stage.
 
-    def _run_to(self, end: int, on_step: OnStep) -> None:
-        _trim_log(self._directory / LOG, self.step)
-        board = SummaryWriter(str(self._directory / "tensorboard"), purge_step=self.step)
-        with (self._directory / LOG).open("a", encoding="utf-8") as log:
-            while self.step < end:
-                report = self._one_step()
-                log.write(json.dumps(asdict(report)) + "\n")
-                for name in ("loss", "lr", "grad_norm", "step_s"):
-                    board.add_scalar(name, getattr(report, name), report.step)
-                if not on_step(report):
-                    end = self.step
-                if self._held_out and (self.step % self._settings.grid_every == 0 or self.step == end):
-                    self._draw_grid()
-                if self.step % self._settings.checkpoint_every == 0 or self.step == end:
-                    log.flush()
-                    save_state(self._directory, self._state())
-        board.close()
+        Leaves states, and a checkpoint once the second stage has begun.
+        """
+        if not self.vae.done:
+            self._vae.train()
+            came_through = self.vae.run(self.vae.settings.steps, on_step)
+            self._vae.eval()
+            if not came_through:
+                return
+        self._vae.requires_grad_(False)
+        end = min(self._settings.flow.steps, stop_after or self._settings.flow.steps)
+        if self.flow.step < end:
+            self._latents = self._encode_all()
+            self.flow.run(end, on_step, self._after_step)
+        self.save_checkpoint(self._directory / CHECKPOINT)
 
     def save_checkpoint(self, directory: Path) -> None:
         """The averaged weights as a pipeline's folder, in half precision."""
         halved = copy.deepcopy(self.policy.pipeline.components)
         kept = [halved[name] for name in TRAINED]
-        self._average.copy_to([each for module in kept for each in module.parameters()])
-        for module in kept:
+        self.flow.copy_average_to(kept)
+        for module in (*kept, halved["vae"]):
             module.half()
         FluxKontextPipeline(**halved).save_pretrained(str(directory))
 
-    def _one_step(self) -> StepReport:
-        begun = time.perf_counter()
-        settings, step = self._settings, self.step
-        lr = settings.lr_at(step)
-        for group in self._optimizer.param_groups:
-            group["lr"] = lr
-        drawn_from = self._examples[settings.temperature_at(step)]
-        examples = drawn_from.batch(settings.seed, step, settings.batch_size)
-        generator = torch.Generator(self._device).manual_seed(settings.seed * 1_000_003 + step)
-        loss = self._loss(examples, generator)
-        loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(self._parameters, settings.clip_norm)
-        self._optimizer.step()
-        self._optimizer.zero_grad()
-        self._average.step(self._parameters)
-        self.step += 1
-        taken = time.perf_counter() - begun
-        self._elapsed_s += taken
-        return StepReport(step, loss.item(), lr, float(norm), taken, self._elapsed_s)
+    def _generator(self, step: int) -> torch.Generator:
+        return torch.Generator(self._device).manual_seed(self._settings.seed * 1_000_003 + step)
 
-    def _start_from(self, checkpoint: str) -> None:
+    def _start_from(self, checkpoint: str, modules: Sequence[torch.nn.Module]) -> None:
         """Takes over the weights; the words must be the same."""
         begun = load_policy(checkpoint, PolicySettings(keep_reference=False)).pipeline
         if begun.tokenizer.get_vocab() != self.policy.pipeline.tokenizer.get_vocab():
             raise EditsError(f"{checkpoint} knows other words than the edits have: it cannot be gone on with")
-        for module, name in zip(self._modules, TRAINED, strict=True):
+        for module, name in zip((*modules, self._vae), (*TRAINED, "vae"), strict=True):
             module.load_state_dict(begun.components[name].state_dict())
 
-    def _loss(self, examples: Sequence[Example], generator: torch.Generator) -> torch.Tensor:
-        with torch.no_grad():
-            source = self._latents([each.source for each in examples])
-            data = self._latents([each.target for each in examples])
-        sigmas = draw_sigmas(len(examples), self._settings, generator)
+    def _vae_loss(self, step: int) -> torch.Tensor:
+        """Absolute and squared error, so that edges are sharp and colours right."""
+        vae, flow = self._settings.vae, self._settings.flow
+        drawn = self._examples[flow.temperature].batch(self._settings.seed + 1, step, vae.batch_size)
+        pixels = scaled(self._pixels(path for each in drawn for path in (each.source, each.target)))
+        with computing_in(self._settings.dtype, self._device):
+            latents = self._vae.encode(pixels).latents
+            noise = torch.randn(latents.shape, generator=self._generator(step), device=self._device)
+            error = self._vae.decode(latents + vae.noise * noise)[0].float() - pixels
+        return error.abs().mean() + error.square().mean()
+
+    def _flow_loss(self, step: int) -> torch.Tensor:
+        settings, generator = self._settings.flow, self._generator(step)
+        examples = self._examples[settings.temperature_at(step)].batch(
+            self._settings.seed, step, settings.batch_size
+        )
+        assert self._latents is not None
+        source = self._latents(each.source for each in examples).float()
+        data = self._latents(each.target for each in examples).float()
+        sigmas = draw_sigmas(len(examples), settings, generator)
         noise = torch.randn(data.shape, generator=generator, device=self._device)
         with computing_in(self._settings.dtype, self._device):
             text = self.policy.encode_tokens(self._tokens(each.instruction for each in examples))
             condition = Condition({"source_latents": source, **text})
             velocity = self.policy.velocity(noised(data, noise, sigmas), sigmas, condition).float()
-        weights = level_weights(sigmas, self._settings.sigma_floor)
-        return flow_matching_loss(velocity, data, noise, weights)
+        return flow_matching_loss(velocity, data, noise, level_weights(sigmas, settings.sigma_floor))
 
-    def _latents(self, pictures: Sequence[Path]) -> torch.Tensor:
-        return self.policy.encode_pixels(self._pixels(pictures).float() / 127.5 - 1.0)
+    @torch.no_grad()  # type: ignore[untyped-decorator]  # torch is Any here
+    def _encode_all(self) -> Bank[Path]:
+        """The latents of every picture, in half precision: 5 kB each."""
+        paths = list(dict.fromkeys(self._pictures))
+        starts = range(0, len(paths), _ENCODED_AT_ONCE)
+        parts = [
+            self.policy.encode_pixels(scaled(self._pixels(paths[start : start + _ENCODED_AT_ONCE]))).half()
+            for start in starts
+        ]
+        return Bank(paths, torch.cat(parts))
 
-    def _draw_grid(self) -> None:
-        self._average.store(self._parameters)
-        self._average.copy_to(self._parameters)
-        sheet = sample_sheet(self.policy, self._held_out, self._settings.sampling_steps)
-        self._average.restore(self._parameters)
-        grids = self._directory / "grids"
-        grids.mkdir(exist_ok=True)
-        sheet.save(grids / f"{self.step:06d}.png")
+    def _after_step(self, last: bool) -> None:
+        if self._held_out and (last or self.flow.step % self._settings.flow.grid_every == 0):
+            self.flow.swap_in_average()
+            sheet = sample_sheet(self.policy, self._held_out, self._settings.flow.sampling_steps)
+            self.flow.swap_out_average()
+            grids = self._directory / "grids"
+            grids.mkdir(exist_ok=True)
+            sheet.save(grids / f"{self.flow.step:06d}.png")
 
-    def _state(self) -> RunState:
-        return RunState(
-            self._data_digest, self.step, self._elapsed_s, [module.state_dict() for module in self._modules],
-            self._optimizer.state_dict(), self._average.state_dict(),
-        )  # fmt: skip
 
-    def _restore(self, state: RunState) -> None:
-        for module, weights in zip(self._modules, state.weights, strict=True):
-            module.load_state_dict(weights)
-        self._optimizer.load_state_dict(state.optimizer)
-        self._average.load_state_dict(state.average)
-        self._average.to(self._device)
-        self.step, self._elapsed_s = state.step, state.elapsed_s
+def scaled(pixels: torch.Tensor) -> torch.Tensor:
+    """Bytes as float32 in −1 to 1."""
+    return pixels.float() / 127.5 - 1.0
 
 
 def pictures_of(edits: Sequence[ShapesEdit]) -> list[Path]:
     """Every source and every target."""
     return [path for edit in edits for path in (edit.source, *edit.targets)]
-
-
-def _trim_log(path: Path, step: int) -> None:
-    """Drops the lines of steps that a killed run did after its last checkpoint."""
-    if path.exists():
-        kept = path.read_text(encoding="utf-8").splitlines(keepends=True)[:step]
-        path.write_text("".join(kept), encoding="utf-8")
