@@ -167,7 +167,7 @@ def test_an_editor_on_a_laptop(
     follow("train-an-editor.md", 1, {
         "--seed 7 --count 400 --candidates 4": "--seed 7 --count 3 --candidates 2",
         "--count 16": "--count 2",
-        "--out runs/shapes-pretrained\n": "--out runs/shapes-pretrained --steps 2\n",
+        "--out runs/shapes-pretrained\n": "--out runs/shapes-pretrained --vae-steps 1 --steps 2\n",
         "edit_training/configs/shapes.yaml": str(config),
         "/checkpoint\n": f"/checkpoint{few} --set updates=1 --set grid_every=1\n",
     })  # fmt: skip
