@@ -56,18 +56,18 @@ def pretrain_shapes(
     from edit_grpo.pretraining.run import Pretraining, pictures_of
     from edit_grpo.pretraining.settings import PretrainSettings
     from edit_grpo.pretraining.shapes_edits import read_edits
+    from edit_rrm.nested_settings import put
 
     torch.set_num_threads(threads)
-    torch.set_float32_matmul_precision("high")  # TF32 where there is a GPU; on a CPU all bits stay
+    if device != "cpu":
+        torch.set_float32_matmul_precision("high")  # TF32
     try:
         written = config.read_text(encoding="utf-8") if config else "{}"
-        settings = PretrainSettings.model_validate_json(written)
-        if steps is not None:
-            settings = settings.model_copy(update={"flow": settings.flow.model_copy(update={"steps": steps})})
-        if vae_steps is not None:
-            settings = settings.model_copy(
-                update={"vae": settings.vae.model_copy(update={"steps": vae_steps})}
-            )
+        values = PretrainSettings.model_validate_json(written).model_dump()
+        for name, given in (("flow.steps", steps), ("vae.steps", vae_steps)):
+            if given is not None:
+                put(values, name, given)
+        settings = PretrainSettings.model_validate(values)
         edits = read_edits(data)
         shown = read_edits([held_out]) if held_out else edits
         with _progress() as progress:

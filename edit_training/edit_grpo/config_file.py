@@ -13,7 +13,7 @@ from pydantic_core import PydanticUndefined
 
 from edit_grpo.config import TrainSettings
 from edit_grpo.errors import SettingsError
-from edit_rrm.nested_settings import problems, put
+from edit_rrm.nested_settings import flat, problems, put
 
 RESUMABLE = frozenset({"out", "updates", "save_every", "keep"})
 """What a run may be continued with anew, beside the `reward` settings of RESUMABLE_REWARD."""
@@ -90,15 +90,7 @@ def fixed_settings(settings: TrainSettings) -> Mapping[str, Any]:
         values["reward"].pop(name)
     if settings.optimizer.schedule != "constant":
         values["updates"] = settings.updates  # the schedule ends there
-    return dict(_flat(values))
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in values.items():
-        if isinstance(value, dict) and value:
-            yield from _flat(value, f"{prefix}{name}.")
-        else:
-            yield prefix + name, value
+    return flat(values)
 
 
 def _models(annotation: Any) -> list[type[BaseModel]]:

@@ -1,8 +1,9 @@
-"""Settings in sections: a dotted name put into nested values, and what pydantic says of the result.
+"""Settings in sections: nested values by dotted names, and what pydantic says of them.
 
 It knows no file format and no package's settings; whoever reads settings calls it.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -16,6 +17,17 @@ def put(values: dict[str, Any], name: str, value: Any) -> None:
         values[section] = inner = dict(inner) if isinstance(inner, dict) else {}
         values = inner
     values[last] = value
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Every value by its dotted name; a section without values stays one."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, dict) and value:
+            found |= flat(value, f"{prefix}{name}.")
+        else:
+            found[prefix + name] = value
+    return found
 
 
 def problems(error: ValidationError) -> list[str]:

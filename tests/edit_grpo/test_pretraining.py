@@ -90,6 +90,21 @@ def test_steps_after_the_last_checkpoint_of_a_killed_run_are_done_again(data: Pa
     assert [json.loads(line)["step"] for line in lines] == [0, 1, 2, 3, 4, 5]
 
 
+def test_an_autoencoder_that_was_stopped_goes_on_to_the_bit(data: Path, tmp_path: Path) -> None:
+    edits = read_edits([data])
+    stopped = Pretraining(edits, [], tmp_path / "pieces", SETTINGS)
+    stopped.run(on_step=lambda report: False)
+    assert (stopped.vae.step, stopped.flow.step) == (1, 0)
+    assert not (tmp_path / "pieces" / "checkpoint").exists()
+    for name in ("straight", "pieces"):
+        Pretraining(edits, [], tmp_path / name, SETTINGS).run(stop_after=1)
+    straight, pieces = (
+        torch.load(tmp_path / name / "vae.pt", weights_only=True)["weights"]
+        for name in ("straight", "pieces")
+    )
+    assert same(straight, pieces)
+
+
 def test_a_run_folder_refuses_other_settings_and_names_them(data: Path, tmp_path: Path) -> None:
     edits = read_edits([data])
     Pretraining(edits, edits, tmp_path, SETTINGS)
@@ -172,10 +187,11 @@ def test_a_run_begins_with_the_weights_of_another_and_with_its_words(data: Path,
 
 def test_a_bank_has_what_the_policy_would_encode(data: Path) -> None:
     edits = read_edits([data])
-    policy = FluxKontextPolicy(build_shapes_editor([e.instruction for e in edits], 0), PolicySettings())
+    instructions = ["make the blue square red", "make the red square blue", "remove the square"]
+    policy = FluxKontextPolicy(build_shapes_editor(instructions, 0), PolicySettings())
     device = torch.device("cpu")
-    asked = [edit.instruction for edit in reversed(edits)]
-    tokens = instruction_bank(policy.pipeline.tokenizer, [edit.instruction for edit in edits], device)
+    asked = instructions[::-1]
+    tokens = instruction_bank(policy.pipeline.tokenizer, instructions, device)
     assert same(policy.encode_tokens(tokens(asked)), policy.encode_text(asked))
     sources = [edit.source for edit in reversed(edits)]
     pixels = picture_bank([edit.source for edit in edits], device)(sources).float() / 127.5 - 1.0

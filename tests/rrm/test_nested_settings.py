@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from edit_rrm.nested_settings import problems, put
+from edit_rrm.nested_settings import flat, problems, put
 
 
 class Inner(BaseModel):
@@ -25,6 +25,11 @@ def test_a_dotted_name_enters_sections_and_makes_those_that_are_missing() -> Non
     put(values, "steps", 3)
     assert values == {"lora": {"rank": 8, "alpha": 2}, "vllm": {"mode": "server"}, "steps": 3}
     assert inner["rank"] == 1  # what was read is not changed
+
+
+def test_nested_values_are_found_by_their_dotted_names() -> None:
+    values = {"lora": {"rank": 8, "inner": {"a": None}}, "weights": {}, "steps": 3}
+    assert flat(values) == {"lora.rank": 8, "lora.inner.a": None, "weights": {}, "steps": 3}
 
 
 def test_every_problem_is_named_by_its_place() -> None:

@@ -1,9 +1,11 @@
 """The tiny model: tokenizer, processor, batches, training steps."""
 
+import copy
 import json
 import random
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -117,6 +119,23 @@ def test_positions_of_a_batch_are_the_model_s_own(processor: Qwen2_5_VLProcessor
             batch.input_ids, mm_token_type_ids=batch.mm_token_type_ids, image_grid_thw=batch.image_grid_thw
         )
         assert torch.equal(batch.position_ids, places)
+
+
+def test_pictures_of_any_one_size_are_placed_as_the_tower_places_them_itself(
+    processor: Qwen2_5_VLProcessor,
+) -> None:
+    ours, plain = (new_model(processor.tokenizer, seed=0).model.visual.eval() for _ in range(2))
+    for model in (ours, plain):  # some layers attend in windows, as in large models
+        model.fullatt_block_indexes = [1]
+        model.window_size = 32
+    batch_vision_attention(SimpleNamespace(model=SimpleNamespace(visual=ours)))  # type: ignore[arg-type]
+    ours = copy.deepcopy(ours)
+    with torch.no_grad():
+        for rows, columns in ((8, 4), (4, 8)):
+            grid = torch.tensor([[1, rows, columns]] * 3)
+            pixels = torch.randn(3 * rows * columns, 384)
+            expected = plain(pixels, grid_thw=grid).pooler_output
+            torch.testing.assert_close(ours(pixels, grid_thw=grid).pooler_output, expected)
 
 
 def test_in_a_scene_of_look_alikes_most_things_share_their_colour() -> None:

@@ -1,6 +1,5 @@
 """A pre-training run on disk: a stage's state in one file, replaced at once, and the settings beside it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import torch
 
 from edit_grpo.pretraining.errors import RunFolderError
 from edit_grpo.pretraining.settings import PretrainSettings
+from edit_rrm.nested_settings import flat
 
 SETTINGS = "settings.json"
 
@@ -32,7 +32,7 @@ def claim_folder(directory: Path, settings: PretrainSettings) -> None:
     path = directory / SETTINGS
     if path.exists():
         begun = PretrainSettings.model_validate_json(path.read_text(encoding="utf-8"))
-        before, now = (_by_dotted_name(each.model_dump()) for each in (begun, settings))
+        before, now = (flat(each.model_dump()) for each in (begun, settings))
         changed = [f"{name} {before[name]} → {now[name]}" for name in now if before[name] != now[name]]
         if changed:
             raise RunFolderError(
@@ -63,13 +63,3 @@ def load_state(directory: Path, stage: str, data_digest: str) -> RunState | None
             "order to go on with it, or another --out"
         )
     return state
-
-
-def _by_dotted_name(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
-    """Sections opened: `flow.lr` in place of `lr` in `flow`."""
-    found: dict[str, Any] = {}
-    for name, value in values.items():
-        found |= (
-            _by_dotted_name(value, f"{before}{name}.") if isinstance(value, dict) else {before + name: value}
-        )
-    return found

@@ -6,6 +6,7 @@ from its last checkpoint.
 
 import copy
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -52,7 +53,6 @@ class Pretraining:
         self._tokens = instruction_bank(pipeline.tokenizer, instructions, self._device)
         self._pictures = pictures_of(edits)
         self._pixels = picture_bank(self._pictures, self._device, on_picture)
-        self._latents: Bank[Path] | None = None
         self.policy = FluxKontextPolicy(pipeline, PolicySettings(keep_reference=False))
         self._vae = pipeline.vae
         modules = [pipeline.components[name] for name in TRAINED]
@@ -76,7 +76,6 @@ class Pretraining:
         self._vae.requires_grad_(False)
         end = min(self._settings.flow.steps, stop_after or self._settings.flow.steps)
         if self.flow.step < end:
-            self._latents = self._encode_all()
             self.flow.run(end, on_step, self._after_step)
         self.save_checkpoint(self._directory / CHECKPOINT)
 
@@ -116,7 +115,6 @@ class Pretraining:
         examples = self._examples[settings.temperature_at(step)].batch(
             self._settings.seed, step, settings.batch_size
         )
-        assert self._latents is not None
         source = self._latents(each.source for each in examples).float()
         data = self._latents(each.target for each in examples).float()
         sigmas = draw_sigmas(len(examples), settings, generator)
@@ -127,22 +125,24 @@ class Pretraining:
             velocity = self.policy.velocity(noised(data, noise, sigmas), sigmas, condition).float()
         return flow_matching_loss(velocity, data, noise, level_weights(sigmas, settings.sigma_floor))
 
-    @torch.no_grad()  # type: ignore[untyped-decorator]  # torch is Any here
-    def _encode_all(self) -> Bank[Path]:
-        """The latents of every picture, in half precision: 5 kB each."""
+    @cached_property
+    def _latents(self) -> Bank[Path]:
+        """Of every picture, once the autoencoder has learned; in half precision, 5 kB each."""
         paths = list(dict.fromkeys(self._pictures))
         starts = range(0, len(paths), _ENCODED_AT_ONCE)
-        parts = [
-            self.policy.encode_pixels(scaled(self._pixels(paths[start : start + _ENCODED_AT_ONCE]))).half()
-            for start in starts
-        ]
+        with torch.no_grad():
+            parts = [
+                self.policy.encode_pixels(
+                    scaled(self._pixels(paths[start : start + _ENCODED_AT_ONCE]))
+                ).half()
+                for start in starts
+            ]
         return Bank(paths, torch.cat(parts))
 
     def _after_step(self, last: bool) -> None:
         if self._held_out and (last or self.flow.step % self._settings.flow.grid_every == 0):
-            self.flow.swap_in_average()
-            sheet = sample_sheet(self.policy, self._held_out, self._settings.flow.sampling_steps)
-            self.flow.swap_out_average()
+            with self.flow.averaged():
+                sheet = sample_sheet(self.policy, self._held_out, self._settings.flow.sampling_steps)
             grids = self._directory / "grids"
             grids.mkdir(exist_ok=True)
             sheet.save(grids / f"{self.flow.step:06d}.png")

@@ -2,7 +2,8 @@
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -91,14 +92,15 @@ class Stage:
         """Gives modules like this stage's the averaged weights."""
         self._average.copy_to([each for module in modules for each in module.parameters()])
 
-    def swap_in_average(self) -> None:
-        """The averaged weights for a while, until `swap_out_average`."""
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Within it the modules have the averaged weights."""
         self._average.store(self._parameters)
         self._average.copy_to(self._parameters)
-
-    def swap_out_average(self) -> None:
-        """Back to the weights that are trained."""
-        self._average.restore(self._parameters)
+        try:
+            yield
+        finally:
+            self._average.restore(self._parameters)
 
     def _one_step(self) -> StepReport:
         begun = time.perf_counter()

@@ -161,34 +161,44 @@ def new_model(
     return model
 
 
+@lru_cache
+def _equal_images_places(
+    images: int, rows: int, columns: int, merge: int, window: int, patch: int, device: torch.device
+) -> dict[str, Any]:
+    """What the vision tower derives from the grid of equally large images, by its own functions' names."""
+    grid = torch.tensor([[1, rows, columns]] * images)
+    index, bounds = get_vision_window_index(grid, merge, window, patch)
+    return {
+        "position_ids": get_vision_position_ids(grid, merge).to(device),
+        "cu_seqlens": get_vision_cu_seqlens(grid).to(device), "max_seqlen": rows * columns,
+        "window_index": index.to(device),
+        "cu_window_seqlens": bounds.to(device), "max_window_seqlen": int(bounds.diff().max()),
+    }  # fmt: skip
+
+
+def _place_equal_images(
+    visual: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Hands a vision tower what it would derive from the grid, image by image, in every step."""
+    pixels = args[0] if args else kwargs["hidden_states"]
+    grid = kwargs["grid_thw"].tolist()
+    frames, rows, columns = grid[0]
+    if frames == 1 and all(each == grid[0] for each in grid):
+        shape = (len(grid), rows, columns, visual.spatial_merge_size, visual.window_size, visual.patch_size)
+        kwargs = {**kwargs, **_equal_images_places(*shape, pixels.device)}
+    return args, kwargs
+
+
 def batch_vision_attention(model: Qwen2_5_VLForConditionalGeneration) -> None:
     """Lets the vision tower attend over all images of a batch at once; the results are the same.
 
-    What depends on the number of images alone is worked out once: transformers goes through them one by one,
-    which on a GPU takes longer than all else in a step.
+    What depends on the images' number and size alone is worked out once: transformers goes through them one
+    by one, which on a GPU takes longer than all else in a step.
     """
     visual = model.model.visual
     visual.config._attn_implementation = EQUAL_IMAGES
-    if "forward" in vars(visual):
-        return
-    forward = visual.forward
-
-    @lru_cache
-    def places(images: int, device: torch.device) -> dict[str, Any]:
-        grid = torch.tensor([[1, SIZE // PATCH, SIZE // PATCH]] * images)
-        merge, patches = visual.spatial_merge_size, (SIZE // PATCH) ** 2
-        index, bounds = get_vision_window_index(grid, merge, visual.window_size, visual.patch_size)
-        return {
-            "position_ids": get_vision_position_ids(grid, merge).to(device),
-            "cu_seqlens": get_vision_cu_seqlens(grid).to(device), "max_seqlen": patches,
-            "window_index": index.to(device), "cu_window_seqlens": bounds.to(device),
-            "max_window_seqlen": patches,  # of no use: every layer attends in full
-        }  # fmt: skip
-
-    def placed(pixels: torch.Tensor, grid_thw: torch.Tensor, **kwargs: Any) -> Any:
-        return forward(pixels, grid_thw=grid_thw, **places(len(grid_thw), pixels.device), **kwargs)
-
-    visual.forward = placed
+    if _place_equal_images not in visual._forward_pre_hooks.values():
+        visual.register_forward_pre_hook(_place_equal_images, with_kwargs=True)
 
 
 def save_servable(

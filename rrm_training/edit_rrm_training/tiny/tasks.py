@@ -161,6 +161,8 @@ def make_sample(task: Task, seed: int, index: int) -> Sample:
     if task is Task.LOOK_ALIKES:
         return _decompose(make_edit(seed, index, 0, scene_of_look_alikes))
     edit = make_edit(seed, index, 4)
+    if task is Task.DECOMPOSE:
+        return _decompose(edit)
     candidate = edit.candidates[index % 4]
     if task is Task.READ:
         return Sample(_without_images(verify_prompt(edit)), (), verify_completion(candidate))
@@ -169,8 +171,6 @@ def make_sample(task: Task, seed: int, index: int) -> Sample:
         picture, scene = _something_to_describe(edit, random.Random(f"describe-{seed}-{index}"))
         prompt = Prompt((Message("system", (DESCRIBE_SYSTEM,)), Message("user", (ImageSlot.SOURCE,))))
         return Sample(prompt, (picture,), _describe_scene(scene))
-    if task is Task.DECOMPOSE:
-        return _decompose(edit)
     images = (source, candidate.picture())
     if task is Task.VERIFY:
         return Sample(verify_prompt(edit), images, verify_completion(candidate), decompose_completion(edit))
