@@ -8,7 +8,7 @@ import random
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, PositiveInt, Tag, model_validator
 
 from edit_grpo.windows import WindowSettings, stochastic_steps
 from edit_rrm_client import Category
@@ -69,7 +69,11 @@ class DataSettings(Section):
     edits: tuple[Path, ...] = Field(
         min_length=1, description="JSONL files of edits (id, source, instruction, category), or edits.jsonl"
     )
-    held_out: Path | None = Field(default=None, description="the same, for grids; never trained on")
+    held_out: Path | PositiveInt | None = Field(
+        default=None,
+        description="the same, for grids; or how many of `edits`, the last ones, are kept apart for them. "
+        "Never trained on",
+    )
 
 
 class SamplingSettings(Section):

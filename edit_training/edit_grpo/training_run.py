@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 import torch
 from accelerate import Accelerator
@@ -165,12 +166,23 @@ def read_data(settings: TrainSettings, processes: int) -> tuple[list[Edit], list
             f"sampling.groups ({settings.sampling.groups}) must be a multiple of {processes} processes × "
             f"optimizer.minibatches ({settings.optimizer.minibatches})"
         )
-    edits = read_edits(settings.data.edits)
-    held_out = [] if settings.data.held_out is None else read_edits([settings.data.held_out])
+    edits, held_out = _kept_apart(read_edits(settings.data.edits), settings.data.held_out)
     for edit in (*edits, *held_out) if settings.reward.principles == "file" else ():
         if edit.principles is None:
             raise SettingsError(f"reward.principles is file, but edit {edit.id} has no principles")
     return edits, held_out[: settings.grid_edits]
+
+
+def _kept_apart(edits: list[Edit], held_out: Path | int | None) -> tuple[list[Edit], list[Edit]]:
+    if held_out is None:
+        return edits, []
+    if isinstance(held_out, Path):
+        return edits, read_edits([held_out])
+    if held_out >= len(edits):
+        raise SettingsError(
+            f"data.held_out keeps {held_out} of {len(edits)} edits apart: none is left to train on"
+        )
+    return edits[:-held_out], edits[-held_out:]
 
 
 def _claim(settings: TrainSettings) -> None:

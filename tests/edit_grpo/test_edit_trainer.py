@@ -14,7 +14,9 @@ from small_runs import RedService, events, log_lines, small_settings, train, wri
 
 from edit_grpo.checkpointing import FOLDER
 from edit_grpo.config import OptimizerSettings, TrainSettings
+from edit_grpo.data import read_edits
 from edit_grpo.errors import CheckpointError, DivergedError, ServiceAwayError, SettingsError
+from edit_grpo.training_run import read_data
 from edit_grpo.update import lr_at
 from edit_rrm_client import AuthenticationError
 
@@ -231,6 +233,21 @@ def test_grids_compare_held_out_edits_before_training_and_now(tmp_path: Path) ->
     assert page.count("<section") == 2
     assert "make it red" in page
     assert weights_of(editor) == weights_of(train(small_settings(tmp_path / "without"))[1])
+
+
+def test_the_last_edits_are_kept_apart_for_grids_and_never_trained_on(tmp_path: Path) -> None:
+    edits = write_edits(tmp_path, 5, "five.jsonl")
+    settings = small_settings(tmp_path, data={"edits": [edits], "held_out": 2}, grid_every=3)
+    trained, shown = read_data(settings, processes=1)
+    assert [edit.id for edit in (*trained, *shown)] == [edit.id for edit in read_edits([edits])]
+    assert len(shown) == 2
+
+
+def test_edits_all_kept_apart_are_refused(tmp_path: Path) -> None:
+    edits = write_edits(tmp_path, 2, "two.jsonl")
+    settings = small_settings(tmp_path, data={"edits": [edits], "held_out": 2}, grid_every=3)
+    with pytest.raises(SettingsError, match="none is left to train on"):
+        read_data(settings, processes=1)
 
 
 def test_two_processes_train_the_same_weights_as_one(tmp_path: Path) -> None:

@@ -40,7 +40,8 @@ class ShapesVAE(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers is 
         shift_factor: float = 0.0,
     ) -> None:
         super().__init__()
-        fold, width = 2 ** (len(block_out_channels) - 1), block_out_channels[-1]
+        self.fold = fold = 2 ** (len(block_out_channels) - 1)
+        width = block_out_channels[-1]
         pixels = 3 * fold**2
         self.encoder = nn.Sequential(
             nn.PixelUnshuffle(fold),

@@ -19,6 +19,7 @@ from edit_grpo.policies.shapes_editor import build_shapes_editor
 from edit_grpo.policy import Condition
 from edit_grpo.pretraining.banks import Bank, instruction_bank, picture_bank
 from edit_grpo.pretraining.checkpoints import claim_folder
+from edit_grpo.pretraining.crops import crops_with_detail
 from edit_grpo.pretraining.errors import EditsError
 from edit_grpo.pretraining.flow_matching import draw_sigmas, flow_matching_loss, level_weights
 from edit_grpo.pretraining.mixed_precision import computing_in
@@ -103,7 +104,10 @@ class Pretraining:
         """Absolute and squared error, so that edges are sharp and colours right."""
         vae, flow = self._settings.vae, self._settings.flow
         drawn = self._examples[flow.temperature].batch(self._settings.seed + 1, step, vae.batch_size)
-        pixels = scaled(self._pixels(path for each in drawn for path in (each.source, each.target)))
+        pictures = self._pixels(path for each in drawn for path in (each.source, each.target))
+        if step < vae.steps * vae.crop_share:
+            pictures = crops_with_detail(pictures, vae.crop_side, self._vae.fold, self._generator(step))
+        pixels = scaled(pictures)
         with computing_in(self._settings.dtype, self._device):
             latents = self._vae.encode(pixels).latents
             noise = torch.randn(latents.shape, generator=self._generator(step), device=self._device)

@@ -33,8 +33,8 @@ class StageSettings(BaseModel):
 class VaeSettings(StageSettings):
     """The autoencoder: pictures drawn again, from latents with noise."""
 
-    steps: int = Field(default=5000, ge=0, description="0 where a run starts from another editor")
-    lr: float = Field(default=2e-3, gt=0, description="AdamW's highest learning rate")
+    steps: int = Field(default=7000, ge=0, description="0 where a run starts from another editor")
+    lr: float = Field(default=4e-3, gt=0, description="AdamW's highest learning rate")
     warmup_steps: int = Field(default=50, ge=1, description="steps in which the learning rate rises")
     decay_share: float = Field(default=0.7, gt=0, le=1, description="share in which it falls to 0")
     weight_decay: float = Field(default=0.0, ge=0, description="AdamW's")
@@ -43,6 +43,15 @@ class VaeSettings(StageSettings):
         default=0.1, ge=0, description="standard deviation of the noise on latents, whose own is 1: with it "
         "the decoder draws clean edges from latents that are slightly wrong",
     )  # fmt: skip
+    crop_side: int = Field(
+        default=4, ge=1, description="side of the crops, in blocks of 8 pixels, that hold something to see"
+    )
+    crop_share: float = Field(
+        default=0.85,
+        ge=0,
+        le=1,
+        description="share of the steps, from the first on, with crops; then whole pictures",
+    )
 
 
 class FlowSettings(StageSettings):
