@@ -85,6 +85,7 @@ class Pretraining:
         halved = copy.deepcopy(self.policy.pipeline.components)
         kept = [halved[name] for name in TRAINED]
         self.flow.copy_average_to(kept)
+        halved["vae"].fold_norm()
         for module in (*kept, halved["vae"]):
             module.half()
         FluxKontextPipeline(**halved).save_pretrained(str(directory))
