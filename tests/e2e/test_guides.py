@@ -164,14 +164,18 @@ def test_an_editor_on_a_laptop(
     config = Path(__file__).parents[2] / "edit_training/configs/shapes.yaml"
     small = {"groups": 2, "group_size": 2, "micro_batch": 2, "steps": 4}
     few = "".join(f" --set sampling.{name}={value}" for name, value in small.items())
+    few += " --set updates=1 --set grid_every=1"
     follow("train-an-editor.md", 1, {
-        "--seed 7 --count 400 --candidates 4": "--seed 7 --count 3 --candidates 2",
-        "--count 16": "--count 2",
-        "--out runs/shapes-pretrained\n": "--out runs/shapes-pretrained --vae-steps 1 --steps 2\n",
-        "edit_training/configs/shapes.yaml": str(config),
-        "/checkpoint\n": f"/checkpoint{few} --set updates=1 --set grid_every=1\n",
+        "--count 400": "--count 12",
+        "edit_training/configs/shapes.yaml": f"{config}{few}",
     })  # fmt: skip
     assert Path("runs/shapes-editor/grids/index.html").exists()
+    follow("train-an-editor.md", 3, {
+        "--count 2600": "--count 3",
+        "--out runs/shapes-pretrained ": "--out runs/shapes-pretrained --vae-steps 1 --steps 2 ",
+        "edit_training/configs/shapes.yaml": f"{config}{few}",
+    })  # fmt: skip
+    assert Path("runs/own-editor/final/model_index.json").exists()
 
 
 def test_the_reproduction_lists_its_stages(follow: Follow) -> None:
