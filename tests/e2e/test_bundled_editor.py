@@ -1,4 +1,4 @@
-"""The shapes editor that ships, sampled and judged by the oracle: that it is whole, and what its card says."""
+"""The shapes editor that ships, sampled and judged by the oracle: whole, and as good as its card says."""
 
 import json
 from pathlib import Path
