@@ -152,7 +152,7 @@ def test_sampling_writes_a_picture_for_each_edit_and_a_sheet(data: Path, tmp_pat
 
 def test_a_missing_data_folder_is_answered_with_the_command_that_makes_it(tmp_path: Path) -> None:
     arguments = ["pretrain-shapes", "--data", str(tmp_path / "none"), "--out", str(tmp_path / "out")]
-    result = CliRunner().invoke(app, arguments)
+    result = CliRunner().invoke(app, arguments, env={"COLUMNS": "400"})
     assert result.exit_code == 2
     assert "shapes generate" in result.output
 
