@@ -12,7 +12,7 @@ from edit_rrm_training.cli import app as training_app
 
 EDITS = 40
 FEWEST = 8
-"""By its card about three times as many succeed; pictures of other machines differ in the last bits."""
+"""By its card twice as many succeed; pictures of other machines differ in the last bits."""
 
 
 def test_the_bundled_editor_carries_edits_out(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ class ShapesVAE(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers is 
             nn.PixelShuffle(fold),
         )  # fmt: skip
 
-    def fold_norm(self) -> None:
+    def absorb_norm(self) -> None:
         """Moves the norm into the convolution before it: the latents stay, and half precision holds them.
 
         While it learns the encoder's outputs grow freely, their variance beyond what float16 has.

@@ -85,7 +85,7 @@ class Pretraining:
         halved = copy.deepcopy(self.policy.pipeline.components)
         kept = [halved[name] for name in TRAINED]
         self.flow.copy_average_to(kept)
-        halved["vae"].fold_norm()
+        halved["vae"].absorb_norm()
         for module in (*kept, halved["vae"]):
             module.half()
         FluxKontextPipeline(**halved).save_pretrained(str(directory))
@@ -103,15 +103,15 @@ class Pretraining:
 
     def _vae_loss(self, step: int) -> torch.Tensor:
         """Absolute and squared error, so that edges are sharp and colours right."""
-        vae, flow = self._settings.vae, self._settings.flow
+        vae, flow, generator = self._settings.vae, self._settings.flow, self._generator(step)
         drawn = self._examples[flow.temperature].batch(self._settings.seed + 1, step, vae.batch_size)
         pictures = self._pixels(path for each in drawn for path in (each.source, each.target))
         if step < vae.steps * vae.crop_share:
-            pictures = crops_with_detail(pictures, vae.crop_side, self._vae.fold, self._generator(step))
+            pictures = crops_with_detail(pictures, vae.crop_side, self._vae.fold, generator)
         pixels = scaled(pictures)
         with computing_in(self._settings.dtype, self._device):
             latents = self._vae.encode(pixels).latents
-            noise = torch.randn(latents.shape, generator=self._generator(step), device=self._device)
+            noise = torch.randn(latents.shape, generator=generator, device=self._device)
             error = self._vae.decode(latents + vae.noise * noise)[0].float() - pixels
         return error.abs().mean() + error.square().mean()
 
