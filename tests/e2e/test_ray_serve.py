@@ -94,8 +94,10 @@ def test_a_killed_replica_leaves_nothing_the_other_carries_on_and_it_returns(
     while len(back := running()) < 2 or killed in back:
         assert time.monotonic() - started < RETURN_LIMIT_S
         answer = fleet.score(edit, sessions[other])
-        assert (answer.status_code, answer.headers[REPLICA_HEADER]) == (200, other), answer.text
-        served += 1
+        assert answer.status_code == 200, answer.text
+        # The one that returns may take the session over before this loop sees that it runs.
+        assert answer.headers[REPLICA_HEADER] != killed
+        served += answer.headers[REPLICA_HEADER] == other
     assert served
     _, alive = psutil.wait_procs(engine, timeout=GONE_LIMIT_S)
     for orphan in alive:

@@ -168,8 +168,8 @@ def test_a_perfect_candidate_weighs_1_and_others_fall_with_the_score() -> None:
 
 
 def test_good_edits_come_first_and_flaws_after_their_share_of_the_steps() -> None:
-    settings = FlowSettings(steps=10, first_temperature=0.5, temperature=3.0, first_share=0.65)
-    assert [settings.temperature_at(step) for step in range(10)] == [0.5] * 7 + [3.0] * 3
+    settings = FlowSettings(steps=10, first_share=0.65)
+    assert [settings.flawed_at(step) for step in range(10)] == [False] * 7 + [True] * 3
 
 
 def test_a_run_begins_with_the_weights_of_another_and_with_its_words(data: Path, tmp_path: Path) -> None:
@@ -217,6 +217,16 @@ def test_at_a_low_temperature_only_perfect_candidates_are_drawn(data: Path) -> N
 def test_at_a_high_temperature_flawed_candidates_are_drawn_as_often(data: Path) -> None:
     batch = ShapesExamples(read_edits([data]), temperature=1e6).batch(0, 0, 2000)
     assert sum(each.target.name.endswith("-1.png") for each in batch) == pytest.approx(1000, abs=100)
+
+
+def test_a_share_of_the_edits_is_left_undone_and_the_others_are_those_drawn_without_it(data: Path) -> None:
+    edits = read_edits([data])
+    with_some = ShapesExamples(edits, temperature=1e6, undone_share=0.3).batch(0, 0, 2000)
+    undone = [each.target == each.source for each in with_some]
+    assert sum(undone) == pytest.approx(600, abs=80)
+    without = ShapesExamples(edits, temperature=1e6).batch(0, 0, 2000)
+    assert not any(each.target == each.source for each in without)
+    assert all(left or each == other for left, each, other in zip(undone, with_some, without, strict=True))
 
 
 def test_the_path_goes_from_data_to_noise_in_a_straight_line() -> None:

@@ -47,8 +47,8 @@ class Pretraining:
         self._held_out = held_out[: settings.flow.grid_edits]
         self._device = torch.device(device)
         flow = settings.flow
-        temperatures = (flow.first_temperature, flow.temperature)
-        self._examples = {each: ShapesExamples(edits, each) for each in temperatures}
+        self._good = ShapesExamples(edits, flow.first_temperature)
+        self._flawed = ShapesExamples(edits, flow.temperature, flow.undone_share)
         instructions = [edit.instruction for edit in edits]
         pipeline = build_shapes_editor(instructions, settings.seed).to(self._device)
         self._tokens = instruction_bank(pipeline.tokenizer, instructions, self._device)
@@ -103,8 +103,8 @@ class Pretraining:
 
     def _vae_loss(self, step: int) -> torch.Tensor:
         """Absolute and squared error, so that edges are sharp and colours right."""
-        vae, flow, generator = self._settings.vae, self._settings.flow, self._generator(step)
-        drawn = self._examples[flow.temperature].batch(self._settings.seed + 1, step, vae.batch_size)
+        vae, generator = self._settings.vae, self._generator(step)
+        drawn = self._flawed.batch(self._settings.seed + 1, step, vae.batch_size)
         pictures = self._pixels(path for each in drawn for path in (each.source, each.target))
         if step < vae.steps * vae.crop_share:
             pictures = crops_with_detail(pictures, vae.crop_side, self._vae.fold, generator)
@@ -117,9 +117,8 @@ class Pretraining:
 
     def _flow_loss(self, step: int) -> torch.Tensor:
         settings, generator = self._settings.flow, self._generator(step)
-        examples = self._examples[settings.temperature_at(step)].batch(
-            self._settings.seed, step, settings.batch_size
-        )
+        taught = self._flawed if settings.flawed_at(step) else self._good
+        examples = taught.batch(self._settings.seed, step, settings.batch_size)
         source = self._latents(each.source for each in examples).float()
         data = self._latents(each.target for each in examples).float()
         sigmas = draw_sigmas(len(examples), settings, generator)

@@ -71,6 +71,10 @@ class FlowSettings(StageSettings):
     first_share: float = Field(
         default=0.65, ge=0, le=1, description="share of the steps, from the first on, with that temperature"
     )
+    undone_share: float = Field(
+        default=0.0, ge=0, le=1, description="after those steps, share of the edits that are left undone: "
+        "the target is the source, the commonest flaw of real editors",
+    )  # fmt: skip
     sigma: Literal["logit_normal", "uniform"] = Field(
         default="logit_normal", description="distribution of the noise levels"
     )
@@ -90,9 +94,9 @@ class FlowSettings(StageSettings):
     grid_edits: int = Field(default=12, ge=1, description="edits in a grid")
     sampling_steps: int = Field(default=10, ge=1, description="ODE steps of a grid's samples")
 
-    def temperature_at(self, step: int) -> float:
-        """The temperature of the step with index `step`."""
-        return self.first_temperature if step < self.steps * self.first_share else self.temperature
+    def flawed_at(self, step: int) -> bool:
+        """Whether the step with index `step` also teaches flaws."""
+        return step >= self.steps * self.first_share
 
 
 class PretrainSettings(BaseModel):

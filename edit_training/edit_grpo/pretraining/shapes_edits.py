@@ -8,7 +8,7 @@ import hashlib
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -87,9 +87,10 @@ class Example:
 
 
 class ShapesExamples:
-    """Every candidate of every edit, drawn by its score."""
+    """Every candidate of every edit, drawn by its score; of some the source itself is the target."""
 
-    def __init__(self, edits: Sequence[ShapesEdit], temperature: float) -> None:
+    def __init__(self, edits: Sequence[ShapesEdit], temperature: float, undone_share: float = 0.0) -> None:
+        self._undone_share = undone_share
         self._examples = [
             Example(edit.instruction, edit.source, target) for edit in edits for target in edit.targets
         ]
@@ -102,7 +103,12 @@ class ShapesExamples:
         """The examples of a step, drawn with replacement."""
         rng = np.random.default_rng([seed, step])
         places = np.searchsorted(self._bounds, rng.random(size) * self._bounds[-1], side="right")
-        return [self._examples[min(int(place), len(self._examples) - 1)] for place in places]
+        drawn = [self._examples[min(int(place), len(self._examples) - 1)] for place in places]
+        undone = rng.random(size) < self._undone_share
+        return [
+            replace(each, target=each.source) if left else each
+            for each, left in zip(drawn, undone, strict=True)
+        ]
 
 
 def digest_of(edits: Sequence[ShapesEdit]) -> str:

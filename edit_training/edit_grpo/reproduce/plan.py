@@ -34,8 +34,8 @@ class EditPlan:
     grid_edits: int = 8
     test_world: int = 2041
     test_edits: int = 300
-    updates: int = 100
-    measure_every: int = 20
+    updates: int = 40
+    measure_every: int = 10
     settings: tuple[str, ...] = ()
     """Further assignments of `edit-grpo train --set`."""
 
@@ -78,7 +78,7 @@ def runs_of(plan: EditPlan) -> list[Run]:
 
 def graph(plan: EditPlan) -> tuple[Stage, ...]:
     """All stages in order."""
-    train_minutes, measure_minutes = 0.7 * plan.updates, 1.5 * len(measured_updates(plan))
+    train_minutes, measure_minutes = 0.25 * plan.updates, 1.0 * len(measured_updates(plan))
     stages = [Stage(name="data", kind="data", minutes=1.0)]
     for run in runs_of(plan):
         train, measure = f"train-{run}", f"measure-{run}"
