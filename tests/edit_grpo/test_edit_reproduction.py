@@ -77,7 +77,7 @@ def test_inputs_are_the_settings_that_decide_and_what_the_files_hold(tmp_path: P
     plan = replace(FULL, editor=str(editor), rewards={"gcpo": str(editor), "sft": "http://there"})
     found = inputs_of(plan, CONFIG)
     assert found.rewards == {"gcpo": found.editor, "sft": "http://there"}
-    assert (found.training["sampling.group_size"], found.training["reward.principles"]) == (12, "file")
+    assert (found.training["sampling.group_size"], found.training["reward.principles"]) == (8, "file")
     assert not {"out", "seed", "data.held_out", "policy.name", "reward.urls"} & found.training.keys()
     before = digest_of(editor)
     (editor / "part" / "weights").write_bytes(b"two")
