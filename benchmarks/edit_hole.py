@@ -14,47 +14,26 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, get_args
 
 import numpy as np
 import typer
-from PIL import Image
 from rich.table import Table
 from rig.report import console
 
 from edit_grpo.config import RewardSettings
-from edit_grpo.data import Edit, read_edits
+from edit_grpo.data import read_edits
+from edit_grpo.reproduce.measuring import answers_to
 from edit_grpo.reproduce.serving import serving
 from edit_grpo.reproduce.statistics import share
 from edit_grpo.shaping import shaped_rewards
-from edit_rrm_client import AsyncRewardClient, CandidateScored, ScoreAnswer, ScoringFailedError
+from edit_rrm_client import CandidateScored, ScoreAnswer
 from edit_rrm_training.shapes.scene import CELLS, COLOURS, FILLS, SHAPES
 
-AT_ONCE = 24
 RESAMPLES = 2000
 MODELS = Path("server/edit_rrm_server/models")
-Shape = Literal["service", "model_score", "weighted_mean", "gated", "soft"]
 Judged = dict[str, Any]
 """A line of `judged.jsonl`."""
-
-
-async def scored(edits: Sequence[Edit], pictures: Path, url: str) -> list[ScoreAnswer | None]:
-    """The answer for each edit's picture; None where it could not be scored."""
-    room = asyncio.Semaphore(AT_ONCE)
-    async with AsyncRewardClient(url, timeout_s=300.0) as client:
-
-        async def one(edit: Edit) -> ScoreAnswer | None:
-            async with room:
-                with Image.open(pictures / f"{edit.id}.png") as picture:
-                    edited = picture.convert("RGB")
-                try:
-                    return await client.score(
-                        edit.instruction, edit.picture(), [edited], principles=edit.principles
-                    )
-                except ScoringFailedError:
-                    return None
-
-        return list(await asyncio.gather(*map(one, edits)))
 
 
 def auc(good: np.ndarray, bad: np.ndarray) -> float:
@@ -77,7 +56,7 @@ def auc_interval(rewards: np.ndarray, success: np.ndarray) -> tuple[float, float
 def rewards_table(name: str, answers: Sequence[ScoreAnswer | None], judged: Sequence[Judged]) -> Table:
     """A row a shape of the reward."""
     table = Table("reward", "scored", "AUC", "where done", "where not", title=name)
-    for shape in get_args(Shape):
+    for shape in get_args(RewardSettings.model_fields["shape"].annotation):
         settings = RewardSettings(shape=shape)
         pairs = [
             (reward, line["success"])
@@ -146,7 +125,7 @@ def main(
     bundled = [str(MODELS / name) for name in ("edit-rrm-tiny-gcpo", "edit-rrm-tiny-sft", "edit-rrm-tiny")]
     for name in model or bundled:
         with serving(name, pictures.parent / "hole.log") as url:
-            answers = asyncio.run(scored(edits, pictures, url))
+            answers = asyncio.run(answers_to(edits, pictures, url))
         console.print(rewards_table(name, answers, judged))
         console.print(lies_table(answers, judged, rows))
 

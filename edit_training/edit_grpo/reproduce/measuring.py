@@ -20,7 +20,7 @@ from edit_grpo.policies import PolicySettings, load_policy
 from edit_grpo.pretraining.sampling import write_samples
 from edit_grpo.pretraining.shapes_edits import read_edits as read_shapes_edits
 from edit_rrm.whole_files import write_whole
-from edit_rrm_client import AsyncRewardClient, ScoringFailedError
+from edit_rrm_client import AsyncRewardClient, CandidateScored, ScoreAnswer, ScoringFailedError
 
 EDITS = "edits.jsonl"
 SHEET_EDITS = 12
@@ -80,7 +80,7 @@ def measure(
         if number % 100 == 0:
             say(f"{number} of {len(edits)} edits sampled")
     judged = judge(data / EDITS, out)
-    answers = asyncio.run(_score(read_edits([data / EDITS]), out, url))
+    answers = map(_figures, asyncio.run(answers_to(read_edits([data / EDITS]), out, url)))
     return [
         Measured(
             id=one.id, category=one.category, success=one.success, utility=one.utility,
@@ -101,30 +101,31 @@ def judge(edits: Path, pictures: Path) -> list[_Judged]:
     return [_Judged.model_validate_json(line) for line in out.read_text(encoding="utf-8").splitlines()]
 
 
-_Answer = tuple[float | None, float | None, tuple[int, ...] | None]
-
-
-async def _score(edits: Sequence[Edit], pictures: Path, url: str) -> list[_Answer]:
+async def answers_to(edits: Sequence[Edit], pictures: Path, url: str) -> list[ScoreAnswer | None]:
+    """The service's answer about `pictures/<id>.png`, an edit each; None where it could not score it."""
     room = asyncio.Semaphore(AT_ONCE)
     async with AsyncRewardClient(url, timeout_s=300.0) as client:
 
-        async def one(edit: Edit) -> _Answer:
+        async def one(edit: Edit) -> ScoreAnswer | None:
             with Image.open(pictures / f"{edit.id}.png") as opened:
                 picture = opened.convert("RGB")
             async with room:
                 try:
-                    answer = await client.score(
+                    return await client.score(
                         edit.instruction, edit.picture(), [picture], principles=edit.principles
                     )
                 except ScoringFailedError:
-                    return None, None, None
-            result = answer.results[0]
-            if result.status != "ok":
-                return None, None, None
-            verdicts = tuple(int(verdict.met) for verdict in result.verdicts)
-            return result.reward, result.score, verdicts or None
+                    return None
 
         return await asyncio.gather(*map(one, edits))
+
+
+def _figures(answer: ScoreAnswer | None) -> tuple[float | None, float | None, tuple[int, ...] | None]:
+    """Reward, score and verdicts; None for what is not there."""
+    result = answer.results[0] if answer is not None else None
+    if not isinstance(result, CandidateScored):
+        return None, None, None
+    return result.reward, result.score, tuple(int(verdict.met) for verdict in result.verdicts) or None
 
 
 def read_measured(file: Path) -> list[Measured]:
