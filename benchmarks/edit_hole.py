@@ -21,14 +21,14 @@ import typer
 from rich.table import Table
 from rig.report import console
 
-from edit_grpo.config import RewardSettings
-from edit_grpo.data import read_edits
-from edit_grpo.reproduce.measuring import answers_to
-from edit_grpo.reproduce.serving import serving
-from edit_grpo.reproduce.statistics import share
-from edit_grpo.shaping import shaped_rewards
+from edit_grpo.data.edits import read_edits
+from edit_grpo.reward.shaping import shaped_rewards
+from edit_grpo.run.settings import RewardSettings
 from edit_rrm_client import CandidateScored, ScoreAnswer
-from edit_rrm_training.shapes.scene import CELLS, COLOURS, FILLS, SHAPES
+from edit_rrm_shapes.reproduce_editor.measuring import answers_to
+from edit_rrm_shapes.reproduce_editor.serving import serving
+from edit_rrm_shapes.reproduce_editor.statistics import share
+from edit_rrm_shapes.world.scene import CELLS, COLOURS, FILLS, SHAPES
 
 RESAMPLES = 2000
 MODELS = Path("server/edit_rrm_server/models")

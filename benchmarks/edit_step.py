@@ -1,6 +1,6 @@
 """What does a step of the editor's training cost, part by part, and what does overlap save?
 
-    .venv/bin/python benchmarks/edit_step.py --config edit_training/configs/shapes.yaml [--url URL]
+    .venv/bin/python benchmarks/edit_step.py --config shapes/configs/tiny_editor.yaml [--url URL]
     .venv/bin/python benchmarks/edit_step.py --score-like-sampling [--sampling-s 0.25]
 
 With --config: real steps of `edit-grpo train` under those settings, against the service at --url or the
@@ -33,13 +33,13 @@ from rich.table import Table
 from rig.processes import end_on_sigterm, reward_server
 from rig.report import Bar, console, say_machine
 
-from edit_grpo.config import RewardSettings, TrainSettings
-from edit_grpo.config_file import load_settings
-from edit_grpo.policy import Condition
-from edit_grpo.training_run import DEFAULT_PARTS, Parts, run_training
+from edit_grpo.policies.policy import Condition
+from edit_grpo.run.settings import RewardSettings, TrainSettings
+from edit_grpo.run.settings_file import load_settings
+from edit_grpo.run.training_run import DEFAULT_PARTS, Parts, run_training
 from edit_rrm.wire import ScoreRequest
 from edit_rrm_client import AsyncRewardClient, MockRewardServer
-from edit_rrm_server.settings import BUNDLED_MODEL
+from edit_rrm_server.settings.server import BUNDLED_MODEL
 
 BAR = Bar("step without overlap over step with it, median", 1.2, at_least=True)
 NAMES = ("sampling", "waiting", "updating", "scoring")

@@ -19,14 +19,14 @@ from edit_rrm.images import EditImage
 from edit_rrm.prompts import ImageSlot
 from edit_rrm.traces import parse_trace
 from edit_rrm.verdict_probability import VERDICT_TEXTS, met_probability
-from edit_rrm_server.engine import Completion, DrawSettings
-from edit_rrm_server.settings import BUNDLED_MODEL, ServerSettings
-from edit_rrm_server.vllm_engine import load_vllm_model
-from edit_rrm_server.vllm_start import prepare_environment
+from edit_rrm_server.engines.engine import Completion, DrawSettings
+from edit_rrm_server.engines.vllm.engine import load_vllm_model
+from edit_rrm_server.engines.vllm.start import prepare_environment
+from edit_rrm_server.settings.server import BUNDLED_MODEL, ServerSettings
+from edit_rrm_shapes.tiny_rrm.batches import prompt_text
+from edit_rrm_shapes.tiny_rrm.tasks import Sample, verify_prompt
+from edit_rrm_shapes.world.dataset import make_edit
 from edit_rrm_training.evaluation.metrics import share
-from edit_rrm_training.shapes.dataset import make_edit
-from edit_rrm_training.tiny.batches import prompt_text
-from edit_rrm_training.tiny.tasks import Sample, verify_prompt
 
 MAX_TOKENS = 320
 BATCH = 25

@@ -23,13 +23,13 @@ from rich.table import Table
 from rig.report import console
 
 from edit_rrm.traces import parse_trace
+from edit_rrm_shapes.teachers.habits import score_by_count
+from edit_rrm_shapes.world.dataset import Candidate, EditRecord, make_edit, make_pairs
+from edit_rrm_shapes.world.gold import is_no_edit
 from edit_rrm_training.data.pictures import ShapesRef
 from edit_rrm_training.data.sft_rows import SftRow, read_sft_rows
 from edit_rrm_training.evaluation.metrics import pair_outcome
-from edit_rrm_training.shapes.dataset import Candidate, EditRecord, make_edit, make_pairs
-from edit_rrm_training.shapes.gold import is_no_edit
-from edit_rrm_training.shapes.teachers import score_by_count
-from edit_rrm_training.win_ratio import report
+from edit_rrm_training.gcpo.credit.win_ratio import report
 
 WORLD = 1000
 BOUNDS = (12.0, 4.0, 3.0, 2.0)

@@ -26,9 +26,9 @@ from rig.report import console, progress, say_machine
 from torch import nn
 
 from edit_rrm_training.data.preferences import read_pairs
-from edit_rrm_training.gcpo import GcpoTrainer
-from edit_rrm_training.train_settings import GcpoConfig
-from edit_rrm_training.trl_rows import PairRows
+from edit_rrm_training.data.trl_rows import PairRows
+from edit_rrm_training.gcpo.trainer import GcpoTrainer
+from edit_rrm_training.runs.settings import GcpoConfig
 
 _SEEN_BY_THE_MODEL = ("pixel_values", "image_grid_thw", "num_images", "mm_token_type_ids")
 

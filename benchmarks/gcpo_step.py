@@ -2,7 +2,7 @@
 
     .venv/bin/python benchmarks/gcpo_step.py [--steps 4] [--pairs 4] [--traces 8] [--fast]
 
-Real steps of `edit_rrm_training.gcpo.GcpoTrainer` on pairs of the shapes world, rollouts by transformers,
+Real steps of `edit_rrm_training.gcpo.trainer.GcpoTrainer` on pairs of the shapes world, rollouts by transformers,
 full training, in float32 or, with --fast, in bfloat16 with compiled layers. A rollout is everything from the
 rows' messages to the traces' texts: tokenising, pixels, generation, decoding. The bare call is
 `model.generate` on the tensors of the same batch, from the same random state and with weights of the same
@@ -29,11 +29,11 @@ from rig.report import Bar, console, progress, say_machine
 from transformers import TrainerCallback
 from trl.data_utils import prepare_multimodal_messages
 
-from edit_rrm_server.settings import BUNDLED_MODEL
-from edit_rrm_training.cpu_bfloat16 import weights_in
-from edit_rrm_training.gcpo import GcpoTrainer
-from edit_rrm_training.train_settings import GcpoConfig
-from edit_rrm_training.trl_rows import Row
+from edit_rrm_server.settings.server import BUNDLED_MODEL
+from edit_rrm_training.data.trl_rows import Row
+from edit_rrm_training.gcpo.trainer import GcpoTrainer
+from edit_rrm_training.runs.cpu_bfloat16 import weights_in
+from edit_rrm_training.runs.settings import GcpoConfig
 
 BAR = Bar("rollout against the bare generate call, traces a second, median", 0.9, at_least=True)
 

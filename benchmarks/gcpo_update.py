@@ -24,10 +24,10 @@ from rig.gcpo import roll_out, shapes_pairs, trainer_of
 from rig.report import Bar, console, progress, say_machine
 from trl import GRPOTrainer
 
-from edit_rrm_server.settings import BUNDLED_MODEL
-from edit_rrm_training.checkpoints import lora_config
-from edit_rrm_training.gcpo import GcpoTrainer
-from edit_rrm_training.train_settings import GcpoConfig, LoraSettings
+from edit_rrm_server.settings.server import BUNDLED_MODEL
+from edit_rrm_training.gcpo.trainer import GcpoTrainer
+from edit_rrm_training.runs.checkpoints import lora_config
+from edit_rrm_training.runs.settings import GcpoConfig, LoraSettings
 
 BAR = Bar("update with both, share of TRL's time, median", 0.6, at_least=False)
 TRL, FEWER, BOTH = "as TRL has it", "with an advantage", "with an advantage, prompts shared"

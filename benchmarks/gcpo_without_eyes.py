@@ -22,12 +22,12 @@ from rig.report import console, progress
 from torch import nn
 
 from edit_rrm.principles import Category
+from edit_rrm_shapes.reproduce_rrm.plan import FULL
+from edit_rrm_shapes.teachers.habits import TEACHERS, judge, score_by_count
+from edit_rrm_shapes.world.dataset import Candidate, EditRecord, make_edit, make_pairs
+from edit_rrm_shapes.world.gold import is_no_edit
 from edit_rrm_training.evaluation.metrics import pair_outcome
-from edit_rrm_training.reproduce.plan import FULL
-from edit_rrm_training.shapes.dataset import Candidate, EditRecord, make_edit, make_pairs
-from edit_rrm_training.shapes.gold import is_no_edit
-from edit_rrm_training.shapes.teachers import TEACHERS, judge, score_by_count
-from edit_rrm_training.win_ratio import advantages, win_ratios
+from edit_rrm_training.gcpo.credit.win_ratio import advantages, win_ratios
 
 REPORTED = (25, 50, 100, 200, 400)
 SFT_STEPS, SFT_BATCH, SFT_RATE = 1500, 128, 2e-3

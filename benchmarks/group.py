@@ -25,7 +25,7 @@ from rig.engines import Judge, Layout, as_served, images_first, lengthened, offl
 from rig.processes import end_on_sigterm
 from rig.report import Bar, console, progress, say_machine
 
-from edit_rrm_server.settings import BUNDLED_MODEL
+from edit_rrm_server.settings.server import BUNDLED_MODEL
 
 SHORT_TRACE_TOKENS = 8
 LAYOUTS: dict[str, Layout] = {"ours": as_served, "candidate before text": images_first}

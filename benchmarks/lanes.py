@@ -25,7 +25,7 @@ from rig.calls import Supply
 from rig.processes import end_on_sigterm, reward_server
 from rig.report import Bar, console, percentile, progress, say_machine
 
-from edit_rrm_server.settings import BUNDLED_MODEL, ServerSettings
+from edit_rrm_server.settings.server import BUNDLED_MODEL, ServerSettings
 
 BAR = Bar("interactive p95 under bulk, in times of one trace in the full engine", 2.0, at_least=False)
 PAUSE_S = (0.1, 0.5)

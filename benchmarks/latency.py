@@ -24,9 +24,9 @@ from edit_rrm.images import EditImage, encode_png
 from edit_rrm.principles import Principle, numbered
 from edit_rrm.profiles import get_profile
 from edit_rrm.prompts import ImageSlot
-from edit_rrm_server.settings import BUNDLED_MODEL, ServerSettings
-from edit_rrm_server.vllm_start import end_forkserver, prepare_environment
-from edit_rrm_training.shapes.dataset import EditRecord, make_edit
+from edit_rrm_server.engines.vllm.start import end_forkserver, prepare_environment
+from edit_rrm_server.settings.server import BUNDLED_MODEL, ServerSettings
+from edit_rrm_shapes.world.dataset import EditRecord, make_edit
 
 SEED = 4000
 
@@ -35,7 +35,7 @@ async def bare(engine: Any, card: Any, edit: EditRecord) -> tuple[float, int]:
     """Seconds and written tokens of a group's prompts, all at once, straight to the engine."""
     from edit_rrm.verdict_probability import VERDICT_TEXTS
     from edit_rrm.wire import Sampling
-    from edit_rrm_server.drawing import base_draw
+    from edit_rrm_server.scoring.sampling import base_draw
 
     prompt = get_profile(card.profile).verify(edit.request.instruction, principles(edit))
     source = EditImage.from_pil(edit.picture())
@@ -86,9 +86,9 @@ def _json(body: dict[str, Any]) -> bytes:
 
 async def compare(settings: ServerSettings, group: int, rounds: int) -> Table:
     """Runs everything and returns the table."""
-    from edit_rrm_server.app import create_app
-    from edit_rrm_server.service import Service
-    from edit_rrm_server.vllm_engine import load_vllm_model
+    from edit_rrm_server.api.app import create_app
+    from edit_rrm_server.engines.vllm.engine import load_vllm_model
+    from edit_rrm_server.life.service import Service
 
     console = Console(stderr=True)
     service = Service(settings, lambda _: load_vllm_model(settings, console.print))

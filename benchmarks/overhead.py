@@ -23,7 +23,7 @@ from rig.calls import Body, make_groups, multipart
 from rig.processes import end_on_sigterm, reward_server
 from rig.report import Bar, console, percentile, progress, say_machine
 
-from edit_rrm_server.settings import BUNDLED_MODEL
+from edit_rrm_server.settings.server import BUNDLED_MODEL
 
 BAR = Bar("a call's total against its engine time, median", 1.05, at_least=False)
 WARM_UP_CALLS = 5

@@ -29,7 +29,7 @@ from rig.calls import Body, Supply
 from rig.processes import Memory, ServerProcess, end_on_sigterm, reward_server
 from rig.report import Bar, console, percentile, progress, say_machine
 
-from edit_rrm_server.settings import BUNDLED_MODEL, ServerSettings
+from edit_rrm_server.settings.server import BUNDLED_MODEL, ServerSettings
 
 LOADS = (1, 2, 4, 8)
 JUDGED = (4, 8)

@@ -27,7 +27,7 @@ from rig.calls import Body, Supply, make_groups, multipart
 from rig.processes import end_on_sigterm, reward_server
 from rig.report import Bar, console, percentile, progress, say_machine
 
-from edit_rrm_server.settings import BUNDLED_MODEL, ServerSettings
+from edit_rrm_server.settings.server import BUNDLED_MODEL, ServerSettings
 
 HEALTH_BAR = Bar("/health p99 while 64 images decode, the slower format", 20.0, at_least=False, unit="ms")
 REFUSAL_BAR = Bar("p99 of a refusal", 50.0, at_least=False, unit="ms")

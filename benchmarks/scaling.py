@@ -23,8 +23,8 @@ from rig.engines import Judge, offline_llm, settings_for
 from rig.processes import end_on_sigterm
 from rig.report import console, progress, say_machine
 
-from edit_rrm_server.settings import BUNDLED_MODEL
-from edit_rrm_server.vllm_start import is_cpu_build
+from edit_rrm_server.engines.vllm.start import is_cpu_build
+from edit_rrm_server.settings.server import BUNDLED_MODEL
 
 _CLOCK = time.process_time if is_cpu_build() else time.perf_counter
 CANDIDATES, SAMPLES, SIDE_PIXELS, TRACE_TOKENS = 16, 1, 96, 64

@@ -2,7 +2,7 @@
 
     .venv/bin/python benchmarks/sft_step.py [--rounds 3] [--steps 6] [--batch 16] [--model CHECKPOINT]
 
-The same real steps of `edit_rrm_training.sft` on the same rows of the shapes world: in float32, in bfloat16,
+The same real steps of `edit_rrm_training.sft.run` on the same rows of the shapes world: in float32, in bfloat16,
 and in bfloat16 with compiled layers, one way after the other in every round, each on one thread, after steps
 that are not counted. A ratio compares two ways of one round, as a machine's speed changes between rounds.
 Seconds are from log to log: they hold the drawing of the pictures and the optimiser, which no type changes.
@@ -22,14 +22,14 @@ from rich.table import Table
 from rig.report import console, progress, say_machine
 
 from edit_rrm.principles import numbered
-from edit_rrm_server.settings import BUNDLED_MODEL
+from edit_rrm_server.settings.server import BUNDLED_MODEL
+from edit_rrm_shapes.tiny_rrm.tasks import verify_completion
+from edit_rrm_shapes.world.dataset import make_edit
 from edit_rrm_training.data.jsonl import write_rows
 from edit_rrm_training.data.pictures import ShapesRef
 from edit_rrm_training.data.sft_rows import SftRow
-from edit_rrm_training.sft import run_sft
-from edit_rrm_training.shapes.dataset import make_edit
-from edit_rrm_training.tiny.tasks import verify_completion
-from edit_rrm_training.train_settings import SftConfig
+from edit_rrm_training.runs.settings import SftConfig
+from edit_rrm_training.sft.run import run_sft
 
 WORLD = 3000
 WARM_STEPS = 8

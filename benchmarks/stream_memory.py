@@ -27,7 +27,7 @@ from rig.calls import base64_request, make_groups
 from rig.processes import Memory, ServerProcess, end_on_sigterm, reward_server
 from rig.report import Bar, console, progress, say_machine
 
-from edit_rrm_server.settings import BUNDLED_MODEL
+from edit_rrm_server.settings.server import BUNDLED_MODEL
 
 BAR = Bar("server memory, last tenth against the second", 1.05, at_least=False)
 SAMPLE_S = 0.2

@@ -24,7 +24,7 @@ from rig.engines import Judge, offline_llm, settings_for
 from rig.processes import ServerProcess, end_on_sigterm, reward_server
 from rig.report import Bar, console, progress, say_machine
 
-from edit_rrm_server.settings import BUNDLED_MODEL
+from edit_rrm_server.settings.server import BUNDLED_MODEL
 
 BAR = Bar("service against engine alone, output tokens a second", 0.95, at_least=True)
 

@@ -18,12 +18,12 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from edit_rrm_training.tiny import model as tiny_model
-from edit_rrm_training.tiny.batches import StepBatches
-from edit_rrm_training.tiny.looking import run_look_stage
-from edit_rrm_training.tiny.recipe import LOOK, load_processor
-from edit_rrm_training.tiny.tasks import Task
-from edit_rrm_training.tiny.training import BETAS, CLIP_NORM, MUON_SCALE, completion_loss, make_optimizers
+from edit_rrm_shapes.tiny_rrm import model as tiny_model
+from edit_rrm_shapes.tiny_rrm.batches import StepBatches
+from edit_rrm_shapes.tiny_rrm.looking import run_look_stage
+from edit_rrm_shapes.tiny_rrm.recipe import LOOK, load_processor
+from edit_rrm_shapes.tiny_rrm.tasks import Task
+from edit_rrm_shapes.tiny_rrm.training import BETAS, CLIP_NORM, MUON_SCALE, completion_loss, make_optimizers
 
 LR = 1e-3
 WARMUP_STEPS = 40

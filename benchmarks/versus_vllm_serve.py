@@ -47,7 +47,7 @@ from rig.processes import SETTLE_S, ServerProcess, end_on_sigterm, reward_server
 from rig.report import Bar, console, progress, say_machine
 
 from edit_rrm.prompts import ImageSlot, Prompt
-from edit_rrm_server.settings import BUNDLED_MODEL
+from edit_rrm_server.settings.server import BUNDLED_MODEL
 
 US, PAPER_ORDER, OUR_ORDER = "one call to us", "vllm serve, images then text", "vllm serve, our order"
 BARS = {

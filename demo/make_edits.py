@@ -4,8 +4,8 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from edit_rrm_training.shapes.render import render
-from edit_rrm_training.shapes.scene import CELLS, Scene, Thing
+from edit_rrm_shapes.world.render import render
+from edit_rrm_shapes.world.scene import CELLS, Scene, Thing
 
 FOLDER = Path(__file__).resolve().parent
 CIRCLE = Thing("circle", "red", "solid", CELLS.index("top left"), 0, 1, 12)

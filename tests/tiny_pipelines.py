@@ -27,7 +27,7 @@ from transformers import (
     T5EncoderModel,
 )
 
-from edit_grpo.policies.shapes_editor import word_tokenizer
+from edit_rrm_shapes.tiny_editor.pipeline import word_tokenizer
 
 INSTRUCTIONS = ["make the red circle blue", "remove the star"]
 

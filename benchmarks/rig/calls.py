@@ -16,7 +16,7 @@ from PIL import Image
 
 from edit_rrm.images import encode_png
 from edit_rrm.principles import Principle, numbered
-from edit_rrm_training.shapes.dataset import make_edit
+from edit_rrm_shapes.world.dataset import make_edit
 
 SEED = 5000
 """Training and its evaluation use seeds below 3000, the older benchmarks 3000 and 4000."""

@@ -22,10 +22,10 @@ from edit_rrm.prompts import ImageSlot, Message, Prompt
 from edit_rrm.tokens import TokenReader
 from edit_rrm.verdict_probability import VERDICT_TEXTS
 from edit_rrm.wire import Sampling
-from edit_rrm_server.drawing import base_draw
-from edit_rrm_server.prompt_text import ChatText
-from edit_rrm_server.settings import ServerSettings
-from edit_rrm_server.vllm_start import engine_arguments, prepare_environment
+from edit_rrm_server.engines.vllm.chat_text import ChatText
+from edit_rrm_server.engines.vllm.start import engine_arguments, prepare_environment
+from edit_rrm_server.scoring.sampling import base_draw
+from edit_rrm_server.settings.server import ServerSettings
 from rig.calls import Group
 
 STEP_TOKENS = 2048

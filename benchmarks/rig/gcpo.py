@@ -8,14 +8,14 @@ from trl.trainer.utils import split_pixel_values_by_grid, split_tensor_dict, uns
 
 from edit_rrm.principles import numbered
 from edit_rrm.profiles import get_profile
-from edit_rrm_training.checkpoints import load_base
+from edit_rrm_shapes.world.dataset import make_edit
 from edit_rrm_training.data.pictures import ShapesRef
 from edit_rrm_training.data.preferences import PreferencePair
-from edit_rrm_training.gcpo import GcpoTrainer
-from edit_rrm_training.gcpo_run import grpo_arguments
-from edit_rrm_training.shapes.dataset import make_edit
-from edit_rrm_training.train_settings import GcpoConfig
-from edit_rrm_training.trl_rows import PairRows, Row
+from edit_rrm_training.data.trl_rows import PairRows, Row
+from edit_rrm_training.gcpo.run import grpo_arguments
+from edit_rrm_training.gcpo.trainer import GcpoTrainer
+from edit_rrm_training.runs.checkpoints import load_base
+from edit_rrm_training.runs.settings import GcpoConfig
 
 WORLD = 3000
 

@@ -16,7 +16,7 @@ from prometheus_process import PrometheusProcess
 from rig.calls import Supply
 from rig.processes import reward_server
 
-from edit_rrm_server.settings import BUNDLED_MODEL
+from edit_rrm_server.settings.server import BUNDLED_MODEL
 
 TARGET = Path(__file__).resolve().parents[2] / "docs" / "images" / "prometheus.png"
 CALLS, AT_ONCE, CANDIDATES = 40, 3, 8

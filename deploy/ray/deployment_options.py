@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from edit_rrm_server.settings import ServerSettings
+from edit_rrm_server.settings.server import ServerSettings
 
 _FIXED = {
     # Whoever reaches Ray's proxy reaches the service: as on any open address it wants keys, or allow_open.

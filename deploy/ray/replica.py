@@ -7,9 +7,9 @@ from fastapi import FastAPI
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from edit_rrm_server.app import create_app
-from edit_rrm_server.service import Loader, Service
-from edit_rrm_server.settings import ServerSettings
+from edit_rrm_server.api.app import create_app
+from edit_rrm_server.life.service import Loader, Service
+from edit_rrm_server.settings.server import ServerSettings
 
 REPLICA_HEADER = "X-Edit-RRM-Replica"
 

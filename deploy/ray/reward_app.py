@@ -16,7 +16,7 @@ from ray.serve.config import RequestRouterConfig
 from replica import Replica
 from replica_metrics import MetricsServer, TargetList
 
-from edit_rrm_server.service import LoadedModel
+from edit_rrm_server.life.service import LoadedModel
 
 logger = logging.getLogger(__name__)
 
@@ -29,8 +29,8 @@ class RewardReplica:
     """What Ray runs on a worker."""
 
     async def __init__(self, options: DeploymentOptions) -> None:
-        from edit_rrm_server.vllm_engine import load_vllm_model
-        from edit_rrm_server.vllm_start import prepare_environment
+        from edit_rrm_server.engines.vllm.engine import load_vllm_model
+        from edit_rrm_server.engines.vllm.start import prepare_environment
 
         settings = options.server_settings()
         prepare_environment(settings)

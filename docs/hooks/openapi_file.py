@@ -6,9 +6,9 @@ from pathlib import Path
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
-from edit_rrm_server.app import create_app
-from edit_rrm_server.service import LoadedModel, Service
-from edit_rrm_server.settings import ServerSettings
+from edit_rrm_server.api.app import create_app
+from edit_rrm_server.life.service import LoadedModel, Service
+from edit_rrm_server.settings.server import ServerSettings
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:

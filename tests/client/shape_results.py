@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from PIL import Image
 
 from edit_rrm_client.bulk.rows import ResultRow, RowGuard, RowVerdict
-from edit_rrm_training.shapes.dataset import Candidate, EditRecord, make_edit
+from edit_rrm_shapes.world.dataset import Candidate, EditRecord, make_edit
 
 FAILED_EVERY = 97
 

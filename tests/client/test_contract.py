@@ -23,10 +23,10 @@ from edit_rrm_client import (
     ScoringFailedError,
     rewards,
 )
-from edit_rrm_server.app import create_app
-from edit_rrm_server.engine import Completion, DrawSettings, Token
-from edit_rrm_server.service import LoadedModel, Service
-from edit_rrm_server.settings import ServerSettings
+from edit_rrm_server.api.app import create_app
+from edit_rrm_server.engines.engine import Completion, DrawSettings, Token
+from edit_rrm_server.life.service import LoadedModel, Service
+from edit_rrm_server.settings.server import ServerSettings
 
 PRINCIPLES = "1. follow: Is the circle blue?\n2. keep: Is the square unchanged?\n3. quality: Is it clean?"
 TRACE = render_trace([("red/blue differs", False), ("same", True), ("clean", True)], 3.5)

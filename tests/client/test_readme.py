@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import typer.main
 
-from edit_grpo.cli import app as grpo_app
+from edit_grpo.cli.app import app as grpo_app
 from edit_rrm_client.cli import app as client_app
-from edit_rrm_server.cli import app as server_app
-from edit_rrm_training.cli import app as training_app
+from edit_rrm_server.process.cli import app as server_app
+from edit_rrm_training.cli.app import app as training_app
 from guide_blocks import blocks_of, commands, serve_pictures, shell_blocks
 
 ROOT = Path(__file__).parents[2]

@@ -8,8 +8,8 @@ import pytest
 import yaml
 from dockerfile import read_stages
 
-from edit_rrm_server.settings import ENV_PREFIX, ServerSettings
-from edit_rrm_server.vllm_engine import _SHUTDOWN_S as ENGINE_END_S
+from edit_rrm_server.engines.vllm.engine import _SHUTDOWN_S as ENGINE_END_S
+from edit_rrm_server.settings.server import ENV_PREFIX, ServerSettings
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 FILES = ("compose.yaml", "compose.gpu.yaml")

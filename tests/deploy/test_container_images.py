@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from dockerfile import ROOT, Stage, read_stages
 
-from edit_rrm_server.settings import ENV_PREFIX, ServerSettings
+from edit_rrm_server.settings.server import ENV_PREFIX, ServerSettings
 
 IMAGES = ("Dockerfile", "Dockerfile.cpu")
 

@@ -10,8 +10,8 @@ import yaml
 from dockerfile import read_stages
 from kustomization import Manifest, render
 
-from edit_rrm_server.settings import ENV_PREFIX, ServerSettings
-from edit_rrm_server.vllm_engine import _SHUTDOWN_S as ENGINE_END_S
+from edit_rrm_server.engines.vllm.engine import _SHUTDOWN_S as ENGINE_END_S
+from edit_rrm_server.settings.server import ENV_PREFIX, ServerSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 K8S = ROOT / "deploy" / "k8s"

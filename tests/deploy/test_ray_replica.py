@@ -15,9 +15,9 @@ from scripted_engine import ScriptedEngine
 from small_calls import score_body
 
 from edit_rrm.errors import CheckpointError
-from edit_rrm_server.service import LoadedModel
-from edit_rrm_server.settings import ServerSettings
-from edit_rrm_server.vllm_engine import _SHUTDOWN_S as ENGINE_END_S
+from edit_rrm_server.engines.vllm.engine import _SHUTDOWN_S as ENGINE_END_S
+from edit_rrm_server.life.service import LoadedModel
+from edit_rrm_server.settings.server import ServerSettings
 
 DIGEST = "0123456789ab"
 SERVE_YAML = Path(__file__).resolve().parents[2] / "deploy" / "ray" / "serve.yaml"

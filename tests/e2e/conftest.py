@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from service_process import ServiceProcess
 
-from edit_rrm_server.settings import BUNDLED_MODEL
-from edit_rrm_training.shapes.dataset import EditRecord, make_edit
+from edit_rrm_server.settings.server import BUNDLED_MODEL
+from edit_rrm_shapes.world.dataset import EditRecord, make_edit
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

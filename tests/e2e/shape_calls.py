@@ -6,7 +6,7 @@ from typing import Any
 
 from PIL import Image
 
-from edit_rrm_training.shapes.dataset import EditRecord
+from edit_rrm_shapes.world.dataset import EditRecord
 
 
 def png(image: Image.Image) -> bytes:

@@ -9,7 +9,7 @@ from service_process import ServiceProcess
 from shape_calls import group_call
 from untrained_checkpoint import save_untrained
 
-from edit_rrm_training.shapes.dataset import EditRecord
+from edit_rrm_shapes.world.dataset import EditRecord
 
 
 @pytest.fixture(scope="module")

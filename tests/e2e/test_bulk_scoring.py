@@ -8,7 +8,7 @@ from pathlib import Path
 from service_process import ServiceProcess
 
 from edit_rrm_client.bulk.rows import read_results
-from edit_rrm_training.shapes.dataset import EditRecord, make_edit
+from edit_rrm_shapes.world.dataset import EditRecord, make_edit
 
 EDITS = [make_edit(seed=2027, index=index, candidate_count=6) for index in range(6)]
 

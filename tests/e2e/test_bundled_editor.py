@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from edit_grpo.cli import app as grpo_app
+from edit_grpo.cli.app import app as grpo_app
 from edit_grpo.policies.loading import BUNDLED
-from edit_rrm_training.cli import app as training_app
+from edit_rrm_training.cli.app import app as training_app
 
 EDITS = 40
 NOISES = 3

@@ -12,8 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from service_process import ServiceProcess
 from shape_calls import gold_principles, group_call, png
 
-from edit_rrm_server.settings import BUNDLED_MODEL
-from edit_rrm_training.shapes.dataset import EditRecord
+from edit_rrm_server.settings.server import BUNDLED_MODEL
+from edit_rrm_shapes.world.dataset import EditRecord
 
 
 def metric(server: ServiceProcess, name: str) -> float:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from edit_rrm.checkpoint import read_card
-from edit_rrm_server.settings import BUNDLED_MODEL
+from edit_rrm_server.settings.server import BUNDLED_MODEL
 
 EDITS = 40
 SLACK = 0.02

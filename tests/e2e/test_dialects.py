@@ -13,7 +13,7 @@ import requests
 from service_process import ServiceProcess
 from shape_calls import png
 
-from edit_rrm_training.shapes.dataset import EditRecord
+from edit_rrm_shapes.world.dataset import EditRecord
 
 GUIDE = Path(__file__).parents[2] / "docs" / "trainers.md"
 BLOCK = "```python\n"

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from service_process import ServiceProcess
 
-from edit_grpo.config import TrainSettings
-from edit_grpo.training_run import run_training
-from edit_rrm_training.shapes.dataset import write_dataset
+from edit_grpo.run.settings import TrainSettings
+from edit_grpo.run.training_run import run_training
+from edit_rrm_shapes.world.dataset import write_dataset
 from tiny_pipelines import kontext_folder, qwen_folder
 
 

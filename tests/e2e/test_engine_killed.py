@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from service_process import ServiceProcess
 from shape_calls import group_call
 
-from edit_rrm_training.shapes.dataset import EditRecord
+from edit_rrm_shapes.world.dataset import EditRecord
 
 NOTICE_LIMIT_S = 3.0
 ANSWER_LIMIT_S = 15.0

@@ -8,7 +8,7 @@ from typing import Any
 
 from service_process import ServiceProcess
 
-from edit_rrm_server.settings import BUNDLED_MODEL
+from edit_rrm_server.settings.server import BUNDLED_MODEL
 
 EDITS = 20
 

@@ -14,7 +14,7 @@ from service_process import ServiceProcess
 from shape_calls import group_call
 from vllm_process import VllmProcess
 
-from edit_rrm_training.shapes.dataset import EditRecord, make_edit
+from edit_rrm_shapes.world.dataset import EditRecord, make_edit
 
 PROBABILITY_TOLERANCE = 1e-3
 CALLS, CALL_CANDIDATES, CALLERS = 38, 8, 6  # 304 candidates

@@ -15,14 +15,15 @@ from PIL import Image
 from service_process import ServiceProcess
 from typer.testing import CliRunner
 
-from edit_grpo.cli import app as grpo_app
+from edit_grpo.cli.app import app as grpo_app
 from edit_rrm_client.bulk.rows import read_results
 from edit_rrm_client.cli import app as client_app
-from edit_rrm_server import serving, vllm_start
-from edit_rrm_server.cli import app as server_app
-from edit_rrm_server.settings import BUNDLED_MODEL, ServerSettings
-from edit_rrm_training.cli import app as training_app
-from edit_rrm_training.shapes.dataset import EditRecord, make_edit
+from edit_rrm_server.engines.vllm import start as vllm_start
+from edit_rrm_server.process import serving
+from edit_rrm_server.process.cli import app as server_app
+from edit_rrm_server.settings.server import BUNDLED_MODEL, ServerSettings
+from edit_rrm_shapes.world.dataset import EditRecord, make_edit
+from edit_rrm_training.cli.app import app as training_app
 from guide_blocks import shown
 
 PROGRAMS: dict[str, typer.Typer] = {
@@ -161,19 +162,19 @@ def test_an_editor_on_a_laptop(
     trained: ServiceProcess, follow: Follow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EDIT_RRM_URL", trained.url)
-    config = Path(__file__).parents[2] / "edit_training/configs/shapes.yaml"
+    config = Path(__file__).parents[2] / "shapes/configs/tiny_editor.yaml"
     small = {"groups": 2, "group_size": 2, "micro_batch": 2, "steps": 4}
     few = "".join(f" --set sampling.{name}={value}" for name, value in small.items())
     few += " --set updates=1 --set grid_every=1"
     follow("train-an-editor.md", 1, {
         "--count 400": "--count 12",
-        "edit_training/configs/shapes.yaml": f"{config}{few}",
+        "shapes/configs/tiny_editor.yaml": f"{config}{few}",
     })  # fmt: skip
     assert Path("runs/shapes-editor/grids/index.html").exists()
     follow("train-an-editor.md", 3, {
         "--count 2600": "--count 3",
         "--out runs/shapes-pretrained ": "--out runs/shapes-pretrained --vae-steps 1 --steps 2 ",
-        "edit_training/configs/shapes.yaml": f"{config}{few}",
+        "shapes/configs/tiny_editor.yaml": f"{config}{few}",
     })  # fmt: skip
     assert Path("runs/own-editor/final/model_index.json").exists()
 

@@ -9,7 +9,7 @@ from prometheus_process import PrometheusProcess, require_prometheus
 from service_process import ServiceProcess
 from shape_calls import group_call
 
-from edit_rrm_training.shapes.dataset import EditRecord
+from edit_rrm_shapes.world.dataset import EditRecord
 from guide_blocks import blocks_of
 
 SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count"), "gauge": ("",)}

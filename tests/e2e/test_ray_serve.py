@@ -12,7 +12,7 @@ import psutil
 import pytest
 from shape_calls import group_call
 
-from edit_rrm_training.shapes.dataset import EditRecord
+from edit_rrm_shapes.world.dataset import EditRecord
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "deploy" / "ray"))
 

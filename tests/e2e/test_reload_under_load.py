@@ -15,8 +15,8 @@ import pytest
 from service_process import ServiceProcess
 from shape_calls import group_call
 
-from edit_rrm_server.settings import BUNDLED_MODEL
-from edit_rrm_training.shapes.dataset import EditRecord
+from edit_rrm_server.settings.server import BUNDLED_MODEL
+from edit_rrm_shapes.world.dataset import EditRecord
 from guide_blocks import blocks_of, shown
 
 ADMIN = {"Authorization": "Bearer admin-key"}

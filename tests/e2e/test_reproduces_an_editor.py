@@ -9,11 +9,11 @@ import pytest
 from service_process import ServiceProcess
 
 from edit_grpo.errors import ServiceAwayError
-from edit_grpo.policies.shapes_editor import build_shapes_editor
-from edit_grpo.reproduce.serving import serving
 from edit_rrm_client import RetryPolicy, RewardClient, UnavailableError
-from edit_rrm_server.settings import BUNDLED_MODEL
-from edit_rrm_training.shapes.dataset import make_edit
+from edit_rrm_server.settings.server import BUNDLED_MODEL
+from edit_rrm_shapes.reproduce_editor.serving import serving
+from edit_rrm_shapes.tiny_editor.pipeline import build_shapes_editor
+from edit_rrm_shapes.world.dataset import make_edit
 
 ROOT = Path(__file__).parents[2]
 
@@ -36,7 +36,7 @@ def test_the_quick_reproduction_trains_measures_and_writes_its_table(
     instructions = [make_edit(41, index, 0).request.instruction for index in range(50)]
     build_shapes_editor(instructions, seed=0).save_pretrained(str(tmp_path / "editor"))
     command = [
-        sys.executable, "-m", "edit_grpo.cli", "reproduce", "--quick", "--editor", str(tmp_path / "editor"),
+        sys.executable, "-m", "edit_grpo.cli.app", "reproduce", "--quick", "--editor", str(tmp_path / "editor"),
         "--reward", f"gcpo={server.url}",
         "--out", str(tmp_path / "out"), "--results", str(tmp_path / "results"),
     ]  # fmt: skip

@@ -18,7 +18,7 @@ from edit_rrm_client.adapters import (
     verl_omni_reward,
     verl_reward,
 )
-from edit_rrm_training.shapes.dataset import EditRecord
+from edit_rrm_shapes.world.dataset import EditRecord
 
 
 @pytest.fixture(scope="module")

@@ -17,8 +17,8 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 from trl import GRPOConfig, GRPOTrainer
 
 from edit_rrm_client.adapters import async_trl_reward, trl_reward
-from edit_rrm_server.settings import BUNDLED_MODEL
-from edit_rrm_training.shapes.dataset import make_edit
+from edit_rrm_server.settings.server import BUNDLED_MODEL
+from edit_rrm_shapes.world.dataset import make_edit
 
 GROUP = 4
 STEPS = 2

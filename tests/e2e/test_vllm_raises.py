@@ -7,9 +7,9 @@ from typing import Any, get_args
 
 import pytest
 
-from edit_rrm_server.engine import FinishReason
-from edit_rrm_server.problems import KINDS
-from edit_rrm_server.vllm_errors import CODES, FINISH_CODES, finish_error, full_name, service_error
+from edit_rrm_server.engines.engine import FinishReason
+from edit_rrm_server.engines.vllm.errors import CODES, FINISH_CODES, finish_error, full_name, service_error
+from edit_rrm_server.http.problems import KINDS
 
 # Classes whose constructors want more than a message.
 ARGUMENTS: dict[str, tuple[Any, ...]] = {

@@ -16,8 +16,8 @@ import httpx
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
-from edit_rrm_server.settings import ServerSettings
-from edit_rrm_server.vllm_start import engine_arguments
+from edit_rrm_server.engines.vllm.start import engine_arguments
+from edit_rrm_server.settings.server import ServerSettings
 
 MODEL_NAME = "judge"
 START_LIMIT_S = 400.0

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from edit_grpo.policy import Condition
+from edit_grpo.policies.policy import Condition
 
 SIDE = 8
 

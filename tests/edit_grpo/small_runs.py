@@ -11,9 +11,9 @@ import numpy as np
 from linear_editor import LinearEditor
 from PIL import Image
 
-from edit_grpo.config import TrainSettings
-from edit_grpo.trainer import Ending
-from edit_grpo.training_run import Parts, run_training
+from edit_grpo.run.settings import TrainSettings
+from edit_grpo.run.trainer import Ending
+from edit_grpo.run.training_run import Parts, run_training
 from edit_rrm.wire import ScoreRequest
 from edit_rrm_client import AsyncRewardClient, MockRewardServer, RetryPolicy
 

@@ -1,6 +1,6 @@
 import torch
 
-from edit_grpo.pretraining.crops import crops_with_detail
+from edit_rrm_shapes.tiny_editor.crops import crops_with_detail
 
 FOLD = 8
 

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from edit_grpo.cli import app
-from edit_grpo.reproduce.inputs import Inputs, digest_of, inputs_of
-from edit_grpo.reproduce.measuring import Measured, write_measured
-from edit_grpo.reproduce.plan import FULL, EditPlan, Run, graph, runs_of, settings_of
-from edit_grpo.reproduce.reporting import write_results
-from edit_grpo.reproduce.stages import Surroundings
-from edit_grpo.reproduce.statistics import denied, fooled, gain, mean_of, share
+from edit_grpo.cli.app import app
+from edit_rrm_shapes.reproduce_editor.inputs import Inputs, digest_of, inputs_of
+from edit_rrm_shapes.reproduce_editor.measuring import Measured, write_measured
+from edit_rrm_shapes.reproduce_editor.plan import FULL, EditPlan, Run, graph, runs_of, settings_of
+from edit_rrm_shapes.reproduce_editor.reporting import write_results
+from edit_rrm_shapes.reproduce_editor.stages import Surroundings
+from edit_rrm_shapes.reproduce_editor.statistics import denied, fooled, gain, mean_of, share
 
 CONFIG = Path(__file__).parents[2] / "edit_training" / "configs" / "shapes.yaml"
 
@@ -136,7 +136,7 @@ def test_the_table_says_what_came_out_and_what_is_not_measured(tmp_path: Path) -
 def test_what_a_stage_started_ends_with_it_even_when_it_is_killed() -> None:
     stage = subprocess.Popen(
         [sys.executable, "-c",
-         "import subprocess, sys, time; from edit_grpo.reproduce.serving import start\n"
+         "import subprocess, sys, time; from edit_rrm_shapes.reproduce_editor.serving import start\n"
          "print(start(['sleep', '300'], sys.stderr.buffer).pid, flush=True); time.sleep(300)"],
         stdout=subprocess.PIPE, text=True,
     )  # fmt: skip

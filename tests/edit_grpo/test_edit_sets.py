@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from edit_grpo.data import EditOrder, groups_of_process, read_edits
+from edit_grpo.data.edits import EditOrder, groups_of_process, read_edits
 from edit_grpo.errors import EditRowError
 
 PRINCIPLE = {"id": "p1", "question": "Is it red?", "category": "follow"}

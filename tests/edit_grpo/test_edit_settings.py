@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from edit_grpo.config import GrpoSettings, LoraSettings, NftSettings, PolicySettings, TrainSettings
-from edit_grpo.config_file import check_resumable, load_settings, settings_rows, write_settings
 from edit_grpo.errors import SettingsError
+from edit_grpo.run.settings import GrpoSettings, LoraSettings, NftSettings, PolicySettings, TrainSettings
+from edit_grpo.run.settings_file import check_resumable, load_settings, settings_rows, write_settings
 
 CONFIGS = Path(__file__).parents[2] / "edit_training" / "configs"
 LEAST = [

@@ -10,10 +10,12 @@ import pytest
 from small_runs import small_settings
 from typer.testing import CliRunner, Result
 
-from edit_grpo import cli, cli_train, training_run
-from edit_grpo.config import RewardSettings, TrainSettings
-from edit_grpo.config_file import write_settings
+from edit_grpo.cli.app import app as cli
+from edit_grpo.cli.app import train as cli_train
 from edit_grpo.errors import DivergedError, ServiceAwayError, SettingsError
+from edit_grpo.run import training_run
+from edit_grpo.run.settings import RewardSettings, TrainSettings
+from edit_grpo.run.settings_file import write_settings
 from edit_rrm.wire import ScoreRequest
 from edit_rrm_client import MockRewardServer, RetryPolicy, RewardClient
 
@@ -131,5 +133,5 @@ def test_wrong_settings_are_named(train: Callable[..., Result]) -> None:
 
 
 def test_the_command_line_loads_no_torch_until_a_run_begins() -> None:
-    code = "import sys, edit_grpo.cli; sys.exit('torch' in sys.modules or 'accelerate' in sys.modules)"
+    code = "import sys, edit_grpo.cli.app; sys.exit('torch' in sys.modules or 'accelerate' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -12,12 +12,12 @@ import torch
 from linear_editor import LinearEditor, weights_of
 from small_runs import RedService, events, log_lines, small_settings, train, write_edits
 
-from edit_grpo.checkpointing import FOLDER
-from edit_grpo.config import OptimizerSettings, TrainSettings
-from edit_grpo.data import read_edits
+from edit_grpo.data.edits import read_edits
 from edit_grpo.errors import CheckpointError, DivergedError, ServiceAwayError, SettingsError
-from edit_grpo.training_run import read_data
-from edit_grpo.update import lr_at
+from edit_grpo.run.checkpointing import FOLDER
+from edit_grpo.run.settings import OptimizerSettings, TrainSettings
+from edit_grpo.run.training_run import read_data
+from edit_grpo.run.update import lr_at
 from edit_rrm_client import AuthenticationError
 
 

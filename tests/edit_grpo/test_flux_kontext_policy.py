@@ -15,7 +15,7 @@ from edit_grpo.policies import (
     PolicySettingsError,
     load_policy,
 )
-from edit_grpo.policies.ode_sampling import noise_of_rows, sample_ode
+from edit_grpo.rollout.ode_sampling import noise_of_rows, sample_ode
 from tiny_pipelines import INSTRUCTIONS, kontext_folder, pictures
 
 TOLERANCE = 2e-5  # float32, four steps; the pipeline's scheduler steps in another order of operations

@@ -4,7 +4,7 @@ import re
 
 from PIL import Image
 
-from edit_grpo.grid_pages import PICTURE_SIDE, GridRow, draw_grid, grid_page, index_page
+from edit_grpo.run.grid_pages import PICTURE_SIDE, GridRow, draw_grid, grid_page, index_page
 from edit_rrm_client import ScoreAnswer
 
 RED, GREY, BLUE = (Image.new("RGB", (96, 96), colour) for colour in ((200, 0, 0), (90, 90, 90), (0, 0, 200)))

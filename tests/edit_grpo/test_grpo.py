@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edit_grpo.grpo import clipped_surrogate, group_advantages
+from edit_grpo.algorithms.grpo import clipped_surrogate, group_advantages
 
 
 def test_advantages_are_the_standardised_rewards_of_the_group() -> None:

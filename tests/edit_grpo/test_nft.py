@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from edit_grpo.nft import implicit_velocities, nft_loss, old_decay, optimality
-from edit_grpo.sde import noised
+from edit_grpo.algorithms.nft import implicit_velocities, nft_loss, old_decay, optimality
+from edit_grpo.rollout.sde import noised
 
 LATENTS = torch.tensor([[2.0, -2.0]])
 NOISE = torch.tensor([[0.0, 1.0]])

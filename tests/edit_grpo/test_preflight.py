@@ -7,8 +7,8 @@ import pytest
 from PIL import ImageChops
 from typer.testing import CliRunner, Result
 
-from edit_grpo import cli
-from edit_grpo.preflight import synthetic_group
+from edit_grpo.cli.app import app as cli
+from edit_grpo.reward.preflight import synthetic_group
 from edit_rrm_client import RetryPolicy, RewardClient
 
 MODEL = {

@@ -10,18 +10,18 @@ from PIL import Image
 from shapes_folders import shapes_folder
 from typer.testing import CliRunner
 
-from edit_grpo.cli import app
+from edit_grpo.cli.app import app
 from edit_grpo.policies import FluxKontextPolicy, PolicySettings, load_policy
-from edit_grpo.policies.shapes_editor import build_shapes_editor
-from edit_grpo.pretraining.banks import instruction_bank, picture_bank
-from edit_grpo.pretraining.errors import EditsError, RunFolderError
-from edit_grpo.pretraining.flow_matching import draw_sigmas, flow_matching_loss, level_weights
-from edit_grpo.pretraining.run import Pretraining
-from edit_grpo.pretraining.settings import FlowSettings, PretrainSettings, VaeSettings
-from edit_grpo.pretraining.shapes_edits import ShapesExamples, open_picture, read_edits, target_weights
-from edit_grpo.pretraining.sheets import SheetRow, contact_sheet
-from edit_grpo.pretraining.stepping import StepReport
-from edit_grpo.sde import noised
+from edit_grpo.rollout.sde import noised
+from edit_rrm_shapes.tiny_editor.banks import instruction_bank, picture_bank
+from edit_rrm_shapes.tiny_editor.errors import EditsError, RunFolderError
+from edit_rrm_shapes.tiny_editor.flow_matching import draw_sigmas, flow_matching_loss, level_weights
+from edit_rrm_shapes.tiny_editor.pipeline import build_shapes_editor
+from edit_rrm_shapes.tiny_editor.run import Pretraining
+from edit_rrm_shapes.tiny_editor.settings import FlowSettings, PretrainSettings, VaeSettings
+from edit_rrm_shapes.tiny_editor.shapes_edits import ShapesExamples, open_picture, read_edits, target_weights
+from edit_rrm_shapes.tiny_editor.sheets import SheetRow, contact_sheet
+from edit_rrm_shapes.tiny_editor.stepping import StepReport
 
 FLOW = FlowSettings(
     steps=6, batch_size=2, warmup_steps=1, checkpoint_every=3, grid_every=6, grid_edits=2, sampling_steps=2

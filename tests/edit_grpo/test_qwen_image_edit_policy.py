@@ -14,7 +14,7 @@ from edit_grpo.policies import (
     QwenImageEditPolicy,
     load_policy,
 )
-from edit_grpo.policies.ode_sampling import sample_ode
+from edit_grpo.rollout.ode_sampling import sample_ode
 from tiny_pipelines import INSTRUCTIONS, pictures, qwen_folder
 
 TOLERANCE = 2e-5  # float32, three steps

@@ -8,10 +8,9 @@ import torch
 from linear_editor import LinearEditor
 from PIL import Image
 
-from edit_grpo.algorithms import Grpo, Nft
-from edit_grpo.config import GrpoSettings, NftSettings, SamplingSettings
-from edit_grpo.grpo import group_advantages
-from edit_grpo.rollout import (
+from edit_grpo.algorithms.algorithm import Grpo, Nft
+from edit_grpo.algorithms.grpo import group_advantages
+from edit_grpo.rollout.rollout import (
     Rollout,
     SamplingPlan,
     generators_of,
@@ -20,7 +19,8 @@ from edit_grpo.rollout import (
     seed_of,
     transition_at,
 )
-from edit_grpo.sde import logprob
+from edit_grpo.rollout.sde import logprob
+from edit_grpo.run.settings import GrpoSettings, NftSettings, SamplingSettings
 
 SOURCE = Image.new("RGB", (8, 8), (120, 60, 30))
 

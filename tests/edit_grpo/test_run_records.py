@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from edit_grpo.grpo import group_advantages
-from edit_grpo.records import GroupRecord, Seconds, Watched, record_of, summary, watched_numbers
-from edit_grpo.rewards import GroupOutcome
-from edit_grpo.run_log import FILE_NAME, RunLog, line_of
+from edit_grpo.algorithms.grpo import group_advantages
+from edit_grpo.reward.scoring import GroupOutcome
+from edit_grpo.run.records import GroupRecord, Seconds, Watched, record_of, summary, watched_numbers
+from edit_grpo.run.run_log import FILE_NAME, RunLog, line_of
 from edit_rrm_client import ScoreAnswer
 
 ONE = GroupRecord(

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from edit_grpo.sde import (
+from edit_grpo.rollout.sde import (
     Kind,
     Transition,
     cps_step,

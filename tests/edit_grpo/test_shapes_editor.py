@@ -9,9 +9,9 @@ import torch
 from diffusers import FluxKontextPipeline
 
 from edit_grpo.policies import FluxKontextPolicy, LoraSettings, PolicySettings, load_policy
-from edit_grpo.policies.ode_sampling import sample_ode
-from edit_grpo.policies.shapes_editor import build_shapes_editor, word_tokenizer
-from edit_grpo.policies.shapes_vae import ShapesVAE
+from edit_grpo.rollout.ode_sampling import sample_ode
+from edit_rrm_shapes.tiny_editor.pipeline import build_shapes_editor, word_tokenizer
+from edit_rrm_shapes.tiny_editor.vae import ShapesVAE
 from tiny_pipelines import INSTRUCTIONS, pictures
 
 

@@ -1,6 +1,6 @@
 import torch
 
-from edit_grpo.policies.shapes_vae import ShapesVAE
+from edit_rrm_shapes.tiny_editor.vae import ShapesVAE
 
 
 def _grown() -> ShapesVAE:

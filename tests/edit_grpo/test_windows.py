@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from edit_grpo.windows import WindowSettings, stochastic_steps
+from edit_grpo.rollout.windows import WindowSettings, stochastic_steps
 
 
 def steps(settings: WindowSettings, count: int, update: int = 0, seed: int = 0) -> list[int]:

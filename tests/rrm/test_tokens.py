@@ -6,7 +6,7 @@ from typing import Any
 from transformers import AutoTokenizer
 
 from edit_rrm.tokens import TokenReader
-from edit_rrm_server.settings import BUNDLED_MODEL
+from edit_rrm_server.settings.server import BUNDLED_MODEL
 
 TOKENIZER: Any = AutoTokenizer.from_pretrained(BUNDLED_MODEL)
 READER = TokenReader(TOKENIZER)

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image, ImageFilter
 
-from edit_rrm_training.shapes.render import SIZE, render
-from edit_rrm_training.shapes.scene import Scene
+from edit_rrm_shapes.world.render import SIZE, render
+from edit_rrm_shapes.world.scene import Scene
 
 
 def as_another_editor_draws(scene: Scene, seed: int) -> Image.Image:

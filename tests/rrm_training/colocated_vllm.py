@@ -13,8 +13,8 @@ from pathlib import Path
 import torch
 from vllm.model_executor.layers import utils
 
-from edit_rrm_training.gcpo_run import run_gcpo
-from edit_rrm_training.train_settings import GcpoConfig, LoraSettings, VllmSettings
+from edit_rrm_training.gcpo.run import run_gcpo
+from edit_rrm_training.runs.settings import GcpoConfig, LoraSettings, VllmSettings
 
 
 def _unpacked(layer: torch.nn.Module, remove_weight: bool) -> None:

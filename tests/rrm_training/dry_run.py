@@ -17,10 +17,10 @@ import torch
 from accelerate.state import AcceleratorState, DistributedType, PartialState
 from any_text import AnyText
 
-from edit_rrm_training import gcpo_run
-from edit_rrm_training.gcpo_run import run_gcpo
-from edit_rrm_training.sft import run_sft
-from edit_rrm_training.train_settings import GcpoConfig, SftConfig, load_config
+from edit_rrm_training.gcpo.run import run_gcpo
+from edit_rrm_training.gcpo.trainer import run as gcpo_run
+from edit_rrm_training.runs.settings import GcpoConfig, SftConfig, load_config
+from edit_rrm_training.sft.run import run_sft
 
 _init = AcceleratorState.__init__
 

@@ -6,14 +6,14 @@ import torch
 
 from edit_rrm.checkpoint import write_card
 from edit_rrm.principles import Principle, numbered
+from edit_rrm_shapes.tiny_rrm.bundle import tiny_card
+from edit_rrm_shapes.tiny_rrm.model import build_config, new_model, save_servable
+from edit_rrm_shapes.tiny_rrm.tasks import decompose_completion, verify_completion
+from edit_rrm_shapes.tiny_rrm.tokenizer import build_tokenizer
+from edit_rrm_shapes.world.dataset import EditRecord, make_edit
 from edit_rrm_training.data.pictures import ShapesRef
 from edit_rrm_training.data.preferences import PreferencePair
 from edit_rrm_training.data.sft_rows import SftRow
-from edit_rrm_training.shapes.dataset import EditRecord, make_edit
-from edit_rrm_training.tiny.bundle import tiny_card
-from edit_rrm_training.tiny.model import build_config, new_model, save_servable
-from edit_rrm_training.tiny.tasks import decompose_completion, verify_completion
-from edit_rrm_training.tiny.tokenizer import build_tokenizer
 
 WORLD = 900
 

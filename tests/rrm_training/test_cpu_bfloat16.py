@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from edit_rrm_training.cpu_bfloat16 import computes_in_bfloat16
+from edit_rrm_training.runs.cpu_bfloat16 import computes_in_bfloat16
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 from PIL import Image
 
 from edit_rrm.principles import Principle
-from edit_rrm_training.shapes.dataset import SAME_ZONE, make_edit, make_pairs, write_dataset
+from edit_rrm_shapes.world.dataset import SAME_ZONE, make_edit, make_pairs, write_dataset
 
 
 def digest(directory: Path) -> dict[str, str]:

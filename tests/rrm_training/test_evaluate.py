@@ -11,19 +11,19 @@ from edit_rrm.checkpoint import SamplingDefaults
 from edit_rrm.errors import TraceError
 from edit_rrm.tokens import Token
 from edit_rrm.traces import parse_trace
+from edit_rrm_shapes.tiny_rrm.bundle import tiny_card
+from edit_rrm_shapes.tiny_rrm.tasks import Sample, decompose_completion, verify_completion
+from edit_rrm_shapes.world.dataset import make_edit
+from edit_rrm_shapes.world.rows import shapes_pair_rows
 from edit_rrm_training.data.preferences import without_same
 from edit_rrm_training.data.score_only import render_score
 from edit_rrm_training.evaluation.details import Details, details_of
 from edit_rrm_training.evaluation.evaluate import Evaluation, JudgedEdit, evaluate, question_of
-from edit_rrm_training.evaluation.generation import Completion
 from edit_rrm_training.evaluation.in_process import InProcessJudge, ScoreOnlyJudge
 from edit_rrm_training.evaluation.judging import Drawing
 from edit_rrm_training.evaluation.pairs import evaluate_pairs
 from edit_rrm_training.evaluation.plots import write_plots
-from edit_rrm_training.pipeline.shapes_rows import shapes_pair_rows
-from edit_rrm_training.shapes.dataset import make_edit
-from edit_rrm_training.tiny.bundle import tiny_card
-from edit_rrm_training.tiny.tasks import Sample, decompose_completion, verify_completion
+from edit_rrm_training.rollouts.offline_engine import Completion
 
 SEED, COUNT = 41, 12
 CARD = tiny_card("scripted", {})

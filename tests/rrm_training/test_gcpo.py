@@ -20,14 +20,14 @@ from transformers import AutoModelForImageTextToText
 from trl import GRPOTrainer
 
 from edit_rrm.checkpoint import read_card
-from edit_rrm_training import gcpo_run
-from edit_rrm_training.cpu_bfloat16 import weights_in
 from edit_rrm_training.errors import SettingsError
-from edit_rrm_training.gcpo import GcpoTrainer
-from edit_rrm_training.gcpo_run import run_gcpo
-from edit_rrm_training.train_settings import GcpoConfig, LoraSettings
-from edit_rrm_training.training_run import claim_directory, last_checkpoint
-from edit_rrm_training.win_ratio import advantages, win_ratios
+from edit_rrm_training.gcpo.credit.win_ratio import advantages, win_ratios
+from edit_rrm_training.gcpo.run import run_gcpo
+from edit_rrm_training.gcpo.trainer import GcpoTrainer
+from edit_rrm_training.gcpo.trainer import run as gcpo_run
+from edit_rrm_training.runs.cpu_bfloat16 import weights_in
+from edit_rrm_training.runs.settings import GcpoConfig, LoraSettings
+from edit_rrm_training.runs.training_run import claim_directory, last_checkpoint
 
 BUNDLED = Path(__file__).parents[2] / "server" / "edit_rrm_server" / "models" / "edit-rrm-tiny"
 

@@ -7,10 +7,10 @@ import pytest
 
 from edit_rrm.principles import Category, count_by_category, numbered
 from edit_rrm.traces import parse_trace, render_trace
-from edit_rrm_training.shapes.dataset import make_edit
-from edit_rrm_training.shapes.edits import Edit, EditKind, Request, perform
-from edit_rrm_training.shapes.gold import checks_of, find, is_no_edit, score_of, utility_of
-from edit_rrm_training.shapes.scene import CELLS, Scene, Thing
+from edit_rrm_shapes.world.dataset import make_edit
+from edit_rrm_shapes.world.edits import Edit, EditKind, Request, perform
+from edit_rrm_shapes.world.gold import checks_of, find, is_no_edit, score_of, utility_of
+from edit_rrm_shapes.world.scene import CELLS, Scene, Thing
 
 RED_CIRCLE = Thing("circle", "red", "solid", 0, 0, 0, 10)
 GREEN_SQUARE = Thing("square", "green", "solid", 4, 0, 0, 10)

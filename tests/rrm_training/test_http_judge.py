@@ -13,10 +13,10 @@ from PIL import Image
 
 from edit_rrm.principles import numbered
 from edit_rrm.wire import ScoreRequest
+from edit_rrm_training.endpoints.http_calls import Patience
 from edit_rrm_training.errors import EndpointError
 from edit_rrm_training.evaluation.http_judge import HttpJudge
 from edit_rrm_training.evaluation.judging import Drawing, Question
-from edit_rrm_training.http_calls import Patience
 
 PRINCIPLES = numbered([("follow", "Is it blue?")])
 RED = Image.new("RGB", (4, 4), (200, 0, 0))

@@ -6,8 +6,8 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
+from edit_rrm_training.endpoints.endpoint import Meter
 from edit_rrm_training.errors import RowError, StepError
-from edit_rrm_training.pipeline.endpoints import Meter
 from edit_rrm_training.pipeline.grouped import Grouped
 from edit_rrm_training.pipeline.journal import Journal, read_unique
 from edit_rrm_training.pipeline.rows import EditRow, FailedRow, GoldRow

@@ -11,7 +11,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from edit_rrm.images import encode_png
-from edit_rrm_training.cli import app
+from edit_rrm_shapes.world.dataset import write_dataset
+from edit_rrm_training.cli.app import app
 from edit_rrm_training.data.layouts import (
     ranks,
     read_editreward_data,
@@ -22,7 +23,6 @@ from edit_rrm_training.data.layouts import (
 from edit_rrm_training.data.pictures import load_image
 from edit_rrm_training.data.preferences import read_pairs, without_same
 from edit_rrm_training.errors import RowError
-from edit_rrm_training.shapes.dataset import write_dataset
 from guide_blocks import shown
 
 PNG = encode_png(Image.new("RGB", (4, 3), (200, 0, 0)))

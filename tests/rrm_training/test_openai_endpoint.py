@@ -24,10 +24,10 @@ from openai_test_server import (
 from edit_rrm.profiles import get_profile
 from edit_rrm.prompts import ImageSlot
 from edit_rrm_training.data.pictures import ShapesRef
+from edit_rrm_training.endpoints.endpoint import ChatAnswer, ChatRequest, Meter, ask
+from edit_rrm_training.endpoints.http_calls import Patience, read_retry_after_s
+from edit_rrm_training.endpoints.openai import OpenAIEndpoint, OpenAISettings
 from edit_rrm_training.errors import AnswerError, EndpointError, StepError
-from edit_rrm_training.http_calls import Patience, read_retry_after_s
-from edit_rrm_training.pipeline.endpoints import ChatAnswer, ChatRequest, Meter, ask
-from edit_rrm_training.pipeline.openai_endpoint import OpenAIEndpoint, OpenAISettings
 from edit_rrm_training.pipeline.rows import Usage
 
 SOURCE = ShapesRef(51, 0)

@@ -12,16 +12,16 @@ from another_hand import as_another_editor_draws
 from PIL import Image
 from typer.testing import CliRunner
 
-from edit_rrm_training.cli import app
+from edit_rrm_shapes.oracle import Judgement, judge
+from edit_rrm_shapes.oracle.accuracy import agreement_of, outcomes_of, treated
+from edit_rrm_shapes.oracle.edited_pictures import judge_pictures, summarise
+from edit_rrm_shapes.oracle.judging import judge_scene
+from edit_rrm_shapes.world.dataset import make_edit
+from edit_rrm_shapes.world.edits import Edit, EditKind, Request, perform
+from edit_rrm_shapes.world.render import render
+from edit_rrm_shapes.world.scene import Scene, Thing
+from edit_rrm_training.cli.app import app
 from edit_rrm_training.errors import RowError
-from edit_rrm_training.shapes.dataset import make_edit
-from edit_rrm_training.shapes.edits import Edit, EditKind, Request, perform
-from edit_rrm_training.shapes.oracle import Judgement, judge
-from edit_rrm_training.shapes.oracle.accuracy import agreement_of, outcomes_of, treated
-from edit_rrm_training.shapes.oracle.edited_pictures import judge_pictures, summarise
-from edit_rrm_training.shapes.oracle.judging import judge_scene
-from edit_rrm_training.shapes.render import render
-from edit_rrm_training.shapes.scene import Scene, Thing
 
 RED_CIRCLE = Thing("circle", "red", "solid", 0, 0, 0, 11)
 GREEN_SQUARE = Thing("square", "green", "solid", 4, 0, 0, 11)

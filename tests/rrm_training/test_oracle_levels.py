@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edit_rrm_training.shapes.oracle.levels import (
+from edit_rrm_shapes.oracle.levels import (
     frame_width,
     ground_levels,
     is_flat,

@@ -10,12 +10,12 @@ import pytest
 from another_hand import as_another_editor_draws
 from PIL import Image, ImageFilter
 
+from edit_rrm_shapes.oracle import Reading, read_scene
+from edit_rrm_shapes.oracle.templates import RADII, REACH, pattern_colours
+from edit_rrm_shapes.world.gold import margin, treatment
+from edit_rrm_shapes.world.render import SIZE, render
+from edit_rrm_shapes.world.scene import BACKGROUNDS, COLOURS, FILLS, SHAPES, Scene, Thing, random_scene
 from edit_rrm_training.errors import PictureError, TrainingError
-from edit_rrm_training.shapes.gold import margin, treatment
-from edit_rrm_training.shapes.oracle import Reading, read_scene
-from edit_rrm_training.shapes.oracle.templates import RADII, REACH, pattern_colours
-from edit_rrm_training.shapes.render import SIZE, render
-from edit_rrm_training.shapes.scene import BACKGROUNDS, COLOURS, FILLS, SHAPES, Scene, Thing, random_scene
 
 RED_CIRCLE = Thing("circle", "red", "solid", 0, 2, -1, 12)
 GREEN_SQUARE = Thing("square", "green", "striped", 4, -3, 3, 9)
@@ -188,7 +188,7 @@ def test_pattern_colours_are_the_renderer_s() -> None:
 def test_the_oracle_needs_no_torch() -> None:
     code = (
         "import sys\n"
-        "from edit_rrm_training.shapes.oracle import accuracy, edited_pictures\n"
+        "from edit_rrm_shapes.oracle import accuracy, edited_pictures\n"
         "print(sorted({'torch', 'transformers', 'vllm', 'scipy'} & set(sys.modules)))"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

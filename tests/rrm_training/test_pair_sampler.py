@@ -2,7 +2,7 @@
 
 import pytest
 
-from edit_rrm_training.pair_sampler import PairSampler
+from edit_rrm_training.gcpo.pair_sampler import PairSampler
 
 
 def test_a_rollout_holds_whole_pairs_with_n_traces_a_side() -> None:

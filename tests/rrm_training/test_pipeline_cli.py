@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from edit_rrm_training.cli import app
+from edit_rrm_training.cli.app import app
 from edit_rrm_training.data.preferences import read_pairs
 from edit_rrm_training.data.sft_rows import read_sft_rows
 from guide_blocks import shown

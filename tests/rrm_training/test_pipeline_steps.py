@@ -10,11 +10,12 @@ from openai_test_server import BAD_TEXT, DOWN, GARBLED, REFUSED, OpenAITestServe
 from edit_rrm.profiles import get_profile
 from edit_rrm.prompts import ImageSlot
 from edit_rrm.traces import parse_trace
+from edit_rrm_shapes.world.labels import label_shares
+from edit_rrm_shapes.world.rows import shapes_edit_rows
 from edit_rrm_training.data.jsonl import write_rows
 from edit_rrm_training.data.pictures import ShapesRef
 from edit_rrm_training.data.sft_rows import read_sft_rows
 from edit_rrm_training.errors import StepError, TrainingError
-from edit_rrm_training.evaluation.labels import label_shares
 from edit_rrm_training.pipeline.candidates import candidates
 from edit_rrm_training.pipeline.decompose import decompose
 from edit_rrm_training.pipeline.editors import ShapesEditor
@@ -29,7 +30,6 @@ from edit_rrm_training.pipeline.settings import (
     TeacherSettings,
     read_settings,
 )
-from edit_rrm_training.pipeline.shapes_rows import shapes_edit_rows
 from edit_rrm_training.pipeline.verify import verify
 from guide_blocks import blocks_of
 
@@ -248,7 +248,7 @@ async def test_a_step_gives_up_when_the_endpoint_refuses_everything(home: Path) 
 
 def test_a_configuration_says_what_is_wrong_with_it(tmp_path: Path) -> None:
     path = tmp_path / "pipeline.toml"
-    good = (Path(__file__).parents[2] / "rrm_training/edit_rrm_training/pipeline/shapes.toml").read_text()
+    good = (Path(__file__).parents[2] / "shapes/edit_rrm_shapes/teachers/pipeline.toml").read_text()
     for bad, complaint in (
         (good.replace('[verify]\nendpoint = "verifier"', '[verify]\nendpoint = "nobody"'), "nobody"),
         (good.replace("[reason]", "[reason]\ntrace = 3"), "trace"),
@@ -270,7 +270,7 @@ def test_exemplars_come_from_a_pool_beside_the_configuration(tmp_path: Path) -> 
         "keep": ["Same boats?", "Same pier?", "Same houses?"], "quality": ["No halos?", "No noise?"],
     }  # fmt: skip
     (tmp_path / "pool.json").write_text(json.dumps([exemplar]))
-    text = (Path(__file__).parents[2] / "rrm_training/edit_rrm_training/pipeline/shapes.toml").read_text()
+    text = (Path(__file__).parents[2] / "shapes/edit_rrm_shapes/teachers/pipeline.toml").read_text()
     text = text.replace('profile = "trained"', 'profile = "zero_shot"')
     text = text.replace("[decompose]", '[decompose]\npool = "pool.json"\nexemplars = 1')
     (tmp_path / "pipeline.toml").write_text(text)

@@ -15,26 +15,26 @@ from edit_rrm.errors import StageError
 from edit_rrm.staged.running import run_graph
 from edit_rrm.staged.state import StageRecord, StageStates
 from edit_rrm.traces import render_trace
+from edit_rrm_shapes.reproduce_rrm.bases import BUNDLED, bundled_base, take_base
+from edit_rrm_shapes.reproduce_rrm.comparing import Claim, Difference, check, claims_of, difference
+from edit_rrm_shapes.reproduce_rrm.dependence import refuse_outdated, settings_of
+from edit_rrm_shapes.reproduce_rrm.graph import Model, Stage, chosen, graph, models_of, without_idle
+from edit_rrm_shapes.reproduce_rrm.outcomes import JudgedPair, read_outcomes, write_outcomes
+from edit_rrm_shapes.reproduce_rrm.plan import FULL, QUICK, Plan
+from edit_rrm_shapes.reproduce_rrm.plots import Curve, running_mean
+from edit_rrm_shapes.reproduce_rrm.published import Published, publish, published_models, read_measured, take
+from edit_rrm_shapes.reproduce_rrm.reporting import write_results
+from edit_rrm_shapes.reproduce_rrm.screening import close_pairs, verifier_score
+from edit_rrm_shapes.reproduce_rrm.stages import Surroundings, run_stage
+from edit_rrm_shapes.teachers.habits import score_by_count
+from edit_rrm_shapes.tiny_rrm.bundle import tiny_card
+from edit_rrm_shapes.tiny_rrm.model import Size
+from edit_rrm_shapes.tiny_rrm.tasks import Sample
+from edit_rrm_shapes.world.rows import shapes_pair_rows
 from edit_rrm_training.data.pictures import ShapesRef
 from edit_rrm_training.data.preferences import read_pairs
 from edit_rrm_training.errors import RowError, SettingsError
-from edit_rrm_training.evaluation.generation import Completion
-from edit_rrm_training.pipeline.shapes_rows import shapes_pair_rows
-from edit_rrm_training.reproduce.bases import BUNDLED, bundled_base, take_base
-from edit_rrm_training.reproduce.comparing import Claim, Difference, check, claims_of, difference
-from edit_rrm_training.reproduce.dependence import refuse_outdated, settings_of
-from edit_rrm_training.reproduce.graph import Model, Stage, chosen, graph, models_of, without_idle
-from edit_rrm_training.reproduce.outcomes import JudgedPair, read_outcomes, write_outcomes
-from edit_rrm_training.reproduce.plan import FULL, QUICK, Plan
-from edit_rrm_training.reproduce.plots import Curve, running_mean
-from edit_rrm_training.reproduce.published import Published, publish, published_models, read_measured, take
-from edit_rrm_training.reproduce.reporting import write_results
-from edit_rrm_training.reproduce.screening import close_pairs, verifier_score
-from edit_rrm_training.reproduce.stages import Surroundings, run_stage
-from edit_rrm_training.shapes.teachers import score_by_count
-from edit_rrm_training.tiny.bundle import tiny_card
-from edit_rrm_training.tiny.model import Size
-from edit_rrm_training.tiny.tasks import Sample
+from edit_rrm_training.rollouts.offline_engine import Completion
 
 
 def test_every_model_of_the_table_is_trained_and_measured_and_nothing_is_needed_before_it_comes() -> None:
@@ -142,7 +142,7 @@ def test_the_tv_checkpoint_that_ships_is_what_the_plan_makes() -> None:
     (stage,) = (stage for stage in graph(FULL) if stage.name == record.stage)
     assert record.done
     assert record.settings == settings_of(stage, FULL)
-    card = read_card(root / "server/edit_rrm_server/models/edit-rrm-tiny-sft")
+    card = read_card(root / "shapes/edit_rrm_shapes/models/edit-rrm-tiny-sft")
     sft = FULL.sizes["m"].sft
     trained = card.training["settings"]
     assert (trained["steps"], trained["lr"], trained["batch_per_device"]) == (sft.steps, sft.lr, sft.batch)
@@ -151,7 +151,7 @@ def test_the_tv_checkpoint_that_ships_is_what_the_plan_makes() -> None:
 
 def test_the_gcpo_checkpoint_that_ships_is_what_the_plan_makes() -> None:
     """docs/results/rrm has its measurement as seed 0's."""
-    card = read_card(Path(__file__).parents[2] / "server/edit_rrm_server/models/edit-rrm-tiny-gcpo")
+    card = read_card(Path(__file__).parents[2] / "shapes/edit_rrm_shapes/models/edit-rrm-tiny-gcpo")
     gcpo, trained = asdict(FULL.sizes["m"].gcpo), card.training["settings"]
     alike = (
         "steps", "lr", "lr_schedule", "warmup_steps", "temperature",

@@ -4,8 +4,8 @@ import torch
 from transformers import DynamicCache, Qwen2_5_VLForConditionalGeneration
 from transformers.cache_utils import DYNAMIC_LAYER_TYPE_MAPPING, DynamicLayer
 
-from edit_rrm_server.settings import BUNDLED_MODEL
-from edit_rrm_training.roomy_cache import ROOM, RoomyLayer, roomy_caches
+from edit_rrm_server.settings.server import BUNDLED_MODEL
+from edit_rrm_training.rollouts.growing_cache import ROOM, RoomyLayer, roomy_caches
 
 
 def states(tokens: int, rows: int = 3) -> tuple[torch.Tensor, torch.Tensor]:

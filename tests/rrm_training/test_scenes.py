@@ -5,8 +5,8 @@ import random
 import numpy as np
 import pytest
 
-from edit_rrm_training.shapes.render import SIZE, centre, render
-from edit_rrm_training.shapes.scene import (
+from edit_rrm_shapes.world.render import SIZE, centre, render
+from edit_rrm_shapes.world.scene import (
     BACKGROUNDS,
     CELLS,
     COLOURS,

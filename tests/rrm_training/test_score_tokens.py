@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from shapes_rows import pair, write_lines
 
-from edit_rrm_training.gcpo import GcpoTrainer
-from edit_rrm_training.gcpo_run import run_gcpo
-from edit_rrm_training.score_tokens import states_score
-from edit_rrm_training.train_settings import GcpoConfig
+from edit_rrm_training.gcpo.credit.score_tokens import states_score
+from edit_rrm_training.gcpo.run import run_gcpo
+from edit_rrm_training.gcpo.trainer import GcpoTrainer
+from edit_rrm_training.runs.settings import GcpoConfig
 
 BUNDLED = Path(__file__).parents[2] / "server" / "edit_rrm_server" / "models" / "edit-rrm-tiny"
 

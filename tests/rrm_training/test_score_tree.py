@@ -11,11 +11,11 @@ from shapes_rows import pair, write_lines
 
 from edit_rrm.traces import format_score
 from edit_rrm_training.errors import SettingsError
-from edit_rrm_training.gcpo import GcpoTrainer
-from edit_rrm_training.gcpo_run import run_gcpo
-from edit_rrm_training.score_tree import SCORES, score_tree
-from edit_rrm_training.train_settings import GcpoConfig, LoraSettings
-from edit_rrm_training.win_ratio import expected_win_ratios
+from edit_rrm_training.gcpo.credit.score_tree import SCORES, score_tree
+from edit_rrm_training.gcpo.credit.win_ratio import expected_win_ratios
+from edit_rrm_training.gcpo.run import run_gcpo
+from edit_rrm_training.gcpo.trainer import GcpoTrainer
+from edit_rrm_training.runs.settings import GcpoConfig, LoraSettings
 
 SFT = Path(__file__).parents[2] / "server" / "edit_rrm_server" / "models" / "edit-rrm-tiny-sft"
 """It doubts its scores, as a base of GCPO does; edit-rrm-tiny is too sure to be moved by two steps."""
@@ -143,7 +143,7 @@ def test_scores_and_evidence_are_judged_as_in_plain_rows(
     monkeypatch.setattr(GcpoTrainer, "_generate_and_score_completions", some_unparsed)
     monkeypatch.setattr(GcpoTrainer, "_all_scores_loss", compared)
     monkeypatch.setattr(GcpoTrainer, "_surrogate", watched)
-    monkeypatch.setattr("edit_rrm_training.all_scores.expected_win_ratios", noted)
+    monkeypatch.setattr("edit_rrm_training.gcpo.credit.all_scores.expected_win_ratios", noted)
     pairs = write_lines(tmp_path / "pairs.jsonl", [pair(index) for index in range(4)])
     config = GcpoConfig(
         base=SFT, out=tmp_path / "run", pairs=pairs, steps=2, traces=2, pairs_per_step=2,

@@ -15,16 +15,16 @@ from trl.data_utils import prepare_multimodal_messages
 
 from edit_rrm.checkpoint import read_card
 from edit_rrm.profiles import TrainedProfile
-from edit_rrm_training.checkpoints import load_base
+from edit_rrm_shapes.tiny_rrm.batches import encode
+from edit_rrm_shapes.tiny_rrm.muon import MuonWithAdamW
+from edit_rrm_shapes.tiny_rrm.tasks import Sample, verify_completion, verify_prompt
+from edit_rrm_shapes.world.dataset import make_edit
+from edit_rrm_training.data.trl_rows import sft_dataset
 from edit_rrm_training.errors import SettingsError
-from edit_rrm_training.sft import IGNORED, RoleWeightedTrainer, RoleWeights, run_sft, sft_arguments
-from edit_rrm_training.shapes.dataset import make_edit
-from edit_rrm_training.tiny.batches import encode
-from edit_rrm_training.tiny.muon import MuonWithAdamW
-from edit_rrm_training.tiny.tasks import Sample, verify_completion, verify_prompt
-from edit_rrm_training.train_settings import LoraSettings, SftConfig
-from edit_rrm_training.training_run import optimizers_of
-from edit_rrm_training.trl_rows import sft_dataset
+from edit_rrm_training.runs.checkpoints import load_base
+from edit_rrm_training.runs.settings import LoraSettings, SftConfig
+from edit_rrm_training.runs.training_run import optimizers_of
+from edit_rrm_training.sft.run import IGNORED, RoleWeightedTrainer, RoleWeights, run_sft, sft_arguments
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from shapes_rows import pair
 
 from edit_rrm.profiles import TrainedProfile
 from edit_rrm.prompts import Prompt
-from edit_rrm_training.stored_principles import StoredPrinciples, with_principles
+from edit_rrm_training.data.principles_store import StoredPrinciples, with_principles
 
 GOOD = "1. follow: Is it red?\n2. keep: Is the rest unchanged?\n3. quality: Is it clean?"
 

@@ -6,9 +6,9 @@ from collections import Counter
 import pytest
 
 from edit_rrm.principles import Category
+from edit_rrm_shapes.teachers.habits import TEACHERS, VERIFIER, Habits, judge, score_by_count
+from edit_rrm_shapes.world.dataset import make_edit, make_pairs
 from edit_rrm_training.evaluation.metrics import pair_outcome
-from edit_rrm_training.shapes.dataset import make_edit, make_pairs
-from edit_rrm_training.shapes.teachers import TEACHERS, VERIFIER, Habits, judge, score_by_count
 
 EDITS = [make_edit(41, index, 4) for index in range(150)]
 

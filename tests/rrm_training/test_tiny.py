@@ -13,22 +13,20 @@ from transformers import AutoProcessor, Qwen2_5_VLForConditionalGeneration, Qwen
 
 from edit_rrm.checkpoint import read_card, write_card
 from edit_rrm.cpu import has_bfloat16
-from edit_rrm_training.shapes.dataset import make_edit
-from edit_rrm_training.shapes.scene import CELLS, scene_of_look_alikes
-from edit_rrm_training.tiny import training
-from edit_rrm_training.tiny.batches import LossWeights, StepBatches, encode, prompt_text
-from edit_rrm_training.tiny.bundle import tiny_card
-from edit_rrm_training.tiny.looking import CLASSES, GRID, LookBatches, Looker, run_look_stage, token_names
-from edit_rrm_training.tiny.model import (
+from edit_rrm_shapes.tiny_rrm import training
+from edit_rrm_shapes.tiny_rrm.batches import LossWeights, StepBatches, encode, prompt_text
+from edit_rrm_shapes.tiny_rrm.bundle import tiny_card
+from edit_rrm_shapes.tiny_rrm.looking import CLASSES, GRID, LookBatches, Looker, run_look_stage, token_names
+from edit_rrm_shapes.tiny_rrm.model import (
     batch_vision_attention,
     build_config,
     build_processor,
     new_model,
     save_servable,
 )
-from edit_rrm_training.tiny.muon import Muon, orthogonalised
-from edit_rrm_training.tiny.recipe import continue_with, load_processor, train
-from edit_rrm_training.tiny.tasks import (
+from edit_rrm_shapes.tiny_rrm.muon import Muon, orthogonalised
+from edit_rrm_shapes.tiny_rrm.recipe import continue_with, load_processor, train
+from edit_rrm_shapes.tiny_rrm.tasks import (
     BASE_MIX,
     FIND_MIX,
     POLISH_MIX,
@@ -38,8 +36,10 @@ from edit_rrm_training.tiny.tasks import (
     Task,
     make_sample,
 )
-from edit_rrm_training.tiny.tokenizer import CONTROL_TOKENS, build_tokenizer
-from edit_rrm_training.tiny.training import Stage, completion_loss, prepare_fast, run_stage
+from edit_rrm_shapes.tiny_rrm.tokenizer import CONTROL_TOKENS, build_tokenizer
+from edit_rrm_shapes.tiny_rrm.training import Stage, completion_loss, prepare_fast, run_stage
+from edit_rrm_shapes.world.dataset import make_edit
+from edit_rrm_shapes.world.scene import CELLS, scene_of_look_alikes
 
 STAGE = Stage("probe", SFT_MIX, steps=4, seed=3, batch_size=2, warmup_steps=2)
 

@@ -7,7 +7,7 @@ from PIL import Image
 from shapes_rows import pair, verify_row, write_lines
 from typer.testing import CliRunner
 
-from edit_rrm_training.cli import app
+from edit_rrm_training.cli.app import app
 from guide_blocks import shown
 
 runner = CliRunner()

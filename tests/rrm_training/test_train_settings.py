@@ -6,9 +6,9 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from edit_rrm_training.cli import app
+from edit_rrm_training.cli.app import app
 from edit_rrm_training.errors import SettingsError
-from edit_rrm_training.train_settings import (
+from edit_rrm_training.runs.settings import (
     GcpoConfig,
     LoraSettings,
     RunSettings,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from shapes_rows import pair, write_lines
 
-from edit_rrm_training.vllm_prompts import with_one_token_an_image
+from edit_rrm_training.rollouts.vllm_prompts import with_one_token_an_image
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]

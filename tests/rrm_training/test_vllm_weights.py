@@ -9,7 +9,7 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForImageTextToText
 
-from edit_rrm_training.vllm_weights import hand_over_safely, merged_weights
+from edit_rrm_training.rollouts.vllm_weights import hand_over_safely, merged_weights
 
 TARGETS = r".*language_model.*\.(q|o|down)_proj"
 

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edit_rrm_training.win_ratio import advantages, expected_win_ratios, report, win_ratios
+from edit_rrm_training.gcpo.credit.win_ratio import advantages, expected_win_ratios, report, win_ratios
 
 NAN = math.nan
 

@@ -8,10 +8,10 @@ import torch
 from shapes_rows import pair, write_lines
 from trl import GRPOTrainer
 
-from edit_rrm_training.gcpo import GcpoTrainer
-from edit_rrm_training.gcpo_run import run_gcpo
-from edit_rrm_training.train_settings import GcpoConfig
-from edit_rrm_training.zero_advantage import has_advantage, keep_groups
+from edit_rrm_training.gcpo.run import run_gcpo
+from edit_rrm_training.gcpo.trainer import GcpoTrainer
+from edit_rrm_training.gcpo.update.zero_advantage import has_advantage, keep_groups
+from edit_rrm_training.runs.settings import GcpoConfig
 
 BUNDLED = Path(__file__).parents[2] / "server" / "edit_rrm_server" / "models" / "edit-rrm-tiny"
 

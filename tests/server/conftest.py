@@ -10,9 +10,9 @@ import pytest
 from running_service import CARD, Running, Start
 from scripted_engine import ScriptedEngine
 
-from edit_rrm_server.app import create_app
-from edit_rrm_server.service import LoadedModel, Service
-from edit_rrm_server.settings import ServerSettings
+from edit_rrm_server.api.app import create_app
+from edit_rrm_server.life.service import LoadedModel, Service
+from edit_rrm_server.settings.server import ServerSettings
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from running_service import CARD
 from scripted_engine import ScriptedEngine
 
 from edit_rrm.checkpoint import RRMCard
-from edit_rrm_server.app import create_app
-from edit_rrm_server.service import LoadedModel, Service
-from edit_rrm_server.settings import ServerSettings
+from edit_rrm_server.api.app import create_app
+from edit_rrm_server.life.service import LoadedModel, Service
+from edit_rrm_server.settings.server import ServerSettings
 
 T = TypeVar("T")
 _LIMIT_S = 60.0

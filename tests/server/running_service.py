@@ -10,7 +10,7 @@ from scripted_engine import ScriptedEngine
 from small_calls import score_body
 
 from edit_rrm.checkpoint import RRMCard
-from edit_rrm_server.service import Service
+from edit_rrm_server.life.service import Service
 
 CARD = RRMCard(name="scripted", profile="trained", trace_format="1", max_image_side=64)
 

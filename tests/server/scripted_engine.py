@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from edit_rrm.images import EditImage
 from edit_rrm.prompts import ImageSlot, Prompt
 from edit_rrm.traces import render_trace
-from edit_rrm_server.engine import Completion, DrawSettings, Token
+from edit_rrm_server.engines.engine import Completion, DrawSettings, Token
 from edit_rrm_server.errors import UnavailableError
 
 DECOMPOSITION = "1. follow: is the circle blue?\n2. keep: is the rest the same?\n3. quality: is it clean?"

@@ -11,12 +11,12 @@ import httpx
 
 from edit_rrm.images import EditImage
 from edit_rrm.prompts import ImageSlot, Message, Prompt
-from edit_rrm_server.affinity import Affinity
-from edit_rrm_server.engine import DrawSettings
-from edit_rrm_server.image_urls import ImageUrls
-from edit_rrm_server.openai_chat import ChatForm
-from edit_rrm_server.openai_engine import OpenAIEngine, RetryPlan
-from edit_rrm_server.upstreams import Upstreams
+from edit_rrm_server.engines.engine import DrawSettings
+from edit_rrm_server.engines.openai.affinity import Affinity
+from edit_rrm_server.engines.openai.chat import ChatForm
+from edit_rrm_server.engines.openai.engine import OpenAIEngine, RetryPlan
+from edit_rrm_server.engines.openai.image_urls import ImageUrls
+from edit_rrm_server.engines.openai.upstreams import Upstreams
 
 Script = Callable[["Asked"], httpx.Response | Awaitable[httpx.Response]]
 MODEL = "judge"

@@ -6,7 +6,7 @@ import threading
 import pytest
 from running_service import until
 
-from edit_rrm_server.abandonable import is_work_left, run_abandonable
+from edit_rrm_server.engines.detached_thread import is_work_left, run_abandonable
 
 
 async def test_the_result_and_the_error_come_back() -> None:

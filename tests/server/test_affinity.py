@@ -2,7 +2,7 @@
 
 import pytest
 
-from edit_rrm_server.affinity import Affinity
+from edit_rrm_server.engines.openai.affinity import Affinity
 
 
 def test_a_new_group_goes_to_the_least_busy_upstream() -> None:

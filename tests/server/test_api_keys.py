@@ -7,8 +7,8 @@ from pydantic import ValidationError
 from running_service import Start
 from typer.testing import CliRunner
 
-from edit_rrm_server import cli
-from edit_rrm_server.settings import ServerSettings, load_settings
+from edit_rrm_server.process import cli
+from edit_rrm_server.settings.server import ServerSettings, load_settings
 
 
 def key_file(tmp_path: Path, content: str | bytes) -> Path:

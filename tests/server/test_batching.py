@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edit_rrm.wire import Priority
-from edit_rrm_server.batching import Admission, Batcher, Dropped
-from edit_rrm_server.drain_rate import DrainRate
+from edit_rrm_server.admission.batching import Admission, Batcher, Dropped
+from edit_rrm_server.admission.drain_rate import DrainRate
+from edit_rrm_server.admission.lanes import LANES
 from edit_rrm_server.errors import CallerGoneError, DeadlineExceededError, QueueFullError, UnavailableError
-from edit_rrm_server.lanes import LANES
 
 
 class Counted:
@@ -278,7 +278,7 @@ def test_the_drain_rate_is_jobs_per_second_over_the_last_half_minute() -> None:
 
 def test_retry_after_is_the_excess_divided_by_the_measured_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
-    monkeypatch.setattr("edit_rrm_server.batching.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("edit_rrm_server.admission.batching.time.monotonic", lambda: clock[0])
     b = batcher(capacity=10)
     for second in range(1, 21):
         clock[0] = float(second)

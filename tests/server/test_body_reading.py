@@ -13,10 +13,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message, Scope
 
 from edit_rrm.wire import ScoreRequest
-from edit_rrm_server.body_room import BodyRoom
-from edit_rrm_server.envelope import read_envelope
+from edit_rrm_server.admission.body_budget import BodyRoom
 from edit_rrm_server.errors import BodyTimeoutError, QueueFullError, RequestRefusedError
-from edit_rrm_server.problems import problem_for
+from edit_rrm_server.http.envelope import read_envelope
+from edit_rrm_server.http.problems import problem_for
 
 BODY = json.dumps(score_body()).encode()
 LIMIT_BYTES = 100_000

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from edit_rrm.errors import CheckpointError
-from edit_rrm_server.control_text import break_control, control_texts, read_added_tokens
-from edit_rrm_server.settings import BUNDLED_MODEL
+from edit_rrm_server.engines.control_text import break_control, control_texts, read_added_tokens
+from edit_rrm_server.settings.server import BUNDLED_MODEL
 
 
 def test_the_bundled_checkpoints_control_tokens_are_those_its_template_uses_and_no_plain_words() -> None:

@@ -2,8 +2,8 @@
 
 from edit_rrm.checkpoint import SamplingDefaults
 from edit_rrm.wire import Sampling
-from edit_rrm_server.drawing import ATTEMPT_SEED_STEP, Attempts, base_draw, distinct_samples
-from edit_rrm_server.engine import DrawSettings
+from edit_rrm_server.engines.engine import DrawSettings
+from edit_rrm_server.scoring.sampling import ATTEMPT_SEED_STEP, Attempts, base_draw, distinct_samples
 
 DEFAULTS = SamplingDefaults(temperature=0.5, top_p=0.9, seed=7, max_tokens=100)
 

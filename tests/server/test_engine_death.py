@@ -11,10 +11,10 @@ from small_calls import BLUE, RED, b64, picture
 
 from edit_rrm.images import EditImage
 from edit_rrm.prompts import ImageSlot, Prompt
-from edit_rrm_server.engine import Completion, DrawSettings
+from edit_rrm_server.engines.engine import Completion, DrawSettings
+from edit_rrm_server.engines.watched_engine import WatchedEngine
 from edit_rrm_server.errors import EngineLostError
-from edit_rrm_server.service import LoadedModel
-from edit_rrm_server.watched_engine import WatchedEngine
+from edit_rrm_server.life.service import LoadedModel
 
 SAMPLED = {"temperature": 0.7}  # no score of it is cached: every candidate reaches the engine
 

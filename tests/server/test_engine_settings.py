@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from edit_rrm_server.settings import ServerSettings, load_settings
-from edit_rrm_server.vllm_start import engine_arguments, uses_forkserver
+from edit_rrm_server.engines.vllm.start import engine_arguments, uses_forkserver
+from edit_rrm_server.settings.server import ServerSettings, load_settings
 
 FLEET = {"engine": "openai", "upstreams": "http://a:8000/v1, http://b:8000/v1/,"}
 

@@ -11,7 +11,7 @@ from running_service import Running, Start, until
 from scripted_engine import Asked, ScriptedEngine, trace, well_behaved
 from small_calls import BLUE, RED, picture, png
 
-from edit_rrm_server.service import LoadedModel
+from edit_rrm_server.life.service import LoadedModel
 
 DIALECT = {"dialects": "flow_factory"}
 

@@ -10,8 +10,14 @@ from edit_rrm.guards import GuardResult
 from edit_rrm.principles import numbered
 from edit_rrm.profiles import TrainedProfile
 from edit_rrm.traces import render_trace
-from edit_rrm_server.engine import Token
-from edit_rrm_server.judging import Sample, candidate_answer, met_probability, read_sample, refused_by_guard
+from edit_rrm_server.engines.engine import Token
+from edit_rrm_server.scoring.judging import (
+    Sample,
+    candidate_answer,
+    met_probability,
+    read_sample,
+    refused_by_guard,
+)
 
 PRINCIPLES = numbered([("follow", "is it blue?"), ("keep", "is the rest the same?")])
 

@@ -2,7 +2,7 @@
 
 import socket
 
-from edit_rrm_server.serving import _listen
+from edit_rrm_server.process.serving import _listen
 
 
 def test_an_answer_is_not_held_back_until_its_headers_are_acknowledged() -> None:

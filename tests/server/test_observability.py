@@ -74,12 +74,12 @@ async def test_unknown_paths_are_one_route_in_the_metrics(running: Running) -> N
 async def test_one_json_line_per_request_without_content(
     running: Running, caplog: pytest.LogCaptureFixture
 ) -> None:
-    logger = logging.getLogger("edit_rrm_server.access")
+    logger = logging.getLogger("edit_rrm_server.http.access")
     logger.setLevel(logging.INFO)
     logger.propagate = True
-    with caplog.at_level(logging.INFO, "edit_rrm_server.access"):
+    with caplog.at_level(logging.INFO, "edit_rrm_server.http.access"):
         response = await running.score(instruction="a secret wish", principles=None)
-    (record,) = [r for r in caplog.records if r.name == "edit_rrm_server.access"]
+    (record,) = [r for r in caplog.records if r.name == "edit_rrm_server.http.access"]
     line = json.loads(record.message)
     assert line["id"] == response.headers["X-Request-ID"]
     assert (line["route"], line["status"], line["code"], line["candidates"]) == ("/v1/score", 200, "ok", 1)

@@ -22,9 +22,9 @@ from scripted_fleet import (
 
 from edit_rrm.images import decode_image
 from edit_rrm.prompts import ImageSlot, Message, Prompt
-from edit_rrm_server.engine import Completion
+from edit_rrm_server.engines.engine import Completion
+from edit_rrm_server.engines.openai.engine import OpenAIEngine, RetryPlan
 from edit_rrm_server.errors import ServiceError
-from edit_rrm_server.openai_engine import OpenAIEngine, RetryPlan
 
 TEXT = "1. blue => 1"
 

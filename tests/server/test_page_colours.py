@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from edit_rrm_server.page_files import DIRECTORY
+from edit_rrm_server.api.page_files import DIRECTORY
 
 TEXT, CONTROL = 4.5, 3.0  # WCAG 2.2, 1.4.3 and 1.4.11
 CSS = (DIRECTORY / "page.css").read_text(encoding="utf-8")

@@ -11,7 +11,7 @@ from live_service import LiveService
 from running_service import Running, Start
 from scripted_engine import ScriptedEngine
 
-from edit_rrm_server.page_files import DIRECTORY, MEDIA_TYPES, PREFIX, read_page
+from edit_rrm_server.api.page_files import DIRECTORY, MEDIA_TYPES, PREFIX, read_page
 
 FILES = read_page()
 SCRIPTS = sorted(path for path in FILES if path.endswith(".js"))

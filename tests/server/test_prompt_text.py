@@ -11,8 +11,8 @@ from edit_rrm.errors import CheckpointError
 from edit_rrm.principles import numbered
 from edit_rrm.profiles import TrainedProfile
 from edit_rrm.prompts import ImageSlot, Message, Prompt
-from edit_rrm_server.prompt_text import ChatText
-from edit_rrm_server.settings import BUNDLED_MODEL
+from edit_rrm_server.engines.vllm.chat_text import ChatText
+from edit_rrm_server.settings.server import BUNDLED_MODEL
 
 TOKENIZER: Any = AutoTokenizer.from_pretrained(BUNDLED_MODEL)
 CONTROL = [token for token in TOKENIZER.get_added_vocab() if token.startswith("<|")]

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from running_service import Start
 from starlette.types import Message, Scope
 
+from edit_rrm_server.admission.rate_limit import RateLimiter, TokenBucket, caller_at
 from edit_rrm_server.errors import RateLimitedError
-from edit_rrm_server.rate_limit import RateLimiter, TokenBucket, caller_at
 
 NS_PER_S = 1_000_000_000
 

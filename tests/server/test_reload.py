@@ -12,8 +12,8 @@ from running_service import CARD, Running, Start, until
 from scripted_engine import Asked, ScriptedEngine, trace
 from small_calls import BLUE, b64, score_body
 
-from edit_rrm_server.service import LoadedModel
-from edit_rrm_server.settings import BUNDLED_MODEL
+from edit_rrm_server.life.service import LoadedModel
+from edit_rrm_server.settings.server import BUNDLED_MODEL
 
 OLD, NEW = "01dc0ffee000", "0000000000e0"
 SCORES = {OLD: 2.0, NEW: 8.0}

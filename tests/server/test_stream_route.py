@@ -12,8 +12,8 @@ from running_service import Running, Start, until
 from small_calls import b64, picture, png, score_body
 from starlette.types import Message
 
-from edit_rrm_server.ndjson import Line, read_lines
-from edit_rrm_server.outbox import Outbox
+from edit_rrm_server.api.answer_spool import Outbox
+from edit_rrm_server.http.ndjson import Line, read_lines
 
 NDJSON = {"content-type": "application/x-ndjson"}
 

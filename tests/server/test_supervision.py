@@ -7,9 +7,9 @@ import pytest
 from running_service import until
 from scripted_engine import ScriptedEngine
 
+from edit_rrm_server.engines.watched_engine import WatchedEngine
 from edit_rrm_server.errors import EngineLostError
-from edit_rrm_server.supervision import RestartPolicy, Supervisor
-from edit_rrm_server.watched_engine import WatchedEngine
+from edit_rrm_server.life.supervision import RestartPolicy, Supervisor
 
 
 class Bench:

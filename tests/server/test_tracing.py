@@ -13,7 +13,7 @@ from scripted_fleet import GREEDY, PROMPT, ScriptedFleet, image, well
 from small_calls import score_body
 
 from edit_rrm.prompts import ImageSlot
-from edit_rrm_server import tracing
+from edit_rrm_server.observe import tracing
 
 TRACE_ID, CALLER_ID = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 TRACEPARENT = {"traceparent": f"00-{TRACE_ID}-{CALLER_ID}-01"}
@@ -115,7 +115,7 @@ async def test_off_there_is_no_header_and_every_span_is_the_same_nothing(running
 
 def test_off_nothing_of_opentelemetry_is_imported() -> None:
     code = (
-        "import sys, edit_rrm_server.serving, edit_rrm_server.app, edit_rrm_server.tracing as tracing\n"
+        "import sys, edit_rrm_server.process.serving, edit_rrm_server.api.app, edit_rrm_server.observe.tracing as tracing\n"
         "with tracing.span('queue') as span: span.note(size=1)\n"
         "tracing.stop()\n"
         "print([name for name in sys.modules if name.startswith('opentelemetry')])"

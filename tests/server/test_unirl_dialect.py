@@ -10,7 +10,7 @@ from running_service import Running, Start, until
 from scripted_engine import Asked, ScriptedEngine, trace, well_behaved
 from small_calls import BLUE, RED, picture, png
 
-from edit_rrm_server.dialects.replays import Replays
+from edit_rrm_server.api.dialects.idempotency import Replays
 from edit_rrm_server.errors import RequestRefusedError
 
 DIALECT = {"dialects": "unirl"}

@@ -2,9 +2,9 @@
 
 import pytest
 
+from edit_rrm_server.engines.vllm.errors import CODES, FINISH_CODES, finish_error, service_error
 from edit_rrm_server.errors import EngineError, QueueFullError, RequestRefusedError, UnavailableError
-from edit_rrm_server.problems import KINDS
-from edit_rrm_server.vllm_errors import CODES, FINISH_CODES, finish_error, service_error
+from edit_rrm_server.http.problems import KINDS
 
 
 def kind(full_name: str, *bases: type[Exception]) -> type[Exception]:

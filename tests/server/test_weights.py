@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from edit_rrm.errors import CheckpointError
-from edit_rrm_server.weights import weights_digest
+from edit_rrm_server.engines.weights_digest import weights_digest
 
 
 def test_it_is_the_sha256_over_the_files_in_order_of_name(tmp_path: Path) -> None:

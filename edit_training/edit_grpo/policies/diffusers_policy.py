@@ -15,9 +15,9 @@ from diffusers.pipelines.flux.pipeline_flux_kontext import calculate_shift, retr
 from PIL import Image
 
 from edit_grpo.policies.errors import PictureSizeError
+from edit_grpo.policies.policy import Condition
 from edit_grpo.policies.settings import PolicySettings
 from edit_grpo.policies.trained_transformer import TrainedTransformer
-from edit_grpo.policy import Condition
 
 SOURCE = "source_latents"  # [batch, channels, height, width], the condition's name for the source
 

@@ -13,8 +13,8 @@ from PIL import Image
 
 from edit_grpo.policies.diffusers_policy import SOURCE, DiffusersPolicy
 from edit_grpo.policies.errors import PolicySettingsError
+from edit_grpo.policies.policy import Condition
 from edit_grpo.policies.settings import PolicySettings
-from edit_grpo.policy import Condition
 
 GUIDANCE_SCALE = 2.5
 MAX_TEXT_TOKENS = 512

@@ -7,11 +7,12 @@ from typing import Any
 import torch
 from diffusers import DiffusionPipeline
 
-from edit_grpo.policies import change_transformer, shapes_vae
 from edit_grpo.policies.errors import PolicyFolderError, UnknownPolicyError
 from edit_grpo.policies.flux_kontext import FluxKontextPolicy
 from edit_grpo.policies.qwen_image_edit import QwenImageEditPolicy
 from edit_grpo.policies.settings import PolicySettings
+from edit_rrm_shapes.tiny_editor import change_transformer
+from edit_rrm_shapes.tiny_editor import vae as shapes_vae
 
 SHAPES_PARTS = (change_transformer, shapes_vae)
 """diffusers loads the shapes editor's own classes only from modules that are imported already."""

@@ -18,7 +18,7 @@ from PIL import Image
 from pydantic import PlainSerializer
 
 from edit_rrm.images import decode_image
-from edit_rrm_training.shapes.dataset import EditRecord, make_edit
+from edit_rrm_shapes.world.dataset import EditRecord, make_edit
 
 SHAPES_CANDIDATES = 4
 """A source's pixel noise is drawn after its candidates: a reference means the source of an edit with this

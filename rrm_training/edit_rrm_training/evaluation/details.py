@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from edit_rrm.principles import Category
+from edit_rrm_shapes.world.dataset import SAME_ZONE
 from edit_rrm_training.evaluation.calibration import (
     ReliabilityBin,
     expected_calibration_error,
@@ -22,7 +23,6 @@ from edit_rrm_training.evaluation.evaluate import (
     share_table,
 )
 from edit_rrm_training.evaluation.metrics import PairOutcome, Share, pairwise, precision_recall
-from edit_rrm_training.shapes.dataset import SAME_ZONE
 
 SAMPLE_COUNTS = (1, 2, 4, 8)
 

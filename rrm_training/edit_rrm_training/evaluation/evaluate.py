@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from edit_rrm.principles import Category, numbered
+from edit_rrm_shapes.world.dataset import SAME_ZONE, EditRecord, make_edit
 from edit_rrm_training.evaluation.judging import Decomposition, Drawing, Judge, Opinion, Question
 from edit_rrm_training.evaluation.metrics import JudgedVerdict, Share, pairwise, share, verdict_shares
-from edit_rrm_training.shapes.dataset import SAME_ZONE, EditRecord, make_edit
 
 CHUNK = 64
 

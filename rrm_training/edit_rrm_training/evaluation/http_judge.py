@@ -26,8 +26,8 @@ from edit_rrm.wire import (
     ScoreAnswer,
     ScoreRequest,
 )
+from edit_rrm_training.endpoints.http_calls import Caller, Patience
 from edit_rrm_training.evaluation.judging import Decomposition, Drawing, Opinion, Question
-from edit_rrm_training.http_calls import Caller, Patience
 
 _UNUSABLE = frozenset({"trace_unparseable", "decomposition_failed"})
 """The codes of a model whose text could not be used. Every other failure is the service's, and no opinion."""

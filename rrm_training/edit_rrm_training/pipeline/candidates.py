@@ -8,9 +8,9 @@ from pathlib import Path
 from edit_rrm.images import encode_png
 from edit_rrm.whole_files import write_whole
 from edit_rrm_training.data.pictures import load_image, rebased
+from edit_rrm_training.endpoints.endpoint import Meter, seed_of
 from edit_rrm_training.errors import StepError
 from edit_rrm_training.pipeline.editors import Edited, Editor
-from edit_rrm_training.pipeline.endpoints import Meter, seed_of
 from edit_rrm_training.pipeline.journal import read_unique
 from edit_rrm_training.pipeline.rows import DecomposedEdit, Quadruple
 from edit_rrm_training.pipeline.running import StepReport, Task, run_step

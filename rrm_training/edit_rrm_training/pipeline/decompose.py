@@ -6,7 +6,7 @@ from pathlib import Path
 from edit_rrm.principles import Principle
 from edit_rrm.prompts import ImageSlot
 from edit_rrm_training.data.pictures import rebased
-from edit_rrm_training.pipeline.endpoints import ChatRequest, Meter, ask, seed_of
+from edit_rrm_training.endpoints.endpoint import ChatRequest, Meter, ask, seed_of
 from edit_rrm_training.pipeline.journal import read_unique
 from edit_rrm_training.pipeline.rows import DecomposedEdit, EditRow
 from edit_rrm_training.pipeline.running import StepReport, Task, run_step

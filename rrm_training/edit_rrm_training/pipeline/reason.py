@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from edit_rrm.prompts import ImageSlot
-from edit_rrm_training.pipeline.endpoints import ChatRequest, Meter, ask, seed_of
+from edit_rrm_training.endpoints.endpoint import ChatRequest, Meter, ask, seed_of
 from edit_rrm_training.pipeline.journal import read_unique
 from edit_rrm_training.pipeline.prompts import with_stance
 from edit_rrm_training.pipeline.rows import Quadruple, TraceRow, read_findings

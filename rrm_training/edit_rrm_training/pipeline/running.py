@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from edit_rrm.errors import EditRRMError
+from edit_rrm_training.endpoints.endpoint import Meter
 from edit_rrm_training.errors import AnswerError, EndpointError, StepError, TrainingError
-from edit_rrm_training.pipeline.endpoints import Meter
 from edit_rrm_training.pipeline.journal import Journal
 from edit_rrm_training.pipeline.rows import FailedRow, Row, Usage
 

@@ -18,11 +18,11 @@ from edit_rrm.profiles import get_profile
 from edit_rrm.profiles.exemplars import exemplar_pool, read_exemplars
 from edit_rrm.profiles.zero_shot import ZeroShotProfile
 from edit_rrm.prompts import PromptProfile
+from edit_rrm_shapes.teachers.simulated import SimulatedEndpoint, SimulatedSettings
+from edit_rrm_training.endpoints.endpoint import Endpoint
+from edit_rrm_training.endpoints.openai import OpenAIEndpoint, OpenAISettings
 from edit_rrm_training.errors import StepError
-from edit_rrm_training.pipeline.endpoints import Endpoint
-from edit_rrm_training.pipeline.openai_endpoint import OpenAIEndpoint, OpenAISettings
 from edit_rrm_training.pipeline.prompts import STANCES
-from edit_rrm_training.pipeline.simulated import SimulatedEndpoint, SimulatedSettings
 
 SHAPES_CONFIG = "shapes"
 """The name of the configuration that comes with the package: all endpoints simulated."""

@@ -1,0 +1,124 @@
+"""`edit-grpo`: the editor's trainer on the command line. Here: the check before a run."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from edit_grpo.cli.train import EXIT_BAD_INPUT, EXIT_NOT_FIT, train
+from edit_grpo.reward.preflight import MAX_GROUP_SIZE, MIN_GROUP_SIZE, Preflight, run_preflight
+from edit_rrm_client import (
+    AuthenticationError,
+    EditRRMClientError,
+    InvalidRequestError,
+    RetryPolicy,
+    RewardClient,
+)
+from edit_rrm_client.tables import judges_panel, printable
+from edit_rrm_shapes.cli.reproduce_editor import reproduce
+from edit_rrm_shapes.cli.tiny_editor import add_shapes_commands
+
+app = typer.Typer(
+    name="edit-grpo",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(train)
+app.command()(reproduce)
+add_shapes_commands(app)
+
+
+@app.callback()
+def main() -> None:
+    """Train an image editor with GRPO against a running edit-rrm service.
+
+    Check the service before a run costs GPU hours:
+
+        edit-grpo preflight --url http://127.0.0.1:8000 --group-size 24
+
+    Then train; every setting is in one file:
+
+        edit-grpo train shapes/configs/tiny_editor.yaml
+    """
+
+
+def connect(url: str, api_key: str | None) -> RewardClient:
+    """The client that the preflight uses; a test puts its own in this place."""
+    return RewardClient(url, api_key=api_key, retries=RetryPolicy(attempts=3))
+
+
+@app.command()
+def preflight(
+    url: Annotated[
+        str, typer.Option(envvar="EDIT_RRM_URL", help="Address of the reward service.")
+    ] = "http://127.0.0.1:8000",
+    group_size: Annotated[
+        int, typer.Option(min=MIN_GROUP_SIZE, max=MAX_GROUP_SIZE, help="Candidates per group in the run.")
+    ] = 24,
+    deadline: Annotated[
+        float, typer.Option(min=0.1, max=3600, help="Seconds that a group may take in the run.")
+    ] = 120.0,
+    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for a service that is loading.")] = 0.0,
+    api_key: Annotated[
+        str | None, typer.Option(envvar="EDIT_RRM_API_KEY", help="Key, if the service wants one.")
+    ] = None,
+) -> None:
+    """Say whether a run can start: one synthetic group through the service, as training would send it.
+
+    Checks that the service is ready, that every candidate gets a typed reward, that no failure hides
+    behind a zero, that the rewards of different edits differ, and how long a group takes.
+
+    Exit codes: 0 fit for a run, 1 not fit or not reachable, 2 wrong input.
+    """
+    try:
+        with connect(url, api_key) as client:
+            report = run_preflight(client, group_size=group_size, deadline_s=deadline, wait_s=wait)
+    except (InvalidRequestError, AuthenticationError) as error:
+        typer.echo(f"edit-grpo: {printable(str(error))}", err=True)
+        raise typer.Exit(EXIT_BAD_INPUT) from error
+    except EditRRMClientError as error:
+        typer.echo(f"edit-grpo: {printable(str(error))}", err=True)
+        raise typer.Exit(EXIT_NOT_FIT) from error
+    show(Console(), report, group_size)
+    if not report.ok:
+        raise typer.Exit(EXIT_NOT_FIT)
+
+
+def show(console: Console, report: Preflight, group_size: int) -> None:
+    """Prints the findings, the cost of a group, and what the scores are good for."""
+    model = report.model
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column()
+    table.add_column()
+    table.add_column()
+    facts = (
+        ("model", f"{model.name}@{model.weights_digest}"),
+        ("aggregator", model.aggregator),
+        ("group", f"{group_size} candidates in {report.latency_s:.2f} s, {_rate(report, group_size)}"),
+    )
+    for name, value in facts:
+        table.add_row("", Text(name, "dim"), Text(printable(value)))
+    for finding in report.findings:
+        mark = Text("✓", "bold green") if finding.ok else Text("✗", "bold red")
+        table.add_row(mark, finding.name, Text(printable(finding.detail)))
+    console.print(table)
+    console.print(judges_panel(model))
+    verdict = Text("fit for a run", "bold green") if report.ok else Text("NOT fit for a run", "bold red")
+    console.print(verdict)
+
+
+def _rate(report: Preflight, group_size: int) -> str:
+    usage = report.answer.usage
+    cached = f", {usage.cached_prompt_tokens} of {usage.prompt_tokens} prompt tokens cached"
+    return f"{group_size / max(report.latency_s, 1e-9):.1f} a second" + (
+        cached if usage.prompt_tokens else ""
+    )
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,171 @@
+"""`edit-grpo train`: the command, its exit codes, and the check of the service before a run."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from edit_grpo.errors import DivergedError, EditTrainingError, NotFitError, ServiceAwayError
+from edit_grpo.reward.preflight import MIN_GROUP_SIZE, Preflight, run_preflight
+from edit_grpo.run.settings import RewardSettings, TrainSettings
+from edit_grpo.run.settings_file import load_settings, settings_rows
+from edit_rrm_client import (
+    DeadlineExceededError,
+    EditRRMClientError,
+    OverloadedError,
+    Probe,
+    RetryPolicy,
+    RewardClient,
+    ScoringFailedError,
+    UnavailableError,
+)
+from edit_rrm_client.tables import printable
+
+EXIT_NOT_FIT = 1
+EXIT_BAD_INPUT = 2
+EXIT_SERVICE_AWAY = 3
+EXIT_STOPPED = 4
+EXIT_DIVERGED = 5
+
+
+def train(
+    config: Annotated[Path | None, typer.Argument(help="YAML or JSON file of settings.")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="NAME=VALUE", help="A setting, before the file; a dot enters a section."
+        ),
+    ] = None,
+    url: Annotated[
+        list[str] | None,
+        typer.Option(envvar="EDIT_RRM_URL", help="Reward service, before reward.urls; repeat for several."),
+    ] = None,
+    preflight: Annotated[
+        bool, typer.Option(help="Score one synthetic group first, and refuse to start if that fails.")
+    ] = True,
+    settings: Annotated[bool, typer.Option("--settings", help="List every setting and end.")] = False,
+) -> None:
+    """Train an editor with GRPO (or DiffusionNFT) on the rewards of a running edit-rrm service.
+
+    Try it on the shapes world, on a laptop:
+
+        edit-rrm-server serve &
+
+        edit-rrm-train shapes generate --seed 7 --count 400 --out runs/shapes
+
+        edit-rrm-train shapes generate --seed 1007 --count 16 --out runs/shapes-held-out
+
+        edit-grpo train shapes/configs/tiny_editor.yaml
+
+    On several GPUs: `accelerate launch --multi_gpu -m edit_grpo.cli.app train CONFIG`.
+
+    **A run** draws `sampling.group_size` candidates for each of `sampling.groups` edits; sends a group to the
+    service while the next is drawn; learns from how the rewards differ within a group; and begins anew. OUT
+    holds `settings.yaml`, `log.jsonl`, `tensorboard/`, `checkpoints/`, `grids/index.html` and, at the end,
+    `final/`.
+
+    **Safe to kill at any moment**: the same command goes on from the newest checkpoint, to the bit. Ctrl-C or
+    SIGTERM finishes the update and saves first; a second one ends at once.
+
+    **If the service is away** the run waits, says so, and after `reward.patience_s` saves and ends.
+
+    **Exit codes**: 0 finished, 1 the service is not fit for a run, 2 wrong input, 3 the service stayed away
+    (saved), 4 stopped by a signal (saved), 5 the gradient is not finite.
+    """
+    console = Console()
+    if settings:
+        show_settings(console)
+        return
+    try:
+        given = _settings(config, set_ or [], url or [])
+        from edit_grpo.run.training_run import run_training
+
+        ending = run_training(given, (lambda: check_service(given, console)) if preflight else lambda: None)
+    except (EditTrainingError, EditRRMClientError) as error:
+        typer.echo(f"edit-grpo: {printable(str(error))}", err=True)
+        raise typer.Exit(exit_code(error)) from error
+    if ending == "stopped":
+        raise typer.Exit(EXIT_STOPPED)
+
+
+def exit_code(error: Exception) -> int:
+    """What the command ends with."""
+    if isinstance(error, NotFitError):
+        return EXIT_NOT_FIT
+    if isinstance(error, ServiceAwayError):
+        return EXIT_SERVICE_AWAY
+    if isinstance(error, DivergedError):
+        return EXIT_DIVERGED
+    return EXIT_BAD_INPUT
+
+
+def blocking_client(settings: RewardSettings) -> RewardClient:
+    """The client that checks the service; a test puts its own in this place."""
+    return RewardClient(
+        settings.urls,
+        api_key=os.environ.get(settings.api_key_env),
+        retries=RetryPolicy(attempts=settings.attempts),
+    )
+
+
+def check_service(settings: TrainSettings, console: Console) -> None:
+    """Waits for the service, visibly, and judges it by one synthetic group.
+
+    Raises ServiceAwayError, NotFitError, and the client's error for what waiting cannot mend.
+    """
+    reward = settings.reward
+
+    def told(probe: Probe, waited_s: float) -> None:
+        console.print(
+            f"waiting for the reward service, {waited_s:.0f} of {reward.patience_s:.0f} s: "
+            f"{probe.code}: {printable(probe.detail)}",
+            markup=False,
+        )
+
+    with blocking_client(reward) as client:
+        try:
+            client.wait_until_ready(reward.patience_s, told, poll_s=reward.poll_s)
+            report = run_preflight(
+                client,
+                group_size=max(MIN_GROUP_SIZE, settings.sampling.group_size),
+                deadline_s=reward.deadline_s,
+            )
+        except (UnavailableError, OverloadedError) as error:
+            raise ServiceAwayError(str(error)) from error
+        except (DeadlineExceededError, ScoringFailedError) as error:
+            raise NotFitError(f"the reward service cannot score a group in time: {error}") from error
+    _judge(report, console)
+
+
+def _judge(report: Preflight, console: Console) -> None:
+    model = report.model
+    console.print(
+        f"reward model {printable(model.name)}@{model.weights_digest}, {report.latency_s:.2f} s a group. "
+        f"{printable(model.judges)}",
+        markup=False,
+        highlight=False,
+    )
+    bad = [f"{finding.name}: {finding.detail}" for finding in report.findings if not finding.ok]
+    if bad:
+        raise NotFitError(
+            f"the reward service is not fit for a run: {'; '.join(bad)} (`edit-grpo preflight` shows all; "
+            "--no-preflight trains all the same)"
+        )
+
+
+def _settings(config: Path | None, assignments: Sequence[str], urls: Sequence[str]) -> TrainSettings:
+    """The file, then the addresses, then the assignments, each before the former."""
+    found = [f"reward.urls=[{', '.join(urls)}]"] if urls else []
+    return load_settings(config, [*found, *assignments])
+
+
+def show_settings(console: Console) -> None:
+    """Every setting with its default and what it does."""
+    table = Table("setting", "default", "what it does")
+    for name, default, text in settings_rows():
+        table.add_row(name, default, text)
+    console.print(table)

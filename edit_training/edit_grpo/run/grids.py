@@ -1,0 +1,94 @@
+"""The fixed set of held-out edits, sampled with fixed noise every so many updates, scored and written.
+
+Sampling is by the ODE, one candidate an edit. What the editor made before training is kept as PNG files,
+so that a resumed run compares with the same pictures.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from edit_grpo.data.edits import Edit
+from edit_grpo.errors import EditTrainingError
+from edit_grpo.policies.policy import EditPolicy
+from edit_grpo.reward.scoring import GroupScorer, PendingGroup
+from edit_grpo.rollout.rollout import SamplingPlan, roll_out, seed_of
+from edit_grpo.run.checkpointing import update_name
+from edit_grpo.run.grid_pages import GridRow, draw_grid, grid_page, index_page
+from edit_rrm_client import EditRRMClientError, ScoreAnswer
+
+FOLDER = "grids"
+_logger = logging.getLogger("edit_grpo")
+
+
+class Grids:
+    """Writes OUT/grids: `update-N.png`, `update-N.html` and `index.html`."""
+
+    def __init__(
+        self,
+        out: Path,
+        policy: EditPolicy,
+        scorer: GroupScorer,
+        edits: Sequence[Edit],
+        *,
+        steps: int,
+        seed: int,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._folder = out / FOLDER
+        self._policy, self._scorer, self._edits = policy, scorer, edits
+        self._plan, self._seed = SamplingPlan(steps, micro_batch=1), seed
+        self._stop = stop
+
+    def begin(self) -> None:
+        """Keeps what the editor makes now as "before training"."""
+        before = self._folder / "before"
+        before.mkdir(parents=True, exist_ok=True)
+        for number, edit in enumerate(self._edits):
+            self._sample(edit, edit.picture()).save(before / f"{number}.png")
+
+    def has(self, update: int) -> bool:
+        """Whether the grid after so many updates is written."""
+        return (self._folder / f"{update_name(update)}.html").is_file()
+
+    def write(self, update: int) -> Path:
+        """The grid after `update` updates. Returns its page.
+
+        An edit that could not be scored says so: a grid never ends a run. If the service is away, or
+        refuses, the next update's groups find that out, in every process.
+        """
+        rows = []
+        for number, edit in enumerate(self._edits):
+            source = edit.picture()
+            with Image.open(self._folder / "before" / f"{number}.png") as opened:
+                before = opened.convert("RGB")
+            now = self._sample(edit, source)
+            pending = self._scorer.submit(edit, source, [before, now])
+            rows.append((edit, source, before, now, pending))
+        done = [
+            GridRow(edit.id, edit.instruction, source, before, now, self._answer(pending))
+            for edit, source, before, now, pending in rows
+        ]
+        name = update_name(update)
+        draw_grid(done).save(self._folder / f"{name}.png")
+        page = self._folder / f"{name}.html"
+        page.write_text(grid_page(f"After {update} updates", done), encoding="utf-8")
+        pages = sorted(path.name for path in self._folder.glob("update-*.html"))
+        (self._folder / "index.html").write_text(index_page(pages), encoding="utf-8")
+        return page
+
+    def _answer(self, pending: PendingGroup) -> ScoreAnswer | None:
+        try:
+            return self._scorer.wait(pending, self._stop).answer
+        except (EditTrainingError, EditRRMClientError) as error:
+            _logger.warning("a held-out edit was not scored: %s", error)
+            return None
+
+    def _sample(self, edit: Edit, source: Image.Image) -> Image.Image:
+        condition = self._policy.encode([source], [edit.instruction])
+        generator = torch.Generator().manual_seed(seed_of("grid", self._seed, edit.id))
+        rollout = roll_out(self._policy, condition, [generator], self._plan)
+        return self._policy.decode(rollout.latents)[0]

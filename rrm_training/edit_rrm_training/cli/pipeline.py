@@ -1,0 +1,228 @@
+"""`edit-rrm-train pipeline`: the Stage 1 data pipeline, one resumable command a step."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markdown import Markdown
+
+from edit_rrm_training.cli.terminal import console, progress_bars
+from edit_rrm_training.errors import TrainingError
+
+pipeline_app = typer.Typer(
+    no_args_is_help=True,
+    help="From instructions to SFT rows: decompose, candidates, reason, verify, select. Every step may be "
+    "killed at any moment and goes on when it is run again; what failed is in OUT's .failed.jsonl, with why.",
+)
+Config = Annotated[str, typer.Option(help="TOML configuration, or 'shapes': everything simulated.")]
+Out = Annotated[Path, typer.Option(help="JSONL file to write, or to go on with.")]
+RetryFailed = Annotated[bool, typer.Option(help="Forget the failures of earlier runs and try them again.")]
+Editors = Annotated[
+    list[str],
+    typer.Option("--editor", help="shapes, folder=PATH, flux-kontext, qwen-image-edit (=WEIGHTS)."),
+]
+OnDone = Callable[[], None]
+
+
+def _lines(path: Path) -> int:
+    with path.open("rb") as file:
+        return sum(1 for line in file if line.strip())
+
+
+def _run(name: str, total: Callable[[], int], step: Callable[[OnDone], Coroutine[Any, Any, Any]]) -> None:
+    """Runs a step under a bar and prints its report; a TrainingError becomes a message and exit status 1."""
+    try:
+        with progress_bars() as progress:
+            bar = progress.add_task(name, total=total())
+            report = asyncio.run(step(lambda: progress.advance(bar)))
+    except (TrainingError, FileNotFoundError) as error:
+        console.print(f"{name}: {error}", style="red", markup=False, soft_wrap=True)
+        raise typer.Exit(1) from error
+    console.print(f"{name}: {report}", markup=False, soft_wrap=True)
+
+
+@pipeline_app.command("shapes-edits")
+def shapes_edits(
+    out: Out,
+    seed: Annotated[int, typer.Option(help="World seed; below 1000 for training.")] = 0,
+    count: Annotated[int, typer.Option(min=1, help="How many edits.")] = 1000,
+) -> None:
+    """Write sources and instructions of the shapes world by reference, without a picture.
+
+    Example: edit-rrm-train pipeline shapes-edits --seed 11 --count 7500 --out runs/data/edits.jsonl
+    """
+    from edit_rrm_shapes.world.rows import shapes_edit_rows
+    from edit_rrm_training.data.jsonl import write_rows
+
+    write_rows(out, shapes_edit_rows(seed, count))
+    console.print(f"{count} edits in {out}")
+
+
+@pipeline_app.command("shapes-labels")
+def shapes_labels(
+    rows: Annotated[
+        Path, typer.Argument(help="think.jsonl, verify.jsonl or think+verify.jsonl.", exists=True)
+    ],
+) -> None:
+    """Hold the labels of a shapes training set against the truth: verdicts by category, order of scores."""
+    from edit_rrm_shapes.world.labels import label_shares
+    from edit_rrm_training.data.sft_rows import read_sft_rows
+    from edit_rrm_training.evaluation.evaluate import share_table
+
+    try:
+        console.print(Markdown(share_table(rows.stem, label_shares(read_sft_rows(rows)))))
+    except TrainingError as error:
+        console.print(str(error), style="red", markup=False, soft_wrap=True)
+        raise typer.Exit(1) from error
+
+
+@pipeline_app.command("hard-subset")
+def hard_subset_command(
+    edits: Annotated[Path, typer.Option(help="EditRow JSONL.", exists=True)],
+    out: Out,
+    hard: Annotated[
+        int | None, typer.Option(min=0, help="At most so many hard ones; all without it.")
+    ] = None,
+    others: Annotated[int, typer.Option(min=0, help="So many drawn at random from the rest.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of the draws.")] = 0,
+) -> None:
+    """Keep the edits whose instruction is multi-step, fine, implicit or spatial, and some others."""
+    from edit_rrm_training.data.jsonl import write_rows
+    from edit_rrm_training.pipeline.hard_subset import hard_subset
+    from edit_rrm_training.pipeline.journal import read_unique
+    from edit_rrm_training.pipeline.rows import EditRow
+
+    try:
+        kept = hard_subset(read_unique(edits, EditRow), hard, others, seed)
+    except TrainingError as error:
+        console.print(str(error), style="red", markup=False, soft_wrap=True)
+        raise typer.Exit(1) from error
+    write_rows(out, kept)
+    console.print(f"{len(kept)} of {_lines(edits)} edits in {out}")
+
+
+@pipeline_app.command("decompose")
+def decompose_command(
+    edits: Annotated[Path, typer.Option(help="EditRow JSONL.")],
+    out: Out,
+    config: Config,
+    retry_failed: RetryFailed = False,
+) -> None:
+    """Step 1: (source, instruction) to principles, validated against the category counts."""
+    from edit_rrm_training.pipeline.decompose import decompose
+    from edit_rrm_training.pipeline.settings import read_settings
+
+    async def step(on_done: OnDone) -> object:
+        return await decompose(read_settings(config), edits, out, retry_failed=retry_failed, on_done=on_done)
+
+    _run("decompose", lambda: _lines(edits), step)
+
+
+@pipeline_app.command("candidates")
+def candidates_command(
+    edits: Annotated[Path, typer.Option(help="What decompose wrote.")],
+    out: Out,
+    editor: Editors,
+    per_editor: Annotated[int, typer.Option(min=1, help="Candidates per edit and editor.")] = 1,
+    seed: Annotated[int, typer.Option(help="Of the editors.")] = 0,
+    retry_failed: RetryFailed = False,
+) -> None:
+    """Step 2: editors make candidates; new pictures go to candidates/ beside OUT."""
+    from edit_rrm_training.pipeline.candidates import candidates
+    from edit_rrm_training.pipeline.editors import open_editor
+
+    async def step(on_done: OnDone) -> object:
+        editors = [open_editor(spec) for spec in editor]
+        return await candidates(
+            editors, per_editor, seed, edits, out, retry_failed=retry_failed, on_done=on_done
+        )
+
+    _run("candidates", lambda: _lines(edits) * len(editor) * per_editor, step)
+
+
+@pipeline_app.command("reason")
+def reason_command(
+    quadruples: Annotated[Path, typer.Option(help="What candidates wrote.")],
+    out: Out,
+    config: Config,
+    retry_failed: RetryFailed = False,
+) -> None:
+    """Step 3: the pool of teachers writes several traces per quadruple."""
+    from edit_rrm_training.pipeline.reason import reason
+    from edit_rrm_training.pipeline.settings import read_settings
+
+    async def step(on_done: OnDone) -> object:
+        return await reason(
+            read_settings(config), quadruples, out, retry_failed=retry_failed, on_done=on_done
+        )
+
+    _run("reason", lambda: _lines(quadruples) * read_settings(config).reason.traces, step)
+
+
+@pipeline_app.command("verify")
+def verify_command(
+    quadruples: Annotated[Path, typer.Option(help="What candidates wrote.")],
+    traces: Annotated[Path, typer.Option(help="What reason wrote.")],
+    out: Out,
+    config: Config,
+    retry_failed: RetryFailed = False,
+) -> None:
+    """Step 4: the verifier writes gold verdicts, with the traces before it."""
+    from edit_rrm_training.pipeline.settings import read_settings
+    from edit_rrm_training.pipeline.verify import verify
+
+    async def step(on_done: OnDone) -> object:
+        return await verify(
+            read_settings(config), quadruples, traces, out, retry_failed=retry_failed, on_done=on_done
+        )
+
+    _run("verify", lambda: _lines(quadruples), step)
+
+
+@pipeline_app.command("select")
+def select_command(
+    decomposed: Annotated[Path, typer.Option(help="What decompose wrote.")],
+    quadruples: Annotated[Path, typer.Option(help="What candidates wrote.")],
+    traces: Annotated[Path, typer.Option(help="What reason wrote.")],
+    gold: Annotated[Path, typer.Option(help="What verify wrote.")],
+    out: Annotated[
+        Path, typer.Option(help="Directory for think, verify, think+verify, score-only, decompose.")
+    ],
+    seed: Annotated[int, typer.Option(help="Of the random trace of 'think'.")] = 0,
+) -> None:
+    """Step 5: SFT rows of every variant, by the paper's rule."""
+    from edit_rrm_training.pipeline.selecting import select
+
+    async def step(on_done: OnDone) -> object:
+        return select(quadruples, traces, gold, decomposed, out, seed=seed, on_done=on_done)
+
+    _run("select", lambda: _lines(quadruples), step)
+
+
+@pipeline_app.command("run")
+def run_all(
+    edits: Annotated[Path, typer.Option(help="EditRow JSONL.")],
+    out: Annotated[Path, typer.Option(help="Directory for every step's file and sft/.")],
+    config: Config,
+    editor: Editors,
+    per_editor: Annotated[int, typer.Option(min=1, help="Candidates per edit and editor.")] = 1,
+    retry_failed: RetryFailed = False,
+) -> None:
+    """All five steps, one after the other, each going on where it was.
+
+    Example: edit-rrm-train pipeline run --config shapes --editor shapes --per-editor 4 \
+        --edits runs/data/edits.jsonl --out runs/data
+    """
+    from edit_rrm_training.pipeline.settings import read_settings
+
+    decomposed, quadruples, traces, gold = (
+        out / f"{name}.jsonl" for name in ("decomposed", "quadruples", "traces", "gold")
+    )
+    decompose_command(edits, decomposed, config, retry_failed)
+    seed = read_settings(config).seed
+    candidates_command(decomposed, quadruples, editor, per_editor, seed, retry_failed)
+    reason_command(quadruples, traces, config, retry_failed)
+    verify_command(quadruples, traces, gold, config, retry_failed)
+    select_command(decomposed, quadruples, traces, gold, out / "sft", seed)

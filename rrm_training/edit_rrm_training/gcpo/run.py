@@ -1,0 +1,159 @@
+"""One GCPO run from its settings: the base, the pairs with their principles, TRL's arguments, the end."""
+
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from trl import GRPOConfig
+
+from edit_rrm.checkpoint import RRMCard
+from edit_rrm.profiles import get_profile
+from edit_rrm_training.data.preferences import read_pairs
+from edit_rrm_training.data.principles_store import with_principles
+from edit_rrm_training.data.trl_rows import PairRows
+from edit_rrm_training.errors import SettingsError
+from edit_rrm_training.gcpo.trainer import GcpoTrainer
+from edit_rrm_training.rollouts.generate_greedily import complete_greedily
+from edit_rrm_training.runs.checkpoints import Base, is_whole, load_base, lora_config
+from edit_rrm_training.runs.settings import GcpoConfig, VllmSettings
+from edit_rrm_training.runs.training_run import (
+    FINAL,
+    OnLog,
+    RunLog,
+    check_directory,
+    claim_directory,
+    optimizers_of,
+    require_files,
+    train,
+    training_arguments,
+)
+
+PRINCIPLES = "principles.jsonl"
+VALIDATION_PRINCIPLES = "validation-principles.jsonl"
+"""A store each: a source's name means something in the folder of its own file of pairs."""
+
+OnSay = Callable[[str], None]
+
+
+def grpo_arguments(config: GcpoConfig, processes: int) -> GRPOConfig:
+    """TRL's arguments for a run over so many processes. Raises SettingsError when they cannot share it."""
+    vllm = config.vllm
+    common = training_arguments(config)
+    if config.keep_best:  # the best and the last: with one, the trainer deletes the last when it is done
+        common["save_total_limit"] = max(2, config.keep)
+    return GRPOConfig(
+        **common,
+        gradient_accumulation_steps=config.accumulation(processes),
+        per_device_eval_batch_size=config.eval_batch,
+        num_generations=config.traces,
+        num_generations_eval=1,
+        num_iterations=config.updates_per_rollout,
+        max_completion_length=config.max_trace_tokens,
+        temperature=config.temperature,
+        top_p=config.top_p,
+        epsilon=config.clip,
+        top_entropy_quantile=config.top_entropy,
+        beta=0.0 if config.credit == "all_scores" else config.kl,
+        scale_rewards="none",
+        loss_type="grpo",
+        eval_strategy="no" if config.eval_every is None else "steps",
+        eval_steps=config.eval_every,
+        metric_for_best_model="eval_accuracy" if config.keep_best else None,
+        greater_is_better=True,
+        use_vllm=vllm is not None,
+        **({} if vllm is None else _vllm_arguments(vllm)),
+    )
+
+
+def run_gcpo(
+    config: GcpoConfig,
+    *,
+    on_log: OnLog = lambda step, values: None,
+    say: OnSay = print,
+    stop_after: int | None = None,
+) -> Path | None:
+    """Trains, or goes on training, and returns the finished checkpoint; None when `stop_after` ended it.
+
+    A run that is finished already returns at once. Raises SettingsError, RowError.
+    """
+    final = config.out / FINAL
+    arguments = grpo_arguments(config, int(os.environ.get("WORLD_SIZE", "1")))
+    check_directory(config)
+    if is_whole(final):
+        return final
+    require_files("pairs", config.pairs)
+    if config.validation_pairs is not None:
+        require_files("validation_pairs", config.validation_pairs)
+    base = load_base(config)
+    with arguments.main_process_first(desc="run directory"):
+        claim_directory(config)
+    rows = _rows(config, config.pairs, PRINCIPLES, base, arguments, say)
+    if len(rows.pairs) < config.pairs_per_step:
+        raise SettingsError(
+            f"pairs_per_step: a step takes {config.pairs_per_step}, and {len(rows.pairs)} are left; "
+            "begin with fewer in another out"
+        )
+    validation = None
+    if config.validation_pairs is not None:
+        validation = _rows(config, config.validation_pairs, VALIDATION_PRINCIPLES, base, arguments, say)
+    trainer = GcpoTrainer(
+        base.model, rows, validation, get_profile(base.card.profile),
+        share_prompts=config.share_prompts, credit=config.credit,
+        evidence_kl=config.kl if config.credit == "all_scores" else 0.0,
+        args=arguments,
+        processing_class=base.processor,
+        peft_config=lora_config(config),
+        optimizers=optimizers_of(config, base.model),
+        callbacks=[RunLog(config.out, on_log)],
+    )  # fmt: skip
+    finished = train(trainer, config, _card(config, base.card, rows), stop_after=stop_after)
+    return final if finished else None
+
+
+def _rows(
+    config: GcpoConfig, file: Path, store: str, base: Base, arguments: GRPOConfig, say: OnSay
+) -> PairRows:
+    """The pairs as rows; the main process decomposes what has no principles, the others read its store."""
+    read, folder = read_pairs(file), file.parent
+    profile = get_profile(base.card.profile)
+    side = base.card.max_image_side
+    complete = partial(
+        complete_greedily,
+        base,
+        folder=folder,
+        max_tokens=config.max_trace_tokens,
+        batch_size=config.eval_batch,
+    )
+    with arguments.main_process_first(desc="principles"):
+        found = with_principles(read.pairs, config.out / store, profile, complete)
+    if arguments.should_save:
+        say(
+            f"{len(found.pairs)} pairs; left out: {read.same} labelled same, "
+            f"{found.left_out} whose edit could not be decomposed"
+        )
+    if not found.pairs:
+        raise SettingsError("no pair is left to learn from")
+    return PairRows(found.pairs, folder, profile, side)
+
+
+def _card(config: GcpoConfig, base: RRMCard, rows: PairRows) -> RRMCard:
+    training: dict[str, Any] = {
+        "stage": "gcpo",
+        "pairs": len(rows.pairs),
+        "settings": config.model_dump(mode="json", exclude={"base", "out"}),
+        "base": {"name": base.name, "training": base.training},
+    }
+    return base.model_copy(update={"name": config.name, "training": training})
+
+
+def _vllm_arguments(vllm: VllmSettings) -> dict[str, Any]:
+    return {
+        "vllm_mode": vllm.mode,
+        "vllm_server_base_url": vllm.server_url,
+        "vllm_gpu_memory_utilization": vllm.gpu_memory,
+        "vllm_tensor_parallel_size": vllm.tensor_parallel,
+        "vllm_max_model_length": vllm.max_model_tokens,
+        "vllm_enable_sleep_mode": vllm.sleep and vllm.mode == "colocate",
+    }

@@ -1,0 +1,249 @@
+"""What every run of a TRL trainer has here: arguments, logs, resuming, and a servable checkpoint at the end.
+
+A run directory holds `settings.yaml`, `log.jsonl`, `tensorboard/`, `checkpoint-N/` to resume from, and at
+last `final/`, which a server loads. It knows nothing of what is trained.
+"""
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from peft import PeftModel
+from pydantic import ValidationError
+from torch.utils.tensorboard import SummaryWriter
+from transformers import (
+    AutoModelForImageTextToText,
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
+
+from edit_rrm.checkpoint import RRMCard
+from edit_rrm.whole_files import write_whole
+from edit_rrm_shapes.tiny_rrm.muon import MuonWithAdamW
+from edit_rrm_shapes.tiny_rrm.training import MUON_SCALE, make_optimizers
+from edit_rrm_training.errors import SettingsError
+from edit_rrm_training.runs.checkpoints import save_checkpoint
+from edit_rrm_training.runs.cpu_bfloat16 import computes_in_bfloat16
+from edit_rrm_training.runs.settings import RunSettings
+
+FINAL = "final"
+_SETTINGS = "settings.yaml"
+_STATE = "trainer_state.json"  # the last file of a checkpoint that the trainer writes
+_FREE = frozenset({"workers", "log_every", "save_every", "keep"})
+
+OnLog = Callable[[int, Mapping[str, float]], None]
+
+
+def training_arguments(settings: RunSettings) -> dict[str, Any]:
+    """The arguments that SFT's and GCPO's configurations of TRL have in common."""
+    schedule = "constant_with_warmup" if settings.lr_schedule == "constant" else settings.lr_schedule
+    return {
+        "output_dir": str(settings.out),
+        "max_steps": settings.steps,
+        "per_device_train_batch_size": settings.batch_per_device,
+        "learning_rate": settings.lr,
+        "warmup_steps": settings.warmup_steps,
+        "lr_scheduler_type": schedule,
+        "weight_decay": settings.weight_decay,
+        "max_grad_norm": settings.max_grad_norm,
+        "bf16": computes_in_bfloat16(settings.dtype),
+        "gradient_checkpointing": settings.gradient_checkpointing,
+        "seed": settings.seed,
+        "use_cpu": not torch.cuda.is_available(),
+        "dataloader_num_workers": settings.workers,
+        "remove_unused_columns": False,  # the pictures are made from a column no model knows
+        "logging_steps": settings.log_every,
+        "logging_first_step": True,
+        "save_steps": settings.save_every,
+        "save_total_limit": settings.keep,
+        "disable_tqdm": True,
+        "report_to": "none",
+    }
+
+
+def optimizers_of(settings: RunSettings, model: torch.nn.Module) -> tuple[Any, None]:
+    """What a trainer takes as `optimizers`: nothing for its own AdamW, or Muon with AdamW as in the tiny
+    recipe, each with its learning rate."""
+    if settings.optimizer == "adamw":
+        return None, None
+    muon, adamw = make_optimizers(model)
+    for optimizer, scale in ((muon, MUON_SCALE), (adamw, 1.0)):
+        for group in optimizer.param_groups:
+            group["lr"] = settings.lr * scale
+    for group in muon.param_groups:
+        group["weight_decay"] = settings.weight_decay
+    return MuonWithAdamW(muon, adamw), None
+
+
+def require_files(setting: str, *files: Path) -> None:
+    """Raises SettingsError naming those that are not there."""
+    if missing := [str(file) for file in files if not file.is_file()]:
+        raise SettingsError(f"{setting}: there is no file {', '.join(missing)}")
+
+
+def check_directory(settings: RunSettings) -> None:
+    """Raises SettingsError, naming them, when the run in `settings.out` was begun with other settings: its
+    curve would be neither's. Writes nothing."""
+    file = settings.out / _SETTINGS
+    if not file.exists():
+        return
+    values = settings.model_dump(mode="json")
+    begun = _with_defaults(type(settings), yaml.safe_load(file.read_text(encoding="utf-8")))
+    names = sorted(name for name in {*values, *begun} - _FREE if values.get(name) != begun.get(name))
+    if names:
+        raise SettingsError(f"the run in {settings.out} was begun with other values of {', '.join(names)}")
+
+
+def claim_directory(settings: RunSettings) -> None:
+    """Begins a run in `settings.out`, or finds that it is the one begun there. Raises as `check_directory`.
+
+    To be called once all that the run reads was found, so that a slip of the pen begins nothing.
+    """
+    check_directory(settings)
+    file = settings.out / _SETTINGS
+    text = yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False)
+    if file.exists() and file.read_text(encoding="utf-8") == text:
+        return
+    write_whole(file, text)
+
+
+def _with_defaults(kind: type[RunSettings], begun: dict[str, Any]) -> dict[str, Any]:
+    """What a run was begun with; a setting that is younger than the run has its default."""
+    try:
+        return kind.model_validate(begun).model_dump(mode="json")
+    except ValidationError:  # a setting that is no more, which the comparison names
+        return begun
+
+
+def last_checkpoint(out: Path) -> Path | None:
+    """The newest whole checkpoint of a run; one that a kill left half written is passed over."""
+    whole = [path for path in out.glob("checkpoint-*") if _is_json(path / _STATE)]
+    return max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
+
+
+def train(trainer: Trainer, settings: RunSettings, card: RRMCard, *, stop_after: int | None = None) -> bool:
+    """Runs what is left of the training; True when it has come to its end and `final/` is written, from the
+    checkpoint with the best metric where the trainer was told of one (`metric_for_best_model`), or the last.
+
+    `stop_after` ends this run early, after that many steps of the whole, leaving a checkpoint.
+    """
+    trainer.remove_callback(PrinterCallback)  # RunLog speaks
+    trained = settings.out / f"checkpoint-{settings.steps}"
+    checkpoint = last_checkpoint(settings.out)
+    if checkpoint != trained:  # the trainer would take a step too many from the last one
+        if stop_after is not None:
+            trainer.add_callback(_StopAfter(stop_after))
+        trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+        if trainer.state.global_step < settings.steps:
+            return False
+    if trainer.args.should_save:
+        metric = trainer.args.metric_for_best_model
+        if metric is not None:
+            trained, kept = _best(trained, metric)
+            card = card.model_copy(update={"training": {**card.training, "kept": kept}})
+        save_checkpoint(trained, settings, card, settings.out / FINAL)
+    trainer.accelerator.wait_for_everyone()
+    return True
+
+
+def _best(last: Path, metric: str) -> tuple[Path, dict[str, float]]:
+    """The checkpoint that the run's last one says was the best, with its step and `metric`. Raises
+    SettingsError when it was deleted."""
+    state = TrainerState.load_from_json(str(last / _STATE))
+    best = last.parent / f"checkpoint-{state.best_global_step}"
+    if not best.is_dir():
+        raise SettingsError(f"keep_best: {best}, whose weights judged best, is gone")
+    return best, {"step": state.best_global_step, metric: state.best_metric}
+
+
+class ResumesWeights:
+    """A trainer that resumes with the weights of its checkpoint. Goes before TRL's class.
+
+    transformers 5.17 saves Qwen2.5-VL under the names of its published checkpoints ("visual.…") and, on
+    resuming, looks for the names in memory ("model.visual.…"), finds none, warns, and goes on with the base.
+    """
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        trainer: Any = self
+        model = trainer.model if model is None else model
+        if trainer.is_fsdp_enabled or isinstance(model, PeftModel):  # these keep the names in memory
+            super()._load_from_checkpoint(resume_from_checkpoint, model)  # type: ignore[misc]
+            return
+        saved = AutoModelForImageTextToText.from_pretrained(resume_from_checkpoint, dtype=model.dtype)
+        model.load_state_dict(saved.state_dict())
+
+
+class RunLog(TrainerCallback):  # type: ignore[misc]  # transformers is Any here
+    """Writes every logged number to `log.jsonl` and TensorBoard. A resumed run takes back the lines after
+    its checkpoint, so that the file is the curve."""
+
+    def __init__(self, out: Path, on_log: OnLog = lambda step, values: None) -> None:
+        self._file = out / "log.jsonl"
+        self._board_directory = out / "tensorboard"
+        self._on_log = on_log
+        self._board: SummaryWriter | None = None
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """Opens the logs at the step the run begins with."""
+        if not state.is_world_process_zero:
+            return
+        kept = [line for line in self._lines() if json.loads(line)["step"] <= state.global_step]
+        write_whole(self._file, "".join(f"{line}\n" for line in kept))
+        self._board = SummaryWriter(str(self._board_directory), purge_step=state.global_step + 1)
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, Any],
+        **_: Any,
+    ) -> None:
+        """One line, and one point a curve; what is no number, or NaN, is left out."""
+        if self._board is None:
+            return
+        numbers = {
+            name: value
+            for name, value in logs.items()
+            if isinstance(value, int | float) and math.isfinite(value)
+        }
+        with self._file.open("a", encoding="utf-8") as lines:
+            lines.write(json.dumps({"step": state.global_step, **numbers}) + "\n")
+        for name, value in numbers.items():
+            self._board.add_scalar(name, value, state.global_step)
+        self._board.flush()
+        self._on_log(state.global_step, numbers)
+
+    def _lines(self) -> list[str]:
+        """Without a last one that a kill left half written."""
+        text = self._file.read_text(encoding="utf-8") if self._file.exists() else ""
+        return text[: text.rfind("\n") + 1].splitlines()
+
+
+class _StopAfter(TrainerCallback):  # type: ignore[misc]  # transformers is Any here
+    def __init__(self, steps: int) -> None:
+        self._steps = steps
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        if state.global_step >= self._steps:
+            control.should_training_stop = control.should_save = True
+
+
+def _is_json(file: Path) -> bool:
+    try:
+        json.loads(file.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return True

@@ -1,0 +1,312 @@
+"""Admission and order: a bounded queue of jobs in front of the engine's window.
+
+A job is one prompt for the engine. A call reserves room for all its jobs at once, before any of its
+images is decoded, and is admitted whole or refused whole. Which job starts next is the business of
+lanes.py; jobs of one call start together unless something more urgent arrives, so that a group finds
+its prefix in the engine's cache.
+
+Everything here runs on the event loop's thread; there are no locks.
+"""
+
+import asyncio
+import math
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Literal, Protocol
+
+from edit_rrm.wire import Priority
+from edit_rrm_server.admission.drain_rate import DrainRate
+from edit_rrm_server.admission.lanes import LANES, Lanes
+from edit_rrm_server.admission.signal import Pulse
+from edit_rrm_server.errors import CallerGoneError, DeadlineExceededError, QueueFullError, ServiceError
+from edit_rrm_server.observe import tracing
+
+Dropped = Literal["expired", "cancelled", "failed"]
+"""Why jobs ended without a result: deadline passed, caller gone, or the call failed otherwise."""
+
+
+class BatchingMetrics(Protocol):
+    """What the batcher reports."""
+
+    def jobs_in_flight(self, count: int) -> None:
+        """After every change."""
+        ...
+
+    def jobs_refused(self, count: int) -> None:
+        """A call of `count` jobs found no room."""
+        ...
+
+    def job_started(self, lane: Priority, waited_s: float, occupancy: float) -> None:
+        """A job left the queue; `occupancy` is the share of the window then in use, itself included."""
+        ...
+
+    def jobs_dropped(self, reason: Dropped, waiting: int, in_engine: int) -> None:
+        """A call ended with jobs that never started, and jobs that were aborted in the engine."""
+        ...
+
+
+class Admission:
+    """An admitted call: its room in the queue, its jobs' way into the window. Use as a context manager.
+
+    Leaving it with DeadlineExceededError or CallerGoneError says why its jobs were dropped.
+    """
+
+    def __init__(self, batcher: "Batcher", jobs: int, lane: Priority, deadline_at: float) -> None:
+        self._batcher = batcher
+        self.lane = lane
+        self.deadline_at = deadline_at
+        self.arrived_at = time.monotonic()
+        self.reserved = jobs
+        self.waiting: deque[asyncio.Future[None]] = deque()
+        self.longest_wait_s = 0.0
+        self.accounted = (lane, 0)  # what the batcher's counts hold of it
+        self._dropped_waiting = 0
+        self._aborted = 0
+
+    @property
+    def pending(self) -> int:
+        """Jobs that have not started; further attempts may exceed what was reserved."""
+        return max(self.reserved, len(self.waiting))
+
+    @property
+    def ready(self) -> bool:
+        """Whether a job of it waits for the engine."""
+        return bool(self.waiting)
+
+    def forgo(self, jobs: int) -> None:
+        """Gives back room for jobs that turned out not to be needed."""
+        self.reserved = max(0, self.reserved - jobs)
+        self._batcher.recount(self)
+
+    def hasten(self, lane: Priority, deadline_at: float) -> None:
+        """Moves the call forward, never back: somebody more urgent waits for it too."""
+        self.lane = min(self.lane, lane, key=LANES.index)
+        self.deadline_at = min(self.deadline_at, deadline_at)
+        self._batcher.reorder(self)
+
+    @asynccontextmanager
+    async def slot(self) -> AsyncIterator[None]:
+        """A place in the engine's window for one job, in this call's turn. Cancelling leaves the queue.
+
+        Raises what `Batcher.fail_waiting` was told.
+        """
+        started = time.monotonic()
+        try:
+            with tracing.span("queue", lane=self.lane):
+                await self._batcher.acquire(self)
+        except asyncio.CancelledError:
+            self._dropped_waiting += 1
+            raise
+        self.longest_wait_s = max(self.longest_wait_s, time.monotonic() - started)
+        finished = False
+        try:
+            yield
+            finished = True
+        except asyncio.CancelledError:
+            self._aborted += 1
+            raise
+        finally:
+            self._batcher.release(finished)
+
+    def __enter__(self) -> "Admission":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        dropped = self._dropped_waiting + (self.reserved if kind is not None else 0)
+        self._batcher.leave(self)
+        if dropped or self._aborted:
+            self._batcher.metrics.jobs_dropped(_reason(kind), dropped, self._aborted)
+
+
+def _reason(kind: type[BaseException] | None) -> Dropped:
+    if kind is not None and issubclass(kind, DeadlineExceededError):
+        return "expired"
+    if kind is not None and issubclass(kind, CallerGoneError | asyncio.CancelledError):
+        return "cancelled"
+    return "failed"
+
+
+class Batcher:
+    """See the module. `capacity` and `window` count jobs, `bulk_share` is lanes.py's."""
+
+    def __init__(self, capacity: int, window: int, bulk_share: float, metrics: BatchingMetrics) -> None:
+        self.metrics = metrics
+        self._capacity = capacity
+        self._window = window
+        self._admissions: set[Admission] = set()
+        self._lanes: Lanes[Admission] = Lanes(bulk_share)
+        self._waiting = dict.fromkeys(LANES, 0)
+        self._in_flight = 0
+        self._rate = DrainRate()
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self._room: deque[asyncio.Future[None]] = deque()  # streams that wait for the bulk lane to empty
+        self.changed = Pulse()
+        """Told whenever what waits has changed."""
+
+    @property
+    def waiting_jobs(self) -> int:
+        """Jobs reserved or queued and not started."""
+        return sum(self._waiting.values())
+
+    @property
+    def waiting_by_lane(self) -> Mapping[Priority, int]:
+        """The same, by lane."""
+        return self._waiting
+
+    @property
+    def jobs_in_flight(self) -> int:
+        """Jobs in the engine."""
+        return self._in_flight
+
+    def oldest_wait_s(self, lane: Priority) -> float:
+        """How long ago the oldest call of the lane with jobs to start arrived; 0 when there is none."""
+        arrivals = [a.arrived_at for a in self._admissions if a.lane == lane and a.pending]
+        return time.monotonic() - min(arrivals) if arrivals else 0.0
+
+    def admit(self, jobs: int, lane: Priority = "training", deadline_at: float = math.inf) -> Admission:
+        """Room for `jobs` jobs. Raises QueueFullError when they do not fit; nothing is queued then.
+
+        A call larger than the whole queue is admitted when nothing else waits, so none is refused forever.
+        """
+        self.check_room(jobs)
+        return self.admit_unbounded(jobs, lane, deadline_at)
+
+    def has_room(self, jobs: int) -> bool:
+        """Whether `admit` would admit a call of `jobs` jobs now."""
+        waiting = self.waiting_jobs
+        return not waiting or waiting + jobs <= self._capacity
+
+    def check_room(self, jobs: int) -> None:
+        """Raises QueueFullError where `admit` would; that counts as a refusal."""
+        if self.has_room(jobs):
+            return
+        self.metrics.jobs_refused(jobs)
+        waiting = self.waiting_jobs
+        # Too large for the queue: it must drain completely. Otherwise: until the jobs fit.
+        excess = waiting if jobs > self._capacity else waiting + jobs - self._capacity
+        raise QueueFullError(
+            f"{waiting} jobs wait of at most {self._capacity}, and the call needs {jobs}",
+            self._rate.wait_s(time.monotonic(), excess),
+        )
+
+    def admit_unbounded(
+        self, jobs: int, lane: Priority = "training", deadline_at: float = math.inf
+    ) -> Admission:
+        """Room without asking, for work that an admitted call hands over."""
+        admission = Admission(self, jobs, lane, deadline_at)
+        self._admissions.add(admission)
+        self._empty.clear()
+        self.recount(admission)
+        return admission
+
+    async def drained(self) -> None:
+        """Waits until no admitted call is left. Whoever asks must see to it that none is added."""
+        await self._empty.wait()
+
+    async def stream_room(self) -> None:
+        """Waits until the bulk lane holds less than two windows of jobs, or half the queue if that is less.
+
+        This is a stream's backpressure: it keeps the engine full and leaves the queue to others.
+        """
+        while not self._has_stream_room():
+            room: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._room.append(room)
+            try:
+                await room
+            finally:
+                if room in self._room:
+                    self._room.remove(room)
+
+    async def acquire(self, admission: Admission) -> None:
+        """Waits until the job may start, then counts it as in flight."""
+        started = time.monotonic()
+        ticket: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        admission.waiting.append(ticket)
+        self.recount(admission)
+        self._lanes.enter(admission)
+        self._fill()
+        try:
+            await ticket
+        except asyncio.CancelledError:
+            if ticket.done() and not ticket.cancelled() and ticket.exception() is None:
+                self.release(False)  # granted and cancelled in the same step
+            else:
+                self._withdraw(admission, ticket)
+            raise
+        waited_s = time.monotonic() - started
+        self.metrics.job_started(admission.lane, waited_s, self._in_flight / self._window)
+
+    def release(self, finished: bool) -> None:
+        """A job left the engine; only what `finished` there tells how fast the queue drains."""
+        self._in_flight -= 1
+        if finished:
+            self._rate.record(time.monotonic())
+        self._fill()
+
+    def leave(self, admission: Admission) -> None:
+        """The call is over; what it had reserved is free."""
+        admission.reserved = 0
+        self.recount(admission)
+        self._admissions.discard(admission)
+        if not self._admissions:
+            self._empty.set()
+        self._lanes.leave(admission)
+
+    def fail_waiting(self, error: Callable[[], ServiceError]) -> int:
+        """Ends every queued job with an `error` of its own: nobody will run them. Returns how many."""
+        failed = 0
+        for admission in list(self._admissions):
+            while admission.waiting:
+                ticket = admission.waiting.popleft()
+                admission.reserved = max(0, admission.reserved - 1)
+                if not ticket.done():
+                    ticket.set_exception(error())
+                    failed += 1
+            self.recount(admission)
+        return failed
+
+    def reorder(self, admission: Admission) -> None:
+        """The call's lane or deadline has changed."""
+        self.recount(admission)
+        if admission.waiting:
+            self._lanes.enter(admission)
+
+    def recount(self, admission: Admission) -> None:
+        """Brings the lane's count up to date with what the call still waits for."""
+        lane, count = admission.accounted
+        self._waiting[lane] -= count
+        self._waiting[admission.lane] += admission.pending
+        admission.accounted = (admission.lane, admission.pending)
+        self._wake_streams()
+        self.changed.tell()
+
+    def _fill(self) -> None:
+        while self._in_flight < self._window and (admission := self._lanes.next()) is not None:
+            ticket = admission.waiting.popleft()
+            admission.reserved = max(0, admission.reserved - 1)
+            self.recount(admission)
+            if not ticket.cancelled():  # else its task is about to notice
+                ticket.set_result(None)
+                self._in_flight += 1
+        self.metrics.jobs_in_flight(self._in_flight)
+
+    def _withdraw(self, admission: Admission, ticket: asyncio.Future[None]) -> None:
+        if ticket in admission.waiting:
+            admission.waiting.remove(ticket)
+            admission.reserved = max(0, admission.reserved - 1)
+            self.recount(admission)
+
+    def _wake_streams(self) -> None:
+        if self._room and self._has_stream_room():
+            room = self._room.popleft()
+            if not room.done():
+                room.set_result(None)
+
+    def _has_stream_room(self) -> bool:
+        return self._waiting["bulk"] < min(2 * self._window, max(1, self._capacity // 2))

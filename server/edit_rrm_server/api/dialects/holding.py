@@ -1,0 +1,148 @@
+"""Where the dialects' requests are read and scored. Their clients take a refusal for the end of a run, so the
+desk holds the connection: it waits for the engine, for the body's room and for the queue, in order of
+arrival, up to `dialect_wait_s`; then it refuses as /v1 does.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+from starlette.requests import Request
+
+from edit_rrm.errors import EditRRMError
+from edit_rrm.wire import CandidateAnswer, CandidateFailed
+from edit_rrm_server.admission.batching import Admission
+from edit_rrm_server.admission.signal import Pulse
+from edit_rrm_server.api.dialects.items import Group, Item, failed, groups_of, may_pass
+from edit_rrm_server.api.score_call import answer_score
+from edit_rrm_server.errors import ServiceError, UnavailableError
+from edit_rrm_server.http.access import note
+from edit_rrm_server.http.connection import run_for_caller
+from edit_rrm_server.http.envelope import Envelope, needed_bytes, read_envelope
+from edit_rrm_server.life.service import Service
+from edit_rrm_server.scoring.reward_service import RewardService
+
+BodyModel = TypeVar("BodyModel", bound=BaseModel)
+T = TypeVar("T")
+
+_STATE_POLL_S = 0.1
+_RETRY_S = 5.0
+
+
+class Desk:
+    """See the module. One for all dialects of a service, so that they wait in the same lines."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        # First come, first served. Two lines: who has a body must not stand behind who waits for one.
+        self._for_body = asyncio.Lock()
+        self._for_queue = asyncio.Lock()
+
+    @asynccontextmanager
+    async def body(self, request: Request, model: type[BodyModel]) -> AsyncIterator[BodyModel]:
+        """The request's body; until the context ends it keeps its room, and the call counts as running.
+
+        Raises what `read_envelope` does, and UnavailableError.
+        """
+        service, settings = self.service, self.service.settings
+        with service.call(), service.body_room.share() as share:
+            await self._engine(request)
+            limit, room = settings.max_body_bytes, service.body_room
+            needed = min(limit, needed_bytes(request, limit))  # more than the limit is refused unread
+            await self._wait(request, self._for_body, lambda: room.has_room(needed), room.changed)
+            waited_s = time.monotonic() - request.state.arrived_at
+            envelope = await read_envelope(
+                request,
+                model,
+                limit,
+                timeout_s=settings.body_timeout_s + waited_s,
+                share=share,
+            )
+            note(request, body_bytes=envelope.body_bytes)
+            yield envelope.body
+
+    async def run(self, request: Request, work: Coroutine[Any, Any, T]) -> T:
+        """The result of `work`, which ends with the caller's connection and at the deadline."""
+        return await run_for_caller(request, work, self._deadline_at(request))
+
+    async def score(self, request: Request, items: Sequence[Item]) -> list[CandidateAnswer]:
+        """A result for each item, in order; items of one source and instruction share a call.
+
+        To be run by `run`. Raises ServiceError for what may pass, whatever the other groups came to: a
+        client that tries again finds their scores in the cache.
+        """
+        if not items:
+            return []
+        groups = groups_of(items)
+        rewards = await self._engine(request)
+        jobs = [rewards.jobs_of(group.request) for group in groups]
+        batcher = self.service.batcher
+        await self._wait(request, self._for_queue, lambda: batcher.has_room(sum(jobs)), batcher.changed)
+        batcher.check_room(sum(jobs))
+        deadline_at = self._deadline_at(request)
+        admissions = [batcher.admit_unbounded(count, "training", deadline_at) for count in jobs]
+        try:
+            async with asyncio.TaskGroup() as running:
+                tasks = [
+                    running.create_task(self._score_group(request, number, group, rewards, admission))
+                    for number, (group, admission) in enumerate(zip(groups, admissions, strict=True))
+                ]
+        finally:
+            for admission in admissions:
+                batcher.leave(admission)  # of a group that was cancelled before it began
+        found: dict[int, CandidateAnswer] = {}
+        for group, task in zip(groups, tasks, strict=True):
+            found.update(zip(group.places, task.result(), strict=True))
+        results = [found[place] for place in range(len(items))]
+        note(request, items=len(items), groups=len(groups), failed=sum(r.reward is None for r in results))
+        _raise_passing(results)
+        return results
+
+    async def _score_group(
+        self, request: Request, number: int, group: Group, rewards: RewardService, admission: Admission
+    ) -> Sequence[CandidateAnswer]:
+        state = request.state
+        try:
+            with admission:
+                envelope = Envelope(group.request, {}, 0)
+                call_id = f"{state.request_id}-{number}"
+                answer = await answer_score(
+                    self.service, rewards, envelope, call_id, state.arrived_at, admission
+                )
+        except (ServiceError, EditRRMError) as error:
+            return [failed(error.code, str(error))] * len(group.places)
+        return answer.results
+
+    async def _engine(self, request: Request) -> RewardService:
+        """The reward service, once the engine runs. Raises UnavailableError."""
+        while (  # noqa: ASYNC110  # the state has several sources
+            self._left_s(request) > 0 and self.service.state in ("loading", "engine_dead")
+        ):
+            await asyncio.sleep(_STATE_POLL_S)
+        return self.service.rewards()
+
+    async def _wait(
+        self, request: Request, line: asyncio.Lock, has_room: Callable[[], bool], changed: Pulse
+    ) -> None:
+        """Returns when there is room and it is this request's turn in the line, or when the time is up."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._left_s(request)), line:
+                while not has_room():
+                    await changed.told()
+
+    def _left_s(self, request: Request) -> float:
+        until: float = request.state.arrived_at + self.service.settings.dialect_wait_s
+        return max(0.0, until - time.monotonic())
+
+    def _deadline_at(self, request: Request) -> float:
+        arrived_at: float = request.state.arrived_at
+        return arrived_at + self.service.settings.default_deadline_s
+
+
+def _raise_passing(results: Sequence[CandidateAnswer]) -> None:
+    for result in results:
+        if isinstance(result, CandidateFailed) and may_pass(result.error.code):
+            raise UnavailableError(result.error.code, result.error.detail, _RETRY_S)

@@ -1,0 +1,68 @@
+"""Single edits as the dialects send them, and the group calls they make. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from edit_rrm.wire import MAX_CANDIDATES, CandidateError, CandidateFailed, ImageRef, ScoreRequest
+from edit_rrm_server.errors import RequestRefusedError
+from edit_rrm_server.http.problems import KINDS, refusal_of
+
+# Statuses of what trying again may mend; the caller's own going away needs no answer.
+_PASSING_STATUSES = frozenset({408, 429, 499, 503, 504})
+
+
+@dataclass(frozen=True)
+class Item:
+    """One edit; its images are base64 texts."""
+
+    instruction: str
+    source: str
+    edited: str
+
+
+@dataclass(frozen=True)
+class Group:
+    """The items of one source and instruction, by their places, and the call that scores them."""
+
+    places: tuple[int, ...]
+    request: ScoreRequest
+
+
+def groups_of(items: Sequence[Item]) -> list[Group]:
+    """The groups, in the order of their first items; one larger than a call may be is cut.
+
+    Raises RequestRefusedError (invalid_request) that names an item whose fields are wrong.
+    """
+    members: dict[tuple[str, str], list[int]] = {}
+    for place, item in enumerate(items):
+        members.setdefault((item.instruction, item.source), []).append(place)
+    groups = []
+    for places in members.values():
+        for start in range(0, len(places), MAX_CANDIDATES):
+            part = tuple(places[start : start + MAX_CANDIDATES])
+            groups.append(Group(part, _request([items[place] for place in part], part[0])))
+    return groups
+
+
+def failed(code: str, detail: str) -> CandidateFailed:
+    """The result of an item that could not be scored."""
+    return CandidateFailed(error=CandidateError(code=code, detail=detail))
+
+
+def may_pass(code: str) -> bool:
+    """Whether the same request may succeed later; a dialect answers that by the status, as /v1 does."""
+    return KINDS[code].status in _PASSING_STATUSES
+
+
+def _request(items: Sequence[Item], place: int) -> ScoreRequest:
+    try:
+        return ScoreRequest(
+            instruction=items[0].instruction,
+            source=ImageRef(b64=items[0].source),
+            candidates=[ImageRef(b64=item.edited) for item in items],
+        )
+    except ValidationError as error:
+        refusal = refusal_of(error)
+        raise RequestRefusedError(refusal.code, f"item {place}: {refusal.detail}") from None

@@ -1,0 +1,197 @@
+"""UniRL's remote reward backend: POST /score, GET /rewards, and the rewards in GET /health.
+
+Verified in Tencent-Hunyuan/UniRL (unirl/reward/remote.py; unirl-reward-service: schemas.py, server.py,
+direct_server.py, scorers/editscore.py): an edit is a history of two turns, the source and the edited image;
+a result holds a mapping of sub-metrics per reward, of which the client takes the first; a reward that
+failed is missing there and named in `errors`, which stops the step; identities are echoed and checked.
+A status of 4xx other than 429 is raised at once, the others are tried again after a pause. A key of
+idempotency repeats its answer; one that comes with another payload is refused.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+
+from edit_rrm.principles import Category
+from edit_rrm.wire import CandidateAnswer, CandidateFailed
+from edit_rrm_server.api import probes
+from edit_rrm_server.api.dialects.holding import Desk
+from edit_rrm_server.api.dialects.idempotency import Replays
+from edit_rrm_server.api.dialects.items import Item
+from edit_rrm_server.errors import RequestRefusedError
+
+REWARD = "edit_rrm"
+SUB_METRICS = ("overall", *(category.value for category in Category))
+_PROTOCOL = "1"
+_MAX_METRIC = 10.0
+
+Id = str | int | None
+
+
+class _Model(BaseModel):
+    """The trainer may add fields: they are passed over."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class HistoryTurn(_Model):
+    """One turn: the instruction and an image. Images as CUDA handles and videos are not served."""
+
+    text: str
+    image_b64: str | None = None
+
+
+class Identity(_Model):
+    """What an answer echoes; `scorer_version` becomes the model's name and weights digest."""
+
+    request_id: Id = None
+    sample_id: Id = None
+    group_id: Id = None
+    source_rank: Id = None
+    policy_version: Id = None
+    scorer_version: Id = None
+    idempotency_key: str | None = None
+
+
+class RewardRequest(Identity):
+    """One edit to score."""
+
+    history: list[HistoryTurn]
+    required_rewards: list[str] = Field(min_length=1)
+    metadata: dict[str, Any] | None = None
+
+
+class ScoreBatch(_Model):
+    """The body of POST /score."""
+
+    protocol_version: str = _PROTOCOL
+    requests: list[RewardRequest]
+    grad_mode: Literal[False] = False
+
+
+class BatchAnswer(BaseModel):
+    """The answer: for each request its sub-metrics (0 to 10) by reward, or its errors by reward."""
+
+    results: list[dict[str, dict[str, float]]]
+    errors: list[dict[str, str]]
+    identities: list[Identity]
+    protocol_version: str = _PROTOCOL
+
+
+@dataclass(frozen=True)
+class _ItemAnswer:
+    """One request's sub-metrics, or why it has none."""
+
+    metrics: Mapping[str, float] | None
+    error: str | None = None
+
+
+def router(desk: Desk) -> APIRouter:
+    """The three routes; /health takes the place of the probe's."""
+    routes = APIRouter(include_in_schema=False)
+    replays: Replays[_ItemAnswer] = Replays()
+    desk.service.caches.append(replays)
+
+    @routes.get("/health")
+    async def health() -> dict[str, Any]:
+        return {**await probes.health(), "rewards": {REWARD: list(SUB_METRICS)}}
+
+    @routes.get("/rewards")
+    async def rewards() -> dict[str, list[str]]:
+        return {"rewards": [REWARD]}
+
+    @routes.post("/score")
+    async def score(request: Request) -> BatchAnswer:
+        async with desk.body(request, ScoreBatch) as batch:
+            version = desk.service.model.name
+            _check(batch, version)
+            found = await desk.run(request, _answers(desk, replays, request, batch.requests))
+        return BatchAnswer(
+            results=[{} if a.metrics is None else {REWARD: dict(a.metrics)} for a in found],
+            errors=[{} if a.error is None else {REWARD: a.error} for a in found],
+            identities=[_identity(each, version) for each in batch.requests],
+        )
+
+    return routes
+
+
+def _check(batch: ScoreBatch, version: str) -> None:
+    """Raises RequestRefusedError for what no item of the batch could be served with."""
+    if batch.protocol_version != _PROTOCOL:
+        raise RequestRefusedError(
+            "invalid_request",
+            f"protocol_version: expected {_PROTOCOL!r}, got {batch.protocol_version[:20]!r}",
+        )
+    for place, each in enumerate(batch.requests):
+        if set(each.required_rewards) != {REWARD}:
+            raise RequestRefusedError(
+                "invalid_request", f"requests.{place}.required_rewards: this service has only {REWARD!r}"
+            )
+        if each.scorer_version not in (None, version):
+            raise RequestRefusedError(
+                "invalid_request", f"requests.{place}.scorer_version: this service is {version!r}"
+            )
+
+
+async def _answers(
+    desk: Desk, replays: Replays[_ItemAnswer], request: Request, requests: Sequence[RewardRequest]
+) -> list[_ItemAnswer]:
+    """An answer for each request; those with a key that is known or in flight are not scored again."""
+    items = [_item(each) for each in requests]
+    prints = await asyncio.to_thread(lambda: [_fingerprint(each) for each in requests])
+    answers: dict[int, _ItemAnswer] = {
+        place: _ItemAnswer(None, item) for place, item in enumerate(items) if isinstance(item, str)
+    }
+    keys = {place: each.idempotency_key for place, each in enumerate(requests) if place not in answers}
+    while keys:
+        with replays.claim({place: (key, prints[place]) for place, key in keys.items() if key}) as claim:
+            mine = [place for place in keys if place not in claim.others]
+            edits = [item for place in mine if isinstance(item := items[place], Item)]
+            results = await desk.score(request, edits)
+            for place, result in zip(mine, results, strict=True):
+                answers[place] = _item_answer(result)
+                claim.settle(place, answers[place], keep=answers[place].error is None)
+        answers.update(await claim.from_others())
+        keys = {place: key for place, key in keys.items() if place not in answers}
+    return [answers[place] for place in range(len(requests))]
+
+
+def _item(each: RewardRequest) -> Item | str:
+    """The edit, or why the request is none."""
+    if len(each.history) != 2:
+        return f"invalid_request: history: expected source and edited image, got {len(each.history)} turns"
+    source, edited = each.history
+    if not source.image_b64 or not edited.image_b64:
+        return "invalid_request: history: each turn needs an image_b64"
+    return Item(source.text, source.image_b64, edited.image_b64)
+
+
+def _fingerprint(each: RewardRequest) -> str:
+    """A digest of all that the answer depends on."""
+    digest = hashlib.sha256()
+    for turn in each.history:
+        for text in (turn.text, turn.image_b64 or ""):
+            encoded = text.encode("utf-8", "surrogatepass")
+            digest.update(len(encoded).to_bytes(8, "big"))
+            digest.update(encoded)
+    return digest.hexdigest()
+
+
+def _item_answer(result: CandidateAnswer) -> _ItemAnswer:
+    """`overall` first, then the categories that have a verdict, all from 0 to 10."""
+    if isinstance(result, CandidateFailed):
+        return _ItemAnswer(None, f"{result.error.code}: {result.error.detail}")
+    shares = {category.value: share for category, share in result.categories.items()}
+    metrics = {"overall": result.reward, **{n: shares[n] for n in SUB_METRICS if n in shares}}
+    return _ItemAnswer({name: _MAX_METRIC * value for name, value in metrics.items()})
+
+
+def _identity(each: RewardRequest, version: str) -> Identity:
+    echoed = each.model_dump(include=set(Identity.model_fields))
+    return Identity.model_validate({**echoed, "scorer_version": version})

@@ -1,0 +1,143 @@
+"""The API's routes: envelope, room in the queue, images, reward service. No rule of scoring lives here."""
+
+from fastapi import APIRouter, Request, Response
+
+from edit_rrm.wire import (
+    DecomposeAnswer,
+    DecomposeRequest,
+    ModelAnswer,
+    ModelsAnswer,
+    ScoreAnswer,
+    ScoreRequest,
+)
+from edit_rrm_server.admission.batching import Admission
+from edit_rrm_server.admission.body_budget import BodyShare
+from edit_rrm_server.api.score_call import answer_score
+from edit_rrm_server.api.score_stream import MEDIA_TYPE, ScoreStream
+from edit_rrm_server.errors import RequestRefusedError
+from edit_rrm_server.http.access import note
+from edit_rrm_server.http.connection import run_for_caller
+from edit_rrm_server.http.envelope import Body, Envelope, read_envelope
+from edit_rrm_server.http.openapi import request_body, stream_body
+from edit_rrm_server.life.service import Service
+from edit_rrm_server.scoring.reward_service import RewardService
+
+router = APIRouter()
+
+
+@router.post("/v1/score", response_model=ScoreAnswer, openapi_extra=request_body(ScoreRequest))
+async def score(request: Request) -> ScoreAnswer:
+    """Scores one or more candidates of one edit; a GRPO group is one call."""
+    service: Service = request.app.state.service
+    with service.call(), service.body_room.share() as share:
+        service.rewards()
+        envelope = await _read(request, ScoreRequest, share)
+        rewards = service.rewards()  # once more: the weights may have been replaced meanwhile
+        body = envelope.body
+        note(
+            request,
+            candidates=len(body.candidates),
+            samples=body.samples,
+            principles=len(body.principles or ()),
+            body_bytes=envelope.body_bytes,
+            priority=body.priority,
+        )
+        arrived_at = request.state.arrived_at
+        deadline_at = arrived_at + (body.deadline_s or service.settings.default_deadline_s)
+        with service.batcher.admit(rewards.jobs_of(body), body.priority, deadline_at) as admission:
+            work = answer_score(service, rewards, envelope, request.state.request_id, arrived_at, admission)
+            answer = await run_for_caller(request, work, deadline_at)
+    note(
+        request,
+        **{name: round(value, 4) for name, value in answer.timing.model_dump(exclude={"total_s"}).items()},
+        **answer.usage.model_dump(),
+        failed=sum(result.status == "error" for result in answer.results),
+    )
+    return answer
+
+
+@router.post("/v1/score/stream", response_class=Response, openapi_extra=stream_body())
+async def score_stream(request: Request) -> ScoreStream:
+    """Scores a request a line; answers a line as each finishes, in any order."""
+    service: Service = request.app.state.service
+    service.rewards()
+    media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if media_type != MEDIA_TYPE:
+        raise RequestRefusedError(
+            "unsupported_media_type", f"expected {MEDIA_TYPE}, got {media_type or 'no content type'!r}"
+        )
+    return ScoreStream(request, service)
+
+
+@router.post("/v1/decompose", response_model=DecomposeAnswer, openapi_extra=request_body(DecomposeRequest))
+async def decompose(request: Request) -> DecomposeAnswer:
+    """The principles an edit would be judged by."""
+    service: Service = request.app.state.service
+    with service.call(), service.body_room.share() as share:
+        service.rewards()
+        envelope = await _read(request, DecomposeRequest, share)
+        rewards = service.rewards()  # as above
+        note(request, body_bytes=envelope.body_bytes)
+        deadline_at = request.state.arrived_at + service.settings.default_deadline_s
+        with service.batcher.admit(1, "interactive", deadline_at) as admission:
+            work = _decompose(request, service, rewards, envelope, admission)
+            return await run_for_caller(request, work, deadline_at)
+
+
+@router.get("/v1/models", response_model=ModelsAnswer)
+async def models(request: Request) -> ModelsAnswer:
+    """The loaded checkpoint."""
+    service: Service = request.app.state.service
+    model, limits = service.model, service.intake.limits
+    card = model.card
+    return ModelsAnswer(
+        models=[
+            ModelAnswer(
+                name=card.name,
+                weights_digest=model.weights_digest,
+                weights_digest_of="weights" if model.digest_of_weights else "name",
+                architecture=model.architecture,
+                profile=card.profile,
+                trace_format=card.trace_format,
+                categories=list(card.categories),
+                sampling=card.sampling.model_dump(),
+                aggregator=card.aggregator,
+                limits={
+                    "max_image_bytes": limits.max_encoded_bytes,
+                    "max_image_pixels": limits.max_pixels,
+                    "max_image_side": limits.max_side,
+                    "max_body_bytes": service.settings.max_body_bytes,
+                    "max_model_len": model.max_model_len,
+                },
+                judges=card.judges,
+                training=card.training,
+            )
+        ]
+    )
+
+
+async def _read(request: Request, model: type[Body], share: BodyShare) -> Envelope[Body]:
+    """The request's body within the service's limits of size, time and room."""
+    settings = request.app.state.service.settings
+    return await read_envelope(
+        request, model, settings.max_body_bytes, timeout_s=settings.body_timeout_s, share=share
+    )
+
+
+async def _decompose(
+    request: Request,
+    service: Service,
+    rewards: RewardService,
+    envelope: Envelope[DecomposeRequest],
+    admission: Admission,
+) -> DecomposeAnswer:
+    body = envelope.body
+    encoded = envelope.encoded_images({"source": body.source})
+    source = await service.intake.decode(encoded["source"], "source")
+    found = await rewards.decompose(source, body.instruction, body.sampling, admission)
+    return DecomposeAnswer(
+        id=request.state.request_id,
+        model=service.model.name,
+        principles=list(found.principles),
+        principles_from=found.origin,
+    )

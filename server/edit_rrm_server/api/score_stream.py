@@ -1,0 +1,246 @@
+"""POST /v1/score/stream: a score request a line in, an answer a line out as each finishes, in any order.
+
+Reading slows when the bulk lane is full, so a caller feels backpressure instead of errors. While a dead
+engine is being restarted or the weights are replaced reading pauses: a hundred thousand lines must not turn
+into errors meanwhile.
+"""
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import StreamingResponse
+from starlette.types import Message, Receive, Scope, Send
+
+from edit_rrm.errors import EditRRMError
+from edit_rrm.wire import Key, Problem, StreamAnswer, StreamFailure, StreamRequest
+from edit_rrm_server.admission.batching import Admission
+from edit_rrm_server.api.answer_spool import Outbox
+from edit_rrm_server.api.score_call import answer_score
+from edit_rrm_server.errors import (
+    CallerGoneError,
+    DeadlineExceededError,
+    RequestRefusedError,
+    ServiceError,
+    UnavailableError,
+)
+from edit_rrm_server.http.envelope import Envelope
+from edit_rrm_server.http.ndjson import Line, read_lines
+from edit_rrm_server.http.problems import problem, refusal_of
+from edit_rrm_server.life.service import Service
+from edit_rrm_server.scoring.reward_service import RewardService
+
+MEDIA_TYPE = "application/x-ndjson"
+_MEMORY_LINES = 256
+_STATE_POLL_S = 0.1
+_DRAINING = UnavailableError(
+    "draining", "the service is shutting down; this line and those after it were not read", 10.0
+)
+
+logger = logging.getLogger(__name__)
+
+
+class ScoreStream(StreamingResponse):
+    """A response that reads its own request while it answers. See the module."""
+
+    def __init__(self, request: Request, service: Service) -> None:
+        super().__init__((), media_type=MEDIA_TYPE)
+        self._service = service
+        self._state = request.state
+        self._id: str = request.state.request_id
+        self._outbox = Outbox(_MEMORY_LINES, service.settings.stream_spool_bytes)
+        self._held = _Held(2 * service.settings.engine_window, service.settings.max_body_bytes)
+        self._lines = 0
+        self._failed = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves the stream; returns early when the caller closes the connection."""
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        body = _Body(receive, lambda: self._service.state == "draining")
+        try:
+            with self._service.call():
+                async with asyncio.TaskGroup() as group:
+                    working = group.create_task(self._work(body))
+                    while (line := await self._outbox.get()) is not None:
+                        await send({"type": "http.response.body", "body": line, "more_body": True})
+                    working.cancel()
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+        except BaseExceptionGroup as group:
+            if group.subgroup(CallerGoneError) is None:
+                raise
+            self._state.code = "caller_gone"
+        finally:
+            self._outbox.discard()
+            self._state.log = {"lines": self._lines, "failed": self._failed}
+
+    async def _work(self, body: "_Body") -> None:
+        """Reads lines and scores them, then only watches whether the caller stays while calls run."""
+        async with asyncio.TaskGroup() as group:
+            async with asyncio.TaskGroup() as calls:
+                line = Line(0, b"")
+                async for line in read_lines(body.chunks(), self._service.settings.max_body_bytes):
+                    if line.text is not None and not line.text.strip():
+                        continue
+                    self._lines += 1
+                    stop = await self._take(line, calls)
+                    if stop is not None:
+                        await self._fail(line, None, stop)
+                        break
+                else:
+                    if not body.complete:
+                        unread = Line(line.number + 1, None)
+                        await self._fail(unread, None, _DRAINING)
+                watching = group.create_task(body.watch())
+            await self._outbox.close()
+            watching.cancel()
+
+    async def _take(self, line: Line, calls: asyncio.TaskGroup) -> UnavailableError | None:
+        """Starts one line's call as soon as there is room; the error that ends the stream, if any."""
+        arrived_at = time.monotonic()
+        if line.text is None:
+            limit = self._service.settings.max_body_bytes
+            error = RequestRefusedError("body_too_large", f"the line has more than {limit} bytes")
+            await self._fail(line, None, error)
+            return None
+        try:
+            body = StreamRequest.model_validate_json(line.text)
+        except ValidationError as invalid:
+            await self._fail(line, _key_of(line.text), refusal_of(invalid))
+            return None
+        size = len(line.text)
+        await self._held.take(size)
+        try:
+            await self._service.batcher.stream_room()
+            rewards = await self._engine()
+        except BaseException as error:
+            await self._held.give_back(size)
+            if isinstance(error, UnavailableError):
+                return error
+            raise
+        deadline_at = arrived_at + (body.deadline_s or self._service.settings.default_deadline_s)
+        admission = self._service.batcher.admit_unbounded(rewards.jobs_of(body), body.priority, deadline_at)
+        calls.create_task(self._score(line, body, rewards, admission, arrived_at))
+        return None
+
+    async def _engine(self) -> RewardService:
+        """The reward service, once the engine runs. Raises UnavailableError if it never will again."""
+        while self._service.state in ("engine_dead", "loading"):  # noqa: ASYNC110  # it has several sources
+            await asyncio.sleep(_STATE_POLL_S)
+        return self._service.rewards()
+
+    async def _score(
+        self,
+        line: Line,
+        body: StreamRequest,
+        rewards: RewardService,
+        admission: Admission,
+        arrived_at: float,
+    ) -> None:
+        try:
+            with admission:
+                try:
+                    async with asyncio.timeout_at(_loop_time(admission.deadline_at)):
+                        envelope = Envelope(body, {}, len(line.text or b""))
+                        call_id = f"{self._id}-{line.number}"
+                        answer = await answer_score(
+                            self._service, rewards, envelope, call_id, arrived_at, admission
+                        )
+                except TimeoutError:
+                    raise DeadlineExceededError("the deadline passed before the call was complete") from None
+        except (ServiceError, EditRRMError) as error:
+            await self._fail(line, body.key, error)
+        except Exception as error:  # a defect costs its own line, not the hundred thousand others
+            logger.error("defect in request %s-%d: %s", self._id, line.number, type(error).__name__)
+            await self._fail(line, body.key, ServiceError("see the service's log"))
+        else:
+            shown = StreamAnswer.model_construct(**dict(answer), key=body.key, line=line.number)
+            await self._outbox.put(shown.model_dump_json().encode() + b"\n")
+        finally:
+            await self._held.give_back(len(line.text or b""))
+
+    async def _fail(self, line: Line, key: Key, error: ServiceError | EditRRMError) -> None:
+        self._failed += 1
+        shown: Problem = problem(error.code, str(error), f"{self._id}-{line.number}")
+        failure = StreamFailure(key=key, line=line.number, error=shown)
+        await self._outbox.put(failure.model_dump_json().encode() + b"\n")
+
+
+class _Held:
+    """Lines whose calls are not over: as many as keep the engine full, as many bytes as one body may have."""
+
+    def __init__(self, lines: int, size_bytes: int) -> None:
+        self._lines = lines
+        self._bytes = size_bytes
+        self._changed = asyncio.Condition()
+
+    async def take(self, size: int) -> None:
+        """Waits for room; a line of up to the whole size finds it once the others are over."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._lines > 0 and self._bytes >= size)
+            self._lines -= 1
+            self._bytes -= size
+
+    async def give_back(self, size: int) -> None:
+        """A line's call is over."""
+        async with self._changed:
+            self._lines += 1
+            self._bytes += size
+            self._changed.notify_all()
+
+
+class _Body:
+    """The request's body as it comes, until `stop` says so; afterwards the news that the caller has gone."""
+
+    def __init__(self, receive: Receive, stop: Callable[[], bool]) -> None:
+        self._receive = receive
+        self._stop = stop
+        self._next: asyncio.Task[Message] | None = None
+        self.complete = False
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        try:
+            while not self.complete:
+                self._next = self._next or asyncio.create_task(_message(self._receive))
+                await asyncio.wait({self._next}, timeout=_STATE_POLL_S)
+                if not self._next.done():
+                    if self._stop():
+                        return
+                    continue
+                message, self._next = self._next.result(), None
+                if message["type"] == "http.disconnect":
+                    raise CallerGoneError("the caller closed the connection")
+                self.complete = not message.get("more_body", False)
+                yield message.get("body", b"")
+        finally:
+            if self._next is not None:
+                self._next.cancel()
+
+    async def watch(self) -> None:
+        """Returns never: raises CallerGoneError or is cancelled."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        raise CallerGoneError("the caller closed the connection")
+
+
+async def _message(receive: Receive) -> Message:
+    return await receive()
+
+
+def _key_of(text: bytes) -> Key:
+    """The key of a refused line where it can be told, so that it is known by it all the same."""
+    try:
+        found: Any = json.loads(text)
+    except ValueError:
+        return None
+    key = found.get("key") if isinstance(found, dict) else None
+    return key if isinstance(key, str | int) and not isinstance(key, bool) else None
+
+
+def _loop_time(monotonic_s: float) -> float:
+    """A monotonic time on the clock of the event loop."""
+    return asyncio.get_running_loop().time() + monotonic_s - time.monotonic()

@@ -1,0 +1,254 @@
+"""`VllmEngine`: prompts run on vLLM's `AsyncLLM` in this process, its engine core in one of its own.
+
+Prompts become text by the checkpoint's own chat template, images become tensors by its own processor.
+vLLM knows an image by its content digest, so that its preprocessing, its encoding and its prompt
+prefix are found again.
+"""
+
+import asyncio
+import gc
+import itertools
+import logging
+import os
+from collections.abc import Callable, Coroutine, Mapping
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from edit_rrm.checkpoint import read_card
+from edit_rrm.errors import CheckpointError
+from edit_rrm.images import EditImage
+from edit_rrm.principles import numbered
+from edit_rrm.profiles import get_profile
+from edit_rrm.prompts import ImageSlot, Prompt, PromptProfile
+from edit_rrm.tokens import TokenReader
+from edit_rrm.verdict_probability import VERDICT_TEXTS
+from edit_rrm_server.engines.child_processes import handles_of, kill
+from edit_rrm_server.engines.detached_thread import run_abandonable
+from edit_rrm_server.engines.engine import Completion, DrawSettings
+from edit_rrm_server.engines.vllm.chat_text import ChatText
+from edit_rrm_server.engines.vllm.errors import finish_error, service_error
+from edit_rrm_server.engines.vllm.start import adjust_config, engine_arguments
+from edit_rrm_server.engines.watched_engine import engine_dead
+from edit_rrm_server.engines.weights_digest import default_cache_file, weights_digest
+from edit_rrm_server.life.service import LoadedModel
+from edit_rrm_server.observe import tracing
+from edit_rrm_server.settings.server import ServerSettings
+
+logger = logging.getLogger(__name__)
+
+Progress = Callable[[str], None]
+_SHUTDOWN_S = 10.0
+
+
+async def load_vllm_model(settings: ServerSettings, progress: Progress) -> LoadedModel:
+    """Loads the checkpoint of the settings; `progress` is told each step.
+
+    Raises CheckpointError, UnavailableError (engine_dead) and vLLM's own errors; no engine is left then.
+    Cancelling ends it at once, although the steps themselves cannot be interrupted.
+    """
+    directory = Path(settings.model)
+    if not (directory / "config.json").is_file():
+        raise CheckpointError(f"{directory} is no checkpoint: it holds no config.json")
+    card = read_card(directory)
+    profile = get_profile(card.profile)
+    digest = await run_abandonable(lambda: weights_digest(directory, default_cache_file()))
+    engine = await run_abandonable(lambda: _start_engine(settings, progress), undo=VllmEngine.shut_down)
+    try:
+        progress("warming up")
+        await _unless_dead(engine, _warm_up(engine, profile))
+    except BaseException:
+        await engine.stop()
+        raise
+    return LoadedModel(engine, card, digest, engine.architecture, engine.max_model_len)
+
+
+async def _unless_dead(engine: "VllmEngine", work: Coroutine[Any, Any, None]) -> None:
+    """Does `work`. Raises UnavailableError if the engine dies meanwhile, of which vLLM may not tell it."""
+    working, death = asyncio.create_task(work), asyncio.create_task(engine.died())
+    try:
+        await asyncio.wait({working, death}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise engine_dead()
+        await working
+    finally:
+        for task in (working, death):
+            task.cancel()
+        await asyncio.wait({working, death})
+
+
+async def _warm_up(engine: "VllmEngine", profile: PromptProfile) -> None:
+    """One short verification: the first is several times slower, and no caller's should be the first."""
+    grey = EditImage.from_pil(Image.new("RGB", (64, 64), (128, 128, 128)))
+    principles = numbered([("keep", "is it grey?")])
+    images = dict.fromkeys(ImageSlot, grey)
+    await engine.generate(
+        profile.verify("nothing", principles), images, DrawSettings(0.0, 1.0, 0, 2), VERDICT_TEXTS
+    )
+
+
+def _start_engine(settings: ServerSettings, progress: Progress) -> "VllmEngine":
+    """Blocks until the engine core is up; runs in a thread so that the probes answer meanwhile."""
+    progress("importing vLLM")
+    from vllm import AsyncEngineArgs
+    from vllm.v1.engine.async_llm import AsyncLLM
+
+    progress("reading the model's configuration")
+    config = AsyncEngineArgs(**engine_arguments(settings)).create_engine_config()
+    adjust_config(config, settings)
+    progress("loading the model")
+    return VllmEngine(AsyncLLM.from_vllm_config(config))
+
+
+class VllmEngine:
+    """Satisfies `Engine` on a running AsyncLLM."""
+
+    def __init__(self, llm: Any) -> None:
+        self._llm = llm
+        self._ids = itertools.count()
+        tokenizer = llm.renderer.tokenizer
+        self._chat = ChatText(
+            tokenizer, _processor_template(llm) if tokenizer.chat_template is None else None
+        )
+        self._reader = TokenReader(tokenizer)
+        self._processes = handles_of(process.pid for process in _engine_processes(llm))
+        self._stopped = False
+        self.architecture: str = llm.model_config.architectures[0]
+        self.max_model_len: int = llm.model_config.max_model_len
+
+    @property
+    def alive(self) -> bool:
+        """False once the engine core has died or was stopped."""
+        return not self._stopped and not self._llm.errored
+
+    async def generate(
+        self,
+        prompt: Prompt,
+        images: Mapping[ImageSlot, EditImage],
+        draw: DrawSettings,
+        watched: tuple[str, ...] = (),
+        group: str = "",
+    ) -> Completion:
+        """See `Engine.generate`. A group needs no care here: there is one prefix cache."""
+        shown = [images[slot] for slot in prompt.slots]
+        request = {
+            "prompt": self._chat.render(prompt),
+            "multi_modal_data": {"image": [image.image for image in shown]},
+            "multi_modal_uuids": {"image": [image.digest for image in shown]},
+        }
+        drawn = self._llm.generate(
+            request, self._sampling(draw, watched), f"job-{next(self._ids)}", trace_headers=tracing.headers()
+        )
+        try:
+            outputs = [output async for output in drawn]
+        except Exception as error:
+            raise service_error(error) from error
+        return self._completion(outputs[-1] if outputs else None)
+
+    async def died(self) -> None:
+        """Returns once an engine process has ended, or vLLM's reading of its answers.
+
+        Costs nothing while it waits: the sentinels are file descriptors, readable from the end of their
+        process on. vLLM watches the same ones, so these are copies.
+        """
+        loop = asyncio.get_running_loop()
+        death: asyncio.Future[None] = loop.create_future()
+
+        def noticed(*_: object) -> None:
+            if not death.done():
+                death.set_result(None)
+
+        handler = self._llm.output_handler
+        sentinels = [os.dup(process.sentinel) for process in _engine_processes(self._llm)]
+        try:
+            for sentinel in sentinels:
+                loop.add_reader(sentinel, noticed)
+            if handler is not None:
+                handler.add_done_callback(noticed)
+            await death
+        finally:
+            if handler is not None:
+                handler.remove_done_callback(noticed)
+            for sentinel in sentinels:
+                loop.remove_reader(sentinel)
+                os.close(sentinel)
+
+    async def stop(self) -> None:
+        """Ends the engine core, or what is left of it, and waits for its process."""
+        llm = self._take()
+        if llm is None:
+            return
+        if llm.output_handler is not None:
+            llm.output_handler.cancel()  # else it reports the end of the engine as a death
+        try:
+            await asyncio.to_thread(self._end, llm)
+        finally:
+            del llm
+            gc.collect()
+
+    def shut_down(self) -> None:
+        """`stop` for an engine that no event loop has used yet. Blocks."""
+        llm = self._take()
+        if llm is not None:
+            self._end(llm)
+
+    def _take(self) -> Any | None:
+        """What is to be ended, once. Not kept: its finalizer must not run in an interpreter half gone."""
+        self._stopped = True
+        llm, self._llm = self._llm, None
+        return llm
+
+    def _end(self, llm: Any) -> None:
+        llm.shutdown(_SHUTDOWN_S)
+        # When the fork server has died, vLLM takes its children for dead too and leaves them running.
+        kill(self._processes)
+
+    def _sampling(self, draw: DrawSettings, watched: tuple[str, ...]) -> Any:
+        """vLLM gives token ids, and the reader their texts.
+
+        vLLM would write the text of every watched token anew at every step, where calls are answered.
+        """
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
+
+        return SamplingParams(
+            temperature=draw.temperature,
+            top_p=draw.top_p,
+            seed=draw.seed,
+            max_tokens=draw.max_tokens,
+            logprob_token_ids=list(self._reader.watched_ids(watched)) or None,
+            output_kind=RequestOutputKind.FINAL_ONLY,
+            detokenize=False,
+            flat_logprobs=True,
+        )
+
+    def _completion(self, output: Any) -> Completion:
+        if output is None or not output.outputs:
+            raise finish_error(None)
+        written = output.outputs[0]
+        if written.finish_reason not in ("stop", "length"):
+            raise finish_error(written.finish_reason)
+        text = self._reader.text(written.token_ids)
+        return Completion(
+            text=text,
+            tokens=self._reader.tokens(text, written.token_ids, written.logprobs),
+            prompt_tokens=len(output.prompt_token_ids or ()),
+            cached_prompt_tokens=output.num_cached_tokens or 0,
+            completion_tokens=len(written.token_ids),
+            finish_reason=written.finish_reason,
+        )
+
+
+def _engine_processes(llm: Any) -> list[Any]:
+    """The processes vLLM started for its engine cores."""
+    processes: list[Any] = llm.engine_core.resources.engine_manager.processes
+    return processes
+
+
+def _processor_template(llm: Any) -> str | None:
+    """The chat template of checkpoints that keep it with their processor."""
+    from vllm.transformers_utils.processor import cached_processor_from_config
+
+    template: str | None = cached_processor_from_config(llm.model_config).chat_template
+    return template

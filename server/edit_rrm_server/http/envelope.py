@@ -1,0 +1,137 @@
+"""The envelope of a request: content type, size, JSON or multipart, and where each image's bytes are.
+
+No image is decoded here: room in the queue is asked for first.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from starlette.requests import Request
+
+from edit_rrm.wire import ImageRef
+from edit_rrm_server.admission.body_budget import BodyShare
+from edit_rrm_server.errors import BodyTimeoutError, RequestRefusedError
+from edit_rrm_server.http.multipart import boundary_of, read_parts
+from edit_rrm_server.http.problems import refusal_of
+
+REQUEST_PART = "request"
+Body = TypeVar("Body", bound=BaseModel)
+BodyRead = TypeVar("BodyRead", bound=BaseModel, covariant=True)
+
+
+@dataclass(frozen=True)
+class Envelope(Generic[BodyRead]):
+    """A validated body and the parts that came with it; `body_bytes` is what was read."""
+
+    body: BodyRead
+    parts: Mapping[str, bytes]
+    body_bytes: int
+
+    def encoded_images(self, refs: Mapping[str, ImageRef]) -> dict[str, bytes | str]:
+        """The file's bytes or base64 text of each image, by the path of its field.
+
+        Raises RequestRefusedError for a part that did not come, and for one that no field names.
+        """
+        named = {ref.part: path for path, ref in refs.items() if ref.part is not None}
+        for part, path in named.items():
+            if part not in self.parts:
+                raise RequestRefusedError("invalid_request", f"{path}.part: no part is named {part!r}")
+        for part in self.parts:
+            if part not in named:
+                raise RequestRefusedError("invalid_request", f"request: no field names the part {part!r}")
+        return {path: ref.b64 or self.parts[ref.part or ""] for path, ref in refs.items()}
+
+
+async def read_envelope(
+    request: Request,
+    model: type[Body],
+    max_body_bytes: int,
+    *,
+    timeout_s: float | None = None,
+    share: BodyShare | None = None,
+) -> Envelope[Body]:
+    """The request's body as `model`.
+
+    `timeout_s` counts from the arrival of the headers. `share` takes the body's room before any of it is
+    read, the most it may need if its length is not declared, and goes on holding what it did need.
+
+    Raises RequestRefusedError: unsupported_media_type, body_too_large (while reading, before more is
+    taken in), malformed_json, malformed_multipart, or invalid_request with the path of the field;
+    QueueFullError if `share` finds no room; BodyTimeoutError.
+    """
+    content_type = request.headers.get("content-type", "")
+    media_type = content_type.split(";")[0].strip().lower()
+    counter = _Counter(request, max_body_bytes, share)
+    async with _time_limit(request, timeout_s):
+        if media_type == "application/json":
+            json_bytes = b"".join([chunk async for chunk in counter.chunks()])
+            parts: dict[str, bytes] = {}
+        elif media_type == "multipart/form-data":
+            parts = await read_parts(counter.chunks(), boundary_of(content_type))
+            if REQUEST_PART not in parts:
+                raise RequestRefusedError("malformed_multipart", f"there is no part named {REQUEST_PART!r}")
+            json_bytes = parts.pop(REQUEST_PART)
+        else:
+            raise RequestRefusedError(
+                "unsupported_media_type",
+                f"expected application/json or multipart/form-data, got {media_type or 'no content type'!r}",
+            )
+    if share is not None:
+        share.shrink_to(counter.read_bytes)
+    try:
+        body = model.model_validate_json(json_bytes)
+    except ValidationError as error:
+        raise refusal_of(error) from None
+    return Envelope(body, parts, counter.read_bytes)
+
+
+def needed_bytes(request: Request, limit_bytes: int) -> int:
+    """The body's declared length; the limit where none is declared, or one that chunks would overrule."""
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and "transfer-encoding" not in request.headers:
+        return int(declared)
+    return limit_bytes
+
+
+@asynccontextmanager
+async def _time_limit(request: Request, timeout_s: float | None) -> AsyncIterator[None]:
+    if timeout_s is None:
+        yield
+        return
+    remaining_s = request.state.arrived_at + timeout_s - time.monotonic()
+    try:
+        async with asyncio.timeout(max(0.0, remaining_s)):
+            yield
+    except TimeoutError:
+        raise BodyTimeoutError(f"the body was not complete {timeout_s:g} s after the headers") from None
+
+
+class _Counter:
+    """Reads a body and stops at the first byte too many; a declared length too large is refused unread."""
+
+    def __init__(self, request: Request, limit_bytes: int, share: BodyShare | None) -> None:
+        self._request = request
+        self._limit_bytes = limit_bytes
+        self._share = share
+        self.read_bytes = 0
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        needed = needed_bytes(self._request, self._limit_bytes)
+        if needed > self._limit_bytes:
+            raise self._refusal()
+        if self._share is not None:
+            self._share.take(needed)
+        async for chunk in self._request.stream():
+            self.read_bytes += len(chunk)
+            if self.read_bytes > self._limit_bytes:
+                raise self._refusal()
+            if chunk:
+                yield chunk
+
+    def _refusal(self) -> RequestRefusedError:
+        return RequestRefusedError("body_too_large", f"the body has more than {self._limit_bytes} bytes")

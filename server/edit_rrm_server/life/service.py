@@ -1,0 +1,279 @@
+"""The running service: its state, the loaded model, and what every route shares.
+
+States: loading → ready → draining; loading again while the weights are replaced, engine_dead from the
+engine's death until it is restarted, failed when the model could not be loaded or the engine not be kept up.
+The HTTP socket is open in all of them.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, Protocol, get_args
+
+from edit_rrm.checkpoint import RRMCard
+from edit_rrm.errors import EditRRMError
+from edit_rrm.images import ImageLimits
+from edit_rrm.profiles import get_profile
+from edit_rrm_server.admission.batching import Batcher
+from edit_rrm_server.admission.body_budget import BodyRoom
+from edit_rrm_server.engines.engine import Engine
+from edit_rrm_server.engines.watched_engine import DEAD_RETRY_S, WatchedEngine, engine_dead
+from edit_rrm_server.errors import ServiceError, UnavailableError
+from edit_rrm_server.life.reloading import Reloaded, Reloader
+from edit_rrm_server.life.supervision import RestartPolicy, Supervisor
+from edit_rrm_server.observe.metrics import ServiceMetrics
+from edit_rrm_server.scoring.decomposition import Decomposer, PrincipleCache
+from edit_rrm_server.scoring.image_intake import ImageIntake
+from edit_rrm_server.scoring.reward_service import RewardService
+from edit_rrm_server.scoring.sampling import Attempts
+from edit_rrm_server.scoring.score_cache import ScoreCache
+from edit_rrm_server.scoring.verifying import Verifier
+from edit_rrm_server.settings.server import ServerSettings
+
+State = Literal["loading", "ready", "draining", "engine_dead", "failed"]
+
+logger = logging.getLogger(__name__)
+
+_LOADING_RETRY_S = 5.0
+_DRAINING_RETRY_S = 10.0
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A checkpoint in an engine, and what identifies it."""
+
+    engine: Engine
+    card: RRMCard
+    weights_digest: str  # 12 hex digits
+    architecture: str
+    max_model_len: int | None  # tokens; None where a fleet does not say
+    digest_of_weights: bool = True  # else of card and name: a fleet's weights that nobody here has seen
+
+    @property
+    def name(self) -> str:
+        """`name@weights_digest`, reported with every score."""
+        return f"{self.card.name}@{self.weights_digest}"
+
+
+Loader = Callable[[Path], Awaitable[LoadedModel]]
+
+
+class Clearable(Protocol):
+    """A cache of what a model said."""
+
+    def clear(self) -> None:
+        """Forgets everything."""
+        ...
+
+
+class Service:
+    """See the module. `load` brings a checkpoint up: after `start`, whenever the engine has died, to reload.
+
+    `load_ended` is set once the first load is over, `failed` once the state is failed.
+    """
+
+    def __init__(self, settings: ServerSettings, load: Loader) -> None:
+        self.settings = settings
+        self.started_at = time.monotonic()
+        self.metrics = ServiceMetrics(lambda: self._model is not None and self._model.engine.alive)
+        self.batcher = Batcher(
+            settings.queue_capacity, settings.engine_window, settings.bulk_share, self.metrics
+        )
+        self.body_room = BodyRoom(settings.max_total_body_bytes)
+        self.intake = ImageIntake(
+            ImageLimits(settings.max_image_bytes, settings.max_image_pixels, settings.max_image_side),
+            settings.guards,
+            settings.image_threads,
+        )
+        self.score_cache = ScoreCache(int(settings.score_cache_mib * 2**20))
+        self.metrics.watch_queue(self.batcher)
+        self.metrics.watch_score_cache(self.score_cache)
+        self.metrics.watch_state(lambda: self.state, get_args(State))
+        self.principle_cache = PrincipleCache(settings.principle_cache_entries)
+        # Emptied when other weights are loaded.
+        self.caches: list[Clearable] = [self.score_cache, self.principle_cache]
+        self.failure: BaseException | None = None
+        self.load_ended = asyncio.Event()
+        self.failed = asyncio.Event()
+        self.checkpoint = settings.model
+        self._load = load
+        self._reloader = Reloader(self, settings.drain_timeout_s, self.metrics)
+        self._supervisor = Supervisor(
+            RestartPolicy(settings.engine_restart_limit, settings.engine_restart_backoff_s),
+            bring_up=lambda: self.bring_up(self.checkpoint),
+            on_death=lambda: self.batcher.fail_waiting(engine_dead),
+            metrics=self.metrics,
+        )
+        self._running: asyncio.Task[None] | None = None
+        self._model: LoadedModel | None = None
+        self._rewards: RewardService | None = None
+        self._draining = False
+        self._active_calls = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    @property
+    def state(self) -> State:
+        """The state now; a dead engine is noticed here."""
+        if self._draining:
+            return "draining"
+        if self.failure is not None:
+            return "failed"
+        if self._model is None or self._reloader.busy:
+            return "loading"
+        return "ready" if self._model.engine.alive else "engine_dead"
+
+    @property
+    def model(self) -> LoadedModel:
+        """The loaded model. Raises UnavailableError while there is none."""
+        if self._model is None:
+            raise self._unavailable("loading")
+        return self._model
+
+    @property
+    def active_calls(self) -> int:
+        """Calls being served."""
+        return self._active_calls
+
+    def rewards(self) -> RewardService:
+        """The reward service, if a score could run now. Raises UnavailableError."""
+        state = self.state
+        if state != "ready":
+            raise self._unavailable(state)
+        assert self._rewards is not None
+        return self._rewards
+
+    def call(self) -> "_ActiveCall":
+        """A context in which a call counts as running: draining waits for it."""
+        return _ActiveCall(self)
+
+    def start(self) -> None:
+        """Begins to load the model; from then on it is kept up."""
+        self._running = asyncio.create_task(self._run(self._first_load))
+
+    async def drain(self, timeout_s: float) -> bool:
+        """Takes no further calls and waits for the running ones; False if some outlast `timeout_s`."""
+        self._draining = True
+        self._supervisor.retire()
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._idle.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def stop(self) -> None:
+        """Ends the engine and the image threads."""
+        self._draining = True
+        await self._reloader.cancel()
+        await self.let_go()
+        self.intake.close()
+
+    async def reload(self, checkpoint: Path) -> Reloaded:
+        """Replaces the weights (reloading.py). Raises ServiceError; what serves then serves on."""
+        state = self.state
+        if not self._reloader.busy and state not in ("ready", "engine_dead"):
+            raise self._unavailable(state)
+        return await self._reloader.reload(checkpoint)
+
+    async def drained(self) -> None:
+        """For reloading."""
+        await self.batcher.drained()
+
+    async def let_go(self) -> None:
+        """For reloading: ends the engine and its supervision."""
+        if self._running is not None and not self._running.done():
+            self._running.cancel()
+            await asyncio.wait([self._running])
+        if self._model is not None:
+            await self._model.engine.stop()
+
+    def keep_up(self, engine: WatchedEngine | None) -> None:
+        """For reloading: supervises an engine; None brings one up first, as after a death."""
+        self._running = asyncio.create_task(self._run(lambda: self._supervisor.run(engine)))
+
+    async def _first_load(self) -> None:
+        engine = await self.bring_up(self.checkpoint)
+        self.load_ended.set()
+        await self._supervisor.run(engine)
+
+    async def _run(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Loads and supervises, as long as that can be done."""
+        try:
+            await work()
+        except Exception as error:  # shown by whoever started the service; the probes say `failed`
+            self.failure = error
+            self.load_ended.set()
+            self.failed.set()
+            expected = isinstance(error, EditRRMError | ServiceError)
+            logger.error("the model is not served: %s", error, exc_info=None if expected else error)
+
+    async def bring_up(self, checkpoint: Path) -> WatchedEngine:
+        """Loads a checkpoint and serves it from now on."""
+        model = await self._load(checkpoint)
+        engine = WatchedEngine(model.engine)
+        known = self._model
+        if known is not None and (known.weights_digest, known.card) != (model.weights_digest, model.card):
+            self._weights_changed()
+        self.checkpoint = checkpoint
+        self._serve(replace(model, engine=engine))
+        return engine
+
+    def _weights_changed(self) -> None:
+        """What the model said before is no longer what it would say."""
+        for cache in self.caches:
+            cache.clear()
+
+    def _serve(self, model: LoadedModel) -> None:
+        self._model = model
+        if self.settings.max_image_side is None:
+            self.intake.limits = replace(self.intake.limits, max_side=model.card.max_image_side)
+        profile = get_profile(model.card.profile)
+        attempts = Attempts(self.settings.retries, self.settings.retry_temperature)
+        decomposer = Decomposer(
+            model.engine,
+            profile,
+            self.batcher,
+            attempts,
+            self.metrics,
+            weights_digest=model.weights_digest,
+            cache=self.principle_cache,
+        )
+        verifier = Verifier(model.engine, profile, attempts, self.metrics)
+        self._rewards = RewardService(
+            model.card, model.name, verifier, decomposer, self.intake, self.score_cache, self.metrics
+        )
+
+    def _unavailable(self, state: State) -> UnavailableError:
+        match state:
+            case "draining":
+                return UnavailableError("draining", "the service is shutting down", _DRAINING_RETRY_S)
+            case "engine_dead":
+                return engine_dead()
+            case "failed":
+                return UnavailableError("engine_dead", "the service ends: it has no engine", DEAD_RETRY_S)
+            case _:
+                return UnavailableError("loading", "the model is being loaded", _LOADING_RETRY_S)
+
+    def _call_began(self) -> None:
+        self._active_calls += 1
+        self._idle.clear()
+
+    def _call_ended(self) -> None:
+        self._active_calls -= 1
+        if self._active_calls == 0:
+            self._idle.set()
+
+
+class _ActiveCall:
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def __enter__(self) -> None:
+        self._service._call_began()
+
+    def __exit__(self, *_: object) -> None:
+        self._service._call_ended()

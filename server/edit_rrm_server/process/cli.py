@@ -1,0 +1,135 @@
+"""The command line of the service: `edit-rrm-server serve`, and `settings` to see what can be set."""
+
+import time
+
+STARTED_AT = time.monotonic()
+
+from pathlib import Path  # noqa: E402
+from typing import Annotated, Any  # noqa: E402
+
+import typer  # noqa: E402
+from pydantic import ValidationError  # noqa: E402
+from rich.console import Console  # noqa: E402
+from rich.table import Table  # noqa: E402
+
+from edit_rrm.nested_settings import problems  # noqa: E402
+from edit_rrm_server.settings.server import (  # noqa: E402
+    ENV_PREFIX,
+    ServerSettings,
+    SettingsFileError,
+    load_settings,
+)
+
+app = typer.Typer(
+    name="edit-rrm-server",
+    help="Serves a reasoning reward model for image editing over HTTP.",
+    no_args_is_help=True,
+    add_completion=False,
+)
+
+
+@app.callback()
+def main() -> None:
+    """Keeps `serve` a command of its own."""
+
+
+@app.command()
+def serve(
+    model: Annotated[
+        Path | None, typer.Option(help="Checkpoint directory. Default: the bundled edit-rrm-tiny.")
+    ] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on. Default: 127.0.0.1.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port; 0 takes a free one. Default: 8000.")] = None,
+    allow_open: Annotated[
+        bool | None,
+        typer.Option("--allow-open", help="Without keys, listen where other machines reach it all the same."),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="TOML or JSON file of settings, below environment and options.")
+    ] = None,
+    dtype: Annotated[str | None, typer.Option(help="auto, float32, float16 or bfloat16.")] = None,
+    max_model_len: Annotated[int | None, typer.Option(help="Longest prompt plus trace, in tokens.")] = None,
+    tensor_parallel_size: Annotated[int | None, typer.Option(help="Devices that share each layer.")] = None,
+    pipeline_parallel_size: Annotated[
+        int | None, typer.Option(help="Devices that share the stack of layers.")
+    ] = None,
+    data_parallel_size: Annotated[int | None, typer.Option(help="Whole copies of the model.")] = None,
+    gpu_memory_utilization: Annotated[
+        float | None, typer.Option(help="Share of a GPU's memory to use.")
+    ] = None,
+    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="NAME=VALUE", help="Any other setting; see `edit-rrm-server settings`."
+        ),
+    ] = None,
+) -> None:
+    """Serves a checkpoint. Probes answer at once, scores as soon as the model is loaded.
+
+    The bundled edit-rrm-tiny needs nothing but this command:
+
+        edit-rrm-server serve
+
+    A checkpoint trained by edit-rrm-train, or any local Qwen2.5-VL, on all addresses and with a key:
+
+        EDIT_RRM_API_KEYS=secret edit-rrm-server serve --model runs/gcpo --host 0.0.0.0
+
+    Ask it whether it is ready, and what it serves:
+
+        curl http://127.0.0.1:8000/ready
+        curl http://127.0.0.1:8000/v1/models
+
+    End it with SIGTERM or Ctrl-C: running calls finish first.
+    """
+    given = {
+        "model": model,
+        "host": host,
+        "port": port,
+        "allow_open": allow_open,
+        "dtype": dtype,
+        "max_model_len": max_model_len,
+        "tensor_parallel_size": tensor_parallel_size,
+        "pipeline_parallel_size": pipeline_parallel_size,
+        "data_parallel_size": data_parallel_size,
+        "gpu_memory_utilization": gpu_memory_utilization,
+        "log_level": log_level,
+    }
+    overrides: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    try:
+        settings = load_settings({**overrides, **_pairs(set_ or [])}, config)
+    except (ValidationError, SettingsFileError) as error:
+        raise typer.BadParameter(_explained(error)) from None
+
+    if settings.engine == "vllm":
+        from edit_rrm_server.engines.vllm.start import prepare_environment
+
+        prepare_environment(settings)  # first: what it starts works while this process goes on importing
+
+    from edit_rrm_server.process import serving
+
+    raise typer.Exit(serving.serve(settings, STARTED_AT))
+
+
+@app.command("settings")
+def show_settings() -> None:
+    """Shows every setting, its variable and its default."""
+    table = Table("variable", "default", "what it is", title="Settings of edit-rrm-server")
+    for name, field in ServerSettings.model_fields.items():
+        default = "" if field.default in (None, ()) else str(field.default)
+        table.add_row((ENV_PREFIX + name).upper(), default, field.description)
+    Console().print(table)
+
+
+def _pairs(texts: list[str]) -> dict[str, str]:
+    pairs = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise typer.BadParameter(f"--set takes NAME=VALUE, got {text!r}")
+        pairs[name.strip()] = value
+    return pairs
+
+
+def _explained(error: Exception) -> str:
+    return "; ".join(problems(error)) if isinstance(error, ValidationError) else str(error)

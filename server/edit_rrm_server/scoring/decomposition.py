@@ -1,0 +1,162 @@
+"""Principles of a (source, instruction) from the model: cached, and computed once for simultaneous calls."""
+
+import asyncio
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from edit_rrm.errors import DecompositionError
+from edit_rrm.images import EditImage
+from edit_rrm.principles import Principle
+from edit_rrm.prompts import ImageSlot, PromptProfile
+from edit_rrm.wire import Usage
+from edit_rrm_server.admission.batching import Admission, Batcher
+from edit_rrm_server.engines.engine import DrawSettings, Engine
+from edit_rrm_server.observe import tracing
+from edit_rrm_server.scoring.grouping import group_id
+from edit_rrm_server.scoring.sampling import Attempts
+from edit_rrm_server.scoring.usage import NO_USAGE, add_usage, usage_of
+
+Key = tuple[str, str, str, DrawSettings]
+
+
+class DecompositionMetrics(Protocol):
+    """What decomposition reports."""
+
+    def decomposition_unparsed(self) -> None:
+        """An attempt's text held no principles."""
+        ...
+
+    def principles_served(self, origin: str) -> None:
+        """A call got its principles from the cache or the model."""
+        ...
+
+
+@dataclass(frozen=True)
+class Decomposed:
+    """Principles, where they came from, what this caller is charged for them, and how long they queued."""
+
+    principles: tuple[Principle, ...]
+    origin: Literal["cache", "model"]
+    usage: Usage = NO_USAGE
+    queue_s: float = 0.0
+
+
+class PrincipleCache:
+    """The last `entries` principle sets that were asked for. It outlives an engine."""
+
+    def __init__(self, entries: int) -> None:
+        self._entries = entries
+        self._sets: OrderedDict[Key, tuple[Principle, ...]] = OrderedDict()
+
+    def get(self, key: Key) -> tuple[Principle, ...] | None:
+        """The set, or None if it is not known."""
+        if key in self._sets:
+            self._sets.move_to_end(key)
+        return self._sets.get(key)
+
+    def put(self, key: Key, principles: tuple[Principle, ...]) -> None:
+        """Keeps a set and drops the one nobody asked for the longest."""
+        self._sets[key] = principles
+        while len(self._sets) > self._entries:
+            self._sets.popitem(last=False)
+
+    def clear(self) -> None:
+        """Forgets every set; other weights would name other principles."""
+        self._sets.clear()
+
+
+@dataclass
+class _Flight:
+    """A decomposition under way, and how many calls wait for it; the last to leave cancels it."""
+
+    task: asyncio.Task[Decomposed]
+    admission: Admission
+    waiters: int = 0
+
+
+class Decomposer:
+    """See the module. `weights_digest` is part of every key: other weights, other principles."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        profile: PromptProfile,
+        batcher: Batcher,
+        attempts: Attempts,
+        metrics: DecompositionMetrics,
+        *,
+        weights_digest: str,
+        cache: PrincipleCache,
+    ) -> None:
+        self._engine = engine
+        self._profile = profile
+        self._batcher = batcher
+        self._metrics = metrics
+        self._weights_digest = weights_digest
+        self._attempts = attempts
+        self._cache = cache
+        self._flights: dict[Key, _Flight] = {}
+
+    async def principles(
+        self, source: EditImage, instruction: str, draw: DrawSettings, admission: Admission
+    ) -> Decomposed:
+        """The principle set, from the cache or the model; gives back the job `admission` reserved for it.
+
+        Raises DecompositionError when no attempt's text held one, and what the engine raises. A
+        failure is not cached.
+        """
+        admission.forgo(1)  # the flight holds room of its own: it may outlive the call that started it
+        key = (self._weights_digest, source.digest, instruction, draw)
+        cached = self._cache.get(key)
+        if cached is not None:
+            self._metrics.principles_served("cache")
+            return Decomposed(cached, "cache")
+        flight = self._flights.get(key)
+        first = flight is None
+        if flight is None:
+            room = self._batcher.admit_unbounded(1, admission.lane, admission.deadline_at)
+            task = asyncio.create_task(self._decompose(key, source, instruction, draw, room))
+            task.add_done_callback(lambda _: self._batcher.leave(room))  # also if it never began to run
+            flight = _Flight(task, room)
+            self._flights[key] = flight
+        else:
+            flight.admission.hasten(admission.lane, admission.deadline_at)
+        decomposed = await self._wait(key, flight)
+        self._metrics.principles_served("model" if first else "cache")
+        return decomposed if first else Decomposed(decomposed.principles, "cache", queue_s=decomposed.queue_s)
+
+    async def _wait(self, key: Key, flight: _Flight) -> Decomposed:
+        flight.waiters += 1
+        try:
+            return await asyncio.shield(flight.task)
+        finally:
+            flight.waiters -= 1
+            if flight.waiters == 0:
+                flight.task.cancel()  # does nothing to a finished one
+                if self._flights.get(key) is flight:
+                    del self._flights[key]
+
+    async def _decompose(
+        self, key: Key, source: EditImage, instruction: str, draw: DrawSettings, room: Admission
+    ) -> Decomposed:
+        usage = NO_USAGE
+        failure: DecompositionError | None = None
+        with tracing.span("decomposition"), room as admission:
+            for settings in self._attempts.draws(draw):
+                prompt = self._profile.decompose(instruction, seed=settings.seed)
+                async with admission.slot():
+                    completion = await self._engine.generate(
+                        prompt, {ImageSlot.SOURCE: source}, settings, group=group_id(source, instruction)
+                    )
+                usage = add_usage(usage, usage_of(completion))
+                try:
+                    principles = self._profile.parse_principles(completion.text)
+                except DecompositionError as error:
+                    failure = error
+                    self._metrics.decomposition_unparsed()
+                    continue
+                self._cache.put(key, principles)
+                return Decomposed(principles, "model", usage, admission.longest_wait_s)
+        assert failure is not None
+        raise DecompositionError(f"after {1 + self._attempts.retries} attempts: {failure}", failure.text)

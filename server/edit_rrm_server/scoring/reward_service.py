@@ -1,0 +1,292 @@
+"""`RewardService`: the only place that knows the order of a score.
+
+Guards, then principles (given, cached or decomposed once), then one job per candidate and sample,
+then judgements, then rewards. A candidate goes on as soon as its own guards are done: an engine that
+waited for those of a whole group would stand idle. One that fails keeps its reason, never a number.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import Protocol
+
+from edit_rrm.checkpoint import RRMCard
+from edit_rrm.errors import EditRRMError, ImageError
+from edit_rrm.guards import EditGuards, GuardResult, reward_ceiling
+from edit_rrm.images import EditImage
+from edit_rrm.principles import Principle
+from edit_rrm.wire import (
+    CandidateError,
+    CandidateFailed,
+    CandidateScored,
+    PrinciplesFrom,
+    Sampling,
+    ScoreAnswer,
+    ScoreRequest,
+    Timing,
+    Usage,
+)
+from edit_rrm_server.admission.batching import Admission
+from edit_rrm_server.engines.engine import DrawSettings
+from edit_rrm_server.errors import AllCandidatesFailedError, ServiceError
+from edit_rrm_server.observe import tracing
+from edit_rrm_server.scoring.decomposition import Decomposed, Decomposer
+from edit_rrm_server.scoring.image_intake import ImageIntake
+from edit_rrm_server.scoring.judging import candidate_answer, refused_by_guard
+from edit_rrm_server.scoring.sampling import base_draw, distinct_samples
+from edit_rrm_server.scoring.score_cache import ScoreCache, ScoreKey
+from edit_rrm_server.scoring.usage import NO_USAGE, add_usage
+from edit_rrm_server.scoring.verifying import Verification, Verifier
+
+Outcome = CandidateScored | CandidateFailed
+
+
+class ScoringMetrics(Protocol):
+    """What scoring reports."""
+
+    def candidate_judged(self, outcome: Outcome, principles: Sequence[Principle]) -> None:
+        """A candidate is done, with or without a reward."""
+        ...
+
+    def tokens_used(self, usage: Usage) -> None:
+        """A call is done."""
+        ...
+
+    def phase_took(self, phase: str, duration_s: float) -> None:
+        """`decompose` or `verify` of one call."""
+        ...
+
+    def group_scored(self, rewards: Sequence[float]) -> None:
+        """The rewards of a call's candidates that have one."""
+        ...
+
+    def score_looked_up(self, hit: bool) -> None:
+        """Whether the score cache knew a candidate of a deterministic call."""
+        ...
+
+
+@dataclass(frozen=True)
+class ScoreCall:
+    """A score request whose images are decoded; a candidate that did not decode holds its error."""
+
+    id: str
+    request: ScoreRequest
+    source: EditImage
+    candidates: Sequence[EditImage | ImageError]
+    arrived_at: float  # monotonic seconds
+
+
+@dataclass(frozen=True)
+class _Settled:
+    """A candidate after its guards; `outcome` is there when the model need not see it."""
+
+    candidate: EditImage | ImageError
+    guards: tuple[GuardResult, ...]
+    outcome: Outcome | None
+
+
+class RewardService:
+    """Scores calls on one engine. Raises ServiceError and EditRRMError (see errors.py)."""
+
+    def __init__(
+        self,
+        card: RRMCard,
+        model_name: str,
+        verifier: Verifier,
+        decomposer: Decomposer,
+        intake: ImageIntake,
+        cache: ScoreCache,
+        metrics: ScoringMetrics,
+    ) -> None:
+        self._card = card
+        self._model_name = model_name
+        self._verifier = verifier
+        self._decomposer = decomposer
+        self._intake = intake
+        self._cache = cache
+        self._metrics = metrics
+
+    def jobs_of(self, request: ScoreRequest) -> int:
+        """The jobs to reserve for a call: one per candidate and distinct sample, one more to decompose."""
+        samples = distinct_samples(base_draw(request.sampling, self._card.sampling), request.samples)
+        return len(request.candidates) * samples + (request.principles is None)
+
+    async def decompose(
+        self, source: EditImage, instruction: str, sampling: Sampling, admission: Admission
+    ) -> Decomposed:
+        """The principles of an edit."""
+        started = time.monotonic()
+        draw = base_draw(sampling, self._card.sampling)
+        decomposed = await self._decomposer.principles(source, instruction, draw, admission)
+        self._metrics.phase_took("decompose", time.monotonic() - started)
+        self._metrics.tokens_used(decomposed.usage)
+        return decomposed
+
+    async def score(self, call: ScoreCall, admission: Admission) -> ScoreAnswer:
+        """The answer to a call that `admission` has room for."""
+        with tracing.span("scoring", candidates=len(call.candidates), model=self._model_name):
+            return await self._score(call, admission)
+
+    async def _score(self, call: ScoreCall, admission: Admission) -> ScoreAnswer:
+        request = call.request
+        draw = base_draw(request.sampling, self._card.sampling)
+        guards = self._intake.guards_of(call.source)
+        settling = [
+            asyncio.create_task(self._settle(candidate, guards, request, draw, admission))
+            for candidate in call.candidates
+        ]
+        try:
+            needed = await _any_unsettled(settling)
+            started = time.monotonic()
+            principles, origin, decomposed = await self._principles(call, needed, admission)
+            decompose_s = time.monotonic() - started
+
+            started = time.monotonic()
+            asked = Verification(
+                instruction=request.instruction,
+                source=call.source,
+                principles=principles,
+                draw=draw,
+                samples=request.samples,
+                aggregator=request.aggregator or self._card.aggregator,
+            )
+            async with asyncio.TaskGroup() as group:
+                tasks = [
+                    group.create_task(self._judge(asked, settled, request, admission)) for settled in settling
+                ]
+            verify_s = time.monotonic() - started
+        finally:
+            for task in settling:
+                task.cancel()  # does nothing to a finished one
+
+        outcomes = [task.result()[0] for task in tasks]
+        costs = [task.result()[1] for task in tasks]
+        for outcome in outcomes:
+            self._metrics.candidate_judged(outcome, principles)
+        self._metrics.group_scored([o.reward for o in outcomes if isinstance(o, CandidateScored)])
+        if needed:
+            self._metrics.phase_took("verify", verify_s)
+        usage = reduce(add_usage, costs, decomposed.usage if decomposed else NO_USAGE)
+        self._metrics.tokens_used(usage)
+        _raise_common_failure(outcomes)
+        return ScoreAnswer(
+            id=call.id,
+            model=self._model_name,
+            principles=list(principles),
+            principles_from=origin,
+            results=outcomes,
+            usage=usage,
+            timing=Timing(
+                queue_s=max(admission.longest_wait_s, decomposed.queue_s if decomposed else 0.0),
+                decompose_s=decompose_s,
+                verify_s=verify_s,
+                total_s=time.monotonic() - call.arrived_at,
+            ),
+        )
+
+    async def _settle(
+        self,
+        candidate: EditImage | ImageError,
+        guards: EditGuards,
+        request: ScoreRequest,
+        draw: DrawSettings,
+        admission: Admission,
+    ) -> "_Settled":
+        """The guards' findings; a candidate they decide, or that did not decode, gives back its jobs."""
+        found: tuple[GuardResult, ...] = ()
+        outcome: Outcome | None = None
+        if isinstance(candidate, ImageError):
+            outcome = _failed(candidate)
+        elif request.guards != "off":
+            found = await self._intake.check(guards, candidate)
+            if request.guards == "enforce" and reward_ceiling(found) == 0.0:
+                outcome = refused_by_guard(found)
+        if outcome is not None:
+            admission.forgo(distinct_samples(draw, request.samples))
+        return _Settled(candidate, found, outcome)
+
+    async def _principles(
+        self, call: ScoreCall, needed: bool, admission: Admission
+    ) -> tuple[tuple[Principle, ...], PrinciplesFrom, Decomposed | None]:
+        """Principles, their origin, and the decomposition if there was one. Not decomposed for nobody."""
+        request = call.request
+        if request.principles is not None:
+            return tuple(request.principles), "request", None
+        if not needed:
+            return (), "model", None
+        started = time.monotonic()
+        draw = base_draw(request.sampling, self._card.sampling)
+        decomposed = await self._decomposer.principles(call.source, request.instruction, draw, admission)
+        self._metrics.phase_took("decompose", time.monotonic() - started)
+        return decomposed.principles, decomposed.origin, decomposed
+
+    async def _judge(
+        self,
+        asked: Verification,
+        settling: "asyncio.Task[_Settled]",
+        request: ScoreRequest,
+        admission: Admission,
+    ) -> tuple[Outcome, Usage]:
+        """One candidate: samples that failed are left out; if none succeeded, the candidate failed."""
+        settled = await settling
+        candidate = settled.candidate
+        if settled.outcome is not None or isinstance(candidate, ImageError):
+            assert settled.outcome is not None
+            return settled.outcome, NO_USAGE
+        key = self._cache_key(asked, candidate, request)
+        if key is not None:
+            known = self._cache.get(key)
+            self._metrics.score_looked_up(known is not None)
+            if known is not None:
+                admission.forgo(1)
+                return known, NO_USAGE
+        verified = await self._verifier.verify(asked, candidate, admission)
+        if not verified.samples:
+            return _failed(verified.failures[0]), verified.usage
+        enforce = request.guards == "enforce"
+        answer = candidate_answer(
+            verified.samples, asked.principles, settled.guards, enforce=enforce, include=request.include
+        )
+        if key is not None:
+            self._cache.put(key, answer)
+        return answer, verified.usage
+
+    def _cache_key(self, asked: Verification, candidate: EditImage, request: ScoreRequest) -> ScoreKey | None:
+        """What a deterministic score depends on; None when the draw is random."""
+        if asked.draw.temperature > 0:
+            return None
+        return ScoreKey(
+            model=self._model_name,
+            source=asked.source.digest,
+            candidate=candidate.digest,
+            instruction=asked.instruction,
+            principles=tuple(asked.principles),
+            draw=asked.draw,
+            samples=asked.samples,
+            aggregator=asked.aggregator,
+            guards=request.guards,
+            include=tuple(sorted(set(request.include))),
+        )
+
+
+async def _any_unsettled(settling: Sequence["asyncio.Task[_Settled]"]) -> bool:
+    """Whether a candidate needs the model; returns as soon as one does, while others are being checked."""
+    for settled in asyncio.as_completed(settling):
+        if (await settled).outcome is None:
+            return True
+    return False
+
+
+def _failed(error: ServiceError | EditRRMError) -> CandidateFailed:
+    return CandidateFailed(error=CandidateError(code=error.code, detail=str(error)))
+
+
+def _raise_common_failure(outcomes: Sequence[Outcome]) -> None:
+    """If every candidate failed for the same reason, the request fails with it."""
+    errors = [outcome.error for outcome in outcomes if isinstance(outcome, CandidateFailed)]
+    if len(errors) == len(outcomes) and len({error.code for error in errors}) == 1:
+        raise AllCandidatesFailedError(
+            errors[0].code, f"all {len(errors)} candidates failed: {errors[0].detail}"
+        )

@@ -1,0 +1,306 @@
+"""The one settings model of `edit-rrm-server`; environment, file and command line all fill it.
+
+Order of precedence: command line, environment (`EDIT_RRM_<NAME>`), file (TOML or JSON), defaults. A name
+that no field has is refused wherever it comes from.
+"""
+
+import json
+import os
+import tomllib
+from collections.abc import Mapping
+from functools import cached_property
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from edit_rrm.guards import GuardSettings
+from edit_rrm_server.settings.admin import AdminSettings
+from edit_rrm_server.settings.api_keys import Keys, read_keys_file
+from edit_rrm_server.settings.fleet import FleetSettings
+from edit_rrm_server.settings.lists import split_at_commas
+
+ENV_PREFIX = "EDIT_RRM_"
+BUNDLED_MODEL = Path(__file__).parent / "models" / "edit-rrm-tiny"
+Dialect = Literal["flow_factory", "unirl"]
+# Variables with our prefix that belong to the client and may live in the same environment.
+_CLIENT_VARIABLES = frozenset({"EDIT_RRM_API_KEY", "EDIT_RRM_URL"})
+
+
+class SettingsFileError(ValueError):
+    """A settings file cannot be read, or names something that is no setting."""
+
+
+class ServerSettings(FleetSettings, AdminSettings):
+    """Everything an operator can decide."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX,
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        protected_namespaces=(),
+        hide_input_in_errors=True,  # it may be a key
+    )
+
+    # What is served
+    model: Path = Field(
+        default=BUNDLED_MODEL,
+        description="directory of the checkpoint, served with the zero_shot profile if it has no rrm.json; "
+        "of a fleet: its card, or the fleet's id of a model without one",
+    )
+
+    # Where it is served
+    host: str = Field(
+        default="127.0.0.1",
+        description="address to listen on; one that other machines reach needs api_keys or allow_open",
+    )
+    port: int = Field(default=8000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+    api_keys: Keys = Field(
+        default=(), description="keys that may call, separated by commas; none leaves the service open"
+    )
+    api_keys_file: Path | None = Field(
+        default=None, description="file of further keys, one a line; blank lines and # lines are passed over"
+    )
+    metrics_need_key: bool = Field(default=False, description="whether /metrics needs a key too")
+    page: bool = Field(
+        default=True,
+        description="answer GET / with a page for people; its files need no key, the scores it asks for do",
+    )
+    allow_open: bool = Field(
+        default=False, description="listen where other machines reach the service although it has no keys"
+    )
+    rate_limit_per_s: float | None = Field(
+        default=None,
+        gt=0.0,
+        allow_inf_nan=False,
+        description="calls a second of one key (without keys: of one address); default: no limit",
+    )
+    rate_limit_burst: int = Field(
+        default=20, ge=1, description="calls that a caller which paused may make at once, beyond the rate"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="level of this service's own log"
+    )
+
+    dialects: Annotated[tuple[Dialect, ...], NoDecode, BeforeValidator(split_at_commas)] = Field(
+        default=(),
+        description="protocols of other trainers to serve too, separated by commas: flow_factory, unirl",
+    )
+    dialect_wait_s: float = Field(
+        default=30.0,
+        ge=0.0,
+        allow_inf_nan=False,
+        description="how long a call of a dialect may wait for room; less than its client's time-out",
+    )
+    otlp_endpoint: str | None = Field(
+        default=None,
+        min_length=1,
+        description="where traces are sent (OTLP), vLLM's too; needs the extra otel",
+    )
+
+    # Limits of one request
+    max_body_bytes: int = Field(default=256 * 2**20, ge=1024, description="largest request body")
+    max_total_body_bytes: int = Field(
+        default=2 * 2**30, ge=1024, description="request bodies held at once; more is queue_full"
+    )
+    body_timeout_s: float = Field(
+        default=60.0, gt=0.0, allow_inf_nan=False, description="how long a body may take to arrive"
+    )
+    max_image_bytes: int = Field(default=20 * 2**20, ge=1, description="largest encoded image")
+    max_image_pixels: int = Field(default=40_000_000, ge=1, description="largest decoded image")
+    max_image_side: int | None = Field(
+        default=None, ge=28, description="longest side images are scaled down to; default: what rrm.json says"
+    )
+    default_deadline_s: float = Field(
+        default=600.0, gt=0.0, description="deadline of a call that names none, from its arrival"
+    )
+
+    # Admission and batching
+    queue_capacity: int = Field(
+        default=4096,
+        ge=1,
+        description="jobs (candidates x samples) that may wait; more is queue_full",
+    )
+    window: int | None = Field(
+        default=None,
+        ge=1,
+        description="jobs in the engine at once; default: an eighth above max_num_seqs, so that one that"
+        " ends is followed in the same step",
+    )
+    bulk_share: float = Field(
+        default=0.1,
+        ge=0.0,
+        le=0.9,
+        description="least share of job starts that the bulk lane gets while it waits",
+    )
+    stream_spool_bytes: int = Field(
+        default=2**30,
+        ge=2**20,
+        description="disk for the answers of one stream whose caller does not read them yet",
+    )
+    image_threads: int = Field(default=2, ge=1, description="threads that decode and check images")
+
+    # Scoring
+    retries: int = Field(default=1, ge=0, le=5, description="further attempts at a text that does not parse")
+    retry_temperature: float = Field(
+        default=0.3,
+        gt=0.0,
+        le=2.0,
+        description="least temperature of those attempts; greedy would repeat itself",
+    )
+    principle_cache_entries: int = Field(
+        default=1024,
+        ge=0,
+        description="principle sets kept for further calls on the same source and instruction",
+    )
+    score_cache_mib: float = Field(
+        default=64.0,
+        ge=0.0,
+        description="memory for finished scores of deterministic calls (temperature 0); 0 keeps none",
+    )
+    guards: GuardSettings = Field(default=GuardSettings(), description="thresholds of the image guards")
+
+    # Engine (passed on to vLLM)
+    dtype: Literal["auto", "float32", "float16", "bfloat16"] = Field(
+        default="auto", description="type of weights and activations; auto is float32 on a CPU"
+    )
+    max_model_len: int | None = Field(
+        default=None, ge=64, description="longest prompt plus trace in tokens; default: the checkpoint's"
+    )
+    max_num_seqs: int = Field(default=64, ge=1, description="sequences vLLM runs in one step")
+    tensor_parallel_size: int = Field(default=1, ge=1, description="devices that share each layer")
+    pipeline_parallel_size: int = Field(default=1, ge=1, description="devices that share the stack of layers")
+    data_parallel_size: int = Field(default=1, ge=1, description="whole copies of the model")
+    gpu_memory_utilization: float = Field(
+        default=0.9, gt=0.0, le=1.0, description="share of a GPU's memory to take"
+    )
+    kv_cache_gib: float | None = Field(
+        default=None, gt=0.0, description="size of the KV cache; default: 1 on a CPU, what is left on a GPU"
+    )
+    image_cache_gib: float = Field(
+        default=1.0, ge=0.0, description="memory for preprocessed images; of a fleet: for encoded ones"
+    )
+    enforce_eager: bool | None = Field(
+        default=None, description="run without compiled graphs; default: true on a CPU, false on a GPU"
+    )
+    forkserver: bool | None = Field(
+        default=None,
+        description="import vLLM for the engine process meanwhile; default: only for one replica on a CPU",
+    )
+
+    # When the engine dies
+    engine_restart_limit: int = Field(
+        default=5,
+        ge=0,
+        description="failures of the engine in a row before the service ends; 0 ends it at the first death",
+    )
+    engine_restart_backoff_s: float = Field(
+        default=1.0,
+        ge=0.0,
+        le=60.0,
+        description="delay before the engine is restarted; doubled after every failure, up to a minute",
+    )
+
+    # The end
+    drain_timeout_s: float = Field(
+        default=60.0, ge=0.0, description="how long running calls may take to finish after SIGTERM"
+    )
+
+    @model_validator(mode="after")
+    def _check_limits(self) -> Self:
+        if self.max_total_body_bytes < self.max_body_bytes:
+            raise ValueError(
+                f"max_total_body_bytes is {self.max_total_body_bytes}, "
+                f"less than max_body_bytes ({self.max_body_bytes})"
+            )
+        if self.rate_limit_per_s is None and "rate_limit_burst" in self.model_fields_set:
+            raise ValueError("rate_limit_burst has no effect without rate_limit_per_s")
+        if not self.dialects and "dialect_wait_s" in self.model_fields_set:
+            raise ValueError("dialect_wait_s has no effect without dialects")
+        if len(set(self.dialects)) < len(self.dialects):
+            raise ValueError("dialects names one twice")
+        return self
+
+    @model_validator(mode="after")
+    def _check_exposure(self) -> Self:
+        """Reads the key file, whose keys are the service's from here on."""
+        keys = self.all_keys
+        if self.metrics_need_key and not keys:
+            raise ValueError("metrics_need_key has no effect without api_keys or api_keys_file")
+        if not keys and not self.allow_open and not _is_loopback(self.host):
+            raise ValueError(
+                f"host {self.host!r} can be reached from other machines and no key is set: "
+                "set EDIT_RRM_API_KEYS or EDIT_RRM_API_KEYS_FILE, or listen on 127.0.0.1, "
+                "or say with --allow-open that anyone may call"
+            )
+        return self
+
+    @property
+    def engine_window(self) -> int:
+        """`window`, or what follows from `max_num_seqs`."""
+        return self.window or self.max_num_seqs + self.max_num_seqs // 8
+
+    @cached_property
+    def all_keys(self) -> tuple[SecretStr, ...]:
+        """The keys that may call, from the setting and from the file, which is read once."""
+        from_file = () if self.api_keys_file is None else read_keys_file(self.api_keys_file)
+        return self.api_keys + from_file
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only arguments and the environment; `load_settings` adds the file below them."""
+        return init_settings, env_settings
+
+
+def load_settings(overrides: Mapping[str, Any], file: Path | None = None) -> ServerSettings:
+    """Settings from the command line's `overrides`, the environment and `file`, in this order of precedence.
+
+    Raises SettingsFileError for an unreadable file or an unknown variable, pydantic.ValidationError for
+    an unknown name or a value that does not fit.
+    """
+    _refuse_unknown_variables()
+    from_file = {} if file is None else _read_file(file)
+    in_environment = {name for name in ServerSettings.model_fields if _is_in_environment(name)}
+    base = {name: value for name, value in from_file.items() if name not in in_environment}
+    return ServerSettings(**{**base, **overrides})
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def _is_in_environment(name: str) -> bool:
+    variable = (ENV_PREFIX + name).upper()
+    return any(key.upper() == variable or key.upper().startswith(variable + "__") for key in os.environ)
+
+
+def _refuse_unknown_variables() -> None:
+    known = {(ENV_PREFIX + name).upper() for name in ServerSettings.model_fields} | _CLIENT_VARIABLES
+    for variable in os.environ:
+        upper = variable.upper()
+        if upper.startswith(ENV_PREFIX) and upper.split("__")[0] not in known:
+            raise SettingsFileError(f"the environment variable {variable} is no setting of edit-rrm-server")
+
+
+def _read_file(file: Path) -> dict[str, Any]:
+    try:
+        text = file.read_text(encoding="utf-8")
+        content = json.loads(text) if file.suffix == ".json" else tomllib.loads(text)
+    except (OSError, ValueError) as error:
+        raise SettingsFileError(f"cannot read the settings file {file}: {error}") from error
+    if not isinstance(content, dict):
+        raise SettingsFileError(f"the settings file {file} must hold a table of settings")
+    return content

@@ -1,0 +1,79 @@
+"""`edit-rrm-train shapes oracle` and `shapes judge`: the oracle's accuracy, and what it says of an editor."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markdown import Markdown
+
+from edit_rrm_training.cli.terminal import console, progress_bars
+from edit_rrm_training.errors import TrainingError
+
+
+def add_oracle_commands(app: typer.Typer) -> None:
+    """Registers this module's commands."""
+    app.command("oracle")(shapes_oracle)
+    app.command("judge")(shapes_judge)
+
+
+def shapes_oracle(
+    seed: Annotated[int, typer.Option(help="World seed; 2000 and above are held out.")] = 2000,
+    count: Annotated[int, typer.Option(min=1, help="How many edits; each is eleven pictures.")] = 500,
+    out: Annotated[Path | None, typer.Option(help="JSON file to write.")] = None,
+) -> None:
+    """Measure the oracle: scenes read from clean and treated renderings, judgements of simulated editors.
+
+    Example: edit-rrm-train shapes oracle --seed 2000 --count 500 --out runs/oracle.json
+    """
+    from edit_rrm_shapes.oracle.accuracy import measure
+    from edit_rrm_training.data.jsonl import whole_file
+
+    with progress_bars() as progress:
+        bar = progress.add_task("edits", total=count)
+        accuracy = measure(seed, count, lambda: progress.advance(bar))
+    console.print(Markdown(accuracy.markdown()))
+    if out is not None:
+        with whole_file(out) as file:
+            file.write(json.dumps(accuracy.as_dict(), indent=2) + "\n")
+        console.print(f"written to {out}")
+
+
+def shapes_judge(
+    edits: Annotated[Path, typer.Option(help="edits.jsonl of the shapes world.", exists=True)],
+    pictures: Annotated[Path, typer.Option(help="Directory with one <edit id>.png an edit.", exists=True)],
+    out: Annotated[Path, typer.Option(help="JSONL file to write, one judged picture a line.")],
+    summary: Annotated[Path | None, typer.Option(help="JSON file to write the table to as well.")] = None,
+) -> None:
+    """Judge an editor's pictures by the oracle: success and mean utility, over all and by category.
+
+    Example: edit-rrm-train shapes judge --edits runs/shapes/edits.jsonl --pictures edited --out judged.jsonl
+    """
+    from edit_rrm_shapes.oracle.edited_pictures import (
+        JudgedPicture,
+        judge_pictures,
+        summarise,
+        summary_table,
+    )
+    from edit_rrm_training.data.jsonl import whole_file, write_rows
+
+    judged: list[JudgedPicture] = []
+    try:
+        with progress_bars() as progress:
+            bar = progress.add_task("pictures", total=None)
+            for picture in judge_pictures(edits, pictures):
+                judged.append(picture)
+                progress.advance(bar)
+    except (TrainingError, OSError) as error:
+        console.print(str(error), style="red", markup=False, soft_wrap=True)
+        raise typer.Exit(1) from error
+    if not judged:
+        console.print(f"{edits} holds no edit", style="red", markup=False, soft_wrap=True)
+        raise typer.Exit(1)
+    write_rows(out, judged)
+    results = summarise(judged)
+    if summary is not None:
+        with whole_file(summary) as file:
+            file.write(json.dumps({name: r.as_dict() for name, r in results.items()}, indent=2) + "\n")
+    console.print(Markdown(summary_table(results)))
+    console.print(f"{len(judged)} pictures judged, written to {out}")

@@ -1,0 +1,120 @@
+"""Differences between models that were asked about the same pairs, and what the paper expects of them. Pure.
+
+Pairs of one edit share candidates and are not independent: the interval of a difference takes edits, not
+pairs, as its units.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from edit_rrm_shapes.reproduce_rrm.graph import Model
+from edit_rrm_shapes.reproduce_rrm.outcomes import JudgedPair
+from edit_rrm_shapes.reproduce_rrm.plan import Plan
+from edit_rrm_shapes.tiny_rrm.model import Size
+from edit_rrm_training.evaluation.metrics import Z_95
+
+GCPO_GAIN = 0.04
+"""What GCPO has to add to T+V for the larger size (the paper: 2.7 points at 3B, 6.8 at 7B)."""
+
+Answer = Literal["yes", "no", "not clearly", "not measured"]
+Outcomes = Mapping[Model, Sequence[JudgedPair]]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Accuracy of one model less another's, or of the mean of several, with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+    pairs: int
+    edits: int
+
+    def __str__(self) -> str:
+        return f"{100 * self.value:+.1f} [{100 * self.low:+.1f}, {100 * self.high:+.1f}]"
+
+
+def difference(better: Sequence[Sequence[JudgedPair]], worse: Sequence[Sequence[JudgedPair]]) -> Difference:
+    """Mean accuracy of the models `better` less that of `worse`, all on the same pairs.
+
+    A ratio estimator over edits: value = Σ d_e / Σ n_e with d_e the difference in right pairs of edit e and
+    n_e its pairs; variance = E / (E − 1) · Σ (d_e − value · n_e)² / (Σ n_e)². Raises ValueError when the
+    models were asked about different pairs, or about none.
+    """
+    ids = [pair.pair for pair in better[0]]
+    if not ids or any([pair.pair for pair in one] != ids for one in (*better, *worse)):
+        raise ValueError("the models were not asked about the same pairs")
+    gained: dict[str, float] = defaultdict(float)
+    counts: dict[str, int] = defaultdict(int)
+    for place, pair in enumerate(better[0]):
+        counts[pair.edit] += 1
+        gained[pair.edit] += _mean_right(better, place) - _mean_right(worse, place)
+    total, edits = len(ids), len(counts)
+    value = sum(gained.values()) / total
+    spread = sum((gained[edit] - value * counts[edit]) ** 2 for edit in counts)
+    half = Z_95 * math.sqrt(spread * edits / (edits - 1)) / total if edits > 1 else math.inf
+    return Difference(value, value - half, value + half, total, edits)
+
+
+def _mean_right(models: Sequence[Sequence[JudgedPair]], place: int) -> float:
+    return sum(model[place].right for model in models) / len(models)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """An expected inequality between means over models, and how much the difference must at least be."""
+
+    text: str
+    better: tuple[Model, ...]
+    worse: tuple[Model, ...]
+    at_least: float = 0.0
+
+    def answer(self, found: Difference | None) -> Answer:
+        """`yes` takes an interval above 0 and a difference of `at_least`; `no` a difference below 0, or an
+        interval below `at_least`."""
+        if found is None:
+            return "not measured"
+        if found.low > 0 and found.value >= self.at_least:
+            return "yes"
+        if found.value <= 0 or found.high < self.at_least:
+            return "no"
+        return "not clearly"
+
+
+def claims_of(plan: Plan) -> list[Claim]:
+    """What has to come out, for every size and between sizes."""
+    claims = []
+    for size in plan.sizes:
+        t, v, tv, scorer = (Model(size, "t"), Model(size, "v"), Model(size, "tv"), Model(size, "scorer"))
+        name = size.upper()
+        claims += [
+            Claim(f"{name}: T+V > T", (tv,), (t,)),
+            Claim(f"{name}: T+V > V", (tv,), (v,)),
+            Claim(f"{name}: verifier (T+V) > scorer", (tv,), (scorer,)),
+        ]
+        seeds = _after_gcpo(plan, size)
+        least = GCPO_GAIN if size == "m" else 0.0
+        said = f" by at least {100 * least:.0f} points" if least else ""
+        claims += [Claim(f"{name}: GCPO > T+V{said}, seed {m.seed}", (m,), (tv,), least) for m in seeds]
+        if len(seeds) > 1:
+            claims.append(Claim(f"{name}: GCPO > T+V{said}, mean of {len(seeds)} seeds", seeds, (tv,), least))
+    if {"s", "m"} <= set(plan.sizes):
+        claims += [
+            Claim("M > S, T+V", (Model("m", "tv"),), (Model("s", "tv"),)),
+            Claim("M > S, after GCPO", _after_gcpo(plan, "m"), _after_gcpo(plan, "s")),
+        ]
+    return claims
+
+
+def _after_gcpo(plan: Plan, size: Size) -> tuple[Model, ...]:
+    return tuple(Model(size, "tv", seed) for seed in plan.sizes[size].gcpo.seeds)
+
+
+def check(claim: Claim, outcomes: Outcomes) -> Difference | None:
+    """The difference a claim speaks of; None while a model of it is not measured."""
+    if any(model not in outcomes for model in (*claim.better, *claim.worse)):
+        return None
+    return difference([outcomes[m] for m in claim.better], [outcomes[m] for m in claim.worse])

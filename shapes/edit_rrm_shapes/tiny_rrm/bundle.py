@@ -1,0 +1,76 @@
+"""Writes a finished checkpoint as the bundled one: half-precision weights, `rrm.json` and a model card."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import Qwen2_5_VLForConditionalGeneration
+
+from edit_rrm.checkpoint import RRMCard, SamplingDefaults, read_card, write_card
+from edit_rrm_shapes.tiny_rrm.model import save_servable
+from edit_rrm_shapes.tiny_rrm.recipe import load_processor
+from edit_rrm_training.evaluation.evaluate import Evaluation
+
+JUDGES = (
+    "edit-rrm-tiny judges 96-pixel pictures of coloured shapes and nothing else: on photographs its "
+    "verdicts mean nothing. Serve a 3B or 7B checkpoint for real edits."
+)
+MAX_TOKENS = 320
+
+
+def tiny_card(name: str, training: dict[str, Any]) -> RRMCard:
+    """The `rrm.json` of a tiny checkpoint."""
+    return RRMCard(
+        name=name,
+        profile="trained",
+        trace_format="1",
+        sampling=SamplingDefaults(max_tokens=MAX_TOKENS),
+        max_image_side=384,
+        judges=JUDGES,
+        training=training,
+    )
+
+
+def bundle(run_directory: Path, stage: str, destination: Path, name: str, training: dict[str, Any]) -> None:
+    """Copies `run_directory/stage` to `destination` in float16 with its card; results are recorded later."""
+    processor = load_processor(run_directory)
+    model = Qwen2_5_VLForConditionalGeneration.from_pretrained(run_directory / stage, dtype=torch.float32)
+    save_servable(model, processor.tokenizer, destination, torch.float16)
+    write_card(destination, tiny_card(name, training))
+    _write_model_card(destination, "Not evaluated yet.")
+
+
+def record_results(checkpoint: Path, evaluation: Evaluation) -> None:
+    """Writes an evaluation into the checkpoint's `rrm.json` and model card."""
+    card = read_card(checkpoint)
+    training = {**card.training, "results": evaluation.as_dict()}
+    write_card(checkpoint, card.model_copy(update={"training": training}))
+    command = f"edit-rrm-train evaluate --seed {evaluation.seed} --count {evaluation.edits}"
+    _write_model_card(
+        checkpoint,
+        f"Free generation through vLLM on {evaluation.edits} held-out edits of world {evaluation.seed}, "
+        f"{evaluation.candidates} candidates each (`{command}`); intervals are Wilson's.\n\n"
+        f"{evaluation.markdown()}",
+    )
+
+
+def _write_model_card(checkpoint: Path, results: str) -> None:
+    card = read_card(checkpoint)
+    (checkpoint / "README.md").write_text(
+        f"# {card.name}\n\n{card.judges}\n\n"
+        "A Qwen2.5-VL of about 4 million parameters, trained from random weights on the shapes world of "
+        "edit-rrm (docs/shapes.md): no other data, no other model. Weights in float16; prompts, trace "
+        "format and sampling in rrm.json.\n\n"
+        "## Training\n\nOn two CPU cores in float32; with `--device cuda` on a GPU in TF32.\n\n"
+        f"{_history(card.training)}\n\n"
+        f"## Results\n\n{results}\n",
+        encoding="utf-8",
+    )
+
+
+def _history(training: dict[str, Any]) -> str:
+    """The commands that made the weights, the first one first, a line each with the time they took."""
+    before = _history(training["continues"]) + "\n" if "continues" in training else ""
+    seconds: dict[str, int] = training.get("seconds", {})
+    times = ", ".join(f"{stage} {duration / 60:.0f} min" for stage, duration in seconds.items())
+    return f"{before}- `{training.get('command', 'unknown')}`: {times or 'time unknown'}"
