@@ -19,7 +19,7 @@ from edit_rrm.images import EditImage
 from edit_rrm.prompts import ImageSlot
 from edit_rrm.traces import parse_trace
 from edit_rrm.verdict_probability import VERDICT_TEXTS, met_probability
-from edit_rrm_server.engines.engine import Completion, DrawSettings
+from edit_rrm_server.engines.engine import Completion, SamplingSettings
 from edit_rrm_server.engines.vllm.engine import load_vllm_model
 from edit_rrm_server.engines.vllm.start import prepare_environment
 from edit_rrm_server.settings.server import BUNDLED_MODEL, ServerSettings
@@ -47,7 +47,7 @@ async def through_vllm(checkpoint: Path, work: list[tuple[Sample, int]]) -> Writ
     settings = ServerSettings(model=checkpoint)
     prepare_environment(settings)
     model = await load_vllm_model(settings, lambda step: print(f"vLLM: {step}", flush=True))
-    draw = DrawSettings(temperature=0.0, top_p=1.0, seed=0, max_tokens=MAX_TOKENS)
+    draw = SamplingSettings(temperature=0.0, top_p=1.0, seed=0, max_tokens=MAX_TOKENS)
 
     async def one(sample: Sample) -> Completion:
         source, candidate = (EditImage.from_pil(image) for image in sample.images)

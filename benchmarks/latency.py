@@ -35,12 +35,12 @@ async def bare(engine: Any, card: Any, edit: EditRecord) -> tuple[float, int]:
     """Seconds and written tokens of a group's prompts, all at once, straight to the engine."""
     from edit_rrm.verdict_probability import VERDICT_TEXTS
     from edit_rrm.wire import Sampling
-    from edit_rrm_server.scoring.sampling import base_draw
+    from edit_rrm_server.scoring.sampling import sampling_of
 
     prompt = get_profile(card.profile).verify(edit.request.instruction, principles(edit))
     source = EditImage.from_pil(edit.picture())
     images = [{ImageSlot.SOURCE: source, ImageSlot.CANDIDATE: c} for c in candidates(edit)]
-    draw = base_draw(Sampling(), card.sampling)
+    draw = sampling_of(Sampling(), card.sampling)
     started = time.perf_counter()
     completions = await asyncio.gather(*(engine.generate(prompt, i, draw, VERDICT_TEXTS) for i in images))
     return time.perf_counter() - started, sum(c.completion_tokens for c in completions)

@@ -24,7 +24,7 @@ from edit_rrm.verdict_probability import VERDICT_TEXTS
 from edit_rrm.wire import Sampling
 from edit_rrm_server.engines.vllm.chat_text import ChatText
 from edit_rrm_server.engines.vllm.start import engine_arguments, prepare_environment
-from edit_rrm_server.scoring.sampling import base_draw
+from edit_rrm_server.scoring.sampling import sampling_of
 from edit_rrm_server.settings.server import ServerSettings
 from rig.calls import Group
 
@@ -107,7 +107,7 @@ class Judge:
         self._tokenizer = tokenizer
         self._chat = ChatText(tokenizer)
         self.watched_ids = list(TokenReader(tokenizer).watched_ids(VERDICT_TEXTS))
-        self.draw = base_draw(Sampling(), self._card.sampling)
+        self.draw = sampling_of(Sampling(), self._card.sampling)
 
     def prompt(self, group: Group, layout: Layout = as_served) -> Prompt:
         """The prompt of a group; its candidates differ in an image only."""

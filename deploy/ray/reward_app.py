@@ -16,7 +16,7 @@ from ray.serve.config import RequestRouterConfig
 from replica import Replica
 from replica_metrics import MetricsServer, TargetList
 
-from edit_rrm_server.life.service import LoadedModel
+from edit_rrm_server.engines.loaded_model import LoadedModel
 
 logger = logging.getLogger(__name__)
 

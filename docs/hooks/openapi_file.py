@@ -7,7 +7,8 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 from edit_rrm_server.api.app import create_app
-from edit_rrm_server.life.service import LoadedModel, Service
+from edit_rrm_server.engines.loaded_model import LoadedModel
+from edit_rrm_server.life.service import Service
 from edit_rrm_server.settings.server import ServerSettings
 
 

@@ -24,8 +24,9 @@ from edit_rrm_client import (
     rewards,
 )
 from edit_rrm_server.api.app import create_app
-from edit_rrm_server.engines.engine import Completion, DrawSettings, Token
-from edit_rrm_server.life.service import LoadedModel, Service
+from edit_rrm_server.engines.engine import Completion, SamplingSettings, Token
+from edit_rrm_server.engines.loaded_model import LoadedModel
+from edit_rrm_server.life.service import Service
 from edit_rrm_server.settings.server import ServerSettings
 
 PRINCIPLES = "1. follow: Is the circle blue?\n2. keep: Is the square unchanged?\n3. quality: Is it clean?"
@@ -46,7 +47,7 @@ class WritingEngine:
         self,
         prompt: Prompt,
         images: Mapping[ImageSlot, EditImage],
-        draw: DrawSettings,
+        sampling: SamplingSettings,
         watched: tuple[str, ...] = (),
         group: str = "",
     ) -> Completion:

@@ -15,8 +15,8 @@ from scripted_engine import ScriptedEngine
 from small_calls import score_body
 
 from edit_rrm.errors import CheckpointError
+from edit_rrm_server.engines.loaded_model import LoadedModel
 from edit_rrm_server.engines.vllm.engine import _SHUTDOWN_S as ENGINE_END_S
-from edit_rrm_server.life.service import LoadedModel
 from edit_rrm_server.settings.server import ServerSettings
 
 DIGEST = "0123456789ab"

@@ -11,7 +11,8 @@ from running_service import CARD, Running, Start
 from scripted_engine import ScriptedEngine
 
 from edit_rrm_server.api.app import create_app
-from edit_rrm_server.life.service import LoadedModel, Service
+from edit_rrm_server.engines.loaded_model import LoadedModel
+from edit_rrm_server.life.service import Service
 from edit_rrm_server.settings.server import ServerSettings
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from edit_rrm.images import EditImage
 from edit_rrm.prompts import ImageSlot, Prompt
 from edit_rrm.traces import render_trace
-from edit_rrm_server.engines.engine import Completion, DrawSettings, Token
+from edit_rrm_server.engines.engine import Completion, SamplingSettings, Token
 from edit_rrm_server.errors import UnavailableError
 
 DECOMPOSITION = "1. follow: is the circle blue?\n2. keep: is the rest the same?\n3. quality: is it clean?"
@@ -24,7 +24,7 @@ class Asked:
 
     prompt: Prompt
     images: Mapping[ImageSlot, EditImage]
-    draw: DrawSettings
+    sampling: SamplingSettings
     watched: tuple[str, ...]
     group: str
 
@@ -91,11 +91,11 @@ class ScriptedEngine:
         self,
         prompt: Prompt,
         images: Mapping[ImageSlot, EditImage],
-        draw: DrawSettings,
+        sampling: SamplingSettings,
         watched: tuple[str, ...] = (),
         group: str = "",
     ) -> Completion:
-        asked = Asked(prompt, images, draw, watched, group)
+        asked = Asked(prompt, images, sampling, watched, group)
         self.asked.append(asked)
         self.running += 1
         self.most_running = max(self.most_running, self.running)

@@ -11,7 +11,7 @@ import httpx
 
 from edit_rrm.images import EditImage
 from edit_rrm.prompts import ImageSlot, Message, Prompt
-from edit_rrm_server.engines.engine import DrawSettings
+from edit_rrm_server.engines.engine import SamplingSettings
 from edit_rrm_server.engines.openai.affinity import Affinity
 from edit_rrm_server.engines.openai.chat import ChatForm
 from edit_rrm_server.engines.openai.engine import OpenAIEngine, RetryPlan
@@ -21,7 +21,7 @@ from edit_rrm_server.engines.openai.upstreams import Upstreams
 Script = Callable[["Asked"], httpx.Response | Awaitable[httpx.Response]]
 MODEL = "judge"
 PROMPT = Prompt((Message("system", ("judge",)), Message("user", (ImageSlot.SOURCE, "blue?"))))
-GREEDY = DrawSettings(temperature=0.0, top_p=1.0, seed=0, max_tokens=16)
+GREEDY = SamplingSettings(temperature=0.0, top_p=1.0, seed=0, max_tokens=16)
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ def test_a_call_larger_than_the_queue_is_admitted_once_nothing_waits() -> None:
 def test_forgone_jobs_are_room_for_others() -> None:
     b = batcher(capacity=10)
     first = b.admit(10)
-    first.forgo(4)
+    first.release_room(4)
     b.admit(4)
     with pytest.raises(QueueFullError):
         b.admit(1)
@@ -138,7 +138,7 @@ async def test_a_call_that_somebody_urgent_waits_for_is_hastened() -> None:
     for name, admission in (("other", other), ("slow", slow)):
         tasks.append(asyncio.create_task(run_job(admission, name, order)))
     await steps()
-    slow.hasten("interactive", 20.0)
+    slow.promote("interactive", 20.0)
     assert b.waiting_by_lane == {"interactive": 1, "training": 1, "bulk": 0}
     gate.set()
     await asyncio.gather(*tasks)

@@ -37,14 +37,14 @@ async def test_a_body_that_stops_coming_ends_its_connection_while_others_are_ser
             f"{name}: {value}\r\n" for name, value in HEADERS.items()
         )
         writer.write(head.encode() + b"\r\n" + BODY[:100])
-        await until(lambda: running.service.body_room.held_bytes == len(BODY))
+        await until(lambda: running.service.body_budget.held_bytes == len(BODY))
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as others:
             assert (await others.get("/health")).status_code == 200
         answer = await asyncio.wait_for(reader.read(), 60.0)  # up to the end of the connection
         writer.close()
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert b'"code":"body_timeout"' in answer
-    assert running.service.body_room.held_bytes == 0
+    assert running.service.body_budget.held_bytes == 0
     running.assert_idle()
 
 
@@ -64,14 +64,14 @@ async def test_bodies_beyond_the_room_are_refused_until_one_is_done(start: Start
     for path in ("/v1/score", "/v1/decompose"):
         may_go_on.clear()
         slow = asyncio.create_task(running.http.post("/v1/score", content=slowly(), headers=HEADERS))
-        await until(lambda: running.service.body_room.held_bytes == len(BODY))
+        await until(lambda: running.service.body_budget.held_bytes == len(BODY))
         response = await running.http.post(path, content=refused(), headers=HEADERS)
         assert (response.status_code, response.json()["code"]) == (429, "queue_full")
         assert int(response.headers["Retry-After"]) >= 1
         may_go_on.set()
         assert (await slow).status_code == 200
     assert (await running.http.post("/v1/score", content=BODY, headers=HEADERS)).status_code == 200
-    assert running.service.body_room.held_bytes == 0
+    assert running.service.body_budget.held_bytes == 0
     running.assert_idle()
 
 
@@ -80,7 +80,7 @@ async def test_a_body_keeps_its_room_while_its_call_runs(start: Start) -> None:
     running.engine.gate = asyncio.Event()
     call = asyncio.create_task(running.http.post("/v1/score", content=BODY, headers=HEADERS))
     await until(lambda: running.engine.running > 0)
-    assert running.service.body_room.held_bytes == len(BODY)
+    assert running.service.body_budget.held_bytes == len(BODY)
     running.engine.gate.set()
     assert (await call).status_code == 200
-    assert running.service.body_room.held_bytes == 0
+    assert running.service.body_budget.held_bytes == 0

@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message, Scope
 
 from edit_rrm.wire import ScoreRequest
-from edit_rrm_server.admission.body_budget import BodyRoom
+from edit_rrm_server.admission.body_budget import BodyBudget
 from edit_rrm_server.errors import BodyTimeoutError, QueueFullError, RequestRefusedError
 from edit_rrm_server.http.envelope import read_envelope
 from edit_rrm_server.http.problems import problem_for
@@ -66,7 +66,7 @@ class TestTimeout:
     @pytest.mark.timeout(30)  # less than the time-out, which ran from the headers a minute ago
     @pytest.mark.parametrize("content_type", ["application/json", "multipart/form-data; boundary=X"])
     async def test_a_body_that_never_comes(self, content_type: str) -> None:
-        room = BodyRoom(LIMIT_BYTES)
+        room = BodyBudget(LIMIT_BYTES)
         request = request_of(silence, length=50, content_type=content_type, arrived_s_ago=61.0)
         with room.share() as share:
             with pytest.raises(BodyTimeoutError, match="60 s after the headers"):
@@ -95,7 +95,7 @@ class TestTimeout:
 
 class TestRoom:
     async def test_a_declared_length_is_held_until_the_call_is_over(self) -> None:
-        room = BodyRoom(LIMIT_BYTES)
+        room = BodyBudget(LIMIT_BYTES)
         with room.share() as share:
             request = request_of(chunks_of(BODY), length=len(BODY))
             await read_envelope(request, ScoreRequest, LIMIT_BYTES, share=share)
@@ -106,7 +106,7 @@ class TestRoom:
     async def test_a_length_that_cannot_be_relied_on_takes_the_most_and_keeps_what_came(
         self, declared: int | None
     ) -> None:
-        room = BodyRoom(LIMIT_BYTES)
+        room = BodyBudget(LIMIT_BYTES)
         held = []
         receive = chunks_of(BODY)
 
@@ -121,7 +121,7 @@ class TestRoom:
             assert room.held_bytes == len(BODY)
 
     async def test_a_body_without_room_is_refused_unread(self) -> None:
-        room = BodyRoom(1000)
+        room = BodyBudget(1000)
         request = request_of(unread, length=101)
         with room.share() as early, room.share() as late:
             early.take(900)
@@ -131,7 +131,7 @@ class TestRoom:
         assert problem_for(caught.value, "id").headers["Retry-After"] == "1"
 
     async def test_a_body_too_large_or_of_another_type_takes_none(self) -> None:
-        room = BodyRoom(10**9)
+        room = BodyBudget(10**9)
         for request in (
             request_of(unread, length=LIMIT_BYTES + 1),
             request_of(unread, length=10, content_type="text/plain"),
@@ -142,7 +142,7 @@ class TestRoom:
                 assert room.held_bytes == 0
 
     async def test_whatever_ends_the_reading_gives_the_room_back(self) -> None:
-        room = BodyRoom(LIMIT_BYTES)
+        room = BodyBudget(LIMIT_BYTES)
 
         async def gone() -> Message:
             return {"type": "http.disconnect"}
@@ -157,7 +157,7 @@ class TestRoom:
             assert room.held_bytes == 0
 
     async def test_bodies_beyond_the_room_are_refused_and_the_others_read(self) -> None:
-        room = BodyRoom(3 * len(BODY))
+        room = BodyBudget(3 * len(BODY))
         most = 0
 
         async def call() -> bool:
@@ -178,7 +178,7 @@ class TestRoom:
 
 def test_the_wait_is_as_long_as_the_missing_room_took_to_become_free() -> None:
     now = 0.0
-    room = BodyRoom(1000, clock=lambda: now)
+    room = BodyBudget(1000, clock=lambda: now)
     share = room.share()
     share.take(1000)
     for now, left in ((10.0, 900), (20.0, 800)):  # noqa: B007  the clock reads it
@@ -198,7 +198,7 @@ def test_the_wait_is_as_long_as_the_missing_room_took_to_become_free() -> None:
 def test_what_is_held_is_the_sum_of_the_shares_and_never_above_the_room(
     steps: list[tuple[int, int, bool]],
 ) -> None:
-    room = BodyRoom(1000)
+    room = BodyBudget(1000)
     shares = [room.share() for _ in range(5)]
     expected = [0] * 5
     for which, count, taking in steps:

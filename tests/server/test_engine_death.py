@@ -11,10 +11,10 @@ from small_calls import BLUE, RED, b64, picture
 
 from edit_rrm.images import EditImage
 from edit_rrm.prompts import ImageSlot, Prompt
-from edit_rrm_server.engines.engine import Completion, DrawSettings
+from edit_rrm_server.engines.engine import Completion, SamplingSettings
+from edit_rrm_server.engines.loaded_model import LoadedModel
 from edit_rrm_server.engines.watched_engine import WatchedEngine
 from edit_rrm_server.errors import EngineLostError
-from edit_rrm_server.life.service import LoadedModel
 
 SAMPLED = {"temperature": 0.7}  # no score of it is cached: every candidate reaches the engine
 
@@ -30,7 +30,7 @@ class Unreliable(ScriptedEngine):
         self,
         prompt: Prompt,
         images: Mapping[ImageSlot, EditImage],
-        draw: DrawSettings,
+        sampling: SamplingSettings,
         watched: tuple[str, ...] = (),
         group: str = "",
     ) -> Completion:
@@ -40,7 +40,7 @@ class Unreliable(ScriptedEngine):
             self.alive = False
             await asyncio.Event().wait()
         self._lives -= 1
-        return await super().generate(prompt, images, draw, watched, group)
+        return await super().generate(prompt, images, sampling, watched, group)
 
 
 class Loads:
@@ -301,4 +301,4 @@ async def test_stopping_an_engine_ends_the_prompts_in_it() -> None:
 async def ask(engine: WatchedEngine) -> Completion:
     """Any prompt."""
     image = EditImage.from_pil(picture())
-    return await engine.generate(Prompt(()), {ImageSlot.SOURCE: image}, DrawSettings(0.0, 1.0, 0, 1))
+    return await engine.generate(Prompt(()), {ImageSlot.SOURCE: image}, SamplingSettings(0.0, 1.0, 0, 1))

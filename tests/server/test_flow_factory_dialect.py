@@ -11,7 +11,7 @@ from running_service import Running, Start, until
 from scripted_engine import Asked, ScriptedEngine, trace, well_behaved
 from small_calls import BLUE, RED, picture, png
 
-from edit_rrm_server.life.service import LoadedModel
+from edit_rrm_server.engines.loaded_model import LoadedModel
 
 DIALECT = {"dialects": "flow_factory"}
 
@@ -164,7 +164,7 @@ class TestHolding:
         await until(lambda: running.service.active_calls == 2)
         running.engine.gate.set()
         assert [(await call).json() for call in (first, second)] == [{"rewards": [0.6]}] * 2
-        assert running.service.body_room.held_bytes == 0
+        assert running.service.body_budget.held_bytes == 0
 
     async def test_whoever_has_a_body_does_not_wait_for_whoever_waits_for_one(self, start: Start) -> None:
         content = httpx.Request(
@@ -181,7 +181,7 @@ class TestHolding:
             yield content[100:]
 
         first = asyncio.create_task(running.http.post("/compute", content=slowly(), headers=headers))
-        await until(lambda: running.service.body_room.held_bytes == len(content))
+        await until(lambda: running.service.body_budget.held_bytes == len(content))
         second = asyncio.create_task(running.http.post("/compute", content=content, headers=headers))
         await until(lambda: running.service.active_calls == 2)
         may_go_on.set()

@@ -14,9 +14,9 @@ from scripted_fleet import Asked, ScriptedFleet, chat_answer, well
 
 from edit_rrm.checkpoint import read_card
 from edit_rrm.errors import CheckpointError
+from edit_rrm_server.engines.loaded_model import LoadedModel
 from edit_rrm_server.engines.openai.start import fleet_digest, load_openai_model, meant_model
 from edit_rrm_server.engines.openai.upstreams import ReportedModel
-from edit_rrm_server.life.service import LoadedModel
 from edit_rrm_server.settings.server import BUNDLED_MODEL, ServerSettings
 
 JUDGE, OTHER = ReportedModel("judge", 2048), ReportedModel("other")

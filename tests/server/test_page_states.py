@@ -118,7 +118,7 @@ class TestStates:
         expect(page.locator("#problem")).to_contain_text("nothing of yours was queued")
         expect(page.locator("#progress")).to_have_text(re.compile(r"Trying again"))
         expect(page.locator("#load")).to_contain_text("training queue 1")
-        live.call(lambda: other.forgo(1))
+        live.call(lambda: other.release_room(1))
         expect(page.locator("#results-summary")).to_have_text("1 candidate scored; reward 0.60.")
         expect(page.locator("#problem")).to_be_hidden()
 
@@ -270,7 +270,7 @@ def test_options_are_part_of_the_request(open_page: OpenPage) -> None:
     # Probabilities of "met" are 0.1, 0.9 and 0.9.
     expect(page.get_by_text("Reasoning of sample 3: score 6.0, reward 0.63")).to_be_visible()
     expect(page.get_by_text("No guards were asked.")).to_be_visible()
-    assert [asked.draw.temperature for asked in live.engine.asked if asked.verifies] == [0.7] * 3
+    assert [asked.sampling.temperature for asked in live.engine.asked if asked.verifies] == [0.7] * 3
     request = sent_request(page)
     assert {name: request[name] for name in ("samples", "sampling", "aggregator", "guards", "priority")} == {
         "samples": 3,

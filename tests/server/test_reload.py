@@ -12,7 +12,7 @@ from running_service import CARD, Running, Start, until
 from scripted_engine import Asked, ScriptedEngine, trace
 from small_calls import BLUE, b64, score_body
 
-from edit_rrm_server.life.service import LoadedModel
+from edit_rrm_server.engines.loaded_model import LoadedModel
 from edit_rrm_server.settings.server import BUNDLED_MODEL
 
 OLD, NEW = "01dc0ffee000", "0000000000e0"

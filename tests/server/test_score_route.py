@@ -74,8 +74,8 @@ async def test_samples_have_consecutive_seeds_and_failed_ones_are_left_out(start
     def second_fails(asked: Asked) -> str:
         return (
             "lost my way"
-            if asked.draw.seed % 1_000_003 == 6
-            else trace(asked, score=float(asked.draw.seed - 3))
+            if asked.sampling.seed % 1_000_003 == 6
+            else trace(asked, score=float(asked.sampling.seed - 3))
         )
 
     running = await start(ScriptedEngine(second_fails))
@@ -83,7 +83,7 @@ async def test_samples_have_consecutive_seeds_and_failed_ones_are_left_out(start
     (result,) = (await running.score(samples=3, sampling=sampling)).json()["results"]
     assert [s["score"] for s in result["samples"]] == [2.0, 4.0]
     assert (result["score"], result["disagreement"]) == (3.0, 1.0)
-    seeds = sorted(a.draw.seed for a in running.engine.asked)
+    seeds = sorted(a.sampling.seed for a in running.engine.asked)
     assert seeds == [5, 6, 7, 6 + 1_000_003]
 
 
@@ -97,11 +97,11 @@ async def test_greedy_samples_are_one_trace_run_once(running: Running) -> None:
 async def test_a_greedy_trace_that_fails_is_drawn_again_with_another_seed_and_some_temperature(
     start: Start,
 ) -> None:
-    engine = ScriptedEngine(lambda asked: trace(asked) if asked.draw.temperature else "nonsense")
+    engine = ScriptedEngine(lambda asked: trace(asked) if asked.sampling.temperature else "nonsense")
     running = await start(engine)
     response = await running.score()
     assert response.json()["results"][0]["reward"] == 0.6
-    assert [(a.draw.temperature, a.draw.seed) for a in engine.asked] == [(0.0, 0), (0.3, 1_000_003)]
+    assert [(a.sampling.temperature, a.sampling.seed) for a in engine.asked] == [(0.0, 0), (0.3, 1_000_003)]
     assert response.json()["usage"]["prompt_tokens"] == 2 * PROMPT_TOKENS
 
 

@@ -9,7 +9,7 @@ from running_service import CARD, Running, Start, until
 from scripted_engine import ScriptedEngine
 from small_calls import BLUE, b64, score_body
 
-from edit_rrm_server.life.service import LoadedModel
+from edit_rrm_server.engines.loaded_model import LoadedModel
 
 
 async def test_the_socket_answers_while_the_model_loads(start: Start) -> None:

@@ -12,7 +12,7 @@ from running_service import Running, Start, until
 from small_calls import b64, picture, png, score_body
 from starlette.types import Message
 
-from edit_rrm_server.api.answer_spool import Outbox
+from edit_rrm_server.api.answer_spool import AnswerSpool
 from edit_rrm_server.http.ndjson import Line, read_lines
 
 NDJSON = {"content-type": "application/x-ndjson"}
@@ -236,7 +236,7 @@ def test_lines_do_not_depend_on_how_the_body_was_cut(texts: list[bytes], size: i
 
 @pytest.mark.parametrize("memory_lines", [1, 3, 100])
 async def test_the_outbox_keeps_the_order_and_bounds_its_file(memory_lines: int) -> None:
-    outbox = Outbox(memory_lines, 64)
+    outbox = AnswerSpool(memory_lines, 64)
     lines = [f"{n:07}\n".encode() for n in range(40)]
 
     async def fill() -> None:

@@ -10,7 +10,7 @@ from running_service import Running, Start, until
 from scripted_engine import Asked, ScriptedEngine, trace, well_behaved
 from small_calls import BLUE, RED, picture, png
 
-from edit_rrm_server.api.dialects.idempotency import Replays
+from edit_rrm_server.api.dialects.idempotency import IdempotentAnswers
 from edit_rrm_server.errors import RequestRefusedError
 
 DIALECT = {"dialects": "unirl"}
@@ -182,29 +182,29 @@ class TestIdempotency:
 
 class TestReplays:
     async def test_the_oldest_keys_go_first_and_clearing_forgets_all(self) -> None:
-        replays: Replays[str] = Replays(capacity=2)
+        answered: IdempotentAnswers[str] = IdempotentAnswers(capacity=2)
         for key in ("a", "b", "a", "c"):
-            with replays.claim({0: (key, "payload")}) as claim:
+            with answered.claim({0: (key, "payload")}) as claim:
                 claim.settle(0, key.upper(), keep=True)
-        assert len(replays) == 2
-        with replays.claim({0: ("a", "payload"), 1: ("b", "payload")}) as claim:
+        assert len(answered) == 2
+        with answered.claim({0: ("a", "payload"), 1: ("b", "payload")}) as claim:
             assert list(claim.others) == [0]
             assert await claim.from_others() == {0: "A"}
             claim.settle(1, "B", keep=True)
-        replays.clear()
-        assert len(replays) == 0
+        answered.clear()
+        assert len(answered) == 0
 
     async def test_a_claim_that_ends_early_frees_its_keys(self) -> None:
-        replays: Replays[str] = Replays()
-        with pytest.raises(ZeroDivisionError), replays.claim({0: ("a", "payload")}):
+        answered: IdempotentAnswers[str] = IdempotentAnswers()
+        with pytest.raises(ZeroDivisionError), answered.claim({0: ("a", "payload")}):
             raise ZeroDivisionError
-        assert len(replays) == 0
+        assert len(answered) == 0
 
     async def test_a_refused_claim_takes_nothing(self) -> None:
-        replays: Replays[str] = Replays()
+        answered: IdempotentAnswers[str] = IdempotentAnswers()
         with pytest.raises(RequestRefusedError, match=r"requests\.1"):
-            replays.claim({0: ("a", "one"), 1: ("a", "two")})
-        assert len(replays) == 0
+            answered.claim({0: ("a", "one"), 1: ("a", "two")})
+        assert len(answered) == 0
 
 
 async def test_the_body_is_no_other_than_on_v1(start: Start) -> None:

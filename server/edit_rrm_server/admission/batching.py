@@ -15,37 +15,14 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import Literal, Protocol
 
 from edit_rrm.wire import Priority
 from edit_rrm_server.admission.drain_rate import DrainRate
 from edit_rrm_server.admission.lanes import LANES, Lanes
-from edit_rrm_server.admission.signal import Pulse
+from edit_rrm_server.admission.signal import Signal
 from edit_rrm_server.errors import CallerGoneError, DeadlineExceededError, QueueFullError, ServiceError
 from edit_rrm_server.observe import tracing
-
-Dropped = Literal["expired", "cancelled", "failed"]
-"""Why jobs ended without a result: deadline passed, caller gone, or the call failed otherwise."""
-
-
-class BatchingMetrics(Protocol):
-    """What the batcher reports."""
-
-    def jobs_in_flight(self, count: int) -> None:
-        """After every change."""
-        ...
-
-    def jobs_refused(self, count: int) -> None:
-        """A call of `count` jobs found no room."""
-        ...
-
-    def job_started(self, lane: Priority, waited_s: float, occupancy: float) -> None:
-        """A job left the queue; `occupancy` is the share of the window then in use, itself included."""
-        ...
-
-    def jobs_dropped(self, reason: Dropped, waiting: int, in_engine: int) -> None:
-        """A call ended with jobs that never started, and jobs that were aborted in the engine."""
-        ...
+from edit_rrm_server.observe.admission_metrics import AdmissionMetrics, Dropped
 
 
 class Admission:
@@ -76,12 +53,12 @@ class Admission:
         """Whether a job of it waits for the engine."""
         return bool(self.waiting)
 
-    def forgo(self, jobs: int) -> None:
+    def release_room(self, jobs: int) -> None:
         """Gives back room for jobs that turned out not to be needed."""
         self.reserved = max(0, self.reserved - jobs)
         self._batcher.recount(self)
 
-    def hasten(self, lane: Priority, deadline_at: float) -> None:
+    def promote(self, lane: Priority, deadline_at: float) -> None:
         """Moves the call forward, never back: somebody more urgent waits for it too."""
         self.lane = min(self.lane, lane, key=LANES.index)
         self.deadline_at = min(self.deadline_at, deadline_at)
@@ -134,7 +111,7 @@ def _reason(kind: type[BaseException] | None) -> Dropped:
 class Batcher:
     """See the module. `capacity` and `window` count jobs, `bulk_share` is lanes.py's."""
 
-    def __init__(self, capacity: int, window: int, bulk_share: float, metrics: BatchingMetrics) -> None:
+    def __init__(self, capacity: int, window: int, bulk_share: float, metrics: AdmissionMetrics) -> None:
         self.metrics = metrics
         self._capacity = capacity
         self._window = window
@@ -146,7 +123,7 @@ class Batcher:
         self._empty = asyncio.Event()
         self._empty.set()
         self._room: deque[asyncio.Future[None]] = deque()  # streams that wait for the bulk lane to empty
-        self.changed = Pulse()
+        self.changed = Signal()
         """Told whenever what waits has changed."""
 
     @property

@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable
 
 from edit_rrm_server.admission.drain_rate import DrainRate
-from edit_rrm_server.admission.signal import Pulse
+from edit_rrm_server.admission.signal import Signal
 from edit_rrm_server.errors import QueueFullError
 
 
-class BodyRoom:
+class BodyBudget:
     """`capacity_bytes` for the bodies of all calls. `clock` gives monotonic seconds."""
 
     def __init__(self, capacity_bytes: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -20,7 +20,7 @@ class BodyRoom:
         self._clock = clock
         self._held_bytes = 0
         self._rate = DrainRate()
-        self.changed = Pulse()
+        self.changed = Signal()
         """Told whenever bytes were given back."""
 
     @property
@@ -58,7 +58,7 @@ class BodyRoom:
 class BodyShare:
     """The room that one call holds; leaving the context gives back whatever it is."""
 
-    def __init__(self, room: BodyRoom) -> None:
+    def __init__(self, room: BodyBudget) -> None:
         self._room = room
         self._bytes = 0
 

@@ -3,7 +3,7 @@
 import asyncio
 
 
-class Pulse:
+class Signal:
     """`told` returns at the next `tell`; a `tell` that nobody waits for is forgotten."""
 
     def __init__(self) -> None:

@@ -10,7 +10,7 @@ from collections import deque
 from typing import IO
 
 
-class Outbox:
+class AnswerSpool:
     """A queue of lines. `memory_lines` stay in memory; `capacity_bytes` bounds the file."""
 
     def __init__(self, memory_lines: int, capacity_bytes: int) -> None:

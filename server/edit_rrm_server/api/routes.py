@@ -20,6 +20,7 @@ from edit_rrm_server.http.connection import run_for_caller
 from edit_rrm_server.http.envelope import Body, Envelope, read_envelope
 from edit_rrm_server.http.openapi import request_body, stream_body
 from edit_rrm_server.life.service import Service
+from edit_rrm_server.scoring.plan import Edit
 from edit_rrm_server.scoring.reward_service import RewardService
 
 router = APIRouter()
@@ -29,7 +30,7 @@ router = APIRouter()
 async def score(request: Request) -> ScoreAnswer:
     """Scores one or more candidates of one edit; a GRPO group is one call."""
     service: Service = request.app.state.service
-    with service.call(), service.body_room.share() as share:
+    with service.call(), service.body_budget.share() as share:
         service.rewards()
         envelope = await _read(request, ScoreRequest, share)
         rewards = service.rewards()  # once more: the weights may have been replaced meanwhile
@@ -44,8 +45,11 @@ async def score(request: Request) -> ScoreAnswer:
         )
         arrived_at = request.state.arrived_at
         deadline_at = arrived_at + (body.deadline_s or service.settings.default_deadline_s)
-        with service.batcher.admit(rewards.jobs_of(body), body.priority, deadline_at) as admission:
-            work = answer_score(service, rewards, envelope, request.state.request_id, arrived_at, admission)
+        plan = rewards.plan(body)
+        with service.batcher.admit(plan.jobs, body.priority, deadline_at) as admission:
+            work = answer_score(
+                service, rewards, plan, envelope, request.state.request_id, arrived_at, admission
+            )
             answer = await run_for_caller(request, work, deadline_at)
     note(
         request,
@@ -73,7 +77,7 @@ async def score_stream(request: Request) -> ScoreStream:
 async def decompose(request: Request) -> DecomposeAnswer:
     """The principles an edit would be judged by."""
     service: Service = request.app.state.service
-    with service.call(), service.body_room.share() as share:
+    with service.call(), service.body_budget.share() as share:
         service.rewards()
         envelope = await _read(request, DecomposeRequest, share)
         rewards = service.rewards()  # as above
@@ -134,7 +138,7 @@ async def _decompose(
     body = envelope.body
     encoded = envelope.encoded_images({"source": body.source})
     source = await service.intake.decode(encoded["source"], "source")
-    found = await rewards.decompose(source, body.instruction, body.sampling, admission)
+    found = await rewards.decompose(Edit.of(source, body.instruction), body.sampling, admission)
     return DecomposeAnswer(
         id=request.state.request_id,
         model=service.model.name,

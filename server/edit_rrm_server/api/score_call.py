@@ -10,12 +10,14 @@ from edit_rrm_server.admission.batching import Admission
 from edit_rrm_server.http.envelope import Envelope
 from edit_rrm_server.life.service import Service
 from edit_rrm_server.observe import tracing
+from edit_rrm_server.scoring.plan import Edit, Plan
 from edit_rrm_server.scoring.reward_service import RewardService, ScoreCall
 
 
 async def answer_score(
     service: Service,
     rewards: RewardService,
+    plan: Plan,
     envelope: Envelope[ScoreRequest],
     call_id: str,
     arrived_at: float,
@@ -29,7 +31,8 @@ async def answer_score(
     source = found[0]
     if isinstance(source, ImageError):
         raise source
-    return await rewards.score(ScoreCall(call_id, body, source, found[1:], arrived_at), admission)
+    edit = Edit.of(source, body.instruction)
+    return await rewards.score(ScoreCall(call_id, plan, edit, found[1:], arrived_at), admission)
 
 
 async def _decode(

@@ -20,7 +20,7 @@ from starlette.types import Message, Receive, Scope, Send
 from edit_rrm.errors import EditRRMError
 from edit_rrm.wire import Key, Problem, StreamAnswer, StreamFailure, StreamRequest
 from edit_rrm_server.admission.batching import Admission
-from edit_rrm_server.api.answer_spool import Outbox
+from edit_rrm_server.api.answer_spool import AnswerSpool
 from edit_rrm_server.api.score_call import answer_score
 from edit_rrm_server.errors import (
     CallerGoneError,
@@ -33,6 +33,7 @@ from edit_rrm_server.http.envelope import Envelope
 from edit_rrm_server.http.ndjson import Line, read_lines
 from edit_rrm_server.http.problems import problem, refusal_of
 from edit_rrm_server.life.service import Service
+from edit_rrm_server.scoring.plan import Plan
 from edit_rrm_server.scoring.reward_service import RewardService
 
 MEDIA_TYPE = "application/x-ndjson"
@@ -53,7 +54,7 @@ class ScoreStream(StreamingResponse):
         self._service = service
         self._state = request.state
         self._id: str = request.state.request_id
-        self._outbox = Outbox(_MEMORY_LINES, service.settings.stream_spool_bytes)
+        self._answers = AnswerSpool(_MEMORY_LINES, service.settings.stream_spool_bytes)
         self._held = _Held(2 * service.settings.engine_window, service.settings.max_body_bytes)
         self._lines = 0
         self._failed = 0
@@ -66,7 +67,7 @@ class ScoreStream(StreamingResponse):
             with self._service.call():
                 async with asyncio.TaskGroup() as group:
                     working = group.create_task(self._work(body))
-                    while (line := await self._outbox.get()) is not None:
+                    while (line := await self._answers.get()) is not None:
                         await send({"type": "http.response.body", "body": line, "more_body": True})
                     working.cancel()
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -75,7 +76,7 @@ class ScoreStream(StreamingResponse):
                 raise
             self._state.code = "caller_gone"
         finally:
-            self._outbox.discard()
+            self._answers.discard()
             self._state.log = {"lines": self._lines, "failed": self._failed}
 
     async def _work(self, body: "_Body") -> None:
@@ -96,7 +97,7 @@ class ScoreStream(StreamingResponse):
                         unread = Line(line.number + 1, None)
                         await self._fail(unread, None, _DRAINING)
                 watching = group.create_task(body.watch())
-            await self._outbox.close()
+            await self._answers.close()
             watching.cancel()
 
     async def _take(self, line: Line, calls: asyncio.TaskGroup) -> UnavailableError | None:
@@ -123,8 +124,9 @@ class ScoreStream(StreamingResponse):
                 return error
             raise
         deadline_at = arrived_at + (body.deadline_s or self._service.settings.default_deadline_s)
-        admission = self._service.batcher.admit_unbounded(rewards.jobs_of(body), body.priority, deadline_at)
-        calls.create_task(self._score(line, body, rewards, admission, arrived_at))
+        plan = rewards.plan(body)
+        admission = self._service.batcher.admit_unbounded(plan.jobs, body.priority, deadline_at)
+        calls.create_task(self._score(line, body, rewards, plan, admission, arrived_at))
         return None
 
     async def _engine(self) -> RewardService:
@@ -138,6 +140,7 @@ class ScoreStream(StreamingResponse):
         line: Line,
         body: StreamRequest,
         rewards: RewardService,
+        plan: Plan,
         admission: Admission,
         arrived_at: float,
     ) -> None:
@@ -148,7 +151,7 @@ class ScoreStream(StreamingResponse):
                         envelope = Envelope(body, {}, len(line.text or b""))
                         call_id = f"{self._id}-{line.number}"
                         answer = await answer_score(
-                            self._service, rewards, envelope, call_id, arrived_at, admission
+                            self._service, rewards, plan, envelope, call_id, arrived_at, admission
                         )
                 except TimeoutError:
                     raise DeadlineExceededError("the deadline passed before the call was complete") from None
@@ -159,7 +162,7 @@ class ScoreStream(StreamingResponse):
             await self._fail(line, body.key, ServiceError("see the service's log"))
         else:
             shown = StreamAnswer.model_construct(**dict(answer), key=body.key, line=line.number)
-            await self._outbox.put(shown.model_dump_json().encode() + b"\n")
+            await self._answers.put(shown.model_dump_json().encode() + b"\n")
         finally:
             await self._held.give_back(len(line.text or b""))
 
@@ -167,7 +170,7 @@ class ScoreStream(StreamingResponse):
         self._failed += 1
         shown: Problem = problem(error.code, str(error), f"{self._id}-{line.number}")
         failure = StreamFailure(key=key, line=line.number, error=shown)
-        await self._outbox.put(failure.model_dump_json().encode() + b"\n")
+        await self._answers.put(failure.model_dump_json().encode() + b"\n")
 
 
 class _Held:

@@ -12,10 +12,10 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-_THREAD_NAME = "abandonable"
+_THREAD_NAME = "detached"
 
 
-async def run_abandonable(work: Callable[[], T], undo: Callable[[T], object] = lambda _: None) -> T:
+async def run_detached(work: Callable[[], T], undo: Callable[[T], object] = lambda _: None) -> T:
     """The result of `work`. When cancelled, returns at once; a result that still comes goes to `undo`."""
     future: Future[T] = Future()
     future.set_running_or_notify_cancel()  # from here on it cannot be cancelled, only be ignored

@@ -15,7 +15,7 @@ FinishReason = Literal["stop", "length"]
 
 
 @dataclass(frozen=True)
-class DrawSettings:
+class SamplingSettings:
     """How one completion is drawn. Temperature 0 is greedy; the same settings give the same text."""
 
     temperature: float
@@ -48,7 +48,7 @@ class Engine(Protocol):
         self,
         prompt: Prompt,
         images: Mapping[ImageSlot, EditImage],
-        draw: DrawSettings,
+        sampling: SamplingSettings,
         watched: tuple[str, ...] = (),
         group: str = "",
     ) -> Completion:

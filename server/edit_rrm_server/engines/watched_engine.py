@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from edit_rrm.images import EditImage
 from edit_rrm.prompts import ImageSlot, Prompt
-from edit_rrm_server.engines.engine import Completion, DrawSettings, Engine
+from edit_rrm_server.engines.engine import Completion, Engine, SamplingSettings
 from edit_rrm_server.errors import UnavailableError
 from edit_rrm_server.observe import tracing
 
@@ -49,7 +49,7 @@ class WatchedEngine:
         self,
         prompt: Prompt,
         images: Mapping[ImageSlot, EditImage],
-        draw: DrawSettings,
+        sampling: SamplingSettings,
         watched: tuple[str, ...] = (),
         group: str = "",
     ) -> Completion:
@@ -61,7 +61,7 @@ class WatchedEngine:
                 self._prompts.add(until_death)
                 try:
                     with tracing.span("engine") as span:
-                        completion = await self._engine.generate(prompt, images, draw, watched, group)
+                        completion = await self._engine.generate(prompt, images, sampling, watched, group)
                         span.note(
                             prompt_tokens=completion.prompt_tokens,
                             cached_prompt_tokens=completion.cached_prompt_tokens,

@@ -18,10 +18,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from edit_rrm_server.admission.rate_limit import RateLimiter, caller_at
 from edit_rrm_server.errors import ServiceError
+from edit_rrm_server.http.key_ring import KeyRing
 from edit_rrm_server.http.problems import CALLER_GONE_STATUS, problem_for, problem_response
 from edit_rrm_server.observe import tracing
-from edit_rrm_server.observe.metrics import ServiceMetrics
-from edit_rrm_server.settings.api_keys import KeyRing
+from edit_rrm_server.observe.http_metrics import HttpMetrics
 from edit_rrm_server.settings.server import ServerSettings
 
 REQUEST_ID_HEADER = "X-Request-ID"
@@ -43,7 +43,7 @@ class AccessMiddleware:
     def __init__(
         self,
         app: ASGIApp,
-        metrics: ServiceMetrics,
+        metrics: HttpMetrics,
         settings: ServerSettings,
         static_paths: Collection[str] = (),
     ) -> None:

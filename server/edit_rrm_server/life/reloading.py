@@ -10,12 +10,11 @@ import logging
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 from edit_rrm_server.engines.watched_engine import WatchedEngine
 from edit_rrm_server.errors import ReloadError, ReloadRunningError
-
-Outcome = Literal["ok", "failed"]
+from edit_rrm_server.observe.life_metrics import LifeMetrics
 
 logger = logging.getLogger(__name__)
 
@@ -45,14 +44,6 @@ class Replaceable(Protocol):
         ...
 
 
-class ReloadMetrics(Protocol):
-    """What reloading reports."""
-
-    def weights_reloaded(self, outcome: Outcome) -> None:
-        """Other weights serve, or the old ones still do."""
-        ...
-
-
 @dataclass(frozen=True)
 class Reloaded:
     """How long the running jobs took to finish, and the new weights to serve after that."""
@@ -64,7 +55,7 @@ class Reloaded:
 class Reloader:
     """See the module. `busy` while a reload goes on; it goes on if whoever asked for it goes away."""
 
-    def __init__(self, life: Replaceable, drain_timeout_s: float, metrics: ReloadMetrics) -> None:
+    def __init__(self, life: Replaceable, drain_timeout_s: float, metrics: LifeMetrics) -> None:
         self._life = life
         self._drain_timeout_s = drain_timeout_s
         self._metrics = metrics

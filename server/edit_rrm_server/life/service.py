@@ -9,17 +9,16 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Protocol, get_args
 
-from edit_rrm.checkpoint import RRMCard
 from edit_rrm.errors import EditRRMError
 from edit_rrm.images import ImageLimits
 from edit_rrm.profiles import get_profile
 from edit_rrm_server.admission.batching import Batcher
-from edit_rrm_server.admission.body_budget import BodyRoom
-from edit_rrm_server.engines.engine import Engine
+from edit_rrm_server.admission.body_budget import BodyBudget
+from edit_rrm_server.engines.loaded_model import LoadedModel
 from edit_rrm_server.engines.watched_engine import DEAD_RETRY_S, WatchedEngine, engine_dead
 from edit_rrm_server.errors import ServiceError, UnavailableError
 from edit_rrm_server.life.reloading import Reloaded, Reloader
@@ -39,23 +38,6 @@ logger = logging.getLogger(__name__)
 
 _LOADING_RETRY_S = 5.0
 _DRAINING_RETRY_S = 10.0
-
-
-@dataclass(frozen=True)
-class LoadedModel:
-    """A checkpoint in an engine, and what identifies it."""
-
-    engine: Engine
-    card: RRMCard
-    weights_digest: str  # 12 hex digits
-    architecture: str
-    max_model_len: int | None  # tokens; None where a fleet does not say
-    digest_of_weights: bool = True  # else of card and name: a fleet's weights that nobody here has seen
-
-    @property
-    def name(self) -> str:
-        """`name@weights_digest`, reported with every score."""
-        return f"{self.card.name}@{self.weights_digest}"
 
 
 Loader = Callable[[Path], Awaitable[LoadedModel]]
@@ -80,18 +62,19 @@ class Service:
         self.started_at = time.monotonic()
         self.metrics = ServiceMetrics(lambda: self._model is not None and self._model.engine.alive)
         self.batcher = Batcher(
-            settings.queue_capacity, settings.engine_window, settings.bulk_share, self.metrics
+            settings.queue_capacity, settings.engine_window, settings.bulk_share, self.metrics.admission
         )
-        self.body_room = BodyRoom(settings.max_total_body_bytes)
+        self.body_budget = BodyBudget(settings.max_total_body_bytes)
         self.intake = ImageIntake(
             ImageLimits(settings.max_image_bytes, settings.max_image_pixels, settings.max_image_side),
             settings.guards,
             settings.image_threads,
         )
         self.score_cache = ScoreCache(int(settings.score_cache_mib * 2**20))
-        self.metrics.watch_queue(self.batcher)
-        self.metrics.watch_score_cache(self.score_cache)
-        self.metrics.watch_state(lambda: self.state, get_args(State))
+        batcher, cache = self.batcher, self.score_cache
+        self.metrics.admission.watch_queue(lambda lane: batcher.waiting_by_lane[lane], batcher.oldest_wait_s)
+        self.metrics.scoring.watch_score_cache(lambda: cache.size_bytes)
+        self.metrics.life.watch_state(lambda: self.state, get_args(State))
         self.principle_cache = PrincipleCache(settings.principle_cache_entries)
         # Emptied when other weights are loaded.
         self.caches: list[Clearable] = [self.score_cache, self.principle_cache]
@@ -100,12 +83,12 @@ class Service:
         self.failed = asyncio.Event()
         self.checkpoint = settings.model
         self._load = load
-        self._reloader = Reloader(self, settings.drain_timeout_s, self.metrics)
+        self._reloader = Reloader(self, settings.drain_timeout_s, self.metrics.life)
         self._supervisor = Supervisor(
             RestartPolicy(settings.engine_restart_limit, settings.engine_restart_backoff_s),
             bring_up=lambda: self.bring_up(self.checkpoint),
             on_death=lambda: self.batcher.fail_waiting(engine_dead),
-            metrics=self.metrics,
+            metrics=self.metrics.life,
         )
         self._running: asyncio.Task[None] | None = None
         self._model: LoadedModel | None = None
@@ -238,13 +221,13 @@ class Service:
             profile,
             self.batcher,
             attempts,
-            self.metrics,
+            self.metrics.scoring,
             weights_digest=model.weights_digest,
             cache=self.principle_cache,
         )
-        verifier = Verifier(model.engine, profile, attempts, self.metrics)
+        verifier = Verifier(model.engine, profile, attempts, self.metrics.scoring)
         self._rewards = RewardService(
-            model.card, model.name, verifier, decomposer, self.intake, self.score_cache, self.metrics
+            model.card, model.name, verifier, decomposer, self.intake, self.score_cache, self.metrics.scoring
         )
 
     def _unavailable(self, state: State) -> UnavailableError:

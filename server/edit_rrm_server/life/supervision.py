@@ -9,12 +9,10 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
 
 from edit_rrm_server.engines.watched_engine import WatchedEngine
 from edit_rrm_server.errors import EngineLostError
-
-Outcome = Literal["ok", "failed"]
+from edit_rrm_server.observe.life_metrics import LifeMetrics
 
 logger = logging.getLogger(__name__)
 
@@ -34,18 +32,6 @@ class RestartPolicy:
         return min(self.max_backoff_s, self.backoff_s * 2.0 ** min(failures, 64))
 
 
-class SupervisionMetrics(Protocol):
-    """What supervision reports."""
-
-    def engine_died(self) -> None:
-        """An engine that was up is dead."""
-        ...
-
-    def engine_restarted(self, outcome: Outcome) -> None:
-        """Another engine is up, or could not be brought up."""
-        ...
-
-
 class Supervisor:
     """See the module. `bring_up` starts an engine and puts it to use; `on_death` is told of every death."""
 
@@ -54,7 +40,7 @@ class Supervisor:
         policy: RestartPolicy,
         bring_up: Callable[[], Awaitable[WatchedEngine]],
         on_death: Callable[[], object],
-        metrics: SupervisionMetrics,
+        metrics: LifeMetrics,
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,

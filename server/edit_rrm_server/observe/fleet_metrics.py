@@ -4,7 +4,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 
 class FleetMetrics:
-    """Satisfies `UpstreamMetrics`."""
+    """Of the fleet's upstreams; `upstream` is host and port."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._up = Gauge(
@@ -21,13 +21,13 @@ class FleetMetrics:
         )
 
     def upstream_up(self, upstream: str, up: bool) -> None:
-        """See `UpstreamMetrics`."""
+        """After every change, and at the start."""
         self._up.labels(upstream).set(float(up))
 
     def upstream_outstanding(self, upstream: str, prompts: int) -> None:
-        """See `UpstreamMetrics`."""
+        """After every change."""
         self._outstanding.labels(upstream).set(prompts)
 
     def attempt_failed(self, upstream: str, code: str) -> None:
-        """See `UpstreamMetrics`."""
+        """An attempt at a prompt failed there; the prompt may succeed elsewhere."""
         self._failed.labels(upstream, code).inc()

@@ -14,10 +14,11 @@ import uvicorn
 from edit_rrm_server.api.app import create_app
 from edit_rrm_server.engines.child_processes import kill_descendants
 from edit_rrm_server.engines.detached_thread import is_work_left
+from edit_rrm_server.engines.loaded_model import LoadedModel
 from edit_rrm_server.engines.openai.start import load_openai_model
 from edit_rrm_server.engines.vllm.engine import load_vllm_model
 from edit_rrm_server.engines.vllm.start import end_forkserver
-from edit_rrm_server.life.service import LoadedModel, Service
+from edit_rrm_server.life.service import Service
 from edit_rrm_server.observe import tracing
 from edit_rrm_server.observe.fleet_metrics import FleetMetrics
 from edit_rrm_server.observe.log_levels import quieten

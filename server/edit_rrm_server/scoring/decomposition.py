@@ -3,33 +3,21 @@
 import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
 from edit_rrm.errors import DecompositionError
-from edit_rrm.images import EditImage
 from edit_rrm.principles import Principle
 from edit_rrm.prompts import ImageSlot, PromptProfile
 from edit_rrm.wire import Usage
 from edit_rrm_server.admission.batching import Admission, Batcher
-from edit_rrm_server.engines.engine import DrawSettings, Engine
+from edit_rrm_server.engines.engine import Engine, SamplingSettings
 from edit_rrm_server.observe import tracing
-from edit_rrm_server.scoring.grouping import group_id
+from edit_rrm_server.observe.scoring_metrics import ScoringMetrics
+from edit_rrm_server.scoring.plan import Edit
 from edit_rrm_server.scoring.sampling import Attempts
 from edit_rrm_server.scoring.usage import NO_USAGE, add_usage, usage_of
 
-Key = tuple[str, str, str, DrawSettings]
-
-
-class DecompositionMetrics(Protocol):
-    """What decomposition reports."""
-
-    def decomposition_unparsed(self) -> None:
-        """An attempt's text held no principles."""
-        ...
-
-    def principles_served(self, origin: str) -> None:
-        """A call got its principles from the cache or the model."""
-        ...
+Key = tuple[str, str, str, SamplingSettings]
 
 
 @dataclass(frozen=True)
@@ -84,7 +72,7 @@ class Decomposer:
         profile: PromptProfile,
         batcher: Batcher,
         attempts: Attempts,
-        metrics: DecompositionMetrics,
+        metrics: ScoringMetrics,
         *,
         weights_digest: str,
         cache: PrincipleCache,
@@ -98,16 +86,14 @@ class Decomposer:
         self._cache = cache
         self._flights: dict[Key, _Flight] = {}
 
-    async def principles(
-        self, source: EditImage, instruction: str, draw: DrawSettings, admission: Admission
-    ) -> Decomposed:
+    async def principles(self, edit: Edit, sampling: SamplingSettings, admission: Admission) -> Decomposed:
         """The principle set, from the cache or the model; gives back the job `admission` reserved for it.
 
         Raises DecompositionError when no attempt's text held one, and what the engine raises. A
         failure is not cached.
         """
-        admission.forgo(1)  # the flight holds room of its own: it may outlive the call that started it
-        key = (self._weights_digest, source.digest, instruction, draw)
+        admission.release_room(1)  # the flight holds room of its own: it may outlive the call that started it
+        key = (self._weights_digest, edit.source.digest, edit.instruction, sampling)
         cached = self._cache.get(key)
         if cached is not None:
             self._metrics.principles_served("cache")
@@ -116,12 +102,12 @@ class Decomposer:
         first = flight is None
         if flight is None:
             room = self._batcher.admit_unbounded(1, admission.lane, admission.deadline_at)
-            task = asyncio.create_task(self._decompose(key, source, instruction, draw, room))
+            task = asyncio.create_task(self._decompose(key, edit, sampling, room))
             task.add_done_callback(lambda _: self._batcher.leave(room))  # also if it never began to run
             flight = _Flight(task, room)
             self._flights[key] = flight
         else:
-            flight.admission.hasten(admission.lane, admission.deadline_at)
+            flight.admission.promote(admission.lane, admission.deadline_at)
         decomposed = await self._wait(key, flight)
         self._metrics.principles_served("model" if first else "cache")
         return decomposed if first else Decomposed(decomposed.principles, "cache", queue_s=decomposed.queue_s)
@@ -138,16 +124,16 @@ class Decomposer:
                     del self._flights[key]
 
     async def _decompose(
-        self, key: Key, source: EditImage, instruction: str, draw: DrawSettings, room: Admission
+        self, key: Key, edit: Edit, sampling: SamplingSettings, room: Admission
     ) -> Decomposed:
         usage = NO_USAGE
         failure: DecompositionError | None = None
         with tracing.span("decomposition"), room as admission:
-            for settings in self._attempts.draws(draw):
-                prompt = self._profile.decompose(instruction, seed=settings.seed)
+            for settings in self._attempts.settings(sampling):
+                prompt = self._profile.decompose(edit.instruction, seed=settings.seed)
                 async with admission.slot():
                     completion = await self._engine.generate(
-                        prompt, {ImageSlot.SOURCE: source}, settings, group=group_id(source, instruction)
+                        prompt, {ImageSlot.SOURCE: edit.source}, settings, group=edit.group
                     )
                 usage = add_usage(usage, usage_of(completion))
                 try:

@@ -10,7 +10,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import Protocol
 
 from edit_rrm.checkpoint import RRMCard
 from edit_rrm.errors import EditRRMError, ImageError
@@ -29,51 +28,29 @@ from edit_rrm.wire import (
     Usage,
 )
 from edit_rrm_server.admission.batching import Admission
-from edit_rrm_server.engines.engine import DrawSettings
+from edit_rrm_server.engines.engine import SamplingSettings
 from edit_rrm_server.errors import AllCandidatesFailedError, ServiceError
 from edit_rrm_server.observe import tracing
+from edit_rrm_server.observe.scoring_metrics import ScoringMetrics
 from edit_rrm_server.scoring.decomposition import Decomposed, Decomposer
 from edit_rrm_server.scoring.image_intake import ImageIntake
 from edit_rrm_server.scoring.judging import candidate_answer, refused_by_guard
-from edit_rrm_server.scoring.sampling import base_draw, distinct_samples
-from edit_rrm_server.scoring.score_cache import ScoreCache, ScoreKey
+from edit_rrm_server.scoring.plan import Edit, Plan, Verification, plan_of
+from edit_rrm_server.scoring.sampling import sampling_of
+from edit_rrm_server.scoring.score_cache import ScoreCache
 from edit_rrm_server.scoring.usage import NO_USAGE, add_usage
-from edit_rrm_server.scoring.verifying import Verification, Verifier
+from edit_rrm_server.scoring.verifying import Verifier
 
 Outcome = CandidateScored | CandidateFailed
 
 
-class ScoringMetrics(Protocol):
-    """What scoring reports."""
-
-    def candidate_judged(self, outcome: Outcome, principles: Sequence[Principle]) -> None:
-        """A candidate is done, with or without a reward."""
-        ...
-
-    def tokens_used(self, usage: Usage) -> None:
-        """A call is done."""
-        ...
-
-    def phase_took(self, phase: str, duration_s: float) -> None:
-        """`decompose` or `verify` of one call."""
-        ...
-
-    def group_scored(self, rewards: Sequence[float]) -> None:
-        """The rewards of a call's candidates that have one."""
-        ...
-
-    def score_looked_up(self, hit: bool) -> None:
-        """Whether the score cache knew a candidate of a deterministic call."""
-        ...
-
-
 @dataclass(frozen=True)
 class ScoreCall:
-    """A score request whose images are decoded; a candidate that did not decode holds its error."""
+    """A planned score request whose images are decoded; a candidate that did not decode holds its error."""
 
     id: str
-    request: ScoreRequest
-    source: EditImage
+    plan: Plan
+    edit: Edit
     candidates: Sequence[EditImage | ImageError]
     arrived_at: float  # monotonic seconds
 
@@ -108,19 +85,13 @@ class RewardService:
         self._cache = cache
         self._metrics = metrics
 
-    def jobs_of(self, request: ScoreRequest) -> int:
-        """The jobs to reserve for a call: one per candidate and distinct sample, one more to decompose."""
-        samples = distinct_samples(base_draw(request.sampling, self._card.sampling), request.samples)
-        return len(request.candidates) * samples + (request.principles is None)
+    def plan(self, request: ScoreRequest) -> Plan:
+        """What a request asks of this checkpoint; its `jobs` are the ones to reserve."""
+        return plan_of(request, self._card)
 
-    async def decompose(
-        self, source: EditImage, instruction: str, sampling: Sampling, admission: Admission
-    ) -> Decomposed:
+    async def decompose(self, edit: Edit, sampling: Sampling, admission: Admission) -> Decomposed:
         """The principles of an edit."""
-        started = time.monotonic()
-        draw = base_draw(sampling, self._card.sampling)
-        decomposed = await self._decomposer.principles(source, instruction, draw, admission)
-        self._metrics.phase_took("decompose", time.monotonic() - started)
+        decomposed = await self._decompose(edit, sampling_of(sampling, self._card.sampling), admission)
         self._metrics.tokens_used(decomposed.usage)
         return decomposed
 
@@ -130,11 +101,10 @@ class RewardService:
             return await self._score(call, admission)
 
     async def _score(self, call: ScoreCall, admission: Admission) -> ScoreAnswer:
-        request = call.request
-        draw = base_draw(request.sampling, self._card.sampling)
-        guards = self._intake.guards_of(call.source)
+        plan = call.plan
+        guards = self._intake.guards_of(call.edit.source)
         settling = [
-            asyncio.create_task(self._settle(candidate, guards, request, draw, admission))
+            asyncio.create_task(self._settle(candidate, guards, plan, admission))
             for candidate in call.candidates
         ]
         try:
@@ -144,18 +114,9 @@ class RewardService:
             decompose_s = time.monotonic() - started
 
             started = time.monotonic()
-            asked = Verification(
-                instruction=request.instruction,
-                source=call.source,
-                principles=principles,
-                draw=draw,
-                samples=request.samples,
-                aggregator=request.aggregator or self._card.aggregator,
-            )
+            asked = Verification(self._model_name, plan, call.edit, principles)
             async with asyncio.TaskGroup() as group:
-                tasks = [
-                    group.create_task(self._judge(asked, settled, request, admission)) for settled in settling
-                ]
+                tasks = [group.create_task(self._judge(asked, settled, admission)) for settled in settling]
             verify_s = time.monotonic() - started
         finally:
             for task in settling:
@@ -187,47 +148,40 @@ class RewardService:
         )
 
     async def _settle(
-        self,
-        candidate: EditImage | ImageError,
-        guards: EditGuards,
-        request: ScoreRequest,
-        draw: DrawSettings,
-        admission: Admission,
-    ) -> "_Settled":
+        self, candidate: EditImage | ImageError, guards: EditGuards, plan: Plan, admission: Admission
+    ) -> _Settled:
         """The guards' findings; a candidate they decide, or that did not decode, gives back its jobs."""
         found: tuple[GuardResult, ...] = ()
         outcome: Outcome | None = None
         if isinstance(candidate, ImageError):
             outcome = _failed(candidate)
-        elif request.guards != "off":
+        elif plan.guards != "off":
             found = await self._intake.check(guards, candidate)
-            if request.guards == "enforce" and reward_ceiling(found) == 0.0:
+            if plan.guards == "enforce" and reward_ceiling(found) == 0.0:
                 outcome = refused_by_guard(found)
         if outcome is not None:
-            admission.forgo(distinct_samples(draw, request.samples))
+            admission.release_room(plan.distinct_samples)
         return _Settled(candidate, found, outcome)
 
     async def _principles(
         self, call: ScoreCall, needed: bool, admission: Admission
     ) -> tuple[tuple[Principle, ...], PrinciplesFrom, Decomposed | None]:
         """Principles, their origin, and the decomposition if there was one. Not decomposed for nobody."""
-        request = call.request
-        if request.principles is not None:
-            return tuple(request.principles), "request", None
+        if call.plan.principles is not None:
+            return call.plan.principles, "request", None
         if not needed:
             return (), "model", None
-        started = time.monotonic()
-        draw = base_draw(request.sampling, self._card.sampling)
-        decomposed = await self._decomposer.principles(call.source, request.instruction, draw, admission)
-        self._metrics.phase_took("decompose", time.monotonic() - started)
+        decomposed = await self._decompose(call.edit, call.plan.sampling, admission)
         return decomposed.principles, decomposed.origin, decomposed
 
+    async def _decompose(self, edit: Edit, sampling: SamplingSettings, admission: Admission) -> Decomposed:
+        started = time.monotonic()
+        decomposed = await self._decomposer.principles(edit, sampling, admission)
+        self._metrics.phase_took("decompose", time.monotonic() - started)
+        return decomposed
+
     async def _judge(
-        self,
-        asked: Verification,
-        settling: "asyncio.Task[_Settled]",
-        request: ScoreRequest,
-        admission: Admission,
+        self, asked: Verification, settling: "asyncio.Task[_Settled]", admission: Admission
     ) -> tuple[Outcome, Usage]:
         """One candidate: samples that failed are left out; if none succeeded, the candidate failed."""
         settled = await settling
@@ -235,40 +189,26 @@ class RewardService:
         if settled.outcome is not None or isinstance(candidate, ImageError):
             assert settled.outcome is not None
             return settled.outcome, NO_USAGE
-        key = self._cache_key(asked, candidate, request)
+        key = asked.key(candidate)
         if key is not None:
             known = self._cache.get(key)
             self._metrics.score_looked_up(known is not None)
             if known is not None:
-                admission.forgo(1)
+                admission.release_room(1)
                 return known, NO_USAGE
         verified = await self._verifier.verify(asked, candidate, admission)
         if not verified.samples:
             return _failed(verified.failures[0]), verified.usage
-        enforce = request.guards == "enforce"
         answer = candidate_answer(
-            verified.samples, asked.principles, settled.guards, enforce=enforce, include=request.include
+            verified.samples,
+            asked.principles,
+            settled.guards,
+            enforce=asked.plan.guards == "enforce",
+            include=asked.plan.include,
         )
         if key is not None:
             self._cache.put(key, answer)
         return answer, verified.usage
-
-    def _cache_key(self, asked: Verification, candidate: EditImage, request: ScoreRequest) -> ScoreKey | None:
-        """What a deterministic score depends on; None when the draw is random."""
-        if asked.draw.temperature > 0:
-            return None
-        return ScoreKey(
-            model=self._model_name,
-            source=asked.source.digest,
-            candidate=candidate.digest,
-            instruction=asked.instruction,
-            principles=tuple(asked.principles),
-            draw=asked.draw,
-            samples=asked.samples,
-            aggregator=asked.aggregator,
-            guards=request.guards,
-            include=tuple(sorted(set(request.include))),
-        )
 
 
 async def _any_unsettled(settling: Sequence["asyncio.Task[_Settled]"]) -> bool:

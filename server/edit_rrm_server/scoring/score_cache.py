@@ -2,31 +2,12 @@
 
 import sys
 from collections import OrderedDict
-from dataclasses import dataclass
 
-from edit_rrm.checkpoint import AggregatorName
-from edit_rrm.principles import Principle
 from edit_rrm.wire import CandidateScored
-from edit_rrm_server.engines.engine import DrawSettings
+from edit_rrm_server.scoring.plan import ScoreKey
 
 _ENTRY_OVERHEAD_BYTES = 1024
 """The key, its digests and the two mappings' slots, generously."""
-
-
-@dataclass(frozen=True)
-class ScoreKey:
-    """Everything a candidate's score depends on; `model` names the weights' digest."""
-
-    model: str
-    source: str  # digest
-    candidate: str  # digest
-    instruction: str
-    principles: tuple[Principle, ...]
-    draw: DrawSettings
-    samples: int
-    aggregator: AggregatorName
-    guards: str
-    include: tuple[str, ...]
 
 
 class ScoreCache:

@@ -23,7 +23,7 @@ from edit_rrm_server.settings.fleet import FleetSettings
 from edit_rrm_server.settings.lists import split_at_commas
 
 ENV_PREFIX = "EDIT_RRM_"
-BUNDLED_MODEL = Path(__file__).parent / "models" / "edit-rrm-tiny"
+BUNDLED_MODEL = Path(__file__).parents[1] / "models" / "edit-rrm-tiny"
 Dialect = Literal["flow_factory", "unirl"]
 # Variables with our prefix that belong to the client and may live in the same environment.
 _CLIENT_VARIABLES = frozenset({"EDIT_RRM_API_KEY", "EDIT_RRM_URL"})

@@ -1,7 +1,7 @@
 """Protocols of other trainers' remote rewards, served beside /v1 where the setting `dialects` names them.
 
 Each module is one protocol: its JSON, and what its client makes of an answer. None of them scores: that is
-the desk's business, by way of the same rooms as /v1.
+that is `Holding`'s business, by way of the same rooms as /v1.
 """
 
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from fastapi import APIRouter
 
 from edit_rrm_server.api.dialects import flow_factory, unirl
-from edit_rrm_server.api.dialects.holding import Desk
+from edit_rrm_server.api.dialects.holding import Holding
 from edit_rrm_server.life.service import Service
 
 _ROUTERS = {"flow_factory": flow_factory.router, "unirl": unirl.router}
@@ -17,6 +17,6 @@ _ROUTERS = {"flow_factory": flow_factory.router, "unirl": unirl.router}
 
 def routers(service: Service) -> Iterator[APIRouter]:
     """The routes of the dialects that the settings switch on."""
-    desk = Desk(service)
+    holding = Holding(service)
     for name in service.settings.dialects:
-        yield _ROUTERS[name](desk)
+        yield _ROUTERS[name](holding)

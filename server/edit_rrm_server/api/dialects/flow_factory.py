@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse
 
 from edit_rrm.errors import EditRRMError
 from edit_rrm.wire import CandidateFailed
-from edit_rrm_server.api.dialects.holding import Desk
+from edit_rrm_server.api.dialects.holding import Holding
 from edit_rrm_server.api.dialects.items import Item, may_pass
 from edit_rrm_server.errors import RequestRefusedError, ServiceError
 
@@ -32,15 +32,15 @@ class ComputeRequest(BaseModel):
     condition_videos: list[Any] | None = None
 
 
-def router(desk: Desk) -> APIRouter:
+def router(holding: Holding) -> APIRouter:
     """POST /compute: rewards in [0, 1], in the prompts' order, or an `error`."""
     routes = APIRouter(include_in_schema=False)
 
     @routes.post("/compute")
     async def compute(request: Request) -> JSONResponse:
         try:
-            async with desk.body(request, ComputeRequest) as body:
-                results = await desk.run(request, desk.score(request, items_of(body)))
+            async with holding.body(request, ComputeRequest) as body:
+                results = await holding.run(request, holding.score(request, items_of(body)))
         except (ServiceError, EditRRMError) as error:
             if may_pass(error.code):
                 raise

@@ -1,5 +1,5 @@
 """Where the dialects' requests are read and scored. Their clients take a refusal for the end of a run, so the
-desk holds the connection: it waits for the engine, for the body's room and for the queue, in order of
+holding holds the connection: it waits for the engine, for the body's room and for the queue, in order of
 arrival, up to `dialect_wait_s`; then it refuses as /v1 does.
 """
 
@@ -15,7 +15,7 @@ from starlette.requests import Request
 from edit_rrm.errors import EditRRMError
 from edit_rrm.wire import CandidateAnswer, CandidateFailed
 from edit_rrm_server.admission.batching import Admission
-from edit_rrm_server.admission.signal import Pulse
+from edit_rrm_server.admission.signal import Signal
 from edit_rrm_server.api.dialects.items import Group, Item, failed, groups_of, may_pass
 from edit_rrm_server.api.score_call import answer_score
 from edit_rrm_server.errors import ServiceError, UnavailableError
@@ -23,6 +23,7 @@ from edit_rrm_server.http.access import note
 from edit_rrm_server.http.connection import run_for_caller
 from edit_rrm_server.http.envelope import Envelope, needed_bytes, read_envelope
 from edit_rrm_server.life.service import Service
+from edit_rrm_server.scoring.plan import Plan
 from edit_rrm_server.scoring.reward_service import RewardService
 
 BodyModel = TypeVar("BodyModel", bound=BaseModel)
@@ -32,7 +33,7 @@ _STATE_POLL_S = 0.1
 _RETRY_S = 5.0
 
 
-class Desk:
+class Holding:
     """See the module. One for all dialects of a service, so that they wait in the same lines."""
 
     def __init__(self, service: Service) -> None:
@@ -48,9 +49,9 @@ class Desk:
         Raises what `read_envelope` does, and UnavailableError.
         """
         service, settings = self.service, self.service.settings
-        with service.call(), service.body_room.share() as share:
+        with service.call(), service.body_budget.share() as share:
             await self._engine(request)
-            limit, room = settings.max_body_bytes, service.body_room
+            limit, room = settings.max_body_bytes, service.body_budget
             needed = min(limit, needed_bytes(request, limit))  # more than the limit is refused unread
             await self._wait(request, self._for_body, lambda: room.has_room(needed), room.changed)
             waited_s = time.monotonic() - request.state.arrived_at
@@ -78,17 +79,20 @@ class Desk:
             return []
         groups = groups_of(items)
         rewards = await self._engine(request)
-        jobs = [rewards.jobs_of(group.request) for group in groups]
+        plans = [rewards.plan(group.request) for group in groups]
+        jobs = sum(plan.jobs for plan in plans)
         batcher = self.service.batcher
-        await self._wait(request, self._for_queue, lambda: batcher.has_room(sum(jobs)), batcher.changed)
-        batcher.check_room(sum(jobs))
+        await self._wait(request, self._for_queue, lambda: batcher.has_room(jobs), batcher.changed)
+        batcher.check_room(jobs)
         deadline_at = self._deadline_at(request)
-        admissions = [batcher.admit_unbounded(count, "training", deadline_at) for count in jobs]
+        admissions = [batcher.admit_unbounded(plan.jobs, "training", deadline_at) for plan in plans]
         try:
             async with asyncio.TaskGroup() as running:
                 tasks = [
-                    running.create_task(self._score_group(request, number, group, rewards, admission))
-                    for number, (group, admission) in enumerate(zip(groups, admissions, strict=True))
+                    running.create_task(self._score_group(request, number, group, rewards, plan, admission))
+                    for number, (group, plan, admission) in enumerate(
+                        zip(groups, plans, admissions, strict=True)
+                    )
                 ]
         finally:
             for admission in admissions:
@@ -102,7 +106,13 @@ class Desk:
         return results
 
     async def _score_group(
-        self, request: Request, number: int, group: Group, rewards: RewardService, admission: Admission
+        self,
+        request: Request,
+        number: int,
+        group: Group,
+        rewards: RewardService,
+        plan: Plan,
+        admission: Admission,
     ) -> Sequence[CandidateAnswer]:
         state = request.state
         try:
@@ -110,7 +120,7 @@ class Desk:
                 envelope = Envelope(group.request, {}, 0)
                 call_id = f"{state.request_id}-{number}"
                 answer = await answer_score(
-                    self.service, rewards, envelope, call_id, state.arrived_at, admission
+                    self.service, rewards, plan, envelope, call_id, state.arrived_at, admission
                 )
         except (ServiceError, EditRRMError) as error:
             return [failed(error.code, str(error))] * len(group.places)
@@ -125,7 +135,7 @@ class Desk:
         return self.service.rewards()
 
     async def _wait(
-        self, request: Request, line: asyncio.Lock, has_room: Callable[[], bool], changed: Pulse
+        self, request: Request, line: asyncio.Lock, has_room: Callable[[], bool], changed: Signal
     ) -> None:
         """Returns when there is room and it is this request's turn in the line, or when the time is up."""
         with suppress(TimeoutError):

@@ -23,7 +23,7 @@ class _Entry(Generic[T]):
         self.answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
 
 
-class Replays(Generic[T]):
+class IdempotentAnswers(Generic[T]):
     """See the module. `capacity` counts keys, those in flight included."""
 
     def __init__(self, capacity: int = _CAPACITY) -> None:
@@ -76,9 +76,12 @@ class Claim(Generic[T]):
     """
 
     def __init__(
-        self, replays: Replays[T], mine: dict[int, tuple[str, _Entry[T]]], others: dict[int, _Entry[T]]
+        self,
+        answered: IdempotentAnswers[T],
+        mine: dict[int, tuple[str, _Entry[T]]],
+        others: dict[int, _Entry[T]],
     ) -> None:
-        self._replays = replays
+        self._replays = answered
         self._mine = mine
         self.others = others
 

@@ -21,8 +21,8 @@ from starlette.requests import Request
 from edit_rrm.principles import Category
 from edit_rrm.wire import CandidateAnswer, CandidateFailed
 from edit_rrm_server.api import probes
-from edit_rrm_server.api.dialects.holding import Desk
-from edit_rrm_server.api.dialects.idempotency import Replays
+from edit_rrm_server.api.dialects.holding import Holding
+from edit_rrm_server.api.dialects.idempotency import IdempotentAnswers
 from edit_rrm_server.api.dialects.items import Item
 from edit_rrm_server.errors import RequestRefusedError
 
@@ -92,11 +92,11 @@ class _ItemAnswer:
     error: str | None = None
 
 
-def router(desk: Desk) -> APIRouter:
+def router(holding: Holding) -> APIRouter:
     """The three routes; /health takes the place of the probe's."""
     routes = APIRouter(include_in_schema=False)
-    replays: Replays[_ItemAnswer] = Replays()
-    desk.service.caches.append(replays)
+    answered: IdempotentAnswers[_ItemAnswer] = IdempotentAnswers()
+    holding.service.caches.append(answered)
 
     @routes.get("/health")
     async def health() -> dict[str, Any]:
@@ -108,10 +108,10 @@ def router(desk: Desk) -> APIRouter:
 
     @routes.post("/score")
     async def score(request: Request) -> BatchAnswer:
-        async with desk.body(request, ScoreBatch) as batch:
-            version = desk.service.model.name
+        async with holding.body(request, ScoreBatch) as batch:
+            version = holding.service.model.name
             _check(batch, version)
-            found = await desk.run(request, _answers(desk, replays, request, batch.requests))
+            found = await holding.run(request, _answers(holding, answered, request, batch.requests))
         return BatchAnswer(
             results=[{} if a.metrics is None else {REWARD: dict(a.metrics)} for a in found],
             errors=[{} if a.error is None else {REWARD: a.error} for a in found],
@@ -140,7 +140,10 @@ def _check(batch: ScoreBatch, version: str) -> None:
 
 
 async def _answers(
-    desk: Desk, replays: Replays[_ItemAnswer], request: Request, requests: Sequence[RewardRequest]
+    holding: Holding,
+    answered: IdempotentAnswers[_ItemAnswer],
+    request: Request,
+    requests: Sequence[RewardRequest],
 ) -> list[_ItemAnswer]:
     """An answer for each request; those with a key that is known or in flight are not scored again."""
     items = [_item(each) for each in requests]
@@ -150,10 +153,10 @@ async def _answers(
     }
     keys = {place: each.idempotency_key for place, each in enumerate(requests) if place not in answers}
     while keys:
-        with replays.claim({place: (key, prints[place]) for place, key in keys.items() if key}) as claim:
+        with answered.claim({place: (key, prints[place]) for place, key in keys.items() if key}) as claim:
             mine = [place for place in keys if place not in claim.others]
             edits = [item for place in mine if isinstance(item := items[place], Item)]
-            results = await desk.score(request, edits)
+            results = await holding.score(request, edits)
             for place, result in zip(mine, results, strict=True):
                 answers[place] = _item_answer(result)
                 claim.settle(place, answers[place], keep=answers[place].error is None)

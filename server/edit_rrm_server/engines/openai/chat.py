@@ -13,7 +13,7 @@ from typing import Any, Literal, cast, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from edit_rrm.prompts import ImageSlot, Prompt
-from edit_rrm_server.engines.engine import Completion, DrawSettings, FinishReason, Token
+from edit_rrm_server.engines.engine import Completion, FinishReason, SamplingSettings, Token
 from edit_rrm_server.engines.openai.upstream_errors import unusable
 
 Dialect = Literal["vllm", "openai"]
@@ -31,7 +31,7 @@ class ChatForm:
     dialect: Dialect
     top_logprobs: int
 
-    def body(self, prompt: Prompt, urls: Mapping[ImageSlot, str], draw: DrawSettings) -> bytes:
+    def body(self, prompt: Prompt, urls: Mapping[ImageSlot, str], sampling: SamplingSettings) -> bytes:
         """The JSON of POST /chat/completions; `urls` are the images as data URLs."""
         vllm = self.dialect == "vllm"
         request: dict[str, Any] = {
@@ -40,10 +40,10 @@ class ChatForm:
                 {"role": message.role, "content": [_part(part, urls) for part in message.parts]}
                 for message in prompt.messages
             ],
-            "temperature": draw.temperature,
-            "top_p": draw.top_p,
-            "seed": draw.seed,
-            "max_tokens" if vllm else "max_completion_tokens": draw.max_tokens,
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "seed": sampling.seed,
+            "max_tokens" if vllm else "max_completion_tokens": sampling.max_tokens,
             **(_VLLM_DEFAULTS if vllm else {}),
         }
         if self.top_logprobs:

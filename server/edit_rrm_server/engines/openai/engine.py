@@ -15,7 +15,7 @@ import httpx
 from edit_rrm.images import EditImage
 from edit_rrm.prompts import ImageSlot, Prompt
 from edit_rrm_server.engines.control_text import break_control, with_texts
-from edit_rrm_server.engines.engine import Completion, DrawSettings
+from edit_rrm_server.engines.engine import Completion, SamplingSettings
 from edit_rrm_server.engines.openai.chat import ChatForm, read_completion
 from edit_rrm_server.engines.openai.image_urls import ImageUrls
 from edit_rrm_server.engines.openai.upstream_errors import (
@@ -39,10 +39,10 @@ class RetryPlan:
     backoff_s: float = 0.25
     max_backoff_s: float = 8.0
 
-    def delay_s(self, failures: int, asked_s: float | None, draw: float) -> float:
-        """Before another round of attempts; `draw` in [0, 1) spreads what failed together."""
+    def delay_s(self, failures: int, asked_s: float | None, dice: float) -> float:
+        """Before another round of attempts; `dice` in [0, 1) spreads what failed together."""
         delay_s = min(self.max_backoff_s, self.backoff_s * 2.0 ** min(failures - 1, 16))
-        return max(delay_s * (0.5 + draw / 2), asked_s or 0.0)
+        return max(delay_s * (0.5 + dice / 2), asked_s or 0.0)
 
 
 class OpenAIEngine:
@@ -79,14 +79,14 @@ class OpenAIEngine:
         self,
         prompt: Prompt,
         images: Mapping[ImageSlot, EditImage],
-        draw: DrawSettings,
+        sampling: SamplingSettings,
         watched: tuple[str, ...] = (),
         group: str = "",
     ) -> Completion:
         """See `Engine.generate`. `watched` tokens are shown where they are among the most likely ones."""
         safe = with_texts(prompt, lambda text: break_control(text, self._control))
         urls = {slot: await self._images.url(images[slot]) for slot in dict.fromkeys(prompt.slots)}
-        body = self._form.body(safe, urls, draw)
+        body = self._form.body(safe, urls, sampling)
         tried: set[Upstream] = set()
         failures = 0
         while True:

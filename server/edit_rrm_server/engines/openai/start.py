@@ -11,14 +11,15 @@ import httpx
 from edit_rrm.checkpoint import RRMCard, read_card, zero_shot_card
 from edit_rrm.errors import CheckpointError
 from edit_rrm_server.engines.control_text import control_texts, read_added_tokens
-from edit_rrm_server.engines.detached_thread import run_abandonable
+from edit_rrm_server.engines.detached_thread import run_detached
+from edit_rrm_server.engines.loaded_model import LoadedModel
 from edit_rrm_server.engines.openai.affinity import Affinity
 from edit_rrm_server.engines.openai.chat import ChatForm
 from edit_rrm_server.engines.openai.engine import OpenAIEngine, RetryPlan
 from edit_rrm_server.engines.openai.image_urls import ImageUrls
-from edit_rrm_server.engines.openai.upstreams import ReportedModel, UpstreamMetrics, Upstreams
+from edit_rrm_server.engines.openai.upstreams import ReportedModel, Upstreams
 from edit_rrm_server.engines.weights_digest import DIGEST_HEX_CHARS, default_cache_file, weights_digest
-from edit_rrm_server.life.service import LoadedModel
+from edit_rrm_server.observe.fleet_metrics import FleetMetrics
 from edit_rrm_server.settings.server import ServerSettings
 
 _KEPT_CONNECTIONS = 256
@@ -29,7 +30,7 @@ logger = logging.getLogger(__name__)
 async def load_openai_model(
     settings: ServerSettings,
     progress: Callable[[str], None],
-    metrics: UpstreamMetrics,
+    metrics: FleetMetrics,
     transport: httpx.AsyncBaseTransport | None = None,
 ) -> LoadedModel:
     """Waits until an upstream is up, then serves its model with the card of `settings.model`.
@@ -52,7 +53,7 @@ async def load_openai_model(
         wanted = settings.upstream_model if directory else (settings.upstream_model or str(settings.model))
         model = meant_model(reported, wanted)
         card = read_card(directory) if directory else zero_shot_card(model.id)
-        digest, of_weights = await run_abandonable(lambda: fleet_digest(directory, card, model.id))
+        digest, of_weights = await run_detached(lambda: fleet_digest(directory, card, model.id))
         control = control_texts(read_added_tokens(directory)) if directory else ()
     except BaseException:
         await http.aclose()

@@ -10,33 +10,18 @@ import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 
 from edit_rrm_server.engines.openai.affinity import Affinity
 from edit_rrm_server.engines.openai.upstream_errors import UpstreamError, none_up
+from edit_rrm_server.observe.fleet_metrics import FleetMetrics
 
 CHECK_TIMEOUT_S = 5.0
 
 logger = logging.getLogger(__name__)
-
-
-class UpstreamMetrics(Protocol):
-    """What the fleet reports; `upstream` is host and port."""
-
-    def upstream_up(self, upstream: str, up: bool) -> None:
-        """After every change, and at the start."""
-        ...
-
-    def upstream_outstanding(self, upstream: str, prompts: int) -> None:
-        """After every change."""
-        ...
-
-    def attempt_failed(self, upstream: str, code: str) -> None:
-        """An attempt at a prompt failed there; the prompt may succeed elsewhere."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -67,7 +52,7 @@ class Upstreams:
     """See the module. `model`, once it is known, must be served by an upstream that counts as up."""
 
     def __init__(
-        self, urls: Sequence[str], http: httpx.AsyncClient, affinity: Affinity, metrics: UpstreamMetrics
+        self, urls: Sequence[str], http: httpx.AsyncClient, affinity: Affinity, metrics: FleetMetrics
     ) -> None:
         self.all = tuple(Upstream(url) for url in urls)
         self.model: str | None = None

@@ -25,14 +25,14 @@ from edit_rrm.prompts import ImageSlot, Prompt, PromptProfile
 from edit_rrm.tokens import TokenReader
 from edit_rrm.verdict_probability import VERDICT_TEXTS
 from edit_rrm_server.engines.child_processes import handles_of, kill
-from edit_rrm_server.engines.detached_thread import run_abandonable
-from edit_rrm_server.engines.engine import Completion, DrawSettings
+from edit_rrm_server.engines.detached_thread import run_detached
+from edit_rrm_server.engines.engine import Completion, SamplingSettings
+from edit_rrm_server.engines.loaded_model import LoadedModel
 from edit_rrm_server.engines.vllm.chat_text import ChatText
 from edit_rrm_server.engines.vllm.errors import finish_error, service_error
 from edit_rrm_server.engines.vllm.start import adjust_config, engine_arguments
 from edit_rrm_server.engines.watched_engine import engine_dead
 from edit_rrm_server.engines.weights_digest import default_cache_file, weights_digest
-from edit_rrm_server.life.service import LoadedModel
 from edit_rrm_server.observe import tracing
 from edit_rrm_server.settings.server import ServerSettings
 
@@ -53,8 +53,8 @@ async def load_vllm_model(settings: ServerSettings, progress: Progress) -> Loade
         raise CheckpointError(f"{directory} is no checkpoint: it holds no config.json")
     card = read_card(directory)
     profile = get_profile(card.profile)
-    digest = await run_abandonable(lambda: weights_digest(directory, default_cache_file()))
-    engine = await run_abandonable(lambda: _start_engine(settings, progress), undo=VllmEngine.shut_down)
+    digest = await run_detached(lambda: weights_digest(directory, default_cache_file()))
+    engine = await run_detached(lambda: _start_engine(settings, progress), undo=VllmEngine.shut_down)
     try:
         progress("warming up")
         await _unless_dead(engine, _warm_up(engine, profile))
@@ -84,7 +84,7 @@ async def _warm_up(engine: "VllmEngine", profile: PromptProfile) -> None:
     principles = numbered([("keep", "is it grey?")])
     images = dict.fromkeys(ImageSlot, grey)
     await engine.generate(
-        profile.verify("nothing", principles), images, DrawSettings(0.0, 1.0, 0, 2), VERDICT_TEXTS
+        profile.verify("nothing", principles), images, SamplingSettings(0.0, 1.0, 0, 2), VERDICT_TEXTS
     )
 
 
@@ -126,7 +126,7 @@ class VllmEngine:
         self,
         prompt: Prompt,
         images: Mapping[ImageSlot, EditImage],
-        draw: DrawSettings,
+        sampling: SamplingSettings,
         watched: tuple[str, ...] = (),
         group: str = "",
     ) -> Completion:
@@ -138,7 +138,10 @@ class VllmEngine:
             "multi_modal_uuids": {"image": [image.digest for image in shown]},
         }
         drawn = self._llm.generate(
-            request, self._sampling(draw, watched), f"job-{next(self._ids)}", trace_headers=tracing.headers()
+            request,
+            self._parameters(sampling, watched),
+            f"job-{next(self._ids)}",
+            trace_headers=tracing.headers(),
         )
         try:
             outputs = [output async for output in drawn]
@@ -204,7 +207,7 @@ class VllmEngine:
         # When the fork server has died, vLLM takes its children for dead too and leaves them running.
         kill(self._processes)
 
-    def _sampling(self, draw: DrawSettings, watched: tuple[str, ...]) -> Any:
+    def _parameters(self, sampling: SamplingSettings, watched: tuple[str, ...]) -> Any:
         """vLLM gives token ids, and the reader their texts.
 
         vLLM would write the text of every watched token anew at every step, where calls are answered.
@@ -213,10 +216,10 @@ class VllmEngine:
         from vllm.sampling_params import RequestOutputKind
 
         return SamplingParams(
-            temperature=draw.temperature,
-            top_p=draw.top_p,
-            seed=draw.seed,
-            max_tokens=draw.max_tokens,
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            seed=sampling.seed,
+            max_tokens=sampling.max_tokens,
             logprob_token_ids=list(self._reader.watched_ids(watched)) or None,
             output_kind=RequestOutputKind.FINAL_ONLY,
             detokenize=False,

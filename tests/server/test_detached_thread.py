@@ -6,17 +6,17 @@ import threading
 import pytest
 from running_service import until
 
-from edit_rrm_server.engines.detached_thread import is_work_left, run_abandonable
+from edit_rrm_server.engines.detached_thread import is_work_left, run_detached
 
 
 async def test_the_result_and_the_error_come_back() -> None:
-    assert await run_abandonable(lambda: 6 * 7) == 42
+    assert await run_detached(lambda: 6 * 7) == 42
 
     def fails() -> None:
         raise OSError("no weights")
 
     with pytest.raises(OSError, match="no weights"):
-        await run_abandonable(fails)
+        await run_detached(fails)
 
 
 async def test_cancelling_does_not_wait_and_a_late_result_is_undone() -> None:
@@ -26,7 +26,7 @@ async def test_cancelling_does_not_wait_and_a_late_result_is_undone() -> None:
         may_end.wait()
         return "an engine"
 
-    task = asyncio.create_task(run_abandonable(work, undo=undone.append))
+    task = asyncio.create_task(run_detached(work, undo=undone.append))
     await until(is_work_left)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -40,7 +40,7 @@ async def test_cancelling_does_not_wait_and_a_late_result_is_undone() -> None:
 
 async def test_a_result_that_came_in_the_step_that_cancels_is_undone() -> None:
     undone = list[str]()
-    task = asyncio.create_task(run_abandonable(lambda: "an engine", undo=undone.append))
+    task = asyncio.create_task(run_detached(lambda: "an engine", undo=undone.append))
     await asyncio.sleep(0)
     while is_work_left():  # blocks the loop: the task cannot take the result before it is cancelled
         pass

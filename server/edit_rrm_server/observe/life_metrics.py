@@ -1,0 +1,58 @@
+"""What the service's life reports: its state, deaths and restarts of the engine, replaced weights."""
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+Outcome = Literal["ok", "failed"]
+
+
+class LifeMetrics:
+    """Of the service, its supervisor and its reloader. `engine_alive` is asked whenever metrics are read."""
+
+    def __init__(self, registry: CollectorRegistry, engine_alive: Callable[[], bool]) -> None:
+        Gauge("edit_rrm_engine_up", "1 while the engine can run a prompt", registry=registry).set_function(
+            lambda: float(engine_alive())
+        )
+        self._deaths = Counter("edit_rrm_engine_deaths", "Deaths of the running engine", registry=registry)
+        self._restarts = Counter(
+            "edit_rrm_engine_restarts",
+            "Restarts of the engine by outcome: ok, failed",
+            ["outcome"],
+            registry=registry,
+        )
+        self._reloads = Counter(
+            "edit_rrm_reloads",
+            "Replacements of the weights by outcome: ok, failed",
+            ["outcome"],
+            registry=registry,
+        )
+        self._state = Gauge(
+            "edit_rrm_state",
+            "1 for the state the service is in, 0 for the others",
+            ["state"],
+            registry=registry,
+        )
+        for outcome in ("ok", "failed"):
+            self._restarts.labels(outcome)
+            self._reloads.labels(outcome)
+
+    def watch_state(self, state: Callable[[], str], possible: Sequence[str]) -> None:
+        """Has the service's state read from `state` whenever metrics are."""
+        for name in possible:
+            self._state.labels(name).set_function(
+                lambda name=name: float(state() == name)  # type: ignore[misc]
+            )
+
+    def engine_died(self) -> None:
+        """An engine that was up is dead."""
+        self._deaths.inc()
+
+    def engine_restarted(self, outcome: Outcome) -> None:
+        """Another engine is up, or could not be brought up."""
+        self._restarts.labels(outcome).inc()
+
+    def weights_reloaded(self, outcome: Outcome) -> None:
+        """Other weights serve, or the old ones still do."""
+        self._reloads.labels(outcome).inc()
