@@ -22,6 +22,7 @@ from edit_rrm.verdict_probability import VERDICT_TEXTS, met_probability
 from edit_rrm_server.engines.engine import Completion, SamplingSettings
 from edit_rrm_server.engines.vllm.engine import load_vllm_model
 from edit_rrm_server.engines.vllm.start import prepare_environment
+from edit_rrm_server.scoring.warm_up import warm_up
 from edit_rrm_server.settings.server import BUNDLED_MODEL, ServerSettings
 from edit_rrm_shapes.tiny_rrm.batches import prompt_text
 from edit_rrm_shapes.tiny_rrm.tasks import Sample, verify_prompt
@@ -46,7 +47,7 @@ async def through_vllm(checkpoint: Path, work: list[tuple[Sample, int]]) -> Writ
     """Texts and probabilities of "met", from the engine that serves."""
     settings = ServerSettings(model=checkpoint)
     prepare_environment(settings)
-    model = await load_vllm_model(settings, lambda step: print(f"vLLM: {step}", flush=True))
+    model = await load_vllm_model(settings, lambda step: print(f"vLLM: {step}", flush=True), warm_up)
     draw = SamplingSettings(temperature=0.0, top_p=1.0, seed=0, max_tokens=MAX_TOKENS)
 
     async def one(sample: Sample) -> Completion:

@@ -2,7 +2,7 @@
 
     .venv/bin/python benchmarks/gcpo_step.py [--steps 4] [--pairs 4] [--traces 8] [--fast]
 
-Real steps of `edit_rrm_training.gcpo.trainer.GcpoTrainer` on pairs of the shapes world, rollouts by transformers,
+Real steps of GCPO's trainer on pairs of the shapes world, rollouts by transformers,
 full training, in float32 or, with --fast, in bfloat16 with compiled layers. A rollout is everything from the
 rows' messages to the traces' texts: tokenising, pixels, generation, decoding. The bare call is
 `model.generate` on the tensors of the same batch, from the same random state and with weights of the same

@@ -89,9 +89,10 @@ async def compare(settings: ServerSettings, group: int, rounds: int) -> Table:
     from edit_rrm_server.api.app import create_app
     from edit_rrm_server.engines.vllm.engine import load_vllm_model
     from edit_rrm_server.life.service import Service
+    from edit_rrm_server.scoring.warm_up import warm_up
 
     console = Console(stderr=True)
-    service = Service(settings, lambda _: load_vllm_model(settings, console.print))
+    service = Service(settings, lambda _: load_vllm_model(settings, console.print, warm_up))
     app = create_app(service)
     service.start()
     await service.load_ended.wait()

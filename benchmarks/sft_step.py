@@ -2,7 +2,7 @@
 
     .venv/bin/python benchmarks/sft_step.py [--rounds 3] [--steps 6] [--batch 16] [--model CHECKPOINT]
 
-The same real steps of `edit_rrm_training.sft.run` on the same rows of the shapes world: in float32, in bfloat16,
+The same real steps of SFT on the same rows of the shapes world: in float32, in bfloat16,
 and in bfloat16 with compiled layers, one way after the other in every round, each on one thread, after steps
 that are not counted. A ratio compares two ways of one round, as a machine's speed changes between rounds.
 Seconds are from log to log: they hold the drawing of the pictures and the optimiser, which no type changes.

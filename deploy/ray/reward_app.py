@@ -31,12 +31,14 @@ class RewardReplica:
     async def __init__(self, options: DeploymentOptions) -> None:
         from edit_rrm_server.engines.vllm.engine import load_vllm_model
         from edit_rrm_server.engines.vllm.start import prepare_environment
+        from edit_rrm_server.scoring.warm_up import warm_up
 
         settings = options.server_settings()
         prepare_environment(settings)
 
         async def load(checkpoint: Path) -> LoadedModel:
-            return await load_vllm_model(settings.model_copy(update={"model": checkpoint}), logger.info)
+            chosen = settings.model_copy(update={"model": checkpoint})
+            return await load_vllm_model(chosen, logger.info, warm_up)
 
         name = serve.get_replica_context().replica_id.unique_id
         self._replica = Replica(name, settings, load, options.weights_digest)

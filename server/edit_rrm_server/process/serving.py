@@ -23,6 +23,7 @@ from edit_rrm_server.observe import tracing
 from edit_rrm_server.observe.fleet_metrics import FleetMetrics
 from edit_rrm_server.observe.log_levels import quieten
 from edit_rrm_server.process.progress import StartProgress
+from edit_rrm_server.scoring.warm_up import warm_up
 from edit_rrm_server.settings.server import ServerSettings
 
 _CLOSE_CONNECTIONS_S = 2
@@ -71,7 +72,8 @@ async def _serve(settings: ServerSettings, progress: StartProgress) -> int:
         try:
             if fleet_metrics is not None:
                 return await load_openai_model(settings, progress.step, fleet_metrics)
-            return await load_vllm_model(settings.model_copy(update={"model": checkpoint}), progress.step)
+            chosen = settings.model_copy(update={"model": checkpoint})
+            return await load_vllm_model(chosen, progress.step, warm_up)
         finally:
             progress.end()
 

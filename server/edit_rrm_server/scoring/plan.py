@@ -1,4 +1,4 @@
-"""What a call asks of the engine, worked out once: `Plan` before images are decoded, `Edit` when the source is.
+"""What a call asks of the engine, worked out once: `Plan` before images are decoded, `Edit` after the source.
 
 Both travel with the call; no room works out anew what stands here. Pure.
 """

@@ -14,20 +14,16 @@ from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
-from edit_rrm.checkpoint import read_card
+from edit_rrm.checkpoint import RRMCard, read_card
 from edit_rrm.errors import CheckpointError
 from edit_rrm.images import EditImage
-from edit_rrm.principles import numbered
-from edit_rrm.profiles import get_profile
-from edit_rrm.prompts import ImageSlot, Prompt, PromptProfile
+from edit_rrm.prompts import ImageSlot, Prompt
 from edit_rrm.tokens import TokenReader
-from edit_rrm.verdict_probability import VERDICT_TEXTS
 from edit_rrm_server.engines.child_processes import handles_of, kill
 from edit_rrm_server.engines.detached_thread import run_detached
-from edit_rrm_server.engines.engine import Completion, SamplingSettings
+from edit_rrm_server.engines.engine import Completion, Engine, SamplingSettings
 from edit_rrm_server.engines.loaded_model import LoadedModel
+from edit_rrm_server.engines.vllm import internals
 from edit_rrm_server.engines.vllm.chat_text import ChatText
 from edit_rrm_server.engines.vllm.errors import finish_error, service_error
 from edit_rrm_server.engines.vllm.start import adjust_config, engine_arguments
@@ -39,11 +35,12 @@ from edit_rrm_server.settings.server import ServerSettings
 logger = logging.getLogger(__name__)
 
 Progress = Callable[[str], None]
+WarmUp = Callable[[Engine, RRMCard], Coroutine[Any, Any, None]]
 _SHUTDOWN_S = 10.0
 
 
-async def load_vllm_model(settings: ServerSettings, progress: Progress) -> LoadedModel:
-    """Loads the checkpoint of the settings; `progress` is told each step.
+async def load_vllm_model(settings: ServerSettings, progress: Progress, warm_up: WarmUp) -> LoadedModel:
+    """Loads the checkpoint of the settings and warms it up; `progress` is told each step.
 
     Raises CheckpointError, UnavailableError (engine_dead) and vLLM's own errors; no engine is left then.
     Cancelling ends it at once, although the steps themselves cannot be interrupted.
@@ -52,12 +49,11 @@ async def load_vllm_model(settings: ServerSettings, progress: Progress) -> Loade
     if not (directory / "config.json").is_file():
         raise CheckpointError(f"{directory} is no checkpoint: it holds no config.json")
     card = read_card(directory)
-    profile = get_profile(card.profile)
     digest = await run_detached(lambda: weights_digest(directory, default_cache_file()))
     engine = await run_detached(lambda: _start_engine(settings, progress), undo=VllmEngine.shut_down)
     try:
         progress("warming up")
-        await _unless_dead(engine, _warm_up(engine, profile))
+        await _unless_dead(engine, warm_up(engine, card))
     except BaseException:
         await engine.stop()
         raise
@@ -76,16 +72,6 @@ async def _unless_dead(engine: "VllmEngine", work: Coroutine[Any, Any, None]) ->
         for task in (working, death):
             task.cancel()
         await asyncio.wait({working, death})
-
-
-async def _warm_up(engine: "VllmEngine", profile: PromptProfile) -> None:
-    """One short verification: the first is several times slower, and no caller's should be the first."""
-    grey = EditImage.from_pil(Image.new("RGB", (64, 64), (128, 128, 128)))
-    principles = numbered([("keep", "is it grey?")])
-    images = dict.fromkeys(ImageSlot, grey)
-    await engine.generate(
-        profile.verify("nothing", principles), images, SamplingSettings(0.0, 1.0, 0, 2), VERDICT_TEXTS
-    )
 
 
 def _start_engine(settings: ServerSettings, progress: Progress) -> "VllmEngine":
@@ -107,12 +93,12 @@ class VllmEngine:
     def __init__(self, llm: Any) -> None:
         self._llm = llm
         self._ids = itertools.count()
-        tokenizer = llm.renderer.tokenizer
+        tokenizer = internals.tokenizer_of(llm)
         self._chat = ChatText(
-            tokenizer, _processor_template(llm) if tokenizer.chat_template is None else None
+            tokenizer, internals.processor_template(llm) if tokenizer.chat_template is None else None
         )
         self._reader = TokenReader(tokenizer)
-        self._processes = handles_of(process.pid for process in _engine_processes(llm))
+        self._processes = handles_of(process.pid for process in internals.engine_processes(llm))
         self._stopped = False
         self.architecture: str = llm.model_config.architectures[0]
         self.max_model_len: int = llm.model_config.max_model_len
@@ -162,8 +148,8 @@ class VllmEngine:
             if not death.done():
                 death.set_result(None)
 
-        handler = self._llm.output_handler
-        sentinels = [os.dup(process.sentinel) for process in _engine_processes(self._llm)]
+        handler = internals.output_handler(self._llm)
+        sentinels = [os.dup(process.sentinel) for process in internals.engine_processes(self._llm)]
         try:
             for sentinel in sentinels:
                 loop.add_reader(sentinel, noticed)
@@ -182,8 +168,9 @@ class VllmEngine:
         llm = self._take()
         if llm is None:
             return
-        if llm.output_handler is not None:
-            llm.output_handler.cancel()  # else it reports the end of the engine as a death
+        handler = internals.output_handler(llm)
+        if handler is not None:
+            handler.cancel()  # else it reports the end of the engine as a death
         try:
             await asyncio.to_thread(self._end, llm)
         finally:
@@ -241,17 +228,3 @@ class VllmEngine:
             completion_tokens=len(written.token_ids),
             finish_reason=written.finish_reason,
         )
-
-
-def _engine_processes(llm: Any) -> list[Any]:
-    """The processes vLLM started for its engine cores."""
-    processes: list[Any] = llm.engine_core.resources.engine_manager.processes
-    return processes
-
-
-def _processor_template(llm: Any) -> str | None:
-    """The chat template of checkpoints that keep it with their processor."""
-    from vllm.transformers_utils.processor import cached_processor_from_config
-
-    template: str | None = cached_processor_from_config(llm.model_config).chat_template
-    return template

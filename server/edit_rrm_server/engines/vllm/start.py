@@ -13,6 +13,7 @@ import signal
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
+from edit_rrm_server.engines.vllm.internals import start_processes_from_forkserver
 from edit_rrm_server.settings.server import ServerSettings
 
 if TYPE_CHECKING:
@@ -105,10 +106,7 @@ def adjust_config(config: "VllmConfig", settings: ServerSettings) -> None:
     if is_cpu_build() and _is_single(settings):
         config.parallel_config.distributed_executor_backend = "uni"
     if uses_forkserver(settings):
-        import vllm.envs
-
-        # vLLM reads this name on every start of a process, and on CPUs has just set it to "spawn".
-        vllm.envs.environment_variables["VLLM_WORKER_MULTIPROC_METHOD"] = lambda: "forkserver"
+        start_processes_from_forkserver()
 
 
 def _is_single(settings: ServerSettings) -> bool:
