@@ -22,12 +22,12 @@ from rich.table import Table
 from rig.report import console
 
 from edit_grpo.data.edits import read_edits
+from edit_grpo.reward.settings import RewardSettings
 from edit_grpo.reward.shaping import shaped_rewards
-from edit_grpo.run.settings import RewardSettings
+from edit_rrm.intervals import share
 from edit_rrm_client import CandidateScored, ScoreAnswer
 from edit_rrm_shapes.reproduce_editor.measuring import answers_to
 from edit_rrm_shapes.reproduce_editor.serving import serving
-from edit_rrm_shapes.reproduce_editor.statistics import share
 from edit_rrm_shapes.world.scene import CELLS, COLOURS, FILLS, SHAPES
 
 RESAMPLES = 2000

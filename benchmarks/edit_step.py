@@ -34,7 +34,8 @@ from rig.processes import end_on_sigterm, reward_server
 from rig.report import Bar, console, say_machine
 
 from edit_grpo.policies.policy import Condition
-from edit_grpo.run.settings import RewardSettings, TrainSettings
+from edit_grpo.reward.settings import RewardSettings
+from edit_grpo.run.settings import TrainSettings
 from edit_grpo.run.settings_file import load_settings
 from edit_grpo.run.training_run import DEFAULT_PARTS, Parts, run_training
 from edit_rrm.wire import ScoreRequest

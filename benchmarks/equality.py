@@ -16,6 +16,7 @@ from transformers import AutoProcessor, Qwen2_5_VLForConditionalGeneration
 
 from edit_rrm.errors import TraceError
 from edit_rrm.images import EditImage
+from edit_rrm.intervals import share
 from edit_rrm.prompts import ImageSlot
 from edit_rrm.traces import parse_trace
 from edit_rrm.verdict_probability import VERDICT_TEXTS, met_probability
@@ -24,10 +25,9 @@ from edit_rrm_server.engines.vllm.engine import load_vllm_model
 from edit_rrm_server.engines.vllm.start import prepare_environment
 from edit_rrm_server.scoring.warm_up import warm_up
 from edit_rrm_server.settings.server import BUNDLED_MODEL, ServerSettings
-from edit_rrm_shapes.tiny_rrm.batches import prompt_text
-from edit_rrm_shapes.tiny_rrm.tasks import Sample, verify_prompt
+from edit_rrm_shapes.tiny_rrm.tasks import verify_prompt
 from edit_rrm_shapes.world.dataset import make_edit
-from edit_rrm_training.evaluation.metrics import share
+from edit_rrm_training.data.samples import Sample, prompt_text
 
 MAX_TOKENS = 320
 BATCH = 25

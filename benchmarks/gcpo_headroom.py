@@ -26,7 +26,7 @@ from edit_rrm.traces import parse_trace
 from edit_rrm_shapes.teachers.habits import score_by_count
 from edit_rrm_shapes.world.dataset import Candidate, EditRecord, make_edit, make_pairs
 from edit_rrm_shapes.world.gold import is_no_edit
-from edit_rrm_training.data.pictures import ShapesRef
+from edit_rrm_shapes.world.references import ShapesRef
 from edit_rrm_training.data.sft_rows import SftRow, read_sft_rows
 from edit_rrm_training.evaluation.metrics import pair_outcome
 from edit_rrm_training.gcpo.credit.win_ratio import report

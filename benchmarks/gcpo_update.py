@@ -27,7 +27,7 @@ from trl import GRPOTrainer
 from edit_rrm_server.settings.server import BUNDLED_MODEL
 from edit_rrm_training.gcpo.trainer import GcpoTrainer
 from edit_rrm_training.runs.checkpoints import lora_config
-from edit_rrm_training.runs.settings import GcpoConfig, LoraSettings
+from edit_rrm_training.runs.settings import GcpoConfig, RrmLora
 
 BAR = Bar("update with both, share of TRL's time, median", 0.6, at_least=False)
 TRL, FEWER, BOTH = "as TRL has it", "with an advantage", "with an advantage, prompts shared"
@@ -77,7 +77,7 @@ def main(
         config = GcpoConfig(
             base=model, out=Path(out), pairs=Path(out) / "unused", steps=1, traces=traces,
             pairs_per_step=pairs, batch_per_device=batch, max_trace_tokens=256, share_prompts=True,
-            lora=LoraSettings(rank=16, alpha=32), dtype="float32", compile_layers=compiled,
+            lora=RrmLora(rank=16, alpha=32), dtype="float32", compile_layers=compiled,
             gradient_checkpointing=False, equal_images=True,
         )  # fmt: skip
         trainer, rows = trainer_of(config, shapes_pairs(pairs), peft_config=lora_config(config))

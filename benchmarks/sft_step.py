@@ -25,8 +25,8 @@ from edit_rrm.principles import numbered
 from edit_rrm_server.settings.server import BUNDLED_MODEL
 from edit_rrm_shapes.tiny_rrm.tasks import verify_completion
 from edit_rrm_shapes.world.dataset import make_edit
+from edit_rrm_shapes.world.references import ShapesRef
 from edit_rrm_training.data.jsonl import write_rows
-from edit_rrm_training.data.pictures import ShapesRef
 from edit_rrm_training.data.sft_rows import SftRow
 from edit_rrm_training.runs.settings import SftConfig
 from edit_rrm_training.sft.run import run_sft

@@ -9,7 +9,7 @@ from trl.trainer.utils import split_pixel_values_by_grid, split_tensor_dict, uns
 from edit_rrm.principles import numbered
 from edit_rrm.profiles import get_profile
 from edit_rrm_shapes.world.dataset import make_edit
-from edit_rrm_training.data.pictures import ShapesRef
+from edit_rrm_shapes.world.references import ShapesRef
 from edit_rrm_training.data.preferences import PreferencePair
 from edit_rrm_training.data.trl_rows import PairRows, Row
 from edit_rrm_training.gcpo.run import grpo_arguments

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import httpx
 from pydantic import ValidationError
 
+from edit_rrm.backoff import parse_retry_after
 from edit_rrm.wire import CandidateScored, Problem, ScoreAnswer
 from edit_rrm_client._calls import AnswerT, Call
-from edit_rrm_client._retries import parse_retry_after
 from edit_rrm_client.errors import (
     AuthenticationError,
     DeadlineExceededError,

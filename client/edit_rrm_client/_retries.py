@@ -2,8 +2,8 @@
 
 import math
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+
+from edit_rrm.backoff import Backoff
 
 
 @dataclass(frozen=True)
@@ -47,27 +47,6 @@ class RetryPolicy:
     def wait_s(self, failures: int, retry_after_s: float | None, dice: float) -> float:
         """Seconds to wait after the `failures`-th failure; `dice` lies in [0, 1).
 
-        Half of the exponential backoff is fixed and half is drawn, so that the workers of one
-        trainer spread out; a `Retry-After` is waited for in full before that.
+        See `Backoff.wait_s`.
         """
-        ceiling_s = min(self.max_backoff_s, math.ldexp(self.initial_backoff_s, min(failures - 1, 30)))
-        if retry_after_s is not None:
-            return retry_after_s + ceiling_s * dice / 2
-        return ceiling_s * (1 + dice) / 2
-
-
-def parse_retry_after(value: str | None, now: datetime | None = None) -> float | None:
-    """Seconds from a `Retry-After` header (a number or an HTTP date); None when there is none to use."""
-    if value is None:
-        return None
-    try:
-        seconds = float(value)
-    except ValueError:
-        try:
-            date = parsedate_to_datetime(value)
-        except ValueError:
-            return None
-        if date.tzinfo is None:
-            date = date.replace(tzinfo=UTC)
-        seconds = (date - (now or datetime.now(UTC))).total_seconds()
-    return max(0.0, seconds) if math.isfinite(seconds) else None
+        return Backoff(self.initial_backoff_s, self.max_backoff_s).wait_s(failures, retry_after_s, dice)

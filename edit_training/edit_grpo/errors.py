@@ -9,7 +9,7 @@ EditTrainingError
 ├── ServiceAwayError   the reward service did not answer for longer than the run's patience
 ├── StoppedError       the run was asked to end while it waited for the service
 ├── PolicyError        of policies/errors.py: an editor cannot be loaded, or takes no such pictures
-└── PretrainError      of pretraining/errors.py
+└── ShapesError      of pretraining/errors.py
 """
 
 from pathlib import Path

@@ -8,9 +8,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from edit_rrm import plugins
 from edit_rrm.errors import CheckpointError
 from edit_rrm.principles import Category
 
+_GROUP: plugins.Group = "edit_rrm.checkpoints"
 FILE_NAME = "rrm.json"
 AggregatorName = Literal["model_score", "weighted_mean", "gated", "soft"]
 
@@ -61,6 +63,18 @@ def read_card(directory: Path) -> RRMCard:
         return RRMCard.model_validate_json(path.read_bytes())
     except ValidationError as error:
         raise CheckpointError(f"{path} does not fit: {error}") from error
+
+
+def checkpoint_directory(name_or_path: str | Path) -> Path:
+    """Where a checkpoint lies that is given by its directory, or by the name an installed package registers.
+
+    The entry point group is `edit_rrm.checkpoints`: a directory by its name. A directory goes before a name.
+    """
+    path = Path(name_or_path)
+    if not path.exists() and str(name_or_path) in plugins.names(_GROUP):
+        registered: Path = plugins.load(_GROUP, str(name_or_path))
+        return registered
+    return path
 
 
 def write_card(directory: Path, card: RRMCard) -> None:

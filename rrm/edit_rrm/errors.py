@@ -6,7 +6,8 @@ EditRRMError
 ├── TraceError          a verifier's text could not be turned into verdicts (trace_unparseable)
 ├── DecompositionError  a decomposition's text could not be turned into principles (decomposition_failed)
 ├── CheckpointError     a checkpoint's rrm.json is missing a field or holds an unknown value
-└── StageError          a stage of a reproduction cannot run, or cannot go on
+├── SettingsFileError   a file of settings cannot be read, or a setting is wrong
+└── PluginError         a name that no installed package registers
 """
 
 from typing import Literal
@@ -54,5 +55,13 @@ class CheckpointError(EditRRMError):
     code: str = "bad_checkpoint"
 
 
-class StageError(EditRRMError):
-    """The message names the stage and says what to do about it."""
+class SettingsFileError(EditRRMError):
+    """The message names the file, and every setting that is wrong."""
+
+    code: str = "bad_settings"
+
+
+class PluginError(EditRRMError):
+    """The message names what is registered."""
+
+    code: str = "no_such_plugin"

@@ -6,7 +6,13 @@ It knows no file format and no package's settings; whoever reads settings calls 
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+
+class Section(BaseModel):
+    """Base of sections: frozen, and an unknown name is refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def put(values: dict[str, Any], name: str, value: Any) -> None:

@@ -5,7 +5,6 @@ TrainingError
 ├── EndpointError   a chat endpoint gave no usable answer, after all its attempts; `kind` says why
 ├── AnswerError     an endpoint answered, but no draw could be used; carries the text and what it cost
 ├── EditorError     an editor produced no image for an instruction
-├── PictureError    a picture that cannot be one of the shapes world: its size or kind is another
 ├── StepError       a step of the pipeline cannot run, or cannot go on
 └── SettingsError   settings of a run that do not fit, or not the ones it was begun with
 """
@@ -56,10 +55,6 @@ class AnswerError(TrainingError):
 
 class EditorError(TrainingError):
     """An editor could not edit; the message names the editor and the edit."""
-
-
-class PictureError(TrainingError):
-    """The message says what was expected and what came."""
 
 
 class StepError(TrainingError):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from edit_rrm.intervals import wilson
 from edit_rrm_client.bench.accuracy import (
     Accuracy,
     Judged,
@@ -12,7 +13,6 @@ from edit_rrm_client.bench.accuracy import (
 )
 from edit_rrm_client.bench.comparisons import Label, Vote
 from edit_rrm_client.bench.tables import editscore_lines, genai_lines, tiger_lines
-from edit_rrm_client.intervals import wilson
 
 
 def judged(

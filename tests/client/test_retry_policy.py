@@ -1,11 +1,8 @@
 """When the client tries again and how long it waits: numbers to check by hand."""
 
-from datetime import UTC, datetime
-
 import pytest
 
 from edit_rrm_client import RetryPolicy
-from edit_rrm_client._retries import parse_retry_after
 
 POLICY = RetryPolicy(initial_backoff_s=1.0, max_backoff_s=8.0)
 
@@ -18,24 +15,6 @@ def test_the_wait_doubles_up_to_its_ceiling_and_half_of_it_is_drawn() -> None:
 def test_retry_after_is_waited_for_in_full_even_beyond_the_ceiling() -> None:
     assert POLICY.wait_s(1, 30.0, 0.0) == 30.0
     assert POLICY.wait_s(1, 30.0, 0.5) == 30.25
-
-
-@pytest.mark.parametrize(
-    ("header", "seconds"),
-    [
-        (None, None),
-        ("7", 7.0),
-        ("0.5", 0.5),
-        ("-3", 0.0),
-        ("nan", None),
-        ("inf", None),
-        ("soon", None),
-        ("Mon, 23 Nov 2026 12:00:30 GMT", 30.0),
-        ("Mon, 23 Nov 2026 11:00:00 GMT", 0.0),
-    ],
-)
-def test_retry_after_is_read_as_seconds_or_a_date(header: str | None, seconds: float | None) -> None:
-    assert parse_retry_after(header, datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)) == seconds
 
 
 @pytest.mark.parametrize("options", [{"attempts": 0}, {"max_backoff_s": 0.0}, {"attempt_timeout_s": -1.0}])

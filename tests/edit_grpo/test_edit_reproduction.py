@@ -12,12 +12,13 @@ import pytest
 from typer.testing import CliRunner
 
 from edit_grpo.cli.app import app
+from edit_rrm.intervals import share
 from edit_rrm_shapes.reproduce_editor.inputs import Inputs, digest_of, inputs_of
 from edit_rrm_shapes.reproduce_editor.measuring import Measured, write_measured
 from edit_rrm_shapes.reproduce_editor.plan import FULL, EditPlan, Run, graph, runs_of, settings_of
 from edit_rrm_shapes.reproduce_editor.reporting import write_results
 from edit_rrm_shapes.reproduce_editor.stages import Surroundings
-from edit_rrm_shapes.reproduce_editor.statistics import denied, fooled, gain, mean_of, share
+from edit_rrm_shapes.reproduce_editor.statistics import denied, fooled, gain, mean_of
 
 CONFIG = Path(__file__).parents[2] / "edit_training" / "configs" / "shapes.yaml"
 

@@ -4,9 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from edit_grpo.algorithms.settings import GrpoSettings, NftSettings
 from edit_grpo.errors import SettingsError
-from edit_grpo.run.settings import GrpoSettings, LoraSettings, NftSettings, PolicySettings, TrainSettings
-from edit_grpo.run.settings_file import check_resumable, load_settings, settings_rows, write_settings
+from edit_grpo.policies.settings import EditorLora, PolicySettings
+from edit_grpo.run.settings import TrainSettings
+from edit_grpo.run.settings_file import check_resumable, load_settings, write_settings
+from edit_rrm.settings_files import settings_rows
 
 CONFIGS = Path(__file__).parents[2] / "edit_training" / "configs"
 LEAST = [
@@ -97,7 +100,7 @@ def test_the_algorithm_s_name_chooses_its_section() -> None:
 
 
 def test_every_setting_is_documented() -> None:
-    rows = list(settings_rows())
+    rows = list(settings_rows(TrainSettings))
     assert [name for name, _, text in rows if not text and "." in name and not name.endswith(".name")] == []
     names = {name for name, _, _ in rows}
     assert {"sampling.group_size", "algorithm.window.size", "algorithm.mix", "policy.lora.rank"} <= names
@@ -105,7 +108,7 @@ def test_every_setting_is_documented() -> None:
 
 def test_the_guide_says_of_every_setting_what_it_does() -> None:
     guide = (CONFIGS.parents[1] / "docs" / "train-an-editor.md").read_text(encoding="utf-8")
-    rows = [name for name, _, _ in settings_rows()]
+    rows = [name for name, _, _ in settings_rows(TrainSettings)]
     leaves = [name for name in rows if not any(other.startswith(f"{name}.") for other in rows)]
     names = {name.rpartition(".")[2] for name in leaves}
     assert sorted(name for name in names if f"`{name}`" not in guide and f".{name}`" not in guide) == []
@@ -115,7 +118,7 @@ def test_a_run_can_be_told_all_that_a_policy_can() -> None:
     policies = pytest.importorskip("edit_grpo.policies")
     derived = {"keep_reference"}  # kept where the algorithm asks for it
     assert set(PolicySettings.model_fields) - {"name"} == set(policies.PolicySettings.model_fields) - derived
-    assert set(LoraSettings.model_fields) == set(policies.LoraSettings.model_fields)
+    assert set(EditorLora.model_fields) == set(policies.EditorLora.model_fields)
 
 
 def test_settings_survive_a_file(tmp_path: Path) -> None:
@@ -152,4 +155,4 @@ def test_a_schedule_that_ends_with_the_run_fixes_its_length() -> None:
 
 def test_no_key_can_stand_in_the_settings() -> None:
     """They are written to OUT and into logs: the key is named by its variable."""
-    assert [name for name, _, _ in settings_rows() if "key" in name] == ["reward.api_key_env"]
+    assert [name for name, _, _ in settings_rows(TrainSettings) if "key" in name] == ["reward.api_key_env"]

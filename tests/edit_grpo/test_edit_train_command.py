@@ -13,8 +13,9 @@ from typer.testing import CliRunner, Result
 from edit_grpo.cli.app import app as cli
 from edit_grpo.cli.app import train as cli_train
 from edit_grpo.errors import DivergedError, ServiceAwayError, SettingsError
+from edit_grpo.reward.settings import RewardSettings
 from edit_grpo.run import training_run
-from edit_grpo.run.settings import RewardSettings, TrainSettings
+from edit_grpo.run.settings import TrainSettings
 from edit_grpo.run.settings_file import write_settings
 from edit_rrm.wire import ScoreRequest
 from edit_rrm_client import MockRewardServer, RetryPolicy, RewardClient

@@ -6,20 +6,15 @@ import pytest
 import torch
 from diffusers import FluxKontextPipeline
 
-from edit_grpo.policies import (
-    FluxKontextPolicy,
-    LoraSettings,
-    NoReferenceError,
-    PictureSizeError,
-    PolicySettings,
-    PolicySettingsError,
-    load_policy,
-)
+from edit_grpo.policies.errors import NoReferenceError, PictureSizeError, PolicySettingsError
+from edit_grpo.policies.flux_kontext import FluxKontextPolicy
+from edit_grpo.policies.loading import load_policy
+from edit_grpo.policies.settings import EditorLora, PolicySettings
 from edit_grpo.rollout.ode_sampling import noise_of_rows, sample_ode
 from tiny_pipelines import INSTRUCTIONS, kontext_folder, pictures
 
 TOLERANCE = 2e-5  # float32, four steps; the pipeline's scheduler steps in another order of operations
-LORA = LoraSettings(rank=2, alpha=4.0)
+LORA = EditorLora(rank=2, alpha=4.0)
 
 
 @pytest.fixture(scope="module")

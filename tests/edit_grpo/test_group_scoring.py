@@ -14,7 +14,7 @@ from PIL import Image
 from edit_grpo.data.edits import Edit
 from edit_grpo.errors import ServiceAwayError, StoppedError
 from edit_grpo.reward.scoring import GroupOutcome, GroupScorer, busy_s
-from edit_grpo.run.settings import RewardSettings
+from edit_grpo.reward.settings import RewardSettings
 from edit_rrm_client import (
     AsyncRewardClient,
     AuthenticationError,

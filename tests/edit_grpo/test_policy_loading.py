@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from edit_grpo.policies import PolicyFolderError, PolicySettings, UnknownPolicyError, load_policy
+from edit_grpo.policies.errors import PolicyFolderError, UnknownPolicyError
+from edit_grpo.policies.loading import load_policy
+from edit_grpo.policies.settings import PolicySettings
 
 
 def test_an_unknown_name_is_answered_with_the_names_there_are() -> None:

@@ -11,16 +11,18 @@ from shapes_folders import shapes_folder
 from typer.testing import CliRunner
 
 from edit_grpo.cli.app import app
-from edit_grpo.policies import FluxKontextPolicy, PolicySettings, load_policy
+from edit_grpo.policies.flux_kontext import FluxKontextPolicy
+from edit_grpo.policies.loading import load_policy
+from edit_grpo.policies.settings import PolicySettings
 from edit_grpo.rollout.sde import noised
+from edit_grpo.run.sheets import SheetRow, contact_sheet
+from edit_rrm_shapes.errors import EditsError, RunFolderError
 from edit_rrm_shapes.tiny_editor.banks import instruction_bank, picture_bank
-from edit_rrm_shapes.tiny_editor.errors import EditsError, RunFolderError
 from edit_rrm_shapes.tiny_editor.flow_matching import draw_sigmas, flow_matching_loss, level_weights
 from edit_rrm_shapes.tiny_editor.pipeline import build_shapes_editor
 from edit_rrm_shapes.tiny_editor.run import Pretraining
 from edit_rrm_shapes.tiny_editor.settings import FlowSettings, PretrainSettings, VaeSettings
 from edit_rrm_shapes.tiny_editor.shapes_edits import ShapesExamples, open_picture, read_edits, target_weights
-from edit_rrm_shapes.tiny_editor.sheets import SheetRow, contact_sheet
 from edit_rrm_shapes.tiny_editor.stepping import StepReport
 
 FLOW = FlowSettings(

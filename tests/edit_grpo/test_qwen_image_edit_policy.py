@@ -7,13 +7,10 @@ import torch
 from diffusers import QwenImageEditPipeline
 from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit
 
-from edit_grpo.policies import (
-    LoraSettings,
-    PolicySettings,
-    PolicySettingsError,
-    QwenImageEditPolicy,
-    load_policy,
-)
+from edit_grpo.policies.errors import PolicySettingsError
+from edit_grpo.policies.loading import load_policy
+from edit_grpo.policies.qwen_image_edit import QwenImageEditPolicy
+from edit_grpo.policies.settings import EditorLora, PolicySettings
 from edit_grpo.rollout.ode_sampling import sample_ode
 from tiny_pipelines import INSTRUCTIONS, pictures, qwen_folder
 
@@ -81,7 +78,7 @@ def test_guidance_of_the_other_family_is_refused(folder: Path) -> None:
 
 
 def test_adapters_train_and_off_they_are_the_reference(folder: Path) -> None:
-    policy = load(folder, lora=LoraSettings(rank=2, alpha=4.0))
+    policy = load(folder, lora=EditorLora(rank=2, alpha=4.0))
     condition = policy.encode(pictures((64, 64)), INSTRUCTIONS[:1])
     latents = policy.noise(condition, torch.Generator().manual_seed(3))
     sigma = torch.tensor([0.5])

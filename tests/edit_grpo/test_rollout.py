@@ -10,6 +10,7 @@ from PIL import Image
 
 from edit_grpo.algorithms.algorithm import Grpo, Nft
 from edit_grpo.algorithms.grpo import group_advantages
+from edit_grpo.algorithms.settings import GrpoSettings, NftSettings
 from edit_grpo.rollout.rollout import (
     Rollout,
     SamplingPlan,
@@ -20,7 +21,7 @@ from edit_grpo.rollout.rollout import (
     transition_at,
 )
 from edit_grpo.rollout.sde import logprob
-from edit_grpo.run.settings import GrpoSettings, NftSettings, SamplingSettings
+from edit_grpo.rollout.settings import SamplingSettings
 
 SOURCE = Image.new("RGB", (8, 8), (120, 60, 30))
 

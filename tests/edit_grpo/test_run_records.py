@@ -10,7 +10,7 @@ from rich.console import Console
 from edit_grpo.algorithms.grpo import group_advantages
 from edit_grpo.reward.scoring import GroupOutcome
 from edit_grpo.run.records import GroupRecord, Seconds, Watched, record_of, summary, watched_numbers
-from edit_grpo.run.run_log import FILE_NAME, RunLog, line_of
+from edit_grpo.run.run_log import FILE_NAME, UpdateLog, line_of
 from edit_rrm_client import ScoreAnswer
 
 ONE = GroupRecord(
@@ -93,14 +93,14 @@ def test_a_line_shows_what_there_is() -> None:
 
 def test_a_resumed_log_drops_what_will_be_done_again_and_a_line_that_was_cut_off(tmp_path: Path) -> None:
     console = Console(file=io.StringIO())
-    log = RunLog(tmp_path, 0, 4, console=console)
+    log = UpdateLog(tmp_path, 0, 4, console=console)
     for update in (1, 2, 3):
         log.update(update, {"reward/mean": update / 10})
     log.event("saved", "x")
     log.close()
     with (tmp_path / FILE_NAME).open("a") as file:
         file.write('{"update": 4, "rew')
-    resumed = RunLog(tmp_path, 2, 4, console=console)
+    resumed = UpdateLog(tmp_path, 2, 4, console=console)
     resumed.event("resumed", "y")
     resumed.update(3, {"reward/mean": 0.9})
     resumed.close()

@@ -8,7 +8,9 @@ import pytest
 import torch
 from diffusers import FluxKontextPipeline
 
-from edit_grpo.policies import FluxKontextPolicy, LoraSettings, PolicySettings, load_policy
+from edit_grpo.policies.flux_kontext import FluxKontextPolicy
+from edit_grpo.policies.loading import load_policy
+from edit_grpo.policies.settings import EditorLora, PolicySettings
 from edit_grpo.rollout.ode_sampling import sample_ode
 from edit_rrm_shapes.tiny_editor.pipeline import build_shapes_editor, word_tokenizer
 from edit_rrm_shapes.tiny_editor.vae import ShapesVAE
@@ -85,7 +87,7 @@ def test_a_process_that_has_imported_nothing_else_loads_it(folder: Path) -> None
 
 
 def test_it_trains_by_lora_like_the_large_ones(folder: Path) -> None:
-    policy = load_policy(folder, PolicySettings(lora=LoraSettings(rank=4, alpha=8.0)))
+    policy = load_policy(folder, PolicySettings(lora=EditorLora(rank=4, alpha=8.0)))
     condition = policy.encode(pictures((96, 96)), INSTRUCTIONS[:1])
     latents = policy.noise(condition, torch.Generator().manual_seed(0))
     first = policy.velocity(latents, torch.tensor([0.5]), condition)

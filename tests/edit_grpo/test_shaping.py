@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from edit_grpo.reward.settings import RewardSettings
 from edit_grpo.reward.shaping import shaped_rewards
-from edit_grpo.run.settings import RewardSettings
 from edit_rrm_client import ScoreAnswer
 
 PRINCIPLES = [

@@ -14,7 +14,7 @@ import torch
 from vllm.model_executor.layers import utils
 
 from edit_rrm_training.gcpo.run import run_gcpo
-from edit_rrm_training.runs.settings import GcpoConfig, LoraSettings, VllmSettings
+from edit_rrm_training.runs.settings import GcpoConfig, RrmLora, VllmSettings
 
 
 def _unpacked(layer: torch.nn.Module, remove_weight: bool) -> None:
@@ -32,7 +32,7 @@ def main(base: Path, work: Path) -> None:
         base=base, out=work / "run", pairs=pairs, validation_pairs=pairs, eval_every=2, save_every=2,
         steps=2, traces=2, pairs_per_step=2, batch_per_device=8, max_trace_tokens=200, lr=1e-3,
         dtype="float32", gradient_checkpointing=False, equal_images=True, workers=0, share_prompts=True,
-        lora=LoraSettings(rank=4, alpha=8),
+        lora=RrmLora(rank=4, alpha=8),
         vllm=VllmSettings(gpu_memory=0.2, max_model_tokens=1024, sleep=False),
     )  # fmt: skip
     run_gcpo(config)

@@ -15,7 +15,8 @@ from typing import Any
 
 from edit_rrm.images import EditImage, decode_image
 from edit_rrm_shapes.teachers.simulated import simulated_answer
-from edit_rrm_training.data.pictures import ShapesRef, load_image
+from edit_rrm_shapes.world.references import ShapesRef
+from edit_rrm_training.data.pictures import load_image
 
 BUSY, DOWN, HANG, GARBLED, NO_CHOICE, BAD_TEXT, NO_TEXT, REFUSED, IN_PAIRS = (
     "busy", "down", "hang", "garbled", "no choice", "bad text", "no text", "refused", "in pairs",

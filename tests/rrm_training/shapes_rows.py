@@ -11,7 +11,7 @@ from edit_rrm_shapes.tiny_rrm.model import build_config, new_model, save_servabl
 from edit_rrm_shapes.tiny_rrm.tasks import decompose_completion, verify_completion
 from edit_rrm_shapes.tiny_rrm.tokenizer import build_tokenizer
 from edit_rrm_shapes.world.dataset import EditRecord, make_edit
-from edit_rrm_training.data.pictures import ShapesRef
+from edit_rrm_shapes.world.references import ShapesRef
 from edit_rrm_training.data.preferences import PreferencePair
 from edit_rrm_training.data.sft_rows import SftRow
 

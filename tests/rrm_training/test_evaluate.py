@@ -12,10 +12,11 @@ from edit_rrm.errors import TraceError
 from edit_rrm.tokens import Token
 from edit_rrm.traces import parse_trace
 from edit_rrm_shapes.tiny_rrm.bundle import tiny_card
-from edit_rrm_shapes.tiny_rrm.tasks import Sample, decompose_completion, verify_completion
+from edit_rrm_shapes.tiny_rrm.tasks import decompose_completion, verify_completion
 from edit_rrm_shapes.world.dataset import make_edit
 from edit_rrm_shapes.world.rows import shapes_pair_rows
 from edit_rrm_training.data.preferences import without_same
+from edit_rrm_training.data.samples import Sample
 from edit_rrm_training.data.score_only import render_score
 from edit_rrm_training.evaluation.details import Details, details_of
 from edit_rrm_training.evaluation.evaluate import Evaluation, JudgedEdit, evaluate, question_of

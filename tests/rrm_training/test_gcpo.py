@@ -26,7 +26,7 @@ from edit_rrm_training.gcpo.run import run_gcpo
 from edit_rrm_training.gcpo.trainer import GcpoTrainer
 from edit_rrm_training.gcpo.trainer import run as gcpo_run
 from edit_rrm_training.runs.cpu_bfloat16 import weights_in
-from edit_rrm_training.runs.settings import GcpoConfig, LoraSettings
+from edit_rrm_training.runs.settings import GcpoConfig, RrmLora
 from edit_rrm_training.runs.training_run import claim_directory, last_checkpoint
 
 BUNDLED = Path(__file__).parents[2] / "server" / "edit_rrm_server" / "models" / "edit-rrm-tiny"
@@ -137,7 +137,7 @@ def test_a_rollout_can_be_learned_from_twice_with_a_kl_and_adapters(
     config: GcpoConfig, any_text: AnyText
 ) -> None:
     final = run_gcpo(
-        config.model_copy(update={"updates_per_rollout": 2, "kl": 0.1, "lora": LoraSettings(rank=2, alpha=4)})
+        config.model_copy(update={"updates_per_rollout": 2, "kl": 0.1, "lora": RrmLora(rank=2, alpha=4)})
     )
     assert final is not None
     before, after = weights(config.base), weights(final)

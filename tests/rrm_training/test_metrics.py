@@ -5,10 +5,10 @@ import math
 
 import pytest
 
+from edit_rrm.intervals import Share
 from edit_rrm.principles import Category
 from edit_rrm_training.evaluation.metrics import (
     JudgedVerdict,
-    Share,
     pair_outcome,
     pairwise,
     precision_recall,

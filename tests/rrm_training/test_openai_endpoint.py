@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +22,12 @@ from openai_test_server import (
 
 from edit_rrm.profiles import get_profile
 from edit_rrm.prompts import ImageSlot
-from edit_rrm_training.data.pictures import ShapesRef
+from edit_rrm_shapes.world.references import ShapesRef
 from edit_rrm_training.endpoints.endpoint import ChatAnswer, ChatRequest, Meter, ask
-from edit_rrm_training.endpoints.http_calls import Patience, read_retry_after_s
+from edit_rrm_training.endpoints.http_calls import Patience
 from edit_rrm_training.endpoints.openai import OpenAIEndpoint, OpenAISettings
+from edit_rrm_training.endpoints.usage import Usage
 from edit_rrm_training.errors import AnswerError, EndpointError, StepError
-from edit_rrm_training.pipeline.rows import Usage
 
 SOURCE = ShapesRef(51, 0)
 PROFILE = get_profile("trained")
@@ -171,17 +170,9 @@ async def test_the_key_comes_from_the_environment(monkeypatch: pytest.MonkeyPatc
 
 def test_back_off_doubles_up_to_its_limit_and_is_spread_by_the_dice() -> None:
     patience = Patience(initial_back_off_s=1.0, max_back_off_s=8.0)
-    assert [patience.back_off_s(n, 0.0, 0.0) for n in (1, 2, 3, 4, 50)] == [0.5, 1.0, 2.0, 4.0, 4.0]
-    assert patience.back_off_s(3, 0.0, 0.999) == pytest.approx(4.0, abs=0.01)
+    assert [patience.back_off_s(n, None, 0.0) for n in (1, 2, 3, 4, 50)] == [0.5, 1.0, 2.0, 4.0, 4.0]
+    assert patience.back_off_s(3, None, 0.999) == pytest.approx(4.0, abs=0.01)
     assert patience.back_off_s(1, 30.0, 0.0) == 30.0
-
-
-def test_retry_after_is_a_number_a_date_or_nothing() -> None:
-    now = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
-    assert read_retry_after_s("12", now) == 12.0
-    assert read_retry_after_s("Tue, 24 Nov 2026 12:00:30 GMT", now) == 30.0
-    assert read_retry_after_s("Tue, 24 Nov 2026 11:00:00 GMT", now) == 0.0
-    assert read_retry_after_s("soon", now) == read_retry_after_s(None, now) == 0.0
 
 
 def test_usage_adds_up() -> None:

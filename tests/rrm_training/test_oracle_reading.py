@@ -10,12 +10,13 @@ import pytest
 from another_hand import as_another_editor_draws
 from PIL import Image, ImageFilter
 
+from edit_rrm_shapes.errors import PictureError
 from edit_rrm_shapes.oracle import Reading, read_scene
 from edit_rrm_shapes.oracle.templates import RADII, REACH, pattern_colours
 from edit_rrm_shapes.world.gold import margin, treatment
 from edit_rrm_shapes.world.render import SIZE, render
 from edit_rrm_shapes.world.scene import BACKGROUNDS, COLOURS, FILLS, SHAPES, Scene, Thing, random_scene
-from edit_rrm_training.errors import PictureError, TrainingError
+from edit_rrm_training.errors import TrainingError
 
 RED_CIRCLE = Thing("circle", "red", "solid", 0, 2, -1, 12)
 GREEN_SQUARE = Thing("square", "green", "striped", 4, -3, 3, 9)

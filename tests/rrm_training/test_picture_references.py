@@ -8,7 +8,8 @@ from PIL import Image
 from edit_rrm.errors import ImageError
 from edit_rrm.images import encode_png
 from edit_rrm_shapes.world.dataset import make_edit
-from edit_rrm_training.data.pictures import ShapesRef, data_url, load_image, rebased
+from edit_rrm_shapes.world.references import ShapesRef
+from edit_rrm_training.data.pictures import data_url, load_image, rebased
 
 RED = Image.new("RGB", (4, 3), (200, 0, 0))
 

@@ -11,9 +11,9 @@ from edit_rrm.profiles import get_profile
 from edit_rrm.prompts import ImageSlot
 from edit_rrm.traces import parse_trace
 from edit_rrm_shapes.world.labels import label_shares
+from edit_rrm_shapes.world.references import ShapesRef
 from edit_rrm_shapes.world.rows import shapes_edit_rows
 from edit_rrm_training.data.jsonl import write_rows
-from edit_rrm_training.data.pictures import ShapesRef
 from edit_rrm_training.data.sft_rows import read_sft_rows
 from edit_rrm_training.errors import StepError, TrainingError
 from edit_rrm_training.pipeline.candidates import candidates

@@ -11,10 +11,8 @@ import torch
 from safetensors.torch import load_file
 
 from edit_rrm.checkpoint import SamplingDefaults, read_card, write_card
-from edit_rrm.errors import StageError
-from edit_rrm.staged.running import run_graph
-from edit_rrm.staged.state import StageRecord, StageStates
 from edit_rrm.traces import render_trace
+from edit_rrm_shapes.errors import StageError
 from edit_rrm_shapes.reproduce_rrm.bases import BUNDLED, bundled_base, take_base
 from edit_rrm_shapes.reproduce_rrm.comparing import Claim, Difference, check, claims_of, difference
 from edit_rrm_shapes.reproduce_rrm.dependence import refuse_outdated, settings_of
@@ -26,13 +24,15 @@ from edit_rrm_shapes.reproduce_rrm.published import Published, publish, publishe
 from edit_rrm_shapes.reproduce_rrm.reporting import write_results
 from edit_rrm_shapes.reproduce_rrm.screening import close_pairs, verifier_score
 from edit_rrm_shapes.reproduce_rrm.stages import Surroundings, run_stage
+from edit_rrm_shapes.staged.running import run_graph
+from edit_rrm_shapes.staged.state import StageRecord, StageStates
 from edit_rrm_shapes.teachers.habits import score_by_count
 from edit_rrm_shapes.tiny_rrm.bundle import tiny_card
 from edit_rrm_shapes.tiny_rrm.model import Size
-from edit_rrm_shapes.tiny_rrm.tasks import Sample
+from edit_rrm_shapes.world.references import ShapesRef
 from edit_rrm_shapes.world.rows import shapes_pair_rows
-from edit_rrm_training.data.pictures import ShapesRef
 from edit_rrm_training.data.preferences import read_pairs
+from edit_rrm_training.data.samples import Sample
 from edit_rrm_training.errors import RowError, SettingsError
 from edit_rrm_training.rollouts.offline_engine import Completion
 

@@ -5,7 +5,7 @@ from transformers import DynamicCache, Qwen2_5_VLForConditionalGeneration
 from transformers.cache_utils import DYNAMIC_LAYER_TYPE_MAPPING, DynamicLayer
 
 from edit_rrm_server.settings.server import BUNDLED_MODEL
-from edit_rrm_training.rollouts.growing_cache import ROOM, RoomyLayer, roomy_caches
+from edit_rrm_training.rollouts.growing_cache import ROOM, RoomyLayer, growing_caches
 
 
 def states(tokens: int, rows: int = 3) -> tuple[torch.Tensor, torch.Tensor]:
@@ -44,7 +44,7 @@ def test_generation_is_the_same_and_afterwards_caches_are_as_they_were() -> None
     }
     options = {"max_new_tokens": ROOM + 6, "min_new_tokens": ROOM + 6, "return_dict_in_generate": True}
     expected = model.generate(**prompt, **options, do_sample=False)
-    with roomy_caches():
+    with growing_caches():
         found = model.generate(**prompt, **options, do_sample=False)
     assert torch.equal(found.sequences, expected.sequences)
     assert type(found.past_key_values.layers[0]) is RoomyLayer

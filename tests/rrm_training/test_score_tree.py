@@ -15,7 +15,7 @@ from edit_rrm_training.gcpo.credit.score_tree import SCORES, score_tree
 from edit_rrm_training.gcpo.credit.win_ratio import expected_win_ratios
 from edit_rrm_training.gcpo.run import run_gcpo
 from edit_rrm_training.gcpo.trainer import GcpoTrainer
-from edit_rrm_training.runs.settings import GcpoConfig, LoraSettings
+from edit_rrm_training.runs.settings import GcpoConfig, RrmLora
 
 SFT = Path(__file__).parents[2] / "server" / "edit_rrm_server" / "models" / "edit-rrm-tiny-sft"
 """It doubts its scores, as a base of GCPO does; edit-rrm-tiny is too sure to be moved by two steps."""
@@ -75,7 +75,7 @@ def test_it_is_said_which_settings_do_not_go_with_all_scores(tmp_path: Path) -> 
     for wrong in ({"share_prompts": False}, {"top_entropy": 0.5}):
         with pytest.raises(ValidationError, match="needs share_prompts, and does not go with top_entropy"):
             GcpoConfig(**{**given, **wrong})
-    GcpoConfig(**{**given, "kl": 0.1, "lora": LoraSettings()})
+    GcpoConfig(**{**given, "kl": 0.1, "lora": RrmLora()})
     with pytest.raises(ValidationError, match="needs lora"):
         GcpoConfig(**{**given, "kl": 0.1})
     with pytest.raises(ValidationError, match=r"must be a multiple of 2 × traces \(4\)"):
@@ -149,7 +149,7 @@ def test_scores_and_evidence_are_judged_as_in_plain_rows(
         base=SFT, out=tmp_path / "run", pairs=pairs, steps=2, traces=2, pairs_per_step=2,
         batch_per_device=8, max_trace_tokens=200, lr=1e-3, dtype="float32", temperature=1.3,
         gradient_checkpointing=False, equal_images=True, workers=0, credit="all_scores", share_prompts=True,
-        lora=LoraSettings(rank=2, alpha=4) if kind == "adapters with KL" else None,
+        lora=RrmLora(rank=2, alpha=4) if kind == "adapters with KL" else None,
         kl=0.1 if kind == "adapters with KL" else 0.0,
     )  # fmt: skip
     assert run_gcpo(config) is not None

@@ -17,12 +17,13 @@ from edit_rrm.checkpoint import read_card
 from edit_rrm.profiles import TrainedProfile
 from edit_rrm_shapes.tiny_rrm.batches import encode
 from edit_rrm_shapes.tiny_rrm.muon import MuonWithAdamW
-from edit_rrm_shapes.tiny_rrm.tasks import Sample, verify_completion, verify_prompt
+from edit_rrm_shapes.tiny_rrm.tasks import verify_completion, verify_prompt
 from edit_rrm_shapes.world.dataset import make_edit
+from edit_rrm_training.data.samples import Sample
 from edit_rrm_training.data.trl_rows import sft_dataset
 from edit_rrm_training.errors import SettingsError
 from edit_rrm_training.runs.checkpoints import load_base
-from edit_rrm_training.runs.settings import LoraSettings, SftConfig
+from edit_rrm_training.runs.settings import RrmLora, SftConfig
 from edit_rrm_training.runs.training_run import optimizers_of
 from edit_rrm_training.sft.run import IGNORED, RoleWeightedTrainer, RoleWeights, run_sft, sft_arguments
 
@@ -73,7 +74,7 @@ def test_a_row_becomes_the_tokens_that_the_service_sends(untrained: Path) -> Non
     [
         {"accumulate": 2},
         {"role_weights": True, "optimizer": "muon"},
-        {"lora": LoraSettings(rank=8, alpha=64)},
+        {"lora": RrmLora(rank=8, alpha=64)},
         {"dtype": "bfloat16", "role_weights": True},
     ],
     ids=["full", "muon", "lora", "bfloat16"],
@@ -102,9 +103,7 @@ def test_a_resumed_run_has_the_curve_and_the_weights_of_a_straight_one(
 def test_adapters_are_merged_and_touch_the_language_model_alone(config: SftConfig, tmp_path: Path) -> None:
     more = write_lines(tmp_path / "more.jsonl", [decompose_row(index) for index in range(3)])
     final = run_sft(
-        config.model_copy(
-            update={"lora": LoraSettings(rank=4, alpha=8), "rows": (*config.rows, more), "steps": 2}
-        )
+        config.model_copy(update={"lora": RrmLora(rank=4, alpha=8), "rows": (*config.rows, more), "steps": 2})
     )
     assert final is not None
     before, after = weights(config.base), weights(final)
@@ -160,7 +159,7 @@ def test_on_a_cpu_without_bfloat16_a_base_under_adapters_is_float32_and_the_log_
     config: SftConfig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True})
-    base = load_base(config.model_copy(update={"dtype": "bfloat16", "lora": LoraSettings()}))
+    base = load_base(config.model_copy(update={"dtype": "bfloat16", "lora": RrmLora()}))
     assert {parameter.dtype for parameter in base.model.parameters()} == {torch.float32}
     assert "float32" in caplog.text
 

@@ -18,7 +18,7 @@ from edit_rrm_training.gcpo.trainer import run as gcpo_run
 from edit_rrm_training.gcpo.update.shared_prompts import Layout, check_model, pack_batches
 from edit_rrm_training.runs.checkpoints import Base
 from edit_rrm_training.runs.cpu_bfloat16 import keep_slow_operations_in_float32
-from edit_rrm_training.runs.settings import GcpoConfig, LoraSettings
+from edit_rrm_training.runs.settings import GcpoConfig, RrmLora
 
 BUNDLED = Path(__file__).parents[2] / "server" / "edit_rrm_server" / "models" / "edit-rrm-tiny"
 
@@ -93,7 +93,7 @@ def test_log_probabilities_entropies_and_gradients_are_those_of_one_row_a_trace(
         base=BUNDLED, out=tmp_path / "run", pairs=pairs, steps=2, traces=2, pairs_per_step=2,
         batch_per_device=4, max_trace_tokens=60, lr=1e-2 if adapters else 1e-4, dtype="float32",
         gradient_checkpointing=False, equal_images=True, workers=0, share_prompts=True, save_every=2,
-        lora=LoraSettings(rank=2, alpha=4) if adapters else None,
+        lora=RrmLora(rank=2, alpha=4) if adapters else None,
         kl=0.1 if "KL" in kind else 0.0, updates_per_rollout=2 if "twice" in kind else 1,
     )  # fmt: skip
     assert run_gcpo(config) is not None

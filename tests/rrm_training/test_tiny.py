@@ -14,16 +14,10 @@ from transformers import AutoProcessor, Qwen2_5_VLForConditionalGeneration, Qwen
 from edit_rrm.checkpoint import read_card, write_card
 from edit_rrm.cpu import has_bfloat16
 from edit_rrm_shapes.tiny_rrm import training
-from edit_rrm_shapes.tiny_rrm.batches import LossWeights, StepBatches, encode, prompt_text
+from edit_rrm_shapes.tiny_rrm.batches import LossWeights, StepBatches, encode
 from edit_rrm_shapes.tiny_rrm.bundle import tiny_card
 from edit_rrm_shapes.tiny_rrm.looking import CLASSES, GRID, LookBatches, Looker, run_look_stage, token_names
-from edit_rrm_shapes.tiny_rrm.model import (
-    batch_vision_attention,
-    build_config,
-    build_processor,
-    new_model,
-    save_servable,
-)
+from edit_rrm_shapes.tiny_rrm.model import build_config, build_processor, new_model, save_servable
 from edit_rrm_shapes.tiny_rrm.muon import Muon, orthogonalised
 from edit_rrm_shapes.tiny_rrm.recipe import continue_with, load_processor, train
 from edit_rrm_shapes.tiny_rrm.tasks import (
@@ -40,6 +34,8 @@ from edit_rrm_shapes.tiny_rrm.tokenizer import CONTROL_TOKENS, build_tokenizer
 from edit_rrm_shapes.tiny_rrm.training import Stage, completion_loss, prepare_fast, run_stage
 from edit_rrm_shapes.world.dataset import make_edit
 from edit_rrm_shapes.world.scene import CELLS, scene_of_look_alikes
+from edit_rrm_training.data.samples import prompt_text
+from edit_rrm_training.runs.equal_images import batch_vision_attention
 
 STAGE = Stage("probe", SFT_MIX, steps=4, seed=3, batch_size=2, warmup_steps=2)
 

@@ -10,7 +10,7 @@ from edit_rrm_training.cli.app import app
 from edit_rrm_training.errors import SettingsError
 from edit_rrm_training.runs.settings import (
     GcpoConfig,
-    LoraSettings,
+    RrmLora,
     RunSettings,
     SftConfig,
     VllmSettings,
@@ -28,7 +28,7 @@ def test_the_command_line_goes_before_the_file(tmp_path: Path) -> None:
     given = parse_assignments(["lr=1e-6", "lora.alpha=4", "traces=3", "vllm=null"])
     config = load_config(GcpoConfig, file, given)
     assert (config.lr, config.traces, config.steps) == (1e-6, 3, 10)
-    assert config.lora == LoraSettings(rank=8, alpha=4)
+    assert config.lora == RrmLora(rank=8, alpha=4)
     assert config.vllm is None
 
 
@@ -75,7 +75,7 @@ def test_a_rollout_is_shared_by_the_processes_in_equal_forward_passes() -> None:
         config.accumulation(8)
 
 
-@pytest.mark.parametrize("kind", [SftConfig, GcpoConfig, LoraSettings, VllmSettings])
+@pytest.mark.parametrize("kind", [SftConfig, GcpoConfig, RrmLora, VllmSettings])
 def test_every_setting_says_what_it_is(kind: type[RunSettings]) -> None:
     assert all(field.description for field in kind.model_fields.values())
 

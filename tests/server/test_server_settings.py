@@ -6,8 +6,9 @@ import pytest
 from pydantic import ValidationError
 from typer.testing import CliRunner
 
+from edit_rrm.errors import SettingsFileError
 from edit_rrm_server.process.cli import app
-from edit_rrm_server.settings.server import ServerSettings, SettingsFileError, load_settings
+from edit_rrm_server.settings.server import ServerSettings, load_settings
 
 
 def test_the_default_is_private_and_serves_the_bundled_model() -> None:

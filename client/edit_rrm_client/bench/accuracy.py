@@ -8,8 +8,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from edit_rrm.intervals import Cluster, Interval, share_interval
 from edit_rrm_client.bench.comparisons import Label
-from edit_rrm_client.intervals import Cluster, Interval, share_interval
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from rich.table import Table
 from rich.text import Text
 
+from edit_rrm.intervals import wilson
 from edit_rrm_client.bench.accuracy import Accuracy, Judged, fitted_margin, of_comparisons, of_groups
 from edit_rrm_client.bench.comparisons import DIMENSIONS
 from edit_rrm_client.bench.published import EDITSCORE_OVERALL, GENAI, TIGER
-from edit_rrm_client.intervals import wilson
 from edit_rrm_client.tables import printable
 
 

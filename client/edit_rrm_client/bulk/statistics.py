@@ -1,4 +1,4 @@
-"""Statistics over rewards, as pure functions: intervals, win rates, best-of-N."""
+"""Statistics over rewards, as pure functions: win rates, bootstrapped means, best-of-N."""
 
 import math
 from collections.abc import Sequence
@@ -6,16 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-Z_95 = 1.959963984540054  # two-sided 95 % of the standard normal distribution
+from edit_rrm.intervals import Interval, wilson_interval
+
 _CHUNK_VALUES = 2**22  # bootstrap values held at once
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A 95 % interval, both ends included."""
-
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -40,21 +33,6 @@ class Mean:
     value: float
     interval: Interval
     n: int
-
-
-def wilson_interval(successes: float, n: float) -> Interval:
-    """The 95 % score interval of a share (Wilson 1927); `successes` may hold halves for ties.
-
-    `n` may be an effective sample size, which is seldom a whole number.
-
-    Raises ValueError unless 0 <= successes <= n and n > 0.
-    """
-    if not 0 <= successes <= n or n == 0:
-        raise ValueError(f"expected 0 to n successes of at least 1, got {successes} of {n}")
-    share, z2 = successes / n, Z_95**2
-    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = Z_95 * math.sqrt(share * (1 - share) / n + z2 / (4 * n**2)) / (1 + z2 / n)
-    return Interval(max(0.0, centre - half), min(1.0, centre + half))
 
 
 def win_rate(differences: Sequence[float], tie: float = 1e-9) -> WinRate:

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from statistics import quantiles
 
+from edit_rrm.intervals import Cluster, Interval, mean_interval, mean_of, share_interval
 from edit_rrm.principles import Category
 from edit_rrm_client.bulk.rows import ResultRow
-from edit_rrm_client.intervals import Cluster, Interval, mean_interval, mean_of, share_interval
 
 BINS = 20
 

@@ -14,6 +14,7 @@ import torch
 from edit_grpo.algorithms.averages import MovingAverage
 from edit_grpo.algorithms.grpo import clipped_surrogate
 from edit_grpo.algorithms.nft import nft_loss, old_decay, optimality
+from edit_grpo.algorithms.settings import GrpoSettings, NftSettings
 from edit_grpo.policies.policy import Condition, EditPolicy
 from edit_grpo.rollout.rollout import (
     Rollout,
@@ -24,8 +25,8 @@ from edit_grpo.rollout.rollout import (
     transition_at,
 )
 from edit_grpo.rollout.sde import kl, logprob, noised
+from edit_grpo.rollout.settings import SamplingSettings
 from edit_grpo.rollout.windows import stochastic_steps
-from edit_grpo.run.settings import GrpoSettings, NftSettings, SamplingSettings
 
 
 @dataclass(frozen=True)

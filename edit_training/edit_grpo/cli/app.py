@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from edit_grpo.cli.sample import sample
 from edit_grpo.cli.train import EXIT_BAD_INPUT, EXIT_NOT_FIT, train
 from edit_grpo.reward.preflight import MAX_GROUP_SIZE, MIN_GROUP_SIZE, Preflight, run_preflight
 from edit_rrm_client import (
@@ -17,8 +18,6 @@ from edit_rrm_client import (
     RewardClient,
 )
 from edit_rrm_client.tables import judges_panel, printable
-from edit_rrm_shapes.cli.reproduce_editor import reproduce
-from edit_rrm_shapes.cli.tiny_editor import add_shapes_commands
 
 app = typer.Typer(
     name="edit-grpo",
@@ -29,8 +28,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(train)
-app.command()(reproduce)
-add_shapes_commands(app)
+app.command()(sample)
 
 
 @app.callback()
@@ -43,7 +41,7 @@ def main() -> None:
 
     Then train; every setting is in one file:
 
-        edit-grpo train shapes/configs/tiny_editor.yaml
+        edit-grpo train edit_training/configs/flux_kontext_recommended.yaml
     """
 
 
@@ -118,7 +116,3 @@ def _rate(report: Preflight, group_size: int) -> str:
     return f"{group_size / max(report.latency_s, 1e-9):.1f} a second" + (
         cached if usage.prompt_tokens else ""
     )
-
-
-if __name__ == "__main__":
-    app()

@@ -11,8 +11,10 @@ from rich.table import Table
 
 from edit_grpo.errors import DivergedError, EditTrainingError, NotFitError, ServiceAwayError
 from edit_grpo.reward.preflight import MIN_GROUP_SIZE, Preflight, run_preflight
-from edit_grpo.run.settings import RewardSettings, TrainSettings
-from edit_grpo.run.settings_file import load_settings, settings_rows
+from edit_grpo.reward.settings import RewardSettings
+from edit_grpo.run.settings import TrainSettings
+from edit_grpo.run.settings_file import load_settings
+from edit_rrm.settings_files import settings_rows
 from edit_rrm_client import (
     DeadlineExceededError,
     EditRRMClientError,
@@ -166,6 +168,6 @@ def _settings(config: Path | None, assignments: Sequence[str], urls: Sequence[st
 def show_settings(console: Console) -> None:
     """Every setting with its default and what it does."""
     table = Table("setting", "default", "what it does")
-    for name, default, text in settings_rows():
+    for name, default, text in settings_rows(TrainSettings):
         table.add_row(name, default, text)
     console.print(table)

@@ -25,13 +25,13 @@ SOURCE = "source_latents"  # [batch, channels, height, width], the condition's n
 class DiffusersPolicy:
     """The parts of EditPolicy that do not depend on the model's family."""
 
-    def __init__(self, pipeline: Any, settings: PolicySettings) -> None:
+    def __init__(self, pipeline: Any, settings: PolicySettings, *, keep_reference: bool = True) -> None:
         self._pipeline = pipeline
         self._settings = settings
         for part in pipeline.components.values():
             if isinstance(part, torch.nn.Module):
                 part.eval().requires_grad_(False)
-        self._trained = TrainedTransformer(pipeline.transformer, settings)
+        self._trained = TrainedTransformer(pipeline.transformer, settings, keep_reference=keep_reference)
 
     @property
     def pipeline(self) -> Any:
@@ -55,7 +55,8 @@ class DiffusersPolicy:
     @property
     def latent_dtype(self) -> torch.dtype:
         """That of the frozen weights, as in the pipeline."""
-        return self._settings.torch_dtype
+        dtype: torch.dtype = getattr(torch, self._settings.dtype)
+        return dtype
 
     def noise(self, condition: Condition, generator: torch.Generator) -> torch.Tensor:
         """x_1 for each row: [batch, channels, height, width], the pipeline's own draws."""

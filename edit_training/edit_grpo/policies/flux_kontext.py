@@ -24,8 +24,10 @@ TEXT, POOLED = "text_embeds", "pooled_text"  # [batch, tokens, channels], [batch
 class FluxKontextPolicy(DiffusersPolicy):
     """A FluxKontextPipeline's parts."""
 
-    def __init__(self, pipeline: FluxKontextPipeline, settings: PolicySettings) -> None:
-        super().__init__(pipeline, settings)
+    def __init__(
+        self, pipeline: FluxKontextPipeline, settings: PolicySettings, *, keep_reference: bool = True
+    ) -> None:
+        super().__init__(pipeline, settings, keep_reference=keep_reference)
         if settings.true_cfg_scale != 1.0:
             raise PolicySettingsError("true_cfg_scale is of Qwen-Image-Edit; Kontext's is guidance_scale")
         self._guided: bool = pipeline.transformer.config.guidance_embeds

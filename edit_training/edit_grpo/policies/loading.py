@@ -1,6 +1,8 @@
 """From a name or a folder to a policy."""
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,62 +13,93 @@ from edit_grpo.policies.errors import PolicyFolderError, UnknownPolicyError
 from edit_grpo.policies.flux_kontext import FluxKontextPolicy
 from edit_grpo.policies.qwen_image_edit import QwenImageEditPolicy
 from edit_grpo.policies.settings import PolicySettings
-from edit_rrm_shapes.tiny_editor import change_transformer
-from edit_rrm_shapes.tiny_editor import vae as shapes_vae
+from edit_rrm import plugins
 
-SHAPES_PARTS = (change_transformer, shapes_vae)
-"""diffusers loads the shapes editor's own classes only from modules that are imported already."""
-BUNDLED = {"shapes-editor": Path(__file__).parent.parent / "models" / "shapes-editor"}
+_GROUP: plugins.Group = "edit_grpo.editors"
 _POLICIES: dict[str, type[FluxKontextPolicy] | type[QwenImageEditPolicy]] = {
     "FluxKontextPipeline": FluxKontextPolicy,
     "QwenImageEditPipeline": QwenImageEditPolicy,
 }
 
 
-def load_policy(
-    name_or_folder: str | Path,
-    settings: PolicySettings | None = None,
-    device: torch.device | str = "cpu",
-) -> FluxKontextPolicy | QwenImageEditPolicy:
-    """The policy of a bundled editor or of a diffusers pipeline's folder, in evaluation mode on `device`.
+@dataclass(frozen=True)
+class BundledEditor:
+    """An editor that a package brings along, registered under its name in the group `edit_grpo.editors`.
 
+    diffusers loads classes that are not its own only from modules that are imported already: `modules` names
+    those of the editor's parts, which whoever makes this object has imported.
+    """
+
+    folder: Path
+    modules: tuple[str, ...] = ()
+
+
+def load_policy(
+    settings: PolicySettings, device: torch.device | str = "cpu", *, keep_reference: bool = True
+) -> FluxKontextPolicy | QwenImageEditPolicy:
+    """The policy of a registered editor or of a diffusers pipeline's folder, in evaluation mode on `device`.
+
+    `keep_reference`: whether a copy of the first weights is kept where all of them are trained.
     Raises UnknownPolicyError, PolicyFolderError, PolicySettingsError.
     """
-    settings = settings or PolicySettings()
-    folder, found = folder_of(name_or_folder), pipeline_class(name_or_folder)
+    folder, index = folder_of(settings.name), _index_of(settings.name)
+    found = _class_of(index)
     kind = _POLICIES.get(found)
     if kind is None:
         raise UnknownPolicyError(f"{folder} holds a {found}; there are policies for {', '.join(_POLICIES)}")
-    return kind(_load_pipeline(folder, settings).to(device), settings)
+    _import_parts(index)
+    return kind(_load_pipeline(folder, settings).to(device), settings, keep_reference=keep_reference)
 
 
 def folder_of(name_or_folder: str | Path) -> Path:
-    """Where a bundled editor lies, or the folder itself."""
-    return BUNDLED.get(str(name_or_folder), Path(name_or_folder))
+    """Where a registered editor lies, or the folder itself."""
+    name = str(name_or_folder)
+    return _registered(name).folder if name in plugins.names(_GROUP) else Path(name)
 
 
 def pipeline_class(name_or_folder: str | Path) -> str:
     """What its index says it is. Raises UnknownPolicyError, PolicyFolderError."""
-    asked = str(name_or_folder)
-    folder = folder_of(asked)
-    index = folder / "model_index.json"
-    if not index.is_file():
-        if asked in BUNDLED:
-            raise PolicyFolderError(f"the bundled {asked} is not in this installation: {index} is missing")
+    return _class_of(_index_of(name_or_folder))
+
+
+def _registered(name: str) -> BundledEditor:
+    editor: BundledEditor = plugins.load(_GROUP, name)
+    return editor
+
+
+def _class_of(index: Mapping[str, Any]) -> str:
+    return str(index.get("_class_name", "pipeline without a name"))
+
+
+def _index_of(name_or_folder: str | Path) -> Mapping[str, Any]:
+    asked, folder = str(name_or_folder), folder_of(name_or_folder)
+    file = folder / "model_index.json"
+    if not file.is_file():
+        known = plugins.names(_GROUP)
+        if asked in known:
+            raise PolicyFolderError(f"the editor {asked} is not in this installation: {file} is missing")
         if folder.is_dir():
             raise PolicyFolderError(f"{folder} is not a diffusers pipeline's folder: no model_index.json")
         raise UnknownPolicyError(
-            f"{asked!r} is neither a bundled editor ({', '.join(BUNDLED)}) nor a folder; give the folder "
-            "that `save_pretrained` of a diffusers pipeline wrote"
+            f"{asked!r} is neither a registered editor ({', '.join(known) or 'there is none'}) nor a folder; "
+            "give the folder that `save_pretrained` of a diffusers pipeline wrote"
         )
-    found: str = json.loads(index.read_text(encoding="utf-8")).get("_class_name", "pipeline without a name")
-    return found
+    index: Mapping[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return index
+
+
+def _import_parts(index: Mapping[str, Any]) -> None:
+    """Loads the registered editor whose classes a pipeline is made of: it may be a copy trained further."""
+    libraries = {part[0] for part in index.values() if isinstance(part, list) and part and part[0]}
+    for name in plugins.names(_GROUP) if libraries - {"diffusers", "transformers"} else ():
+        if libraries & set(_registered(name).modules):
+            return
 
 
 def _load_pipeline(folder: Path, settings: PolicySettings) -> Any:
     try:
         return DiffusionPipeline.from_pretrained(
-            str(folder), dtype=settings.torch_dtype, use_safetensors=True
+            str(folder), dtype=getattr(torch, settings.dtype), use_safetensors=True
         )
     except (OSError, ValueError) as error:
         raise PolicyFolderError(f"{folder} cannot be loaded as a diffusers pipeline: {error}") from error

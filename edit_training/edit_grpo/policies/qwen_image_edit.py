@@ -25,8 +25,10 @@ NEGATIVE = "negative_"
 class QwenImageEditPolicy(DiffusersPolicy):
     """A QwenImageEditPipeline's parts."""
 
-    def __init__(self, pipeline: QwenImageEditPipeline, settings: PolicySettings) -> None:
-        super().__init__(pipeline, settings)
+    def __init__(
+        self, pipeline: QwenImageEditPipeline, settings: PolicySettings, *, keep_reference: bool = True
+    ) -> None:
+        super().__init__(pipeline, settings, keep_reference=keep_reference)
         if settings.guidance_scale is not None:
             raise PolicySettingsError("guidance_scale is Kontext's; Qwen-Image-Edit's is true_cfg_scale")
         if settings.max_text_tokens is not None:

@@ -20,7 +20,9 @@ from edit_grpo.policies.settings import PolicySettings
 class TrainedTransformer:
     """Calls the transformer that is trained; within `reference`, the one it was at the start."""
 
-    def __init__(self, transformer: torch.nn.Module, settings: PolicySettings) -> None:
+    def __init__(
+        self, transformer: torch.nn.Module, settings: PolicySettings, *, keep_reference: bool
+    ) -> None:
         if settings.gradient_checkpointing:
             transformer.enable_gradient_checkpointing()
         self._frozen: torch.nn.Module | None = None
@@ -29,13 +31,16 @@ class TrainedTransformer:
         self.module: torch.nn.Module = transformer
         if settings.lora is not None:
             lora = settings.lora
-            config = LoraConfig(r=lora.rank, lora_alpha=lora.alpha, target_modules=list(lora.targets))
+            targets = lora.targets if isinstance(lora.targets, str) else list(lora.targets)
+            config = LoraConfig(
+                r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=targets
+            )
             self.module = get_peft_model(transformer, config)
         elif settings.adapter is not None:
             self.module = _load_adapter(transformer, settings.adapter)
         else:
             transformer.requires_grad_(True)
-            if settings.keep_reference:
+            if keep_reference:
                 self._frozen = copy.deepcopy(transformer).requires_grad_(False)
 
     def __call__(self, **inputs: Any) -> torch.Tensor:

@@ -7,7 +7,7 @@ shape needs; neither becomes a number.
 
 from collections.abc import Mapping
 
-from edit_grpo.run.settings import RewardSettings
+from edit_grpo.reward.settings import RewardSettings
 from edit_rrm.aggregators import aggregate
 from edit_rrm.errors import TraceError
 from edit_rrm.guards import GuardResult, reward_ceiling

@@ -25,7 +25,7 @@ from edit_grpo.run.checkpointing import Progress, TrainingState, save_checkpoint
 from edit_grpo.run.collector import Collection, Collector
 from edit_grpo.run.grids import Grids
 from edit_grpo.run.records import GroupRecord, Seconds, Watched, summary, watched_numbers
-from edit_grpo.run.run_log import RunLog
+from edit_grpo.run.run_log import UpdateLog
 from edit_grpo.run.settings import TrainSettings
 from edit_grpo.run.update import Updater
 from edit_rrm_client import EditRRMClientError
@@ -48,7 +48,7 @@ class EditTrainer:
     collector: Collector
     updater: Updater
     accelerator: Accelerator
-    log: RunLog | None = None
+    log: UpdateLog | None = None
     grids: Grids | None = None
     ema: MovingAverage | None = None
     progress: Progress = field(default_factory=Progress)

@@ -10,19 +10,20 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedType, InitProcessGroupKwargs, broadcast, gather_object, set_seed
-from pydantic import ValidationError
 
 from edit_grpo.algorithms.algorithm import algorithm_of
 from edit_grpo.algorithms.averages import MovingAverage
 from edit_grpo.data.edits import Edit, read_edits
 from edit_grpo.errors import SettingsError
+from edit_grpo.policies.errors import PolicyError
 from edit_grpo.policies.policy import EditPolicy
 from edit_grpo.reward.scoring import GroupScorer, OnWait
+from edit_grpo.reward.settings import RewardSettings
 from edit_grpo.run.checkpointing import Progress, TrainingState, load_checkpoint, newest_checkpoint
 from edit_grpo.run.collector import Collector
 from edit_grpo.run.grids import Grids
-from edit_grpo.run.run_log import RunLog
-from edit_grpo.run.settings import RewardSettings, TrainSettings
+from edit_grpo.run.run_log import UpdateLog
+from edit_grpo.run.settings import TrainSettings
 from edit_grpo.run.settings_file import check_resumable, load_settings, write_settings
 from edit_grpo.run.stopping import StopRequest
 from edit_grpo.run.trainer import EditTrainer, Ending
@@ -39,14 +40,12 @@ def load_policy(settings: TrainSettings, device: torch.device) -> EditPolicy:
 
     Raises SettingsError for what no policy can be made of.
     """
-    from edit_grpo import policies  # diffusers takes seconds to import, and a test brings its own policy
+    # diffusers takes seconds to import, and a test brings its own policy
+    from edit_grpo.policies import loading
 
-    given = settings.policy.model_dump(exclude={"name"}, exclude_none=True)
-    reference = {"keep_reference": settings.algorithm.needs_reference}
     try:
-        chosen = policies.PolicySettings.model_validate(given | reference)
-        return policies.load_policy(settings.policy.name, chosen, device)
-    except (policies.PolicyError, ValidationError) as error:
+        return loading.load_policy(settings.policy, device, keep_reference=settings.algorithm.needs_reference)
+    except PolicyError as error:
         raise SettingsError(f"policy: {error}") from error
 
 
@@ -101,7 +100,7 @@ def run_training(
         progress = Progress() if checkpoint is None else load_checkpoint(checkpoint, state)
         log = None
         if accelerator.is_main_process:
-            log = RunLog(settings.out, progress.update, settings.updates)
+            log = UpdateLog(settings.out, progress.update, settings.updates)
             stack.callback(log.close)
             if checkpoint is not None:
                 log.event("resumed", str(checkpoint))
@@ -208,7 +207,7 @@ def _first_process_alone(accelerator: Accelerator, *work: Callable[[], None]) ->
         raise errors[0]
 
 
-def _waiting(log: RunLog | None, settings: RewardSettings) -> OnWait:
+def _waiting(log: UpdateLog | None, settings: RewardSettings) -> OnWait:
     """Says on the terminal and in the log that the service is away, and for how long that may last."""
 
     def tell(waited_s: float, reason: str) -> None:

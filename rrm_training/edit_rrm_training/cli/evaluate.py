@@ -2,21 +2,26 @@
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markdown import Markdown
 
+from edit_rrm.errors import EditRRMError
 from edit_rrm_training.cli.terminal import console, progress_bars
 from edit_rrm_training.errors import TrainingError
 
 if TYPE_CHECKING:
-    from edit_rrm_training.evaluation.judging import Judge
+    from edit_rrm_training.evaluation.evaluate import Evaluation, JudgedEdit
+    from edit_rrm_training.evaluation.judging import Drawing, Judge
 
 API_KEY_VARIABLE = "EDIT_RRM_API_KEY"
 
-Checkpoint = Annotated[Path | None, typer.Option(help="Checkpoint directory with rrm.json.", exists=True)]
+Checkpoint = Annotated[
+    Path | None, typer.Option(help="Directory of a checkpoint with rrm.json, or a registered name.")
+]
 Server = Annotated[
     str | None,
     typer.Option(help=f"Address of a running service instead; a key is read from {API_KEY_VARIABLE}."),
@@ -25,10 +30,11 @@ ScoreOnly = Annotated[
     bool, typer.Option(help="The checkpoint is a holistic scorer: no principles, no trace.")
 ]
 Samples = Annotated[int, typer.Option(min=1, max=8, help="Also measure pairs with up to so many samples.")]
+Out = Annotated[Path | None, typer.Option(help="Directory for evaluation.json, .md, traces.jsonl and plots.")]
 Temperature = Annotated[float, typer.Option(min=0.01, help="Of those samples.")]
 
 
-def _judge(checkpoint: Path | None, server: str | None, score_only: bool, trained: bool = False) -> "Judge":
+def judge_of(checkpoint: Path | None, server: str | None, score_only: bool, trained: bool = False) -> "Judge":
     """The judge that the options name; `trained` refuses a checkpoint without the trained profile."""
     if (checkpoint is None) == (server is None):
         raise typer.BadParameter("expected exactly one of --checkpoint and --server")
@@ -39,10 +45,13 @@ def _judge(checkpoint: Path | None, server: str | None, score_only: bool, traine
             raise typer.BadParameter("the service serves verifiers: --score-only needs a --checkpoint")
         return HttpJudge(server, api_key=os.environ.get(API_KEY_VARIABLE))
     assert checkpoint is not None
-    from edit_rrm.checkpoint import read_card
+    from edit_rrm.checkpoint import checkpoint_directory, read_card
     from edit_rrm_training.evaluation.in_process import InProcessJudge, ScoreOnlyJudge
     from edit_rrm_training.rollouts.offline_engine import OfflineEngine
 
+    checkpoint = checkpoint_directory(checkpoint)
+    if not checkpoint.is_dir():
+        raise typer.BadParameter(f"there is no checkpoint {checkpoint}")
     card = read_card(checkpoint)
     if trained and card.profile != "trained":
         raise typer.BadParameter(f"{checkpoint} has no rrm.json of a trained checkpoint")
@@ -52,52 +61,82 @@ def _judge(checkpoint: Path | None, server: str | None, score_only: bool, traine
 
 
 def evaluate(
+    edits: Annotated[
+        Path, typer.Option(help="Folder with edits.jsonl: edits with gold verdicts.", exists=True)
+    ],
     checkpoint: Checkpoint = None,
     server: Server = None,
-    seed: Annotated[int, typer.Option(help="World seed; training never uses 1000 and above.")] = 2000,
-    count: Annotated[int, typer.Option(min=1, help="How many held-out edits.")] = 1000,
-    candidates: Annotated[int, typer.Option(min=2, help="Candidates per edit.")] = 4,
+    count: Annotated[int | None, typer.Option(min=1, help="Only the first so many edits.")] = None,
+    same_zone: Annotated[
+        float, typer.Option(min=0.0, help="Pairs whose utilities differ by less are left out.")
+    ] = 0.0,
     score_only: ScoreOnly = False,
     samples: Samples = 1,
     temperature: Temperature = 0.7,
-    out: Annotated[
-        Path | None, typer.Option(help="Directory for evaluation.json, .md, traces.jsonl and plots.")
-    ] = None,
-    record: Annotated[
-        bool, typer.Option(help="Write the results into the checkpoint's rrm.json and model card.")
-    ] = False,
+    out: Out = None,
+    record: Annotated[bool, typer.Option(help="Write the results into the checkpoint's rrm.json.")] = False,
 ) -> None:
-    """Measure a checkpoint on held-out shape edits by free generation through vLLM, or a running service.
+    """Measure a checkpoint, by free generation through vLLM, or a service on edits with gold verdicts.
 
-    Prints traces that parse, verdict accuracy by category, pairwise accuracy against gold utility and the
-    quality of decompositions, each with its 95 % interval and sample size; then pairs by category, precision
-    and recall, calibration, agreement with utility, and accuracy by number of samples.
+    Prints traces that parse, verdict accuracy by category, pairwise accuracy against gold utility and usable
+    decompositions, each with its 95 % interval and sample size; then pairs by category, precision and recall,
+    calibration, agreement with utility, and accuracy by number of samples.
+
+    EDITS holds edits.jsonl, an edit a line (docs/rrm-data.md has the fields):
+
+        {"id": "1", "category": "colour", "instruction": "make the car blue", "source": "1.png",
+         "principles": [{"question": "Is the car blue?", "category": "follow"}],
+         "candidates": [{"image": "1-a.png", "verdicts": [1], "utility": 8.0}]}
+
+        edit-rrm-train evaluate --edits my-edits --checkpoint runs/gcpo/final
     """
-    from edit_rrm_training.evaluation.details import details_of
+    from itertools import islice
+
+    from edit_rrm_training.data.gold_edits import read_gold_edits
     from edit_rrm_training.evaluation.evaluate import evaluate as run
-    from edit_rrm_training.evaluation.judging import Drawing
 
     if record and checkpoint is None:
         raise typer.BadParameter("--record writes into a --checkpoint")
-    judge = _judge(checkpoint, server, score_only, trained=True)
-    with progress_bars() as progress:
-        bar = progress.add_task("edits", total=count)
-        try:
+    try:
+        total = sum(1 for _ in islice(read_gold_edits(edits), count))
+        judge = judge_of(checkpoint, server, score_only, trained=True)
+        with progress_bars() as progress:
+            bar = progress.add_task("edits", total=total)
             evaluation, judged = run(
-                judge, seed=seed, count=count, candidate_count=candidates,
-                warm=Drawing(samples, temperature) if samples > 1 else None,
+                judge, islice(read_gold_edits(edits), count), data=str(edits), same_zone=same_zone,
+                warm=warm_drawing(samples, temperature),
                 progress=lambda done: progress.update(bar, completed=done),
             )  # fmt: skip
-        except TrainingError as error:
-            console.print(str(error), style="red", markup=False)
-            raise typer.Exit(1) from error
-    details = details_of(judged, verdicts=judge.gives_verdicts)
-    console.print(Markdown(evaluation.markdown()))
-    console.print(Markdown(details.markdown()))
+    except (TrainingError, EditRRMError, OSError) as error:
+        console.print(str(error), style="red", markup=False)
+        raise typer.Exit(1) from error
+    show_evaluation(evaluation, judged, judge, same_zone, out)
     if record and checkpoint is not None:
-        from edit_rrm_shapes.tiny_rrm.bundle import record_results
+        from edit_rrm_training.evaluation.report import record_results
 
         record_results(checkpoint, evaluation)
+
+
+def warm_drawing(samples: int, temperature: float) -> "Drawing | None":
+    """How further samples are drawn; None where one is enough."""
+    from edit_rrm_training.evaluation.judging import Drawing
+
+    return Drawing(samples, temperature) if samples > 1 else None
+
+
+def show_evaluation(
+    evaluation: "Evaluation",
+    judged: "Sequence[JudgedEdit]",
+    judge: "Judge",
+    same_zone: float,
+    out: Path | None,
+) -> None:
+    """Prints the tables, and writes them and the plots to `out`."""
+    from edit_rrm_training.evaluation.details import details_of
+
+    details = details_of(judged, verdicts=judge.gives_verdicts, same_zone=same_zone)
+    console.print(Markdown(evaluation.markdown()))
+    console.print(Markdown(details.markdown()))
     if out is not None:
         from edit_rrm_training.evaluation.report import write_report
 
@@ -116,14 +155,13 @@ def evaluate_pairs(
     out: Annotated[Path | None, typer.Option(help="JSON file to write.")] = None,
 ) -> None:
     """Measure pairwise accuracy on preference pairs, over all and by category. Ties count as wrong."""
-    from edit_rrm.errors import EditRRMError
     from edit_rrm_training.data.preferences import read_pairs
     from edit_rrm_training.evaluation.judging import Drawing
     from edit_rrm_training.evaluation.pairs import evaluate_pairs as run
 
     try:
         data = read_pairs(pairs)
-        judge = _judge(checkpoint, server, score_only)
+        judge = judge_of(checkpoint, server, score_only)
         with progress_bars() as progress:
             bar = progress.add_task("pairs", total=len(data.pairs))
             found = run(

@@ -1,4 +1,4 @@
-"""`edit-rrm-train pairs`: preference data, from published layouts or from the shapes world."""
+"""`edit-rrm-train pairs`: preference data from published layouts."""
 
 import hashlib
 from collections.abc import Iterator
@@ -12,27 +12,19 @@ from edit_rrm_training.data.preferences import PreferencePair
 from edit_rrm_training.errors import TrainingError
 
 pairs_app = typer.Typer(no_args_is_help=True, help="Preference pairs: what GCPO learns from.")
+
+
+@pairs_app.callback()
+def main() -> None:
+    """Keeps `import` a command of its own."""
+
+
 Out = Annotated[Path, typer.Option(help="JSONL file of PreferencePair rows to write.")]
-
-
-@pairs_app.command("shapes")
-def shapes(
-    out: Out,
-    seed: Annotated[int, typer.Option(help="World seed; training uses those below 1000.")],
-    count: Annotated[int, typer.Option(min=1, help="How many edits the pairs come from.")] = 1000,
-    candidates: Annotated[int, typer.Option(min=2, max=8, help="Candidates per edit; all their pairs.")] = 4,
-) -> None:
-    """Write the shapes world's pairs by reference, with gold principles, as its annotator labels them."""
-    from edit_rrm_shapes.world.rows import shapes_pair_rows
-    from edit_rrm_training.data.jsonl import write_rows
-
-    written = write_rows(out, shapes_pair_rows(seed, count, candidates))
-    console.print(f"{written} pairs of {count} edits in {out}")
 
 
 @pairs_app.command("import")
 def import_pairs(
-    layout: Annotated[str, typer.Option(help="editreward-data, editscore-bench, tiger-bench or shapes.")],
+    layout: Annotated[str, typer.Option(help="editreward-data, editscore-bench, tiger-bench or gold-edits.")],
     data: Annotated[Path, typer.Option(help="The published file or folder.", exists=True)],
     out: Out,
     images: Annotated[

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markdown import Markdown
 
 from edit_rrm_training.cli.terminal import console, progress_bars
 from edit_rrm_training.errors import TrainingError
@@ -16,12 +15,14 @@ pipeline_app = typer.Typer(
     help="From instructions to SFT rows: decompose, candidates, reason, verify, select. Every step may be "
     "killed at any moment and goes on when it is run again; what failed is in OUT's .failed.jsonl, with why.",
 )
-Config = Annotated[str, typer.Option(help="TOML configuration, or 'shapes': everything simulated.")]
+Config = Annotated[str, typer.Option(help="TOML configuration, or the name of a registered one.")]
 Out = Annotated[Path, typer.Option(help="JSONL file to write, or to go on with.")]
 RetryFailed = Annotated[bool, typer.Option(help="Forget the failures of earlier runs and try them again.")]
 Editors = Annotated[
     list[str],
-    typer.Option("--editor", help="shapes, folder=PATH, flux-kontext, qwen-image-edit (=WEIGHTS)."),
+    typer.Option(
+        "--editor", help="folder=PATH, flux-kontext, qwen-image-edit (=WEIGHTS) or registered."
+    ),
 ]
 OnDone = Callable[[], None]
 
@@ -41,41 +42,6 @@ def _run(name: str, total: Callable[[], int], step: Callable[[OnDone], Coroutine
         console.print(f"{name}: {error}", style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from error
     console.print(f"{name}: {report}", markup=False, soft_wrap=True)
-
-
-@pipeline_app.command("shapes-edits")
-def shapes_edits(
-    out: Out,
-    seed: Annotated[int, typer.Option(help="World seed; below 1000 for training.")] = 0,
-    count: Annotated[int, typer.Option(min=1, help="How many edits.")] = 1000,
-) -> None:
-    """Write sources and instructions of the shapes world by reference, without a picture.
-
-    Example: edit-rrm-train pipeline shapes-edits --seed 11 --count 7500 --out runs/data/edits.jsonl
-    """
-    from edit_rrm_shapes.world.rows import shapes_edit_rows
-    from edit_rrm_training.data.jsonl import write_rows
-
-    write_rows(out, shapes_edit_rows(seed, count))
-    console.print(f"{count} edits in {out}")
-
-
-@pipeline_app.command("shapes-labels")
-def shapes_labels(
-    rows: Annotated[
-        Path, typer.Argument(help="think.jsonl, verify.jsonl or think+verify.jsonl.", exists=True)
-    ],
-) -> None:
-    """Hold the labels of a shapes training set against the truth: verdicts by category, order of scores."""
-    from edit_rrm_shapes.world.labels import label_shares
-    from edit_rrm_training.data.sft_rows import read_sft_rows
-    from edit_rrm_training.evaluation.evaluate import share_table
-
-    try:
-        console.print(Markdown(share_table(rows.stem, label_shares(read_sft_rows(rows)))))
-    except TrainingError as error:
-        console.print(str(error), style="red", markup=False, soft_wrap=True)
-        raise typer.Exit(1) from error
 
 
 @pipeline_app.command("hard-subset")
@@ -212,8 +178,8 @@ def run_all(
 ) -> None:
     """All five steps, one after the other, each going on where it was.
 
-    Example: edit-rrm-train pipeline run --config shapes --editor shapes --per-editor 4 \
-        --edits runs/data/edits.jsonl --out runs/data
+    Example: edit-rrm-train pipeline run --config pipeline.toml --editor flux-kontext --per-editor 4 \
+        --edits edits.jsonl --out runs/data
     """
     from edit_rrm_training.pipeline.settings import read_settings
 

@@ -1,14 +1,14 @@
-"""`edit-rrm-train base`, `sft` and `gcpo`: the commands that train an RRM."""
+"""`edit-rrm-train sft` and `gcpo`: the commands that train an RRM."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, TypeVar
 
 import typer
 from pydantic import BaseModel
-from pydantic_core import PydanticUndefined
 from rich.table import Table
 
+from edit_rrm.settings_files import settings_rows
 from edit_rrm_training.cli.terminal import console
 from edit_rrm_training.errors import TrainingError
 from edit_rrm_training.runs.settings import (
@@ -33,36 +33,8 @@ SettingsFlag = Annotated[bool, typer.Option("--settings", help="List every setti
 
 def add_training_commands(app: typer.Typer) -> None:
     """Registers this module's commands."""
-    for command in (base, sft, gcpo):
+    for command in (sft, gcpo):
         app.command()(command)
-
-
-def base(
-    out: Annotated[Path, typer.Option(help="Run directory; a run found there is continued.")],
-    size: Annotated[
-        Literal["s", "m"], typer.Option(help="m: 4 million parameters, as bundled; s: 1.5 million.")
-    ] = "m",
-    workers: Annotated[int, typer.Option(min=0, help="Processes that draw the training data.")] = 1,
-    fast: Annotated[
-        bool,
-        typer.Option(help="Compiled layers, and bfloat16 over float32 weights where the CPU has it."),
-    ] = False,
-) -> None:
-    """Train the description-only base that every tiny RRM of one size starts from.
-
-    The stages look, read, see and base of docs/shapes.md; leaves a checkpoint in OUT/base.
-
-        edit-rrm-train base --size s --out runs/base-s
-    """
-    from edit_rrm_shapes.tiny_rrm.base import train_base
-    from edit_rrm_shapes.tiny_rrm.training import Stage, StepReport
-
-    def on_step(stage: Stage, report: StepReport) -> None:
-        if (report.step + 1) % 50 == 0:
-            console.print(f"{stage.name} {report.step + 1} of {stage.steps}: loss {report.loss:.3f}")
-
-    seconds = train_base(out, size, fast=fast, workers=workers, on_step=on_step)
-    console.print(f"{out / 'base'}: {sum(seconds.values()) / 60:.0f} min")
 
 
 def sft(config: ConfigOption = None, set_: SetOption = None, settings: SettingsFlag = False) -> None:
@@ -136,22 +108,6 @@ def _line(steps: int, shown: tuple[str, ...]) -> Callable[[int, Mapping[str, flo
 
 def _table(kind: type[BaseModel]) -> Table:
     table = Table("setting", "default", "what it is", title=f"Settings of {kind.__name__}")
-    for name, default, text in _fields(kind):
+    for name, default, text in settings_rows(kind):
         table.add_row(name, default, text)
     return table
-
-
-def _fields(kind: type[BaseModel], prefix: str = "") -> list[tuple[str, str, str]]:
-    rows: list[tuple[str, str, str]] = []
-    for name, field in kind.model_fields.items():
-        default: Any = field.default
-        shown = "required" if default is PydanticUndefined else "" if default in (None, "") else str(default)
-        rows.append((prefix + name, shown, field.description or ""))
-        section = next((part for part in _parts(field.annotation) if issubclass(part, BaseModel)), None)
-        if section is not None:
-            rows += _fields(section, f"{prefix}{name}.")
-    return rows
-
-
-def _parts(annotation: Any) -> list[type]:
-    return [part for part in getattr(annotation, "__args__", (annotation,)) if isinstance(part, type)]

@@ -6,7 +6,8 @@
   two outputs is preferred: taken to be the first, unless told otherwise.
 - `tiger-bench`: TIGER-Lab's EditReward-Bench, Parquet. A row is a pair with `comparison_type` ("AvsC") or all
   candidates at once; `ranking` ("A>B", "A=B", "B>A=C") says the order. All pairs of a row are taken.
-- `shapes`: the folder that `edit-rrm-train shapes generate` writes.
+- `gold-edits`: a folder of edits with gold verdicts (gold_edits.py) and, in `pairs.jsonl`, which of their
+  candidates are preferred: `{"id", "edit", "preferred", "non_preferred", "label"}`, by number.
 
 Every reader raises RowError naming file, row and field.
 """
@@ -20,7 +21,8 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from edit_rrm.principles import Principle
+from edit_rrm_training.data.gold_edits import FILE as GOLD_EDITS
+from edit_rrm_training.data.gold_edits import GoldEditRow
 from edit_rrm_training.data.jsonl import numbered_rows, read_rows
 from edit_rrm_training.data.parquet import parquet_rows
 from edit_rrm_training.data.pictures import rebased
@@ -80,20 +82,7 @@ class TigerBenchRow(_Published):
     dataset: str | None = None
 
 
-class _ShapesCandidate(_Published):
-    image: str
-
-
-class _ShapesEdit(_Published):
-    id: str
-    category: str
-    instruction: str
-    source: str
-    principles: tuple[Principle, ...]
-    candidates: tuple[_ShapesCandidate, ...]
-
-
-class _ShapesPair(_Published):
+class _GoldPair(_Published):
     id: str
     edit: str
     preferred: int = Field(ge=0)
@@ -202,11 +191,11 @@ def read_tiger_bench(data: Path) -> Iterator[PreferencePair]:
             )  # fmt: skip
 
 
-def read_shapes(data: Path) -> Iterator[PreferencePair]:
+def read_gold_folder(data: Path) -> Iterator[PreferencePair]:
     """See the module."""
-    edits = {edit.id: edit for edit in read_rows(data / "edits.jsonl", _ShapesEdit)}
+    edits = {edit.id: edit for edit in read_rows(data / GOLD_EDITS, GoldEditRow)}
     path = data / "pairs.jsonl"
-    for number, pair in numbered_rows(path, _ShapesPair):
+    for number, pair in numbered_rows(path, _GoldPair):
         edit = edits.get(pair.edit)
         if edit is None:
             raise RowError(path, number, "edit", f"edits.jsonl has no edit {pair.edit!r}")
@@ -227,7 +216,7 @@ READERS: dict[str, Callable[[Path], Iterator[PreferencePair]]] = {
     "editreward-data": read_editreward_data,
     "editscore-bench": read_editscore_bench,
     "tiger-bench": read_tiger_bench,
-    "shapes": read_shapes,
+    "gold-edits": read_gold_folder,
 }
 
 

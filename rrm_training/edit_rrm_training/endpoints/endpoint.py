@@ -8,8 +8,8 @@ from typing import Protocol, TypeVar
 
 from edit_rrm.errors import DecompositionError, TraceError
 from edit_rrm.prompts import ImageSlot, Prompt
+from edit_rrm_training.endpoints.usage import Usage
 from edit_rrm_training.errors import AnswerError
-from edit_rrm_training.pipeline.rows import Usage
 
 DRAW_SEED_STEP = 1_000_003
 RETRY_TEMPERATURE = 0.7

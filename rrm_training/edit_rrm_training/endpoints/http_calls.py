@@ -3,19 +3,19 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
 import httpx
 from pydantic import BaseModel, ConfigDict, Field
 
+from edit_rrm.backoff import Backoff, parse_retry_after
 from edit_rrm_training.errors import EndpointError, EndpointErrorKind
 
 BUSY = frozenset({408, 409, 425, 429, *range(500, 600)})
 """Statuses that another attempt may change."""
 
 T = TypeVar("T")
+_MAX_RETRY_AFTER_S = 3600.0
 
 
 class Patience(BaseModel):
@@ -28,25 +28,9 @@ class Patience(BaseModel):
     initial_back_off_s: float = Field(default=1.0, gt=0, description="doubles with each failure")
     max_back_off_s: float = Field(default=60.0, gt=0, description="a longer Retry-After is still honoured")
 
-    def back_off_s(self, failures: int, retry_after_s: float, dice: float) -> float:
-        """Seconds to wait after the `failures`-th failure; `dice`, in [0, 1), spreads the callers out."""
-        ceiling = min(self.max_back_off_s, self.initial_back_off_s * 2.0 ** min(failures - 1, 30))
-        return max(ceiling / 2, retry_after_s) + dice * ceiling / 2
-
-
-def read_retry_after_s(value: str | None, now: datetime) -> float:
-    """Seconds from a Retry-After header, a number or an HTTP date; 0 when it says nothing usable."""
-    if value is None:
-        return 0.0
-    try:
-        return max(0.0, min(float(value), 3600.0))
-    except ValueError:
-        pass
-    try:
-        date = parsedate_to_datetime(value)
-    except ValueError:
-        return 0.0
-    return max(0.0, (date.replace(tzinfo=date.tzinfo or UTC) - now).total_seconds())
+    def back_off_s(self, failures: int, retry_after_s: float | None, dice: float) -> float:
+        """Seconds to wait after the `failures`-th failure; see `Backoff.wait_s`."""
+        return Backoff(self.initial_back_off_s, self.max_back_off_s).wait_s(failures, retry_after_s, dice)
 
 
 class Caller:
@@ -93,7 +77,7 @@ class Caller:
         async with self._room:
             body = await asyncio.to_thread(make_body)
             for attempt in range(1, self._patience.attempts + 1):
-                retry_after_s = 0.0
+                retry_after_s: float | None = None
                 kind: EndpointErrorKind
                 try:
                     response = await self._http.post(path, json=body)
@@ -110,9 +94,8 @@ class Caller:
                         kind = "overloaded" if response.status_code in BUSY else "malformed"
                     elif response.status_code in BUSY:
                         kind = "overloaded"
-                        retry_after_s = read_retry_after_s(
-                            response.headers.get("Retry-After"), datetime.now(UTC)
-                        )
+                        asked_s = parse_retry_after(response.headers.get("Retry-After"))
+                        retry_after_s = None if asked_s is None else min(asked_s, _MAX_RETRY_AFTER_S)
                     else:
                         raise EndpointError("refused", f"{self._name}: {detail}", attempt)
                 if attempt < self._patience.attempts:

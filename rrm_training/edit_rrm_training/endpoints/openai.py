@@ -11,8 +11,8 @@ from edit_rrm.prompts import ImageSlot
 from edit_rrm_training.data.pictures import data_url, load_image
 from edit_rrm_training.endpoints.endpoint import ChatAnswer, ChatRequest
 from edit_rrm_training.endpoints.http_calls import Caller, Patience
+from edit_rrm_training.endpoints.usage import Usage
 from edit_rrm_training.errors import StepError
-from edit_rrm_training.pipeline.rows import Usage
 
 
 class OpenAISettings(Patience):

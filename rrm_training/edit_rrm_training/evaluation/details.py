@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from edit_rrm.intervals import Share
 from edit_rrm.principles import Category
-from edit_rrm_shapes.world.dataset import SAME_ZONE
 from edit_rrm_training.evaluation.calibration import (
     ReliabilityBin,
     expected_calibration_error,
@@ -22,7 +22,7 @@ from edit_rrm_training.evaluation.evaluate import (
     scores_and_utilities,
     share_table,
 )
-from edit_rrm_training.evaluation.metrics import PairOutcome, Share, pairwise, precision_recall
+from edit_rrm_training.evaluation.metrics import PairOutcome, pairwise, precision_recall
 
 SAMPLE_COUNTS = (1, 2, 4, 8)
 
@@ -79,13 +79,12 @@ def _plain(value: float) -> float | None:
     return None if math.isnan(value) else round(value, 4)
 
 
-def details_of(judged: Sequence[JudgedEdit], *, verdicts: bool) -> Details:
-    """The details of judged edits; without `verdicts` those of a scorer."""
-    kinds = sorted({item.edit.request.category for item in judged})
+def details_of(judged: Sequence[JudgedEdit], *, verdicts: bool, same_zone: float) -> Details:
+    """The details of judged edits; without `verdicts` those of a scorer. `same_zone` as in `measure`."""
+    kinds = sorted({item.edit.category for item in judged})
     pairs = {
         kind: pairwise(
-            [scores_and_utilities(i, i.opinions) for i in judged if i.edit.request.category == kind],
-            SAME_ZONE,
+            [scores_and_utilities(i, i.opinions) for i in judged if i.edit.category == kind], same_zone
         )
         for kind in kinds
     }
@@ -97,7 +96,7 @@ def details_of(judged: Sequence[JudgedEdit], *, verdicts: bool) -> Details:
     ]
     drawn = max((len(opinion.scores) for item in judged for opinion in item.warm), default=0)
     scaling = {
-        count: pairwise([scores_and_utilities(item, item.warm, count) for item in judged], SAME_ZONE)
+        count: pairwise([scores_and_utilities(item, item.warm, count) for item in judged], same_zone)
         for count in SAMPLE_COUNTS
         if count <= drawn
     }
@@ -112,12 +111,12 @@ def details_of(judged: Sequence[JudgedEdit], *, verdicts: bool) -> Details:
 
 def _calibration(judged: Sequence[JudgedEdit]) -> dict[str, Calibration]:
     shown = [
-        (check.category, probability, finding.met)
+        (principle.category, probability, gold)
         for item in judged
         for candidate, opinion in zip(item.edit.candidates, item.opinions, strict=True)
         if opinion.probabilities is not None
-        for check, finding, probability in zip(
-            item.edit.checks, candidate.findings, opinion.probabilities, strict=True
+        for principle, gold, probability in zip(
+            item.edit.principles, candidate.verdicts, opinion.probabilities, strict=True
         )
         if probability is not None
     ]

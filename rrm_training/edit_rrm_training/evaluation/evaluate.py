@@ -1,14 +1,15 @@
-"""Evaluates a judge on held-out edits of the shapes world: traces, verdicts, pairs, decompositions."""
+"""Evaluates a judge on edits with gold verdicts: traces, verdicts, pairs, decompositions."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
-from edit_rrm.principles import Category, numbered
-from edit_rrm_shapes.world.dataset import SAME_ZONE, EditRecord, make_edit
+from edit_rrm.intervals import Share, share
+from edit_rrm_training.data.gold_edits import GoldEdit
 from edit_rrm_training.evaluation.judging import Decomposition, Drawing, Judge, Opinion, Question
-from edit_rrm_training.evaluation.metrics import JudgedVerdict, Share, pairwise, share, verdict_shares
+from edit_rrm_training.evaluation.metrics import JudgedVerdict, pairwise, verdict_shares
 
 CHUNK = 64
 
@@ -17,7 +18,7 @@ CHUNK = 64
 class JudgedEdit:
     """An edit with what a judge makes of it; `warm` are opinions from several samples, where asked for."""
 
-    edit: EditRecord
+    edit: GoldEdit
     opinions: tuple[Opinion, ...]
     decomposition: Decomposition
     warm: tuple[Opinion, ...] = ()
@@ -30,13 +31,14 @@ class Evaluation:
     shares: dict[str, Share]
     edits: int
     candidates: int
-    seed: int
+    data: str
+    """Which edits, for whoever reads the numbers."""
     seconds: float
 
     def as_dict(self) -> dict[str, Any]:
         """JSON form."""
         return {
-            "seed": self.seed, "edits": self.edits, "candidates": self.candidates,
+            "data": self.data, "edits": self.edits, "candidates": self.candidates,
             "seconds": round(self.seconds, 1),
             "measures": {name: value.as_dict() for name, value in self.shares.items()},
         }  # fmt: skip
@@ -55,14 +57,13 @@ def share_table(heading: str, shares: dict[str, Share]) -> str:
     return "\n".join(rows)
 
 
-def question_of(edit: EditRecord) -> Question:
+def question_of(edit: GoldEdit) -> Question:
     """An edit with its gold principles."""
-    principles = numbered((check.category, check.question) for check in edit.checks)
     pictures = tuple(candidate.picture() for candidate in edit.candidates)
-    return Question(edit.request.instruction, edit.picture(), pictures, principles)
+    return Question(edit.instruction, edit.source(), pictures, edit.principles)
 
 
-def judge_edits(judge: Judge, edits: Sequence[EditRecord], warm: Drawing | None = None) -> list[JudgedEdit]:
+def judge_edits(judge: Judge, edits: Sequence[GoldEdit], warm: Drawing | None = None) -> list[JudgedEdit]:
     """Decomposes every edit and judges its candidates with the gold principles; `warm` draws more samples."""
     questions = [question_of(edit) for edit in edits]
     decomposed = judge.decompose(questions)
@@ -74,74 +75,76 @@ def judge_edits(judge: Judge, edits: Sequence[EditRecord], warm: Drawing | None 
 def judged_verdicts(judged: Sequence[JudgedEdit]) -> list[JudgedVerdict]:
     """Every verdict beside the truth."""
     return [
-        JudgedVerdict(check.category, finding.met, None if opinion.met is None else opinion.met[place])
+        JudgedVerdict(principle.category, gold, None if opinion.met is None else opinion.met[place])
         for item in judged
         for candidate, opinion in zip(item.edit.candidates, item.opinions, strict=True)
-        for place, (check, finding) in enumerate(zip(item.edit.checks, candidate.findings, strict=True))
+        for place, (principle, gold) in enumerate(zip(item.edit.principles, candidate.verdicts, strict=True))
     ]
 
 
 def scores_and_utilities(
     item: JudgedEdit, opinions: Sequence[Opinion], samples: int | None = None
 ) -> list[tuple[float | None, float]]:
-    """(score or None, gold utility) of an edit's candidates."""
+    """(score or None, gold utility) of the candidates of an edit that have a utility."""
     return [
         (opinion.score(samples), candidate.utility)
         for candidate, opinion in zip(item.edit.candidates, opinions, strict=True)
+        if candidate.utility is not None
     ]
 
 
-def _follow_questions(principles: Sequence[tuple[Category, str]]) -> set[str]:
-    return {question for category, question in principles if category is Category.FOLLOW}
+def measure(judged: Sequence[JudgedEdit], *, verdicts: bool, same_zone: float) -> dict[str, Share]:
+    """The headline measures of judged edits; without `verdicts` those of a scorer.
 
-
-def _decomposition_shares(judged: Sequence[JudgedEdit]) -> dict[str, Share]:
-    """`names the edited thing`: every follow question says the right thing, place and property."""
-    valid, named, exact = [], [], []
-    for item in judged:
-        written = item.decomposition.principles or ()
-        gold = [(check.category, check.question) for check in item.edit.checks]
-        asked = [(p.category, p.question) for p in written]
-        valid.append(bool(written))
-        named.append(_follow_questions(asked) == _follow_questions(gold))
-        exact.append(asked == gold)
-    return {
-        "decompositions that validate": share(valid),
-        "decompositions that name the edited thing": share(named),
-        "decompositions equal to gold": share(exact),
-    }
-
-
-def measure(judged: Sequence[JudgedEdit], *, verdicts: bool) -> dict[str, Share]:
-    """The headline measures of judged edits; without `verdicts` those of a scorer."""
+    Pairs whose utilities differ by less than `same_zone` are left out; edits without utilities have none.
+    """
     parsed = share(opinion.score() is not None for item in judged for opinion in item.opinions)
     shares = {"traces that parse": parsed}
     if verdicts:
         for name, value in verdict_shares(judged_verdicts(judged)).items():
             shares[f"verdict accuracy, {name}"] = value
-    pairs = pairwise([scores_and_utilities(item, item.opinions) for item in judged], SAME_ZONE)
+    pairs = pairwise([scores_and_utilities(item, item.opinions) for item in judged], same_zone)
     shares["pairwise accuracy, score"] = pairs.accuracy
     shares["pairs tied by score"] = pairs.ties
-    gold = [[(c.score, c.utility) for c in item.edit.candidates] for item in judged]
-    shares["pairwise accuracy, gold score (ceiling of the verdicts)"] = pairwise(gold, SAME_ZONE).accuracy
-    return {**shares, **_decomposition_shares(judged)} if verdicts else shares
+    gold = [
+        [(c.score, c.utility) for c in item.edit.candidates if c.score is not None and c.utility is not None]
+        for item in judged
+    ]
+    shares["pairwise accuracy, gold score (ceiling of the verdicts)"] = pairwise(gold, same_zone).accuracy
+    if verdicts:
+        shares["decompositions that validate"] = share(bool(item.decomposition.principles) for item in judged)
+    return {name: value for name, value in shares.items() if value.total}
+
+
+MoreMeasures = Callable[[Sequence[JudgedEdit]], dict[str, Share]]
 
 
 def evaluate(
     judge: Judge,
+    edits: Iterable[GoldEdit],
     *,
-    seed: int,
-    count: int,
-    candidate_count: int = 4,
+    data: str,
+    same_zone: float = 0.0,
     warm: Drawing | None = None,
+    more: MoreMeasures = lambda judged: {},
     progress: Callable[[int], None] = lambda done: None,
 ) -> tuple[Evaluation, list[JudgedEdit]]:
-    """Measures a judge on `count` edits of world `seed`; `progress` hears how many are done."""
+    """Measures a judge on edits; `data` names them, `more` adds measures that only their maker can take.
+
+    `progress` hears how many are done.
+    """
     begun = time.perf_counter()
     judged: list[JudgedEdit] = []
-    for start in range(0, count, CHUNK):
-        edits = [make_edit(seed, i, candidate_count) for i in range(start, min(start + CHUNK, count))]
-        judged += judge_edits(judge, edits, warm)
+    for chunk in _chunks(edits):
+        judged += judge_edits(judge, chunk, warm)
         progress(len(judged))
-    shares = measure(judged, verdicts=judge.gives_verdicts)
-    return Evaluation(shares, count, candidate_count, seed, time.perf_counter() - begun), judged
+    verdicts = judge.gives_verdicts
+    shares = {**measure(judged, verdicts=verdicts, same_zone=same_zone), **(more(judged) if verdicts else {})}
+    candidates = sum(len(item.edit.candidates) for item in judged)
+    return Evaluation(shares, len(judged), candidates, data, time.perf_counter() - begun), judged
+
+
+def _chunks(edits: Iterable[GoldEdit]) -> Iterator[list[GoldEdit]]:
+    rest = iter(edits)
+    while chunk := list(islice(rest, CHUNK)):
+        yield chunk

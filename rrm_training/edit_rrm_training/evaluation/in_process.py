@@ -14,7 +14,7 @@ from edit_rrm.images import EditImage
 from edit_rrm.principles import Principle
 from edit_rrm.profiles import get_profile
 from edit_rrm.verdict_probability import met_probability
-from edit_rrm_shapes.tiny_rrm.tasks import Sample
+from edit_rrm_training.data.samples import Sample
 from edit_rrm_training.data.score_only import parse_score, score_only_prompt
 from edit_rrm_training.evaluation.judging import Decomposition, Drawing, Opinion, Question
 from edit_rrm_training.rollouts.offline_engine import Completion

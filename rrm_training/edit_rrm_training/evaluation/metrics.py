@@ -1,55 +1,11 @@
 """Measures of a verifier as pure functions: shares with intervals, verdict tables, pairwise accuracy."""
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
+from edit_rrm.intervals import Share, share
 from edit_rrm.principles import Category
-
-Z_95 = 1.959963984540054
-
-
-@dataclass(frozen=True)
-class Share:
-    """`hits` of `total`, with its 95 % Wilson score interval."""
-
-    hits: int
-    total: int
-
-    @property
-    def value(self) -> float:
-        """The share, NaN when there is nothing to share."""
-        return self.hits / self.total if self.total else math.nan
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """Wilson's interval (E. B. Wilson, 1927), which behaves near 0 and 1 and for small samples."""
-        if not self.total:
-            return (math.nan, math.nan)
-        n, p, z2 = self.total, self.value, Z_95**2
-        middle = (p + z2 / (2 * n)) / (1 + z2 / n)
-        half = Z_95 * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n)) / (1 + z2 / n)
-        return (max(0.0, middle - half), min(1.0, middle + half))
-
-    def as_dict(self) -> dict[str, float | int | list[float] | None]:
-        """JSON form, rounded to four decimals; nulls for a share of nothing, since JSON has no NaN."""
-        if not self.total:
-            return {"value": None, "n": 0, "interval95": None}
-        low, high = self.interval
-        return {
-            "value": round(self.value, 4), "n": self.total, "interval95": [round(low, 4), round(high, 4)],
-        }  # fmt: skip
-
-    def __str__(self) -> str:
-        low, high = self.interval
-        return f"{self.value:.3f} [{low:.3f}, {high:.3f}] n={self.total}"
-
-
-def share(outcomes: Iterable[bool]) -> Share:
-    """The share of true outcomes."""
-    listed = list(outcomes)
-    return Share(sum(listed), len(listed))
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,13 @@ from accelerate.utils import gather_object
 from transformers import GenerationConfig
 from trl.data_utils import prepare_multimodal_messages
 
+from edit_rrm.intervals import share
 from edit_rrm_training.data.trl_rows import PairRows, Row
-from edit_rrm_training.evaluation.metrics import share
 
 _SAMPLING = frozenset({"do_sample", "temperature", "top_p", "top_k", "min_p"})
 
 
-class JudgesGreedily:
+class MeasuresPairAccuracy:
     """A part of GcpoTrainer, which has the rest: TRL's generation and `_score`."""
 
     _validation: PairRows | None

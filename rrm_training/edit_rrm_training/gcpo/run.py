@@ -15,13 +15,13 @@ from edit_rrm_training.data.principles_store import with_principles
 from edit_rrm_training.data.trl_rows import PairRows
 from edit_rrm_training.errors import SettingsError
 from edit_rrm_training.gcpo.trainer import GcpoTrainer
-from edit_rrm_training.rollouts.generate_greedily import complete_greedily
+from edit_rrm_training.rollouts.generate_greedily import generate_greedily
 from edit_rrm_training.runs.checkpoints import Base, is_whole, load_base, lora_config
 from edit_rrm_training.runs.settings import GcpoConfig, VllmSettings
 from edit_rrm_training.runs.training_run import (
     FINAL,
+    LogsRun,
     OnLog,
-    RunLog,
     check_directory,
     claim_directory,
     optimizers_of,
@@ -54,7 +54,6 @@ def grpo_arguments(config: GcpoConfig, processes: int) -> GRPOConfig:
         temperature=config.temperature,
         top_p=config.top_p,
         epsilon=config.clip,
-        top_entropy_quantile=config.top_entropy,
         beta=0.0 if config.credit == "all_scores" else config.kl,
         scale_rewards="none",
         loss_type="grpo",
@@ -106,7 +105,7 @@ def run_gcpo(
         processing_class=base.processor,
         peft_config=lora_config(config),
         optimizers=optimizers_of(config, base.model),
-        callbacks=[RunLog(config.out, on_log)],
+        callbacks=[LogsRun(config.out, on_log)],
     )  # fmt: skip
     finished = train(trainer, config, _card(config, base.card, rows), stop_after=stop_after)
     return final if finished else None
@@ -120,7 +119,7 @@ def _rows(
     profile = get_profile(base.card.profile)
     side = base.card.max_image_side
     complete = partial(
-        complete_greedily,
+        generate_greedily,
         base,
         folder=folder,
         max_tokens=config.max_trace_tokens,

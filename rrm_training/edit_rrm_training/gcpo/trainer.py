@@ -1,7 +1,7 @@
 """GCPO (paper.md, Stage 2) as a subclass of TRL's GRPOTrainer: the policy is the RRM, an action a trace.
 
 Two things differ from GRPO, and they are overridden: which rows make up a rollout (whole pairs, N traces
-an image) and what a trace earns (win_ratio.py). TRL does the rest:
+an image) and what a trace earns (credit/win_ratio.py). TRL does the rest:
 
 - `scale_rewards="none"` makes an advantage the reward less the mean of its own N traces, undivided.
 - `loss_type="grpo"` is the paper's loss: the clipped surrogate averaged over the tokens of each trace, then
@@ -9,13 +9,12 @@ an image) and what a trace earns (win_ratio.py). TRL does the rest:
   by a constant, and both let a longer trace weigh more.
 - A KL to the base is optional (`beta`), as in the paper.
 
-**Ours**, on request: `credit="score"` lets the advantage of a trace that parses teach the tokens of its score
-alone, and of one that does not, all; the mean over its tokens is then over these. `credit="all_scores"` draws
-no score: it learns from the expectation over all of them (all_scores.py), and a KL is then of the evidence.
+**Ours**, on request: `credit="all_scores"` draws no score: it learns from the expectation over all of them
+(credit/all_scores.py), and a KL is then of the evidence.
 
-**Ours**: accuracy during training is pairwise, of greedy traces (judges_greedily.py). An update reads few
-traces without advantage (zero_advantage.py) and, on request, each prompt once (shared_prompts.py); both leave
-the gradient as it is.
+**Ours**: accuracy during training is pairwise, of greedy traces (pair_accuracy.py). An update reads few
+traces without advantage (update/zero_advantage.py) and, on request, each prompt once
+(update/shared_prompts.py); both leave the gradient as it is.
 """
 
 import math
@@ -38,11 +37,11 @@ from edit_rrm_training.gcpo.credit.all_scores import EvidenceRows, judge_all_sco
 from edit_rrm_training.gcpo.credit.score_tokens import states_score
 from edit_rrm_training.gcpo.credit.score_tree import score_tree
 from edit_rrm_training.gcpo.credit.win_ratio import report, win_ratios
-from edit_rrm_training.gcpo.pair_accuracy import JudgesGreedily
+from edit_rrm_training.gcpo.pair_accuracy import MeasuresPairAccuracy
 from edit_rrm_training.gcpo.pair_sampler import PairSampler
 from edit_rrm_training.gcpo.update.shared_prompts import Layout, check_model, pack_batches, unshuffled_traces
 from edit_rrm_training.gcpo.update.zero_advantage import has_advantage, keep_groups
-from edit_rrm_training.rollouts.growing_cache import roomy_caches
+from edit_rrm_training.rollouts.growing_cache import growing_caches
 from edit_rrm_training.rollouts.vllm_prompts import with_one_token_an_image
 from edit_rrm_training.rollouts.vllm_weights import hand_over_safely
 from edit_rrm_training.runs.cpu_bfloat16 import weights_in
@@ -58,7 +57,7 @@ def contrastive_reward(**_: Any) -> list[float]:
     raise NotImplementedError("computed by GcpoTrainer._calculate_rewards")
 
 
-class GcpoTrainer(JudgesGreedily, ResumesWeights, GRPOTrainer):  # type: ignore[misc]  # trl is Any here
+class GcpoTrainer(MeasuresPairAccuracy, ResumesWeights, GRPOTrainer):  # type: ignore[misc]  # trl is Any here
     """See the module. The rollout of all processes, `args.generation_batch_size`, is a multiple of 2N."""
 
     _tag_names = ("trl", "gcpo")
@@ -137,12 +136,7 @@ class GcpoTrainer(JudgesGreedily, ResumesWeights, GRPOTrainer):  # type: ignore[
         if self._credit == "trace":
             return output
         stated = self._stated(inputs, output["completion_ids"])
-        if self._credit == "score":
-            untold = ~stated.any(dim=1, keepdim=True)
-            # TRL's name for tokens that are not the policy's to learn.
-            output["tool_mask"] = output["completion_mask"] * (stated | untold)
-        else:
-            output[_STARTS] = stated.int().argmax(dim=1)  # 0: unparsed
+        output[_STARTS] = stated.int().argmax(dim=1)  # 0: unparsed
         return output
 
     def _stated(self, inputs: Sequence[Row], ids: torch.Tensor) -> torch.Tensor:
@@ -202,8 +196,8 @@ class GcpoTrainer(JudgesGreedily, ResumesWeights, GRPOTrainer):  # type: ignore[
         return loss / self.current_gradient_accumulation_steps
 
     def _surrogate(self, model: Any, inputs: Any) -> torch.Tensor:
-        # A KL and a router's loss are of every trace; which tokens are most uncertain, too.
-        if self.beta or self.aux_loss_enabled or self.top_entropy_quantile < 1:
+        # A KL and a router's loss are of every trace.
+        if self.beta or self.aux_loss_enabled:
             return super()._compute_loss(model, inputs)
         group = self.num_generations if self._share_prompts else 1
         having = has_advantage(inputs["advantages"], group)
@@ -249,7 +243,7 @@ class GcpoTrainer(JudgesGreedily, ResumesWeights, GRPOTrainer):  # type: ignore[
             image_token = self.processing_class.image_token_id
             prompt_ids = [with_one_token_an_image(prompt, image_token) for prompt in prompt_ids]
         # A growing cache would have compiled layers compiled again at every length.
-        with torch.compiler.set_stance("force_eager"), roomy_caches():
+        with torch.compiler.set_stance("force_eager"), growing_caches():
             if self.args.bf16 and self.args.device.type == "cpu" and not self.is_fsdp_enabled:
                 with weights_in(torch.bfloat16, self.model):
                     return super()._generate_single_turn(prompt_ids, images, *args, **kwargs)

@@ -7,10 +7,11 @@ from typing import Protocol
 
 from PIL import Image
 
-from edit_rrm_training.data.pictures import ShapesRef
+from edit_rrm import plugins
 from edit_rrm_training.errors import EditorError
 from edit_rrm_training.pipeline.rows import DecomposedEdit
 
+_GROUP: plugins.Group = "edit_rrm_training.editors"
 _ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 
 
@@ -31,20 +32,6 @@ class Editor(Protocol):
     def edit(self, edit: DecomposedEdit, number: int, source: Callable[[], Image.Image], seed: int) -> Edited:
         """Candidate `number`, from 0, of an edit. `source` loads the source image. Raises EditorError."""
         ...
-
-
-class ShapesEditor:
-    """The shapes world's simulated editors: candidate k of the world's own edit, by reference, undrawn."""
-
-    name = "shapes"
-
-    def edit(self, edit: DecomposedEdit, number: int, source: Callable[[], Image.Image], seed: int) -> Edited:
-        """See `Editor`; which of the four editors it was stands in the answer."""
-        known = ShapesRef.parse(edit.source)
-        if known is None or known.candidate is not None:
-            raise EditorError(f"edit {edit.id}: the shapes editor needs a shapes:SEED/INDEX/source")
-        wanted = ShapesRef(known.seed, known.index, number)
-        return Edited(str(wanted), wanted.edit().candidates[number].editor)
 
 
 class FolderEditor:
@@ -71,17 +58,21 @@ class FolderEditor:
 
 
 def open_editor(spec: str) -> Editor:
-    """`shapes`, `folder=PATH`, or a pipeline of `diffusers_editor.RECIPES`: `NAME` or `NAME=WEIGHTS`.
+    """`folder=PATH`, a pipeline of `diffusers_editor.RECIPES` (`NAME` or `NAME=WEIGHTS`), or the name of an
+    editor that an installed package registers (entry point group `edit_rrm_training.editors`: a function
+    without arguments).
 
     Raises EditorError for another.
     """
     from edit_rrm_training.pipeline.diffusers_editor import RECIPES, DiffusersEditor
 
     name, _, argument = spec.partition("=")
-    if name == "shapes" and not argument:
-        return ShapesEditor()
     if name == "folder" and argument:
         return FolderEditor(Path(argument))
     if name in RECIPES:
         return DiffusersEditor(name, argument or None)
-    raise EditorError(f"unknown editor {spec!r}; expected shapes, folder=PATH, or one of {list(RECIPES)}")
+    if name in plugins.names(_GROUP) and not argument:
+        editor: Editor = plugins.load(_GROUP, name)()
+        return editor
+    known = ", ".join(["folder=PATH", *RECIPES, *plugins.names(_GROUP)])
+    raise EditorError(f"unknown editor {spec!r}; expected one of {known}")

@@ -8,9 +8,10 @@ from typing import Generic, TypeVar
 
 from edit_rrm.errors import EditRRMError
 from edit_rrm_training.endpoints.endpoint import Meter
+from edit_rrm_training.endpoints.usage import Usage
 from edit_rrm_training.errors import AnswerError, EndpointError, StepError, TrainingError
 from edit_rrm_training.pipeline.journal import Journal
-from edit_rrm_training.pipeline.rows import FailedRow, Row, Usage
+from edit_rrm_training.pipeline.rows import FailedRow, Row
 
 GIVE_UP_AFTER = 20
 """So many endpoint failures in a row mean that the endpoint, not the rows, is to blame: the step ends."""

@@ -3,29 +3,28 @@
 Relative paths in it start at the file. An unknown key is refused.
 """
 
-import tomllib
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from importlib import resources
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from edit_rrm.errors import DecompositionError
+from edit_rrm import plugins
+from edit_rrm.errors import DecompositionError, SettingsFileError
+from edit_rrm.nested_settings import problems
 from edit_rrm.principles import Principle, count_by_category
 from edit_rrm.profiles import get_profile
 from edit_rrm.profiles.exemplars import exemplar_pool, read_exemplars
 from edit_rrm.profiles.zero_shot import ZeroShotProfile
 from edit_rrm.prompts import PromptProfile
-from edit_rrm_shapes.teachers.simulated import SimulatedEndpoint, SimulatedSettings
+from edit_rrm.settings_files import read_settings_file
 from edit_rrm_training.endpoints.endpoint import Endpoint
-from edit_rrm_training.endpoints.openai import OpenAIEndpoint, OpenAISettings
+from edit_rrm_training.endpoints.kinds import open_endpoint, read_table
 from edit_rrm_training.errors import StepError
 from edit_rrm_training.pipeline.prompts import STANCES
 
-SHAPES_CONFIG = "shapes"
-"""The name of the configuration that comes with the package: all endpoints simulated."""
+_GROUP: plugins.Group = "edit_rrm_training.pipelines"
 
 
 class _Settings(BaseModel):
@@ -99,11 +98,19 @@ class PipelineSettings(_Settings):
     profile: Literal["zero_shot", "trained"] = "zero_shot"
     """In whose words the endpoints are asked and answer."""
     seed: int = 0
-    endpoints: dict[str, Annotated[OpenAISettings | SimulatedSettings, Field(discriminator="kind")]]
+    endpoints: dict[str, BaseModel]
+    """By name; what a table may hold depends on its `kind` (endpoints/kinds.py)."""
     decompose: DecomposeSettings
     teachers: tuple[TeacherSettings, ...] = Field(min_length=1)
     reason: ReasonSettings = ReasonSettings()
     verify: VerifySettings
+
+    @field_validator("endpoints", mode="plain")
+    @classmethod
+    def _of_their_kinds(cls, given: Any) -> dict[str, BaseModel]:
+        if not isinstance(given, dict):
+            raise ValueError("expected [endpoints.NAME] tables")
+        return {name: read_table(name, table) for name, table in given.items()}
 
     @model_validator(mode="after")
     def _names_exist(self) -> "PipelineSettings":
@@ -131,27 +138,25 @@ class PipelineSettings(_Settings):
     async def opened(self, *names: str) -> AsyncIterator[dict[str, Endpoint]]:
         """The endpoints of those names, closed afterwards."""
         async with AsyncExitStack() as stack:
-            endpoints = {name: self._open(name) for name in names}
+            endpoints = {name: open_endpoint(name, self.endpoints[name]) for name in names}
             for endpoint in endpoints.values():
                 stack.push_async_callback(endpoint.close)
             yield endpoints
 
-    def _open(self, name: str) -> Endpoint:
-        settings = self.endpoints[name]
-        if isinstance(settings, SimulatedSettings):
-            return SimulatedEndpoint(name, settings.role)
-        return OpenAIEndpoint(name, settings)
-
 
 def read_settings(config: str) -> PipelineSettings:
-    """The settings in a TOML file, or the packaged `shapes`. Raises StepError."""
-    path = Path(config)
-    packaged = resources.files("edit_rrm_training.pipeline") / "shapes.toml"
+    """The settings in a TOML file, or those that an installed package registers under that name.
+
+    The entry point group is `edit_rrm_training.pipelines`: a function without arguments that returns the
+    file's path. Raises StepError.
+    """
+    path: Path = plugins.load(_GROUP, config)() if config in plugins.names(_GROUP) else Path(config)
     try:
-        text = packaged.read_text() if config == SHAPES_CONFIG else path.read_text(encoding="utf-8")
-        settings = PipelineSettings.model_validate(tomllib.loads(text))
-    except (OSError, tomllib.TOMLDecodeError, ValidationError) as error:
+        settings = PipelineSettings.model_validate(read_settings_file(path))
+    except SettingsFileError as error:
         raise StepError(f"configuration {config}: {error}") from error
+    except ValidationError as error:
+        raise StepError(f"configuration {config}: {'; '.join(problems(error))}") from error
     if settings.decompose.pool is None:
         return settings
     pool = path.parent / settings.decompose.pool

@@ -10,7 +10,7 @@ from edit_rrm_training.data.trl_rows import picture
 from edit_rrm_training.runs.checkpoints import Base
 
 
-def complete_greedily(
+def generate_greedily(
     base: Base,
     asked: Sequence[tuple[Prompt, str | bytes]],
     *,

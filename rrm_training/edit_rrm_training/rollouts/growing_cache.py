@@ -55,7 +55,7 @@ def _larger(held_states: torch.Tensor, new: torch.Tensor, held: int) -> torch.Te
 
 
 @contextmanager
-def roomy_caches() -> Iterator[None]:
+def growing_caches() -> Iterator[None]:
     """Within, `generate` fills caches of this kind."""
     kept = DYNAMIC_LAYER_TYPE_MAPPING[_FULL]
     DYNAMIC_LAYER_TYPE_MAPPING[_FULL] = RoomyLayer

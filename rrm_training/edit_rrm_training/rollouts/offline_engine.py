@@ -11,8 +11,7 @@ from transformers import AutoProcessor
 from edit_rrm.checkpoint import SamplingDefaults
 from edit_rrm.tokens import Token, TokenReader
 from edit_rrm.verdict_probability import VERDICT_TEXTS
-from edit_rrm_shapes.tiny_rrm.batches import prompt_text
-from edit_rrm_shapes.tiny_rrm.tasks import Sample
+from edit_rrm_training.data.samples import Sample, prompt_text
 
 
 @dataclass(frozen=True)

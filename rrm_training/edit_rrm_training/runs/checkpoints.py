@@ -20,13 +20,13 @@ from transformers import (
 )
 
 from edit_rrm.checkpoint import FILE_NAME, RRMCard, read_card, write_card
-from edit_rrm_shapes.tiny_rrm.model import batch_vision_attention
 from edit_rrm_training.errors import SettingsError
 from edit_rrm_training.runs.cpu_bfloat16 import (
     compile_layers,
     computes_in_bfloat16,
     keep_slow_operations_in_float32,
 )
+from edit_rrm_training.runs.equal_images import batch_vision_attention
 from edit_rrm_training.runs.settings import RunSettings
 
 _log = logging.getLogger(__name__)

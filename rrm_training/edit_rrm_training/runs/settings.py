@@ -1,4 +1,4 @@
-"""The settings of `edit-rrm-train sft` and `gcpo`: one model each, from a YAML file and the command line.
+"""The settings of `edit-rrm-train sft` and `gcpo`: one model each, from a file and the command line.
 
 The command line goes before the file. A name that no field has is refused wherever it comes from. How many
 processes there are, and how they share the model, is accelerate's affair (configs/accelerate/).
@@ -6,29 +6,31 @@ processes there are, and how they share the model, is accelerate's affair (confi
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from edit_rrm.nested_settings import problems, put
+from edit_rrm.checkpoint import checkpoint_directory
+from edit_rrm.errors import SettingsFileError
+from edit_rrm.lora import LoraSettings
+from edit_rrm.settings_files import assignments, load_settings
 from edit_rrm_training.errors import SettingsError
 
-Credit = Literal["trace", "score", "all_scores"]
-"""The tokens of a parsed trace that its advantage teaches."""
+Credit = Literal["trace", "all_scores"]
+"""What the advantage of a parsed trace teaches: its tokens (the paper), or all scores it could (ours)."""
 
 
-class LoraSettings(BaseModel):
-    """Low-rank adapters in place of full training; merged into the weights at the end."""
+LANGUAGE_LAYERS = r".*language_model.*\.(q|k|v|o|gate|up|down)_proj"
+"""All projections of the language model, none of the vision tower."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
-    rank: int = Field(default=64, ge=1, description="rank of each adapter")
-    alpha: int = Field(default=128, ge=1, description="scale of the adapters; alpha / rank multiplies them")
-    dropout: float = Field(default=0.0, ge=0.0, lt=1.0, description="dropout inside the adapters")
-    targets: str = Field(
-        default=r".*language_model.*\.(q|k|v|o|gate|up|down)_proj",
-        description="regular expression of the modules that get one; by default not the vision tower",
+class RrmLora(LoraSettings):
+    """Adapters in place of full training; merged into the weights at the end."""
+
+    targets: str | tuple[str, ...] = Field(
+        default=LANGUAGE_LAYERS,
+        min_length=1,
+        description="layers that get one; by default not the vision tower",
     )
 
 
@@ -62,7 +64,9 @@ class RunSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
-    base: Path = Field(description="checkpoint to start from: any directory of a Qwen2.5-VL")
+    base: Annotated[Path, BeforeValidator(checkpoint_directory)] = Field(
+        description="checkpoint to start from: any directory of a Qwen2.5-VL, or a registered name"
+    )
     out: Path = Field(description="run directory; a run found there is continued")
     name: str = Field(default="edit-rrm", min_length=1, description="name in rrm.json, shown by the service")
 
@@ -74,8 +78,9 @@ class RunSettings(BaseModel):
         default="constant",
         description="what the rate does after warm-up: stay, or fall to 0 at the last step",
     )
-    optimizer: Literal["adamw", "muon"] = Field(
-        default="adamw", description="muon: for matrices, as the tiny recipe has it; one process, no LoRA"
+    optimizer: str = Field(
+        default="adamw",
+        description="adamw, or one that an installed package registers, which goes with full training alone",
     )
     weight_decay: float = Field(default=0.0, ge=0.0, description="decoupled decay of matrices")
     max_grad_norm: float = Field(default=1.0, gt=0.0, description="norm at which gradients are clipped")
@@ -83,7 +88,7 @@ class RunSettings(BaseModel):
         default="bfloat16",
         description="type of the saved weights and of the computation (float32 on a CPU without bfloat16)",
     )
-    lora: LoraSettings | None = Field(default=None, description="adapters; absent: full training")
+    lora: RrmLora | None = Field(default=None, description="adapters; absent: full training")
     gradient_checkpointing: bool = Field(
         default=True, description="recompute activations in the backward pass: slower, much less memory"
     )
@@ -102,9 +107,9 @@ class RunSettings(BaseModel):
     keep: int = Field(default=2, ge=1, description="such checkpoints kept")
 
     @model_validator(mode="after")
-    def _muon_is_full(self) -> Self:
-        if self.optimizer == "muon" and self.lora is not None:
-            raise ValueError("optimizer muon trains whole matrices: it does not go with lora")
+    def _other_optimizers_are_full(self) -> Self:
+        if self.optimizer != "adamw" and self.lora is not None:
+            raise ValueError(f"optimizer {self.optimizer} takes whole matrices: it does not go with lora")
         return self
 
 
@@ -117,9 +122,10 @@ class SftConfig(RunSettings):
     accumulate: int = Field(
         default=1, ge=1, description="forward passes of one process that make one optimiser step"
     )
-    role_weights: bool = Field(
-        default=False,
-        description="weigh verdicts, seen words and score as the tiny recipe does; its tokenizer only",
+    token_weights: str | None = Field(
+        default=None,
+        description="how tokens of a completion are weighed, by the name that an installed package "
+        "registers; absent: all alike",
     )
     max_image_side: int | None = Field(
         default=None, ge=28, description="longest side in pixels; default: the base's rrm.json"
@@ -154,14 +160,8 @@ class GcpoConfig(RunSettings):
     clip: float = Field(default=0.2, gt=0.0, description="ε of the clipped surrogate")
     credit: Credit = Field(
         default="trace",
-        description="what a trace's advantage teaches: all tokens, as in the paper, or those of its score; "
+        description="what a trace's advantage teaches: all its tokens, as in the paper; or (ours) "
         "all_scores: each score it could have given, by its probability (needs share_prompts)",
-    )
-    top_entropy: float = Field(
-        default=1.0,
-        gt=0.0,
-        le=1.0,
-        description="share of the tokens that carry gradient, the most uncertain; 1: all, as in the paper",
     )
     kl: float = Field(
         default=0.0,
@@ -204,8 +204,8 @@ class GcpoConfig(RunSettings):
         return self
 
     def _fits_all_scores(self) -> None:
-        if not self.share_prompts or self.top_entropy < 1:
-            raise ValueError("credit all_scores needs share_prompts, and does not go with top_entropy")
+        if not self.share_prompts:
+            raise ValueError("credit all_scores needs share_prompts")
         if self.kl and self.lora is None:
             raise ValueError("kl with credit all_scores needs lora: the base is the model without adapters")
         if self.batch_per_device % (2 * self.traces):
@@ -233,33 +233,19 @@ S = TypeVar("S", bound=RunSettings)
 
 
 def load_config(kind: type[S], file: Path | None, overrides: Mapping[str, Any]) -> S:
-    """Settings from `file` (YAML) and, before it, `overrides`; a dotted name reaches into a section.
+    """Settings from `file` (YAML, JSON or TOML) and, before it, `overrides`; a dotted name enters a section.
 
     Raises SettingsError, naming every field that is wrong.
     """
-    values: dict[str, Any] = {}
-    if file is not None:
-        try:
-            content = yaml.safe_load(file.read_text(encoding="utf-8"))
-        except (OSError, yaml.YAMLError) as error:
-            raise SettingsError(f"cannot read {file}: {error}") from error
-        if not isinstance(content, dict):
-            raise SettingsError(f"{file} must hold one setting a line: 'name: value'")
-        values = content
-    for name, value in overrides.items():
-        put(values, name, value)
     try:
-        return kind.model_validate(values)
-    except ValidationError as error:
-        raise SettingsError("; ".join(problems(error))) from error
+        return load_settings(kind, file, overrides)
+    except SettingsFileError as error:
+        raise SettingsError(str(error)) from error
 
 
 def parse_assignments(texts: Sequence[str]) -> dict[str, Any]:
     """NAME=VALUE texts as a mapping; a value is read as YAML reads it. Raises SettingsError."""
-    found = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise SettingsError(f"expected NAME=VALUE, got {text!r}")
-        found[name.strip()] = yaml.safe_load(value)
-    return found
+    try:
+        return assignments(texts)
+    except SettingsFileError as error:
+        raise SettingsError(str(error)) from error

@@ -5,7 +5,6 @@ last `final/`, which a server loads. It knows nothing of what is trained.
 """
 
 import json
-import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,10 +24,12 @@ from transformers import (
     TrainingArguments,
 )
 
+from edit_rrm import plugins
 from edit_rrm.checkpoint import RRMCard
+from edit_rrm.errors import PluginError
+from edit_rrm.run_log import FILE_NAME, RunLog
+from edit_rrm.settings_files import changed_settings
 from edit_rrm.whole_files import write_whole
-from edit_rrm_shapes.tiny_rrm.muon import MuonWithAdamW
-from edit_rrm_shapes.tiny_rrm.training import MUON_SCALE, make_optimizers
 from edit_rrm_training.errors import SettingsError
 from edit_rrm_training.runs.checkpoints import save_checkpoint
 from edit_rrm_training.runs.cpu_bfloat16 import computes_in_bfloat16
@@ -70,17 +71,18 @@ def training_arguments(settings: RunSettings) -> dict[str, Any]:
 
 
 def optimizers_of(settings: RunSettings, model: torch.nn.Module) -> tuple[Any, None]:
-    """What a trainer takes as `optimizers`: nothing for its own AdamW, or Muon with AdamW as in the tiny
-    recipe, each with its learning rate."""
+    """What a trainer takes as `optimizers`: nothing for its own AdamW, or one that a package registers (entry
+    point group `edit_rrm_training.optimizers`: from the model, `lr` and `weight_decay` to an optimiser).
+
+    Raises SettingsError for a name that none has.
+    """
     if settings.optimizer == "adamw":
         return None, None
-    muon, adamw = make_optimizers(model)
-    for optimizer, scale in ((muon, MUON_SCALE), (adamw, 1.0)):
-        for group in optimizer.param_groups:
-            group["lr"] = settings.lr * scale
-    for group in muon.param_groups:
-        group["weight_decay"] = settings.weight_decay
-    return MuonWithAdamW(muon, adamw), None
+    try:
+        make = plugins.load("edit_rrm_training.optimizers", settings.optimizer)
+    except PluginError as error:
+        raise SettingsError(f"optimizer: {error}") from error
+    return make(model, lr=settings.lr, weight_decay=settings.weight_decay), None
 
 
 def require_files(setting: str, *files: Path) -> None:
@@ -95,9 +97,8 @@ def check_directory(settings: RunSettings) -> None:
     file = settings.out / _SETTINGS
     if not file.exists():
         return
-    values = settings.model_dump(mode="json")
     begun = _with_defaults(type(settings), yaml.safe_load(file.read_text(encoding="utf-8")))
-    names = sorted(name for name in {*values, *begun} - _FREE if values.get(name) != begun.get(name))
+    names = [name for name in changed_settings(begun, settings.model_dump(mode="json")) if name not in _FREE]
     if names:
         raise SettingsError(f"the run in {settings.out} was begun with other values of {', '.join(names)}")
 
@@ -135,7 +136,7 @@ def train(trainer: Trainer, settings: RunSettings, card: RRMCard, *, stop_after:
 
     `stop_after` ends this run early, after that many steps of the whole, leaving a checkpoint.
     """
-    trainer.remove_callback(PrinterCallback)  # RunLog speaks
+    trainer.remove_callback(PrinterCallback)  # LogsRun speaks
     trained = settings.out / f"checkpoint-{settings.steps}"
     checkpoint = last_checkpoint(settings.out)
     if checkpoint != trained:  # the trainer would take a step too many from the last one
@@ -181,15 +182,13 @@ class ResumesWeights:
         model.load_state_dict(saved.state_dict())
 
 
-class RunLog(TrainerCallback):  # type: ignore[misc]  # transformers is Any here
-    """Writes every logged number to `log.jsonl` and TensorBoard. A resumed run takes back the lines after
-    its checkpoint, so that the file is the curve."""
+class LogsRun(TrainerCallback):  # type: ignore[misc]  # transformers is Any here
+    """Writes every logged number to `log.jsonl` and TensorBoard (`RunLog`)."""
 
     def __init__(self, out: Path, on_log: OnLog = lambda step, values: None) -> None:
-        self._file = out / "log.jsonl"
-        self._board_directory = out / "tensorboard"
+        self._out = out
         self._on_log = on_log
-        self._board: SummaryWriter | None = None
+        self._log: RunLog | None = None
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -197,9 +196,8 @@ class RunLog(TrainerCallback):  # type: ignore[misc]  # transformers is Any here
         """Opens the logs at the step the run begins with."""
         if not state.is_world_process_zero:
             return
-        kept = [line for line in self._lines() if json.loads(line)["step"] <= state.global_step]
-        write_whole(self._file, "".join(f"{line}\n" for line in kept))
-        self._board = SummaryWriter(str(self._board_directory), purge_step=state.global_step + 1)
+        board = SummaryWriter(str(self._out / "tensorboard"), purge_step=state.global_step + 1)
+        self._log = RunLog(self._out / FILE_NAME, last=state.global_step, board=board)
 
     def on_log(
         self,
@@ -210,24 +208,8 @@ class RunLog(TrainerCallback):  # type: ignore[misc]  # transformers is Any here
         **_: Any,
     ) -> None:
         """One line, and one point a curve; what is no number, or NaN, is left out."""
-        if self._board is None:
-            return
-        numbers = {
-            name: value
-            for name, value in logs.items()
-            if isinstance(value, int | float) and math.isfinite(value)
-        }
-        with self._file.open("a", encoding="utf-8") as lines:
-            lines.write(json.dumps({"step": state.global_step, **numbers}) + "\n")
-        for name, value in numbers.items():
-            self._board.add_scalar(name, value, state.global_step)
-        self._board.flush()
-        self._on_log(state.global_step, numbers)
-
-    def _lines(self) -> list[str]:
-        """Without a last one that a kill left half written."""
-        text = self._file.read_text(encoding="utf-8") if self._file.exists() else ""
-        return text[: text.rfind("\n") + 1].splitlines()
+        if self._log is not None:
+            self._on_log(state.global_step, self._log.numbers(state.global_step, logs))
 
 
 class _StopAfter(TrainerCallback):  # type: ignore[misc]  # transformers is Any here

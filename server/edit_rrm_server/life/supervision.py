@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from edit_rrm.backoff import Backoff
 from edit_rrm_server.engines.watched_engine import WatchedEngine
 from edit_rrm_server.errors import EngineLostError
 from edit_rrm_server.observe.life_metrics import LifeMetrics
@@ -28,8 +29,7 @@ class RestartPolicy:
 
     def delay_s(self, failures: int) -> float:
         """How long to wait before the next start: `backoff_s`, doubled with each failure, up to the cap."""
-        # The exponent is bounded: a float overflows long after the cap is reached.
-        return min(self.max_backoff_s, self.backoff_s * 2.0 ** min(failures, 64))
+        return Backoff(self.backoff_s, self.max_backoff_s).ceiling_s(failures + 1)
 
 
 class Supervisor:

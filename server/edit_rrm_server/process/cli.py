@@ -12,11 +12,11 @@ from pydantic import ValidationError  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 
+from edit_rrm.errors import SettingsFileError  # noqa: E402
 from edit_rrm.nested_settings import problems  # noqa: E402
 from edit_rrm_server.settings.server import (  # noqa: E402
     ENV_PREFIX,
     ServerSettings,
-    SettingsFileError,
     load_settings,
 )
 
@@ -36,7 +36,8 @@ def main() -> None:
 @app.command()
 def serve(
     model: Annotated[
-        Path | None, typer.Option(help="Checkpoint directory. Default: the bundled edit-rrm-tiny.")
+        Path | None,
+        typer.Option(help="Checkpoint directory or name. Default: the bundled edit-rrm-tiny."),
     ] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on. Default: 127.0.0.1.")] = None,
     port: Annotated[int | None, typer.Option(help="Port; 0 takes a free one. Default: 8000.")] = None,

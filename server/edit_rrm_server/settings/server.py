@@ -1,12 +1,10 @@
 """The one settings model of `edit-rrm-server`; environment, file and command line all fill it.
 
-Order of precedence: command line, environment (`EDIT_RRM_<NAME>`), file (TOML or JSON), defaults. A name
-that no field has is refused wherever it comes from.
+Order of precedence: command line, environment (`EDIT_RRM_<NAME>`), file (TOML, YAML or JSON), defaults. A
+name that no field has is refused wherever it comes from.
 """
 
-import json
 import os
-import tomllib
 from collections.abc import Mapping
 from functools import cached_property
 from ipaddress import ip_address
@@ -16,7 +14,10 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from edit_rrm.checkpoint import checkpoint_directory
+from edit_rrm.errors import SettingsFileError
 from edit_rrm.guards import GuardSettings
+from edit_rrm.settings_files import read_settings_file
 from edit_rrm_server.settings.admin import AdminSettings
 from edit_rrm_server.settings.api_keys import Keys, read_keys_file
 from edit_rrm_server.settings.fleet import FleetSettings
@@ -27,10 +28,6 @@ BUNDLED_MODEL = Path(__file__).parents[1] / "models" / "edit-rrm-tiny"
 Dialect = Literal["flow_factory", "unirl"]
 # Variables with our prefix that belong to the client and may live in the same environment.
 _CLIENT_VARIABLES = frozenset({"EDIT_RRM_API_KEY", "EDIT_RRM_URL"})
-
-
-class SettingsFileError(ValueError):
-    """A settings file cannot be read, or names something that is no setting."""
 
 
 class ServerSettings(FleetSettings, AdminSettings):
@@ -46,10 +43,10 @@ class ServerSettings(FleetSettings, AdminSettings):
     )
 
     # What is served
-    model: Path = Field(
+    model: Annotated[Path, BeforeValidator(checkpoint_directory)] = Field(
         default=BUNDLED_MODEL,
-        description="directory of the checkpoint, served with the zero_shot profile if it has no rrm.json; "
-        "of a fleet: its card, or the fleet's id of a model without one",
+        description="directory or registered name of the checkpoint, served with the zero_shot profile if it has "
+        "no rrm.json; of a fleet: its card, or the fleet's id of a model without one",
     )
 
     # Where it is served
@@ -269,7 +266,7 @@ def load_settings(overrides: Mapping[str, Any], file: Path | None = None) -> Ser
     an unknown name or a value that does not fit.
     """
     _refuse_unknown_variables()
-    from_file = {} if file is None else _read_file(file)
+    from_file = {} if file is None else read_settings_file(file)
     in_environment = {name for name in ServerSettings.model_fields if _is_in_environment(name)}
     base = {name: value for name, value in from_file.items() if name not in in_environment}
     return ServerSettings(**{**base, **overrides})
@@ -293,14 +290,3 @@ def _refuse_unknown_variables() -> None:
         upper = variable.upper()
         if upper.startswith(ENV_PREFIX) and upper.split("__")[0] not in known:
             raise SettingsFileError(f"the environment variable {variable} is no setting of edit-rrm-server")
-
-
-def _read_file(file: Path) -> dict[str, Any]:
-    try:
-        text = file.read_text(encoding="utf-8")
-        content = json.loads(text) if file.suffix == ".json" else tomllib.loads(text)
-    except (OSError, ValueError) as error:
-        raise SettingsFileError(f"cannot read the settings file {file}: {error}") from error
-    if not isinstance(content, dict):
-        raise SettingsFileError(f"the settings file {file} must hold a table of settings")
-    return content

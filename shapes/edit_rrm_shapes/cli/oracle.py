@@ -1,4 +1,4 @@
-"""`edit-rrm-train shapes oracle` and `shapes judge`: the oracle's accuracy, and what it says of an editor."""
+"""`edit-rrm-shapes oracle` and `judge`: the oracle's accuracy, and what it says of an editor."""
 
 import json
 from pathlib import Path
@@ -7,24 +7,19 @@ from typing import Annotated
 import typer
 from rich.markdown import Markdown
 
+from edit_rrm_shapes.errors import ShapesError
 from edit_rrm_training.cli.terminal import console, progress_bars
 from edit_rrm_training.errors import TrainingError
 
 
-def add_oracle_commands(app: typer.Typer) -> None:
-    """Registers this module's commands."""
-    app.command("oracle")(shapes_oracle)
-    app.command("judge")(shapes_judge)
-
-
-def shapes_oracle(
+def oracle(
     seed: Annotated[int, typer.Option(help="World seed; 2000 and above are held out.")] = 2000,
     count: Annotated[int, typer.Option(min=1, help="How many edits; each is eleven pictures.")] = 500,
     out: Annotated[Path | None, typer.Option(help="JSON file to write.")] = None,
 ) -> None:
     """Measure the oracle: scenes read from clean and treated renderings, judgements of simulated editors.
 
-    Example: edit-rrm-train shapes oracle --seed 2000 --count 500 --out runs/oracle.json
+    Example: edit-rrm-shapes oracle --seed 2000 --count 500 --out runs/oracle.json
     """
     from edit_rrm_shapes.oracle.accuracy import measure
     from edit_rrm_training.data.jsonl import whole_file
@@ -39,7 +34,7 @@ def shapes_oracle(
         console.print(f"written to {out}")
 
 
-def shapes_judge(
+def judge(
     edits: Annotated[Path, typer.Option(help="edits.jsonl of the shapes world.", exists=True)],
     pictures: Annotated[Path, typer.Option(help="Directory with one <edit id>.png an edit.", exists=True)],
     out: Annotated[Path, typer.Option(help="JSONL file to write, one judged picture a line.")],
@@ -47,7 +42,7 @@ def shapes_judge(
 ) -> None:
     """Judge an editor's pictures by the oracle: success and mean utility, over all and by category.
 
-    Example: edit-rrm-train shapes judge --edits runs/shapes/edits.jsonl --pictures edited --out judged.jsonl
+    Example: edit-rrm-shapes judge --edits runs/shapes/edits.jsonl --pictures edited --out judged.jsonl
     """
     from edit_rrm_shapes.oracle.edited_pictures import (
         JudgedPicture,
@@ -64,7 +59,7 @@ def shapes_judge(
             for picture in judge_pictures(edits, pictures):
                 judged.append(picture)
                 progress.advance(bar)
-    except (TrainingError, OSError) as error:
+    except (TrainingError, ShapesError, OSError) as error:
         console.print(str(error), style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from error
     if not judged:

@@ -1,4 +1,4 @@
-"""`edit-grpo reproduce`: the paper's claim in miniature, from edits to docs/results/edit/."""
+"""`edit-rrm-shapes reproduce-editor`: the paper's claim in miniature, from edits to docs/results/edit/."""
 
 import signal
 import sys
@@ -10,13 +10,13 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from edit_rrm.staged.state import StageStates
     from edit_rrm_shapes.reproduce_editor.plan import Stage
+    from edit_rrm_shapes.staged.state import StageStates
 
 console = Console()
 
 
-def reproduce(
+def reproduce_editor(
     out: Annotated[
         Path | None,
         typer.Option(
@@ -55,20 +55,20 @@ def reproduce(
     Starts the services it needs. Safe to kill; the same command goes on. A stage has a process and a log
     (OUT/logs) of its own.
 
-        edit-grpo reproduce --list
-        edit-grpo reproduce
-        edit-grpo reproduce --stage table    # of what is measured so far
+        edit-rrm-shapes reproduce-editor --list
+        edit-rrm-shapes reproduce-editor
+        edit-rrm-shapes reproduce-editor --stage table    # of what is measured so far
     """
     from dataclasses import replace
 
     from edit_grpo.errors import EditTrainingError
-    from edit_rrm.errors import StageError
-    from edit_rrm.staged.running import launch_process, run_graph
-    from edit_rrm.staged.state import StageStates
     from edit_rrm_client import EditRRMClientError
+    from edit_rrm_shapes.errors import ShapesError
     from edit_rrm_shapes.reproduce_editor.inputs import inputs_of
     from edit_rrm_shapes.reproduce_editor.plan import FULL, QUICK, graph, settings_of
     from edit_rrm_shapes.reproduce_editor.stages import Surroundings, check, run_stage
+    from edit_rrm_shapes.staged.running import launch_process, run_graph
+    from edit_rrm_shapes.staged.state import StageStates
 
     out = out or Path("runs/reproduce-edit-quick" if quick else "runs/reproduce-edit")
     results = results or (out / "results" if quick else Path("docs/results/edit"))
@@ -106,8 +106,8 @@ def reproduce(
         options += [word for one in reward or () for word in ("--reward", one)]
 
         def launch(one: "Stage", lock: int) -> None:
-            arguments = ["reproduce", *options, "--stage", one.name, "--here"]
-            launch_process(states, one.name, "edit_grpo.cli.app", arguments, threads, lock)
+            arguments = ["reproduce-editor", *options, "--stage", one.name, "--here"]
+            launch_process(states, one.name, "edit_rrm_shapes.cli", arguments, threads, lock)
 
         check(plan)
         inputs = inputs_of(plan, config)
@@ -117,8 +117,8 @@ def reproduce(
             if record is not None:
                 states.check_settings(record, settings_of(one, plan, inputs))
         run_graph(stages, states, launch, say=console.print)
-    except (EditTrainingError, EditRRMClientError, StageError) as error:
-        console.print(f"edit-grpo: {error}", style="red", markup=False, soft_wrap=True)
+    except (EditTrainingError, EditRRMClientError, ShapesError) as error:
+        console.print(f"edit-rrm-shapes: {error}", style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from error
 
 

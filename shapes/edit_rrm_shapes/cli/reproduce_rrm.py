@@ -1,4 +1,4 @@
-"""`edit-rrm-train reproduce`: the paper's table in miniature, from data to docs/results/rrm/."""
+"""`edit-rrm-shapes reproduce-rrm`: the paper's table in miniature, from data to docs/results/rrm/."""
 
 import signal
 import sys
@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.table import Table
 
-from edit_rrm.errors import StageError
+from edit_rrm_shapes.errors import ShapesError
 from edit_rrm_training.cli.terminal import console
 from edit_rrm_training.errors import TrainingError
 
 if TYPE_CHECKING:
-    from edit_rrm.staged.state import StageStates
     from edit_rrm_shapes.reproduce_rrm.graph import Stage
+    from edit_rrm_shapes.staged.state import StageStates
 
 
-def reproduce(
+def reproduce_rrm(
     out: Annotated[
         Path | None,
         typer.Option(
@@ -57,16 +57,16 @@ def reproduce(
     Safe to kill; the same command goes on. Run it twice, side by side, and the two share the work: a stage
     has a process and a log (OUT/logs) of its own.
 
-        edit-rrm-train reproduce --list
-        edit-rrm-train reproduce
-        edit-rrm-train reproduce --stage table    # of what is measured so far
-        edit-rrm-train reproduce --published      # without the models somebody else has measured
+        edit-rrm-shapes reproduce-rrm --list
+        edit-rrm-shapes reproduce-rrm
+        edit-rrm-shapes reproduce-rrm --stage table    # of what is measured so far
+        edit-rrm-shapes reproduce-rrm --published      # without the models somebody else has measured
     """
-    from edit_rrm.staged.running import launch_process, run_graph
-    from edit_rrm.staged.state import StageStates
     from edit_rrm_shapes.reproduce_rrm.dependence import refuse_outdated
     from edit_rrm_shapes.reproduce_rrm.graph import chosen, graph, without_idle
     from edit_rrm_shapes.reproduce_rrm.plan import FULL, QUICK
+    from edit_rrm_shapes.staged.running import launch_process, run_graph
+    from edit_rrm_shapes.staged.state import StageStates
 
     out = out or Path("runs/reproduce-quick" if quick else "runs/reproduce")
     results = results or (out / "results" if quick else Path("docs/results/rrm"))
@@ -107,14 +107,14 @@ def reproduce(
         options += ["--quick"] * quick + ["--train-bases"] * train_bases
 
         def launch(stage: "Stage", lock: int) -> None:
-            arguments = ["reproduce", *options, "--stage", stage.name, "--here"]
-            launch_process(states, stage.name, "edit_rrm_training.cli.app", arguments, threads, lock)
+            arguments = ["reproduce-rrm", *options, "--stage", stage.name, "--here"]
+            launch_process(states, stage.name, "edit_rrm_shapes.cli", arguments, threads, lock)
 
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the stage's process ends too
         states.forget("table")  # it takes seconds, and more may be measured than when it was written
         refuse_outdated(stages, plan, states)
         run_graph(stages, states, launch, say=console.print)
-    except (TrainingError, StageError) as error:
+    except (TrainingError, ShapesError) as error:
         console.print(str(error), style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from error
 

@@ -1,4 +1,4 @@
-"""The commands around the shapes editor: pre-training it, and looking at what an editor does."""
+"""`edit-rrm-shapes tiny-editor`: pre-trains the shapes editor."""
 
 import time
 from pathlib import Path
@@ -16,22 +16,14 @@ LINE_EVERY = 50
 console = Console()
 
 
-def add_shapes_commands(app: typer.Typer) -> None:
-    """Adds `pretrain-shapes` and `sample`."""
-    app.command()(pretrain_shapes)
-    app.command()(sample)
-
-
-def pretrain_shapes(
-    data: Annotated[
-        list[Path], typer.Option(help="Folder of `edit-rrm-train shapes generate`; may be repeated.")
-    ],
+def tiny_editor(
+    data: Annotated[list[Path], typer.Option(help="Folder of `edit-rrm-shapes generate`; may be repeated.")],
     out: Annotated[Path, typer.Option(help="Run folder; a run found there goes on.")],
     held_out: Annotated[
         Path | None, typer.Option(help="Folder of edits for the grids; the first of --data if absent.")
     ] = None,
     config: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="JSON of PretrainSettings.")
+        Path | None, typer.Option(exists=True, dir_okay=False, help="YAML, JSON or TOML of PretrainSettings.")
     ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps of flow matching.")] = None,
     vae_steps: Annotated[int | None, typer.Option(min=0, help="Those of the autoencoder before it.")] = None,
@@ -47,13 +39,13 @@ def pretrain_shapes(
     Safe to kill: the same command goes on. OUT gets vae.jsonl, flow.jsonl, tensorboard/, grids/*.png, a state
     of each stage and, at the end of a piece of flow matching, checkpoint/.
 
-    Example: edit-grpo pretrain-shapes --data runs/edits --out runs/shapes-editor
+    Example: edit-rrm-shapes tiny-editor --data runs/edits --out runs/shapes-editor
     """
     import torch
-    from pydantic import ValidationError
 
-    from edit_rrm.nested_settings import put
-    from edit_rrm_shapes.tiny_editor.errors import PretrainError
+    from edit_rrm.errors import SettingsFileError
+    from edit_rrm.settings_files import load_settings
+    from edit_rrm_shapes.errors import ShapesError
     from edit_rrm_shapes.tiny_editor.run import Pretraining, pictures_of
     from edit_rrm_shapes.tiny_editor.settings import PretrainSettings
     from edit_rrm_shapes.tiny_editor.shapes_edits import read_edits
@@ -62,19 +54,16 @@ def pretrain_shapes(
     if device != "cpu":
         torch.set_float32_matmul_precision("high")  # TF32
     try:
-        written = config.read_text(encoding="utf-8") if config else "{}"
-        values = PretrainSettings.model_validate_json(written).model_dump()
-        for name, given in (("flow.steps", steps), ("vae.steps", vae_steps)):
-            if given is not None:
-                put(values, name, given)
-        settings = PretrainSettings.model_validate(values)
+        given = {"flow.steps": steps, "vae.steps": vae_steps}
+        overrides = {name: value for name, value in given.items() if value is not None}
+        settings = load_settings(PretrainSettings, config, overrides)
         edits = read_edits(data)
         shown = read_edits([held_out]) if held_out else edits
         with _progress() as progress:
             bar = progress.add_task("reading pictures", total=len(set(pictures_of(edits))))
             run = Pretraining(edits, shown, out, settings, device, lambda: progress.advance(bar))
-    except (ValidationError, PretrainError) as error:
-        console.print(f"edit-grpo: {error}", markup=False, style="red")
+    except (SettingsFileError, ShapesError) as error:
+        console.print(f"edit-rrm-shapes: {error}", markup=False, style="red")
         raise typer.Exit(EXIT_BAD_INPUT) from error
     millions = sum(each.numel() for each in run.policy.trainable()) / 1e6
     console.print(
@@ -103,39 +92,6 @@ def pretrain_shapes(
         console.print(f"after step {run.flow.step} of {settings.flow.steps}: {out / 'checkpoint'}")
     else:
         console.print(f"after step {run.vae.step} of {settings.vae.steps} of the autoencoder")
-
-
-def sample(
-    checkpoint: Annotated[str, typer.Option(help="Pipeline folder, or shapes-editor for the bundled one.")],
-    data: Annotated[Path, typer.Option(help="Folder of `edit-rrm-train shapes generate`.")],
-    out: Annotated[Path, typer.Option(help="Folder for <edit id>.png and contact-sheet.png.")],
-    adapter: Annotated[Path | None, typer.Option(help="Folder of a trained adapter.")] = None,
-    count: Annotated[int | None, typer.Option(min=1, help="Only the first edits.")] = None,
-    steps: Annotated[int, typer.Option(min=1, help="ODE steps.")] = 10,
-    seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
-    sheet: Annotated[int, typer.Option(min=1, help="Edits on the contact sheet.")] = 24,
-    device: Annotated[str, typer.Option(help="Where to run.")] = "cpu",
-) -> None:
-    """Let an editor carry out the edits of a folder.
-
-    Example: edit-grpo sample --checkpoint runs/shapes-editor/checkpoint --data runs/test --out runs/out
-    """
-    from edit_grpo.policies import PolicyError, PolicySettings, load_policy
-    from edit_rrm_shapes.tiny_editor.errors import PretrainError
-    from edit_rrm_shapes.tiny_editor.sampling import SHEET, write_samples
-    from edit_rrm_shapes.tiny_editor.shapes_edits import read_edits
-
-    try:
-        policy = load_policy(checkpoint, PolicySettings(adapter=adapter, keep_reference=False), device)
-        edits = read_edits([data])[:count]
-        with _progress() as progress:
-            bar = progress.add_task("edits", total=len(edits))
-            for _ in write_samples(policy, edits, out, steps, seed, sheet):
-                progress.advance(bar)
-    except (PolicyError, PretrainError) as error:
-        console.print(f"edit-grpo: {error}", markup=False, style="red")
-        raise typer.Exit(EXIT_BAD_INPUT) from error
-    console.print(f"{len(edits)} edited pictures and {SHEET} in {out}")
 
 
 def _progress() -> Progress:

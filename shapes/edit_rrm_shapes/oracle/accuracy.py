@@ -9,6 +9,7 @@ from typing import Any
 
 from PIL import Image
 
+from edit_rrm.intervals import Share, share
 from edit_rrm.principles import Category
 from edit_rrm_shapes.oracle.judging import Judgement, judge_reading
 from edit_rrm_shapes.oracle.reading import Reading, read_scene
@@ -18,7 +19,6 @@ from edit_rrm_shapes.world.render import render
 from edit_rrm_shapes.world.scene import CASTS, CELLS, TONES, Scene
 from edit_rrm_training.evaluation.calibration import spearman
 from edit_rrm_training.evaluation.evaluate import share_table
-from edit_rrm_training.evaluation.metrics import Share, share
 
 CANDIDATES = 4
 """One of each simulated editor."""

@@ -9,13 +9,14 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from edit_rrm.errors import ImageError
+from edit_rrm.intervals import Share, share
+from edit_rrm_shapes.errors import PictureError
 from edit_rrm_shapes.oracle.judging import judge_reading
 from edit_rrm_shapes.oracle.reading import read_scene
 from edit_rrm_shapes.world.dataset import EditRecord, make_edit
 from edit_rrm_training.data.jsonl import read_rows
 from edit_rrm_training.data.pictures import load_image
-from edit_rrm_training.errors import PictureError, RowError
-from edit_rrm_training.evaluation.metrics import Share, share
+from edit_rrm_training.errors import RowError
 
 _ID = re.compile(r"(?P<seed>\d+)-(?P<index>\d+)")
 

@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 from PIL import Image
 
+from edit_rrm_shapes.errors import PictureError
 from edit_rrm_shapes.oracle.explaining import Placed, explain
 from edit_rrm_shapes.oracle.levels import (
     Ground,
@@ -24,7 +25,6 @@ from edit_rrm_shapes.oracle.matching import CellFit, Differences, fit_cell, like
 from edit_rrm_shapes.oracle.templates import BLUR_LEVELS, Templates, templates, upper_share
 from edit_rrm_shapes.world.render import SIZE, render
 from edit_rrm_shapes.world.scene import Scene
-from edit_rrm_training.errors import PictureError
 
 _SHARP_NOISE = 8.0
 """Above this the noise hides how soft edges are: they are taken for sharp."""

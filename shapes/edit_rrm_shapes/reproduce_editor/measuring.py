@@ -16,10 +16,11 @@ from pydantic import BaseModel, ConfigDict
 
 from edit_grpo.data.edits import Edit, read_edits
 from edit_grpo.errors import EditTrainingError
-from edit_grpo.policies import PolicySettings, load_policy
+from edit_grpo.run.samples import write_samples
 from edit_rrm.whole_files import write_whole
 from edit_rrm_client import AsyncRewardClient, CandidateScored, ScoreAnswer, ScoringFailedError
-from edit_rrm_shapes.tiny_editor.sampling import write_samples
+from edit_rrm_shapes.tiny_editor.loading import load_editor
+from edit_rrm_shapes.tiny_editor.shapes_edits import ShapesEdit
 from edit_rrm_shapes.tiny_editor.shapes_edits import read_edits as read_shapes_edits
 
 EDITS = "edits.jsonl"
@@ -47,7 +48,7 @@ class Measured(BaseModel):
 
 
 class _Judged(BaseModel):
-    """What is used of a line of `edit-rrm-train shapes judge`."""
+    """What is used of a line of `edit-rrm-shapes judge`."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -74,9 +75,10 @@ def measure(
 
     Leaves the pictures, their contact sheet and `judged.jsonl` in `out`.
     """
-    policy = load_policy(editor, PolicySettings(adapter=adapter, keep_reference=False))
+    policy = load_editor(editor, adapter)
     edits = read_shapes_edits([data])
-    for number, _ in enumerate(write_samples(policy, edits, out, steps, seed, SHEET_EDITS), start=1):
+    written = write_samples(policy, edits, out, steps, seed, SHEET_EDITS, beside=ShapesEdit.best_target)
+    for number, _ in enumerate(written, start=1):
         if number % 100 == 0:
             say(f"{number} of {len(edits)} edits sampled")
     judged = judge(data / EDITS, out)
@@ -94,7 +96,7 @@ def judge(edits: Path, pictures: Path) -> list[_Judged]:
     """The oracle's word on `pictures/<id>.png` for every line of `edits`. Raises EditTrainingError."""
     out = pictures / "judged.jsonl"
     arguments = ["--edits", str(edits), "--pictures", str(pictures), "--out", str(out)]
-    command = [sys.executable, "-m", "edit_rrm_training.cli.app", "shapes", "judge", *arguments]
+    command = [sys.executable, "-m", "edit_rrm_shapes.cli", "judge", *arguments]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise EditTrainingError(f"the oracle could not judge {pictures}: {done.stdout}{done.stderr}")

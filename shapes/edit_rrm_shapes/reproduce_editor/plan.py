@@ -1,10 +1,11 @@
-"""Every number of the reproduction in one place, and its stages. It knows no path and runs nothing."""
+"""Every number of the reproduction in one place, and its stages. It runs nothing."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from edit_rrm.staged import running as staged
+from edit_rrm_shapes.models import TINY_GCPO, TINY_SFT
+from edit_rrm_shapes.staged import running as staged
 
 if TYPE_CHECKING:
     from edit_rrm_shapes.reproduce_editor.inputs import Inputs
@@ -20,8 +21,8 @@ class EditPlan:
     editor: str = "shapes-editor"
     rewards: Mapping[Reward, str] = field(
         default_factory=lambda: {
-            "gcpo": "shapes/edit_rrm_shapes/models/edit-rrm-tiny-gcpo",
-            "sft": "shapes/edit_rrm_shapes/models/edit-rrm-tiny-sft",
+            "gcpo": str(TINY_GCPO),
+            "sft": str(TINY_SFT),
         }
     )  # fmt: skip
     """Directories of checkpoints, here those that ship (T+V of size M, and seed 0 of its GCPO), or addresses

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edit_grpo.run.grids import FOLDER as GRIDS
-from edit_grpo.run.run_log import FILE_NAME as LOG
+from edit_rrm.intervals import Share, share
+from edit_rrm.run_log import FILE_NAME as LOG
 from edit_rrm_shapes.reproduce_editor.measuring import Measured, read_measured
 from edit_rrm_shapes.reproduce_editor.plan import EditPlan, Reward, Run, measured_updates, runs_of
 from edit_rrm_shapes.reproduce_editor.plots import Curves, draw_curves
-from edit_rrm_shapes.reproduce_editor.statistics import Gain, Share, denied, fooled, gain, mean_of, share
+from edit_rrm_shapes.reproduce_editor.statistics import Gain, denied, fooled, gain, mean_of
 
 if TYPE_CHECKING:
     from edit_rrm_shapes.reproduce_editor.stages import Surroundings
@@ -146,7 +147,7 @@ def _markdown(plan: EditPlan, curves: Curves, claims: dict[str, tuple[Gain, bool
             lines.append(f"| {run} | not measured yet | | | | | |")
         for update, rows in points:
             lines.append(
-                f"| {run} | {update} | {len(rows)} | {share(one.success for one in rows)} "
+                f"| {run} | {update} | {len(rows)} | {share(one.success for one in rows).short} "
                 f"| {mean_of(one.utility for one in rows):.2f} | {mean_of(one.reward for one in rows):.3f} "
                 f"| {sum(one.reward is None for one in rows)} |"
             )

@@ -53,7 +53,7 @@ def check(plan: EditPlan) -> None:
         if not is_address(model) and not (Path(model) / "config.json").is_file():
             raise SettingsError(
                 f"the reward {reward} is neither a checkpoint nor an address: {model}; train it with "
-                f"`edit-rrm-train reproduce`, or give `--reward {reward}=…`"
+                f"`edit-rrm-shapes reproduce-rrm`, or give `--reward {reward}=…`"
             )
 
 
@@ -83,12 +83,12 @@ def _data(plan: EditPlan, around: Surroundings) -> None:
         (TEST, plan.test_world, plan.test_edits),
     ):
         arguments = ["--seed", str(world), "--count", str(count), "--candidates", "1"]
-        _command(["shapes", "generate", *arguments, "--out", str(around.data(split))])
+        _command(["generate", *arguments, "--out", str(around.data(split))])
         around.say(f"{split}: {count} edits of world {world}")
 
 
 def _command(arguments: Sequence[str]) -> None:
-    command = [sys.executable, "-m", "edit_rrm_training.cli.app", *arguments]
+    command = [sys.executable, "-m", "edit_rrm_shapes.cli", *arguments]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise EditTrainingError(f"{' '.join(arguments)}: {done.stdout}{done.stderr}")

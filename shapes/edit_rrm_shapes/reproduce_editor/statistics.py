@@ -5,38 +5,8 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from edit_rrm_client.bulk.statistics import Z_95, Interval, wilson_interval
+from edit_rrm.intervals import Cluster, Share, mean_interval, share
 from edit_rrm_shapes.reproduce_editor.measuring import Measured
-
-
-@dataclass(frozen=True)
-class Share:
-    """`right` of `total`."""
-
-    right: int
-    total: int
-
-    @property
-    def value(self) -> float:
-        """0 to 1; NaN of nothing."""
-        return self.right / self.total if self.total else math.nan
-
-    @property
-    def interval(self) -> Interval | None:
-        """Wilson's 95 % interval."""
-        return wilson_interval(self.right, self.total) if self.total else None
-
-    def __str__(self) -> str:
-        interval = self.interval
-        if interval is None:
-            return "–"
-        return f"{self.value:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
-
-
-def share(values: Iterable[bool]) -> Share:
-    """Of the true ones."""
-    listed = list(values)
-    return Share(sum(listed), len(listed))
 
 
 @dataclass(frozen=True)
@@ -62,13 +32,9 @@ def gain(before: Sequence[Sequence[float]], after: Sequence[Sequence[float]]) ->
         statistics.fmean(late) - statistics.fmean(early)
         for early, late in zip(zip(*before, strict=True), zip(*after, strict=True), strict=True)
     ]
-    mean = statistics.fmean(differences)
-    half = (
-        Z_95 * statistics.stdev(differences) / math.sqrt(len(differences))
-        if len(differences) > 1
-        else math.inf
-    )
-    return Gain(mean, mean - half, mean + half)
+    interval = mean_interval([Cluster(1, difference) for difference in differences])
+    low, high = (-math.inf, math.inf) if interval is None else interval
+    return Gain(statistics.fmean(differences), low, high)
 
 
 def fooled(measured: Iterable[Measured], category: str) -> Share:

@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from edit_rrm.checkpoint import read_card
+from edit_rrm_shapes import models
 from edit_rrm_shapes.tiny_rrm.base import BaseStages
 from edit_rrm_shapes.tiny_rrm.model import Size
 
-BUNDLED = Path(__file__).parents[1] / "models"
 
-
-def bundled_base(size: Size, stages: BaseStages, directory: Path = BUNDLED) -> Path | None:
+def bundled_base(size: Size, stages: BaseStages, directory: Path = models.HERE) -> Path | None:
     """The base of that size, if it was trained by those stages."""
     base = directory / f"edit-rrm-tiny-base-{size}"
     if not base.is_dir():

@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from edit_rrm.intervals import Cluster, mean_interval, mean_of
 from edit_rrm_shapes.reproduce_rrm.graph import Model
 from edit_rrm_shapes.reproduce_rrm.outcomes import JudgedPair
 from edit_rrm_shapes.reproduce_rrm.plan import Plan
 from edit_rrm_shapes.tiny_rrm.model import Size
-from edit_rrm_training.evaluation.metrics import Z_95
 
 GCPO_GAIN = 0.04
 """What GCPO has to add to T+V for the larger size (the paper: 2.7 points at 3B, 6.8 at 7B)."""
@@ -40,23 +40,19 @@ class Difference:
 def difference(better: Sequence[Sequence[JudgedPair]], worse: Sequence[Sequence[JudgedPair]]) -> Difference:
     """Mean accuracy of the models `better` less that of `worse`, all on the same pairs.
 
-    A ratio estimator over edits: value = Σ d_e / Σ n_e with d_e the difference in right pairs of edit e and
-    n_e its pairs; variance = E / (E − 1) · Σ (d_e − value · n_e)² / (Σ n_e)². Raises ValueError when the
-    models were asked about different pairs, or about none.
+    A ratio estimator over edits (`mean_interval`, the edits its groups). Raises ValueError when the models
+    were asked about different pairs, or about none.
     """
     ids = [pair.pair for pair in better[0]]
     if not ids or any([pair.pair for pair in one] != ids for one in (*better, *worse)):
         raise ValueError("the models were not asked about the same pairs")
-    gained: dict[str, float] = defaultdict(float)
-    counts: dict[str, int] = defaultdict(int)
+    edits: dict[str, Cluster] = defaultdict(Cluster)
     for place, pair in enumerate(better[0]):
-        counts[pair.edit] += 1
-        gained[pair.edit] += _mean_right(better, place) - _mean_right(worse, place)
-    total, edits = len(ids), len(counts)
-    value = sum(gained.values()) / total
-    spread = sum((gained[edit] - value * counts[edit]) ** 2 for edit in counts)
-    half = Z_95 * math.sqrt(spread * edits / (edits - 1)) / total if edits > 1 else math.inf
-    return Difference(value, value - half, value + half, total, edits)
+        edits[pair.edit].add(_mean_right(better, place) - _mean_right(worse, place))
+    value, interval = mean_of(edits.values()), mean_interval(edits.values())
+    assert value is not None  # there are pairs
+    low, high = (-math.inf, math.inf) if interval is None else interval
+    return Difference(value, low, high, len(ids), len(edits))
 
 
 def _mean_right(models: Sequence[Sequence[JudgedPair]], place: int) -> float:

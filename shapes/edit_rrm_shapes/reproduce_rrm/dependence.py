@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from edit_rrm.staged.state import StageStates
 from edit_rrm_shapes.reproduce_rrm.graph import Stage
 from edit_rrm_shapes.reproduce_rrm.plan import Plan
+from edit_rrm_shapes.staged.state import StageStates
 
 SFT_DATA = ("world", "edits", "candidates", "teachers")
 GCPO_DATA = ("pairs_", "validation_")

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from edit_rrm.staged import running as staged
 from edit_rrm_shapes.reproduce_rrm.plan import VARIANTS, Plan, Variant
+from edit_rrm_shapes.staged import running as staged
 from edit_rrm_shapes.tiny_rrm.model import Size
 from edit_rrm_training.errors import SettingsError
 

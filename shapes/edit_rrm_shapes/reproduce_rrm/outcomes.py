@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from edit_rrm_shapes.world.references import ShapesRef
 from edit_rrm_training.data.jsonl import read_rows, write_rows
-from edit_rrm_training.data.pictures import ShapesRef
 from edit_rrm_training.data.preferences import PreferencePair
 from edit_rrm_training.evaluation.evaluate import JudgedEdit
 from edit_rrm_training.evaluation.metrics import PairOutcome, pair_outcome

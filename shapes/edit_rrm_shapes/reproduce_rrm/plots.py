@@ -7,7 +7,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from edit_rrm_training.evaluation.metrics import Share
+from edit_rrm.intervals import Share
 from edit_rrm_training.evaluation.plots import INK, MARK, SHADE
 
 PANELS = {

@@ -11,11 +11,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from edit_rrm.staged.state import StageRecord, StageStates
 from edit_rrm_shapes.reproduce_rrm.dependence import settings_of
 from edit_rrm_shapes.reproduce_rrm.graph import Model, Stage, graph, models_of
 from edit_rrm_shapes.reproduce_rrm.outcomes import JudgedPair, read_outcomes, write_outcomes
 from edit_rrm_shapes.reproduce_rrm.plan import Plan
+from edit_rrm_shapes.staged.state import StageRecord, StageStates
 from edit_rrm_training.data.jsonl import whole_file
 from edit_rrm_training.errors import RowError
 

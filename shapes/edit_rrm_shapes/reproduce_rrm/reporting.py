@@ -10,13 +10,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from edit_rrm.staged.state import StageRecord, StageStates
 from edit_rrm_shapes.reproduce_rrm.comparing import Claim, Difference, check, claims_of
 from edit_rrm_shapes.reproduce_rrm.graph import Model, graph, models_of
 from edit_rrm_shapes.reproduce_rrm.outcomes import JudgedPair, accuracy, by_category
 from edit_rrm_shapes.reproduce_rrm.plan import VARIANTS, Plan
 from edit_rrm_shapes.reproduce_rrm.plots import Curve, write_plots
 from edit_rrm_shapes.reproduce_rrm.published import Published, publish, read_log, read_measured
+from edit_rrm_shapes.staged.state import StageRecord, StageStates
 from edit_rrm_training.data.jsonl import whole_file
 from edit_rrm_training.evaluation.metrics import PairOutcome
 

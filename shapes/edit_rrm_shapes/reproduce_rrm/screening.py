@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from edit_rrm_shapes.teachers.habits import VERIFIER, judge
-from edit_rrm_training.data.pictures import ShapesRef
+from edit_rrm_shapes.world.references import ShapesRef
 from edit_rrm_training.data.preferences import PreferencePair
 from edit_rrm_training.errors import StepError
 

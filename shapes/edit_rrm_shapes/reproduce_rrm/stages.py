@@ -70,14 +70,15 @@ def run_stage(stage: Stage, plan: Plan, around: Surroundings) -> None:
 
 def _data(plan: Plan, around: Surroundings) -> None:
     from edit_rrm_shapes.reproduce_rrm.screening import close_pairs
+    from edit_rrm_shapes.teachers.editor import ShapesEditor
+    from edit_rrm_shapes.teachers.simulated import pipeline_file
     from edit_rrm_shapes.world.rows import shapes_edit_rows, shapes_pair_rows
     from edit_rrm_training.data.jsonl import write_rows
     from edit_rrm_training.pipeline.candidates import candidates
     from edit_rrm_training.pipeline.decompose import decompose
-    from edit_rrm_training.pipeline.editors import ShapesEditor
     from edit_rrm_training.pipeline.reason import reason
     from edit_rrm_training.pipeline.selecting import select
-    from edit_rrm_training.pipeline.settings import SHAPES_CONFIG, read_settings
+    from edit_rrm_training.pipeline.settings import read_settings
     from edit_rrm_training.pipeline.verify import verify
 
     data, folder = plan.data, around.out / "data"
@@ -95,7 +96,7 @@ def _data(plan: Plan, around: Surroundings) -> None:
         around.say(f"{split}: {written} pairs of {count} edits of world {world}")
     if not edits.exists():
         write_rows(edits, shapes_edit_rows(data.world, data.edits))
-    settings = read_settings(SHAPES_CONFIG)
+    settings = read_settings(str(pipeline_file()))
 
     async def pipeline() -> None:
         around.say(f"decompose: {await decompose(settings, edits, decomposed)}")
@@ -139,7 +140,8 @@ def _sft(stage: Stage, plan: Plan, around: Surroundings) -> None:
             name=f"edit-rrm-tiny-{model}",
             rows=tuple(around.out / "data" / "sft" / f"{name}.jsonl" for name in ROWS[model.variant]),
             steps=sft.steps, batch_per_device=sft.batch, lr=sft.lr, warmup_steps=sft.warmup_steps,
-            lr_schedule="linear", optimizer="muon", weight_decay=sft.weight_decay, role_weights=True,
+            lr_schedule="linear", optimizer="muon", weight_decay=sft.weight_decay,
+            token_weights="shapes",
             dtype="bfloat16", compile_layers=True, gradient_checkpointing=False, equal_images=True,
             workers=around.workers,
             max_trace_tokens=plan.max_trace_tokens, keep=1,
@@ -150,7 +152,7 @@ def _sft(stage: Stage, plan: Plan, around: Surroundings) -> None:
 
 def _gcpo(stage: Stage, plan: Plan, around: Surroundings) -> None:
     from edit_rrm_training.gcpo.run import run_gcpo
-    from edit_rrm_training.runs.settings import GcpoConfig, LoraSettings
+    from edit_rrm_training.runs.settings import GcpoConfig, RrmLora
 
     assert stage.model is not None
     model, gcpo = stage.model, plan.sizes[stage.model.size].gcpo
@@ -159,7 +161,7 @@ def _gcpo(stage: Stage, plan: Plan, around: Surroundings) -> None:
             base=around.checkpoint(Model(model.size, model.variant)), out=around.out / stage.name,
             name=f"edit-rrm-tiny-{model}", seed=model.seed or 0,
             pairs=around.pairs("train"), validation_pairs=around.pairs("validation"),
-            lora=LoraSettings(rank=gcpo.lora_rank, alpha=2 * gcpo.lora_rank),
+            lora=RrmLora(rank=gcpo.lora_rank, alpha=2 * gcpo.lora_rank),
             eval_every=gcpo.eval_every, steps=gcpo.steps, lr=gcpo.lr, warmup_steps=gcpo.warmup_steps,
             lr_schedule=gcpo.lr_schedule,
             traces=gcpo.traces, pairs_per_step=gcpo.pairs_per_step, batch_per_device=gcpo.batch,
@@ -182,9 +184,10 @@ def _gcpo(stage: Stage, plan: Plan, around: Surroundings) -> None:
 
 def _evaluate(stage: Stage, plan: Plan, around: Surroundings) -> None:
     from edit_rrm_shapes.reproduce_rrm.outcomes import outcomes_of, write_outcomes
+    from edit_rrm_shapes.world.dataset import SAME_ZONE
+    from edit_rrm_shapes.world.evaluation import evaluate_on_world
     from edit_rrm_training.data.preferences import read_pairs
     from edit_rrm_training.evaluation.details import details_of
-    from edit_rrm_training.evaluation.evaluate import evaluate
     from edit_rrm_training.evaluation.report import write_report
 
     assert stage.model is not None
@@ -192,12 +195,14 @@ def _evaluate(stage: Stage, plan: Plan, around: Surroundings) -> None:
     card: RRMCard = read_card(checkpoint)
     scorer = stage.model.variant == "scorer"
     judge = (ScoreOnlyJudge if scorer else InProcessJudge)(around.open_engine(checkpoint), card)
-    evaluation, judged = evaluate(
+    evaluation, judged = evaluate_on_world(
         judge, seed=data.test_world, count=data.test_edits, candidate_count=data.candidates,
         progress=lambda done: around.say(f"{done} of {data.test_edits} edits"),
     )  # fmt: skip
     folder = around.out / stage.name
-    write_report(folder, evaluation, details_of(judged, verdicts=judge.gives_verdicts), judged)
+    write_report(
+        folder, evaluation, details_of(judged, verdicts=judge.gives_verdicts, same_zone=SAME_ZONE), judged
+    )
     pairs = read_pairs(around.pairs("test")).pairs
     write_outcomes(folder, outcomes_of(judged, pairs, data.test_world))
 

@@ -7,6 +7,7 @@ reference, so nothing needs to be drawn. Tokens are counted in words.
 
 import random
 import re
+from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, model_validator
@@ -17,10 +18,11 @@ from edit_rrm.prompts import ImageSlot, Prompt
 from edit_rrm.traces import render_trace
 from edit_rrm_shapes.teachers.habits import TEACHERS, VERIFIER, Habits, judge
 from edit_rrm_shapes.world.gold import Check
-from edit_rrm_training.data.pictures import ShapesRef
+from edit_rrm_shapes.world.references import ShapesRef
 from edit_rrm_training.endpoints.endpoint import ChatAnswer, ChatRequest
+from edit_rrm_training.endpoints.kinds import EndpointKind
+from edit_rrm_training.endpoints.usage import Usage
 from edit_rrm_training.errors import EndpointError
-from edit_rrm_training.pipeline.rows import Usage
 
 CUT_SHORT = 0.01
 """Share of answers of every simulated endpoint that end in the middle."""
@@ -103,3 +105,15 @@ class SimulatedEndpoint:
 
     async def close(self) -> None:
         """Holds nothing."""
+
+
+def _open(name: str, settings: SimulatedSettings) -> SimulatedEndpoint:
+    return SimulatedEndpoint(name, settings.role)
+
+
+KIND = EndpointKind(SimulatedSettings, _open)
+
+
+def pipeline_file() -> Path:
+    """The configuration of a pipeline all of whose endpoints are simulated."""
+    return Path(__file__).with_name("pipeline.toml")

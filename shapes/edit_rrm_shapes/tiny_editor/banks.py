@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 import torch
 
-from edit_rrm_shapes.tiny_editor.errors import EditsError
+from edit_rrm_shapes.errors import EditsError
 from edit_rrm_shapes.tiny_editor.shapes_edits import open_picture
 
 THREADS = 8

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from edit_rrm.nested_settings import flat
-from edit_rrm_shapes.tiny_editor.errors import RunFolderError
+from edit_rrm_shapes.errors import RunFolderError
 from edit_rrm_shapes.tiny_editor.settings import PretrainSettings
 
 SETTINGS = "settings.json"

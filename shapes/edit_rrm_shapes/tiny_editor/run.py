@@ -12,19 +12,18 @@ from pathlib import Path
 import torch
 from diffusers import FluxKontextPipeline
 
-from edit_grpo.policies import load_policy
 from edit_grpo.policies.flux_kontext import FluxKontextPolicy
 from edit_grpo.policies.policy import Condition
-from edit_grpo.policies.settings import PolicySettings
 from edit_grpo.rollout.sde import noised
+from edit_grpo.run.samples import sample_sheet
+from edit_rrm_shapes.errors import EditsError
 from edit_rrm_shapes.tiny_editor.banks import Bank, instruction_bank, picture_bank
 from edit_rrm_shapes.tiny_editor.checkpoints import claim_folder
 from edit_rrm_shapes.tiny_editor.crops import crops_with_detail
-from edit_rrm_shapes.tiny_editor.errors import EditsError
 from edit_rrm_shapes.tiny_editor.flow_matching import draw_sigmas, flow_matching_loss, level_weights
+from edit_rrm_shapes.tiny_editor.loading import load_editor, plain_settings
 from edit_rrm_shapes.tiny_editor.mixed_precision import computing_in
 from edit_rrm_shapes.tiny_editor.pipeline import build_shapes_editor
-from edit_rrm_shapes.tiny_editor.sampling import sample_sheet
 from edit_rrm_shapes.tiny_editor.settings import PretrainSettings
 from edit_rrm_shapes.tiny_editor.shapes_edits import ShapesEdit, ShapesExamples, digest_of
 from edit_rrm_shapes.tiny_editor.stepping import OnStep, Stage
@@ -54,7 +53,7 @@ class Pretraining:
         self._tokens = instruction_bank(pipeline.tokenizer, instructions, self._device)
         self._pictures = pictures_of(edits)
         self._pixels = picture_bank(self._pictures, self._device, on_picture)
-        self.policy = FluxKontextPolicy(pipeline, PolicySettings(keep_reference=False))
+        self.policy = FluxKontextPolicy(pipeline, plain_settings("shapes-editor"), keep_reference=False)
         self._vae = pipeline.vae
         modules = [pipeline.components[name] for name in TRAINED]
         if settings.start_from is not None:
@@ -95,7 +94,7 @@ class Pretraining:
 
     def _start_from(self, checkpoint: str, modules: Sequence[torch.nn.Module]) -> None:
         """Takes over the weights; the words must be the same."""
-        begun = load_policy(checkpoint, PolicySettings(keep_reference=False)).pipeline
+        begun = load_editor(checkpoint).pipeline
         if begun.tokenizer.get_vocab() != self.policy.pipeline.tokenizer.get_vocab():
             raise EditsError(f"{checkpoint} knows other words than the edits have: it cannot be gone on with")
         for module, name in zip((*modules, self._vae), (*TRAINED, "vae"), strict=True):
@@ -146,7 +145,9 @@ class Pretraining:
     def _after_step(self, last: bool) -> None:
         if self._held_out and (last or self.flow.step % self._settings.flow.grid_every == 0):
             with self.flow.averaged():
-                sheet = sample_sheet(self.policy, self._held_out, self._settings.flow.sampling_steps)
+                sheet = sample_sheet(
+                    self.policy, self._held_out, self._settings.flow.sampling_steps, ShapesEdit.best_target
+                )
             grids = self._directory / "grids"
             grids.mkdir(exist_ok=True)
             sheet.save(grids / f"{self.flow.step:06d}.png")

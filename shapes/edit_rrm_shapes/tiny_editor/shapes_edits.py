@@ -1,4 +1,4 @@
-"""Edits as `edit-rrm-train shapes generate` writes them (docs/shapes.md), and batches of them by step.
+"""Edits as `edit-rrm-shapes generate` writes them (docs/shapes.md), and batches of them by step.
 
 What a step sees follows from seed and step alone, so that a run can go on where it was killed. This reads
 files; it knows nothing of how they are made.
@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 from pydantic import BaseModel, Field, ValidationError
 
-from edit_rrm_shapes.tiny_editor.errors import EditsError
+from edit_rrm_shapes.errors import EditsError
 
 NAME = "edits.jsonl"
 
@@ -47,6 +47,14 @@ class ShapesEdit:
     scores: tuple[float, ...]
     """Gold scores of the targets, 0 to 10."""
 
+    def picture(self) -> Image.Image:
+        """The source. Raises EditsError."""
+        return open_picture(self.source)
+
+    def best_target(self) -> tuple[Image.Image, ...]:
+        """The candidate with the best gold score, if there is one."""
+        return (open_picture(self.targets[self.scores.index(max(self.scores))]),) if self.scores else ()
+
 
 def read_edits(directories: Sequence[Path]) -> list[ShapesEdit]:
     """All edits of the folders, in order. Raises EditsError."""
@@ -56,7 +64,7 @@ def read_edits(directories: Sequence[Path]) -> list[ShapesEdit]:
         if not path.is_file():
             raise EditsError(
                 f"{path} is missing: write the folder with "
-                f"`edit-rrm-train shapes generate --seed 1 --count 1000 --out {directory}`"
+                f"`edit-rrm-shapes generate --seed 1 --count 1000 --out {directory}`"
             )
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
             try:

@@ -1,6 +1,5 @@
 """One stage's optimiser steps: AdamW, averaged weights, a log, a state from which it goes on to the bit."""
 
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ import torch
 from diffusers.training_utils import EMAModel
 from torch.utils.tensorboard import SummaryWriter
 
+from edit_rrm.run_log import RunLog
 from edit_rrm_shapes.tiny_editor.checkpoints import RunState, load_state, save_state
 from edit_rrm_shapes.tiny_editor.settings import StageSettings
 
@@ -70,22 +70,23 @@ class Stage:
 
         `after_step` is told whether the step was the last one of this piece.
         """
-        _trim_log(self._directory / f"{self.name}.jsonl", self.step)
         board = SummaryWriter(str(self._directory / "tensorboard" / self.name), purge_step=self.step)
+        log = RunLog(self._directory / f"{self.name}.jsonl", last=self.step - 1)
         told_to_end = False
-        with (self._directory / f"{self.name}.jsonl").open("a", encoding="utf-8") as log:
+        try:
             while self.step < end and not told_to_end:
                 report = self._one_step()
-                log.write(json.dumps(asdict(report)) + "\n")
+                log.line(asdict(report))
                 for name in ("loss", "lr", "grad_norm", "step_s"):
                     board.add_scalar(name, getattr(report, name), report.step)
                 told_to_end = not on_step(report)
                 last = told_to_end or self.step == end
                 after_step(last)
                 if last or self.step % self.settings.checkpoint_every == 0:
-                    log.flush()
                     save_state(self._directory, self.name, self._state())
-        board.close()
+        finally:
+            log.close()
+            board.close()
         return not told_to_end
 
     def copy_average_to(self, modules: Sequence[torch.nn.Module]) -> None:
@@ -131,10 +132,3 @@ class Stage:
         self._average.load_state_dict(state.average)
         self._average.to(self._parameters[0].device)
         self.step, self._elapsed_s = state.step, state.elapsed_s
-
-
-def _trim_log(path: Path, step: int) -> None:
-    """Drops the lines of steps that a killed run did after its last checkpoint."""
-    if path.exists():
-        kept = path.read_text(encoding="utf-8").splitlines(keepends=True)[:step]
-        path.write_text("".join(kept), encoding="utf-8")

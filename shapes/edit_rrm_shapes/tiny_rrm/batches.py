@@ -1,7 +1,7 @@
 """Batches of samples as tensors, each from (seed, step) alone, so that a resumed run sees the same data."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -9,8 +9,9 @@ from torch.utils.data import Dataset
 from transformers import Qwen2_5_VLProcessor
 
 from edit_rrm_shapes.tiny_rrm.model import IMAGE_SIDE, IMAGE_TOKENS
-from edit_rrm_shapes.tiny_rrm.tasks import Sample, Task, make_sample
+from edit_rrm_shapes.tiny_rrm.tasks import Task, make_sample
 from edit_rrm_shapes.world.scene import CELLS
+from edit_rrm_training.data.samples import Sample, prompt_text
 
 VERDICT_WEIGHT = 3.0
 SEEN_WEIGHT = 2.0
@@ -64,14 +65,6 @@ class EncodedSample:
     tokens: tuple[int, ...]
     prompt_length: int
     principles: range = range(0)
-
-
-def prompt_text(processor: Qwen2_5_VLProcessor, sample: Sample) -> str:
-    """The chat-formatted prompt, one image token a slot."""
-    text: str = processor.tokenizer.apply_chat_template(
-        sample.prompt.chat(), tokenize=False, add_generation_prompt=True
-    )
-    return text
 
 
 def encode(processor: Qwen2_5_VLProcessor, sample: Sample) -> EncodedSample:
@@ -133,6 +126,12 @@ class LossWeights:
             if in_score:
                 weights[place] = SCORE_WEIGHT
         return weights
+
+
+def role_weights(processor: Qwen2_5_VLProcessor) -> Callable[[Sequence[int], int], list[float]]:
+    """`LossWeights` as SFT takes it, by the entry point `edit_rrm_training.token_weights`."""
+    weigh = LossWeights(processor)
+    return lambda tokens, prompt_length: weigh(EncodedSample(tuple(tokens), prompt_length))
 
 
 class StepBatches(Dataset[Batch]):  # type: ignore[misc]  # torch is Any here

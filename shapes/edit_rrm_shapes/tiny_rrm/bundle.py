@@ -9,6 +9,7 @@ from transformers import Qwen2_5_VLForConditionalGeneration
 from edit_rrm.checkpoint import RRMCard, SamplingDefaults, read_card, write_card
 from edit_rrm_shapes.tiny_rrm.model import save_servable
 from edit_rrm_shapes.tiny_rrm.recipe import load_processor
+from edit_rrm_training.evaluation import report
 from edit_rrm_training.evaluation.evaluate import Evaluation
 
 JUDGES = (
@@ -40,16 +41,13 @@ def bundle(run_directory: Path, stage: str, destination: Path, name: str, traini
     _write_model_card(destination, "Not evaluated yet.")
 
 
-def record_results(checkpoint: Path, evaluation: Evaluation) -> None:
-    """Writes an evaluation into the checkpoint's `rrm.json` and model card."""
-    card = read_card(checkpoint)
-    training = {**card.training, "results": evaluation.as_dict()}
-    write_card(checkpoint, card.model_copy(update={"training": training}))
-    command = f"edit-rrm-train evaluate --seed {evaluation.seed} --count {evaluation.edits}"
+def record_results(checkpoint: Path, evaluation: Evaluation, command: str) -> None:
+    """Writes an evaluation, and the command that printed it, into the checkpoint's card and README."""
+    report.record_results(checkpoint, evaluation)
     _write_model_card(
         checkpoint,
-        f"Free generation through vLLM on {evaluation.edits} held-out edits of world {evaluation.seed}, "
-        f"{evaluation.candidates} candidates each (`{command}`); intervals are Wilson's.\n\n"
+        f"Free generation through vLLM on {evaluation.edits} held-out edits of {evaluation.data}, "
+        f"{evaluation.candidates} candidates (`{command}`); intervals are Wilson's.\n\n"
         f"{evaluation.markdown()}",
     )
 

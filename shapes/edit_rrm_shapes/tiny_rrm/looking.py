@@ -15,13 +15,14 @@ from torch.nn import functional
 from torch.utils.data import Dataset
 from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLProcessor
 
-from edit_rrm_shapes.tiny_rrm.model import IMAGE_TOKENS, batch_vision_attention
+from edit_rrm_shapes.tiny_rrm.model import IMAGE_TOKENS
 from edit_rrm_shapes.tiny_rrm.training import OnStep, Stage, ignore, run_steps
 from edit_rrm_shapes.world.dataset import make_edit
 from edit_rrm_shapes.world.gold import EMPTY, margin, seen_tone, treatment
 from edit_rrm_shapes.world.render import render
 from edit_rrm_shapes.world.scene import BACKGROUNDS, COLOURS, FILLS, SHAPES, TONES, Scene
 from edit_rrm_training.runs.cpu_bfloat16 import fast_on_cpu
+from edit_rrm_training.runs.equal_images import batch_vision_attention
 
 GRID = int(IMAGE_TOKENS**0.5)
 CLASSES: dict[str, tuple[str, ...]] = {

@@ -6,7 +6,6 @@ words of the evidence. Decompose and verify are the product's tasks, asked with 
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 
 from PIL import Image
@@ -18,6 +17,7 @@ from edit_rrm.traces import render_trace
 from edit_rrm_shapes.world.dataset import Candidate, EditRecord, make_edit
 from edit_rrm_shapes.world.gold import compare_thing, margin, pair, seen_tone, treatment
 from edit_rrm_shapes.world.scene import CELLS, Scene, Thing, scene_of_look_alikes
+from edit_rrm_training.data.samples import Sample
 
 DESCRIBE_SYSTEM = "Describe the image."
 COMPARE_SYSTEM = "Compare the images."
@@ -70,17 +70,6 @@ FIND_MIX: Mapping[Task, float] = {
     Task.COMPARE: 0.04,
     Task.READ: 0.04,
 }
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A prompt with its images in slot order, and the completion to learn."""
-
-    prompt: Prompt
-    images: tuple[Image.Image, ...]
-    completion: str
-    principles: str = ""
-    """The principle lines as the prompt holds them, for a verification."""
 
 
 def _describe_scene(scene: Scene) -> str:

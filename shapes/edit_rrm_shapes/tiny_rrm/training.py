@@ -4,12 +4,11 @@ Departs from the paper: SFT loss is weighted by token role (batches.py), because
 learn the verdict's tokens late otherwise, and the gold traces come from the shapes world.
 """
 
-import json
 import math
 import resource
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar
@@ -20,11 +19,12 @@ from torch.utils.data import DataLoader, Dataset
 from torch.utils.tensorboard import SummaryWriter
 from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLProcessor
 
+from edit_rrm.run_log import RunLog
 from edit_rrm_shapes.tiny_rrm.batches import GROUP, Batch, StepBatches
-from edit_rrm_shapes.tiny_rrm.model import batch_vision_attention
-from edit_rrm_shapes.tiny_rrm.muon import Muon
+from edit_rrm_shapes.tiny_rrm.muon import Muon, MuonWithAdamW
 from edit_rrm_shapes.tiny_rrm.tasks import Task
 from edit_rrm_training.runs.cpu_bfloat16 import compile_layers, fast_on_cpu, keep_slow_operations_in_float32
+from edit_rrm_training.runs.equal_images import batch_vision_attention
 
 BETAS = (0.9, 0.98)
 WEIGHT_DECAY = 0.05
@@ -118,6 +118,18 @@ def make_optimizers(module: torch.nn.Module) -> list[torch.optim.Optimizer]:
     ]
 
 
+def muon_with_adamw(module: torch.nn.Module, *, lr: float, weight_decay: float) -> MuonWithAdamW:
+    """Both as one optimiser, each with its learning rate, for a trainer that takes one: the entry point
+    `edit_rrm_training.optimizers` of the name `muon`."""
+    muon, adamw = make_optimizers(module)
+    for optimizer, scale in ((muon, MUON_SCALE), (adamw, 1.0)):
+        for group in optimizer.param_groups:
+            group["lr"] = lr * scale
+    for group in muon.param_groups:
+        group["weight_decay"] = weight_decay
+    return MuonWithAdamW(muon, adamw)
+
+
 def _save(
     path: Path,
     step: int,
@@ -195,10 +207,10 @@ def run_steps(
     end = min(stage.steps, stop_after or stage.steps)
     if start >= end:
         return before_s
-    log = (directory / f"{stage.name}.jsonl").open("a", encoding="utf-8")
     board = SummaryWriter(str(directory / "tensorboard" / stage.name), purge_step=start)
+    log = RunLog(directory / f"{stage.name}.jsonl", last=start - 1)
     begun = last = time.perf_counter()
-    with log:
+    try:
         drawn: Iterator[B] = _batches(batches, start, end, workers)
         for step, batch in enumerate(drawn, start=start):
             lr = stage.lr_at(step)
@@ -217,14 +229,15 @@ def run_steps(
                 len(batch) / (now - last), before_s + now - begun,
             )  # fmt: skip
             last = now
-            log.write(json.dumps(report.__dict__) + "\n")
+            log.line(asdict(report))
             board.add_scalar(f"loss/{report.task}", report.loss, step)
             board.add_scalar("lr", lr, step)
             on_step(report)
             if (step + 1) % checkpoint_every == 0 or step + 1 == end:
-                log.flush()
                 _save(checkpoint, step + 1, report.elapsed_s, module, optimizers)
-    board.close()
+    finally:
+        log.close()
+        board.close()
     return before_s + time.perf_counter() - begun
 
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable
 
+from edit_rrm.intervals import Share
 from edit_rrm.traces import parse_trace
 from edit_rrm_shapes.world.dataset import SAME_ZONE
-from edit_rrm_training.data.pictures import ShapesRef
+from edit_rrm_shapes.world.references import ShapesRef
 from edit_rrm_training.data.sft_rows import SftRow
 from edit_rrm_training.errors import TrainingError
-from edit_rrm_training.evaluation.metrics import JudgedVerdict, Share, pairwise, verdict_shares
+from edit_rrm_training.evaluation.metrics import JudgedVerdict, pairwise, verdict_shares
 
 
 def label_shares(rows: Iterable[SftRow]) -> dict[str, Share]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from edit_rrm.principles import numbered
 from edit_rrm_shapes.world.dataset import make_edit, make_pairs
-from edit_rrm_training.data.pictures import ShapesRef
+from edit_rrm_shapes.world.references import ShapesRef
 from edit_rrm_training.data.preferences import PreferencePair
 from edit_rrm_training.pipeline.rows import EditRow
 

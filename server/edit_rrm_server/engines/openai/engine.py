@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import httpx
 
+from edit_rrm.backoff import Backoff
 from edit_rrm.images import EditImage
 from edit_rrm.prompts import ImageSlot, Prompt
 from edit_rrm_server.engines.control_text import break_control, with_texts
@@ -40,9 +41,8 @@ class RetryPlan:
     max_backoff_s: float = 8.0
 
     def delay_s(self, failures: int, asked_s: float | None, dice: float) -> float:
-        """Before another round of attempts; `dice` in [0, 1) spreads what failed together."""
-        delay_s = min(self.max_backoff_s, self.backoff_s * 2.0 ** min(failures - 1, 16))
-        return max(delay_s * (0.5 + dice / 2), asked_s or 0.0)
+        """Before another round of attempts; see `Backoff.wait_s`."""
+        return Backoff(self.backoff_s, self.max_backoff_s).wait_s(failures, asked_s, dice)
 
 
 class OpenAIEngine:

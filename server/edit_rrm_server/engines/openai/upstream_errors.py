@@ -3,8 +3,7 @@
 The table is by HTTP status; what never became an HTTP answer has functions of its own. Pure.
 """
 
-import math
-
+from edit_rrm.backoff import parse_retry_after
 from edit_rrm_server.errors import (
     EngineError,
     QueueFullError,
@@ -63,18 +62,10 @@ def refused(status: int, retry_after: str | None, message: str) -> UpstreamError
     if status in _REFUSED:
         detail = f"the model cannot take the prompt: {message[:_SHOWN_CHARS]}"
         return UpstreamError(RequestRefusedError("invalid_request", detail), final=True)
-    wait_s = _seconds(retry_after)
+    asked_s = parse_retry_after(retry_after)
+    wait_s = None if asked_s is None else min(asked_s, _MAX_RETRY_AFTER_S)
     if status == 429:
         full = QueueFullError("every upstream's own queue is full", wait_s or _FULL_RETRY_S)
         return UpstreamError(full, wait_s=wait_s)
     error = EngineError(f"an upstream answered with status {status}")
     return UpstreamError(error, down=status in _GONE, wait_s=wait_s)
-
-
-def _seconds(retry_after: str | None) -> float | None:
-    """A Retry-After in seconds; the form with a date, and nonsense, is taken for none."""
-    try:
-        seconds = float(retry_after or "")
-    except ValueError:
-        return None
-    return min(seconds, _MAX_RETRY_AFTER_S) if math.isfinite(seconds) and seconds >= 0 else None

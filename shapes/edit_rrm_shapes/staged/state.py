@@ -15,8 +15,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from edit_rrm.errors import StageError
 from edit_rrm.whole_files import write_whole
+from edit_rrm_shapes.errors import StageError
 
 _BEAT_S = 5.0
 

@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from edit_rrm.errors import StageError
-from edit_rrm.staged.state import StageStates
+from edit_rrm_shapes.errors import StageError
+from edit_rrm_shapes.staged.state import StageStates
 
 
 @dataclass(frozen=True)

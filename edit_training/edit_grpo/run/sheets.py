@@ -7,20 +7,25 @@ from PIL import Image, ImageDraw, ImageFont
 
 GAP = 6
 TEXT_HEIGHT = 18
+SIDE = 256
 
 
 @dataclass(frozen=True)
 class SheetRow:
-    """A caption and pictures of one size."""
+    """A caption and its pictures."""
 
     caption: str
     pictures: tuple[Image.Image, ...]
 
 
-def contact_sheet(rows: Sequence[SheetRow], columns: int = 2, scale: int = 1) -> Image.Image:
-    """The rows in `columns` side by side, from left to right and down; pictures enlarged `scale` times."""
+def contact_sheet(rows: Sequence[SheetRow], columns: int = 2, side: int = SIDE) -> Image.Image:
+    """The rows in `columns` side by side, from left to right and down.
+
+    Pictures have the size of the first one, brought to at most `side` pixels.
+    """
     first = rows[0].pictures[0]
-    width, height = first.width * scale, first.height * scale
+    shrunk = min(1.0, side / max(first.size))
+    width, height = round(first.width * shrunk), round(first.height * shrunk)
     longest = max(len(row.pictures) for row in rows)
     block_width = longest * (width + GAP) + 2 * GAP
     block_height = height + TEXT_HEIGHT + GAP
@@ -35,6 +40,6 @@ def contact_sheet(rows: Sequence[SheetRow], columns: int = 2, scale: int = 1) ->
             text = text[:-2].rstrip("…") + "…"
         draw.text((left, top + 3), text, fill="black", font=font)
         for place, picture in enumerate(row.pictures):
-            enlarged = picture.resize((width, height), Image.Resampling.NEAREST)
-            sheet.paste(enlarged, (left + place * (width + GAP), top + TEXT_HEIGHT))
+            shown = picture if picture.size == (width, height) else picture.resize((width, height))
+            sheet.paste(shown, (left + place * (width + GAP), top + TEXT_HEIGHT))
     return sheet

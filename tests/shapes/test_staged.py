@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from edit_rrm.errors import StageError
-from edit_rrm.staged.running import Stage, launch_process, run_graph
-from edit_rrm.staged.state import StageStates
+from edit_rrm_shapes.errors import StageError
+from edit_rrm_shapes.staged.running import Stage, launch_process, run_graph
+from edit_rrm_shapes.staged.state import StageStates
 
 STAGES = (
     Stage("one", 1.0),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from edit_rrm_client.intervals import Cluster, mean_interval, mean_of, share_interval, wilson
+from edit_rrm.intervals import Cluster, mean_interval, mean_of, share_interval, wilson
 
 
 def clusters(*groups: tuple[float, ...]) -> list[Cluster]:

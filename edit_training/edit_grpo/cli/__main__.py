@@ -1,0 +1,5 @@
+"""`python -m edit_grpo.cli`, for launchers that take a module."""
+
+from edit_grpo.cli.app import app
+
+app()

@@ -1,0 +1,92 @@
+"""Edits through an editor as it is after training: pictures by the ODE, named by id, and a sheet of them."""
+
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from PIL import Image
+
+from edit_grpo.policies.policy import EditPolicy
+from edit_grpo.rollout.ode_sampling import noise_of_rows, sample_ode
+from edit_grpo.run.sheets import SheetRow, contact_sheet
+
+BATCH = 24
+SHEET = "contact-sheet.png"
+
+
+class Asked(Protocol):
+    """An edit as sampling sees it."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def instruction(self) -> str: ...
+
+    def picture(self) -> Image.Image:
+        """The source as RGB."""
+        ...
+
+
+E = TypeVar("E", bound=Asked)
+
+
+def edit_pictures(
+    policy: EditPolicy, edits: Sequence[E], steps: int, seed: int = 0, batch: int = BATCH
+) -> Iterator[tuple[E, Image.Image, Image.Image]]:
+    """Each edit with its source and the edited picture, its noise from the edit's id and `seed` alone.
+
+    Up to `batch` edits in a row whose sources have one size are sampled together.
+    """
+    for some in _of_one_size(edits, batch):
+        condition = policy.encode([source for _, source in some], [edit.instruction for edit, _ in some])
+        seeds = [zlib.crc32(f"{seed}-{edit.id}".encode()) for edit, _ in some]
+        noise = noise_of_rows(policy, condition, seeds)
+        edited = policy.decode(sample_ode(policy, condition, noise, steps))
+        yield from ((edit, source, after) for (edit, source), after in zip(some, edited, strict=True))
+
+
+def sample_sheet(
+    policy: EditPolicy, edits: Sequence[E], steps: int, beside: Callable[[E], Sequence[Image.Image]]
+) -> Image.Image:
+    """Source, edited picture and what `beside` has to show, in a row each."""
+    return contact_sheet([
+        SheetRow(edit.instruction, (source, edited, *beside(edit)))
+        for edit, source, edited in edit_pictures(policy, edits, steps)
+    ])  # fmt: skip
+
+
+def write_samples(
+    policy: EditPolicy,
+    edits: Sequence[E],
+    directory: Path,
+    steps: int,
+    seed: int,
+    sheet_edits: int,
+    *,
+    batch: int = BATCH,
+    beside: Callable[[E], Sequence[Image.Image]] = lambda edit: (),
+) -> Iterator[Path]:
+    """Writes `<edit id>.png` for each edit, one at a time, then a sheet of the first `sheet_edits`."""
+    directory.mkdir(parents=True, exist_ok=True)
+    rows: list[SheetRow] = []
+    for edit, source, edited in edit_pictures(policy, edits, steps, seed, batch):
+        path = directory / f"{edit.id}.png"
+        edited.save(path)
+        if len(rows) < sheet_edits:
+            rows.append(SheetRow(edit.instruction, (source, edited, *beside(edit))))
+        yield path
+    contact_sheet(rows).save(directory / SHEET)
+
+
+def _of_one_size(edits: Sequence[E], most: int) -> Iterator[list[tuple[E, Image.Image]]]:
+    some: list[tuple[E, Image.Image]] = []
+    for edit in edits:
+        source = edit.picture()
+        if some and (len(some) == most or source.size != some[0][1].size):
+            yield some
+            some = []
+        some.append((edit, source))
+    if some:
+        yield some

@@ -1,0 +1,106 @@
+"""Edits with gold verdicts: what evaluation measures a judge on, whoever made them.
+
+A folder holds `edits.jsonl`, an edit a line: `{"id", "category", "instruction", "source", "principles":
+[{"question", "category"}], "candidates": [{"image", "verdicts": [0 | 1, …], "score"?, "utility"?}]}`.
+Pictures are references (pictures.py). `score` is the gold score from 0 to 10; `utility` is how good the edit
+really is, on any scale that orders candidates.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from PIL import Image
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from edit_rrm.principles import Principle
+from edit_rrm_training.data.jsonl import read_rows
+from edit_rrm_training.data.pictures import PictureRef, load_image
+
+FILE = "edits.jsonl"
+Picture = Callable[[], Image.Image]
+"""Loads or draws a picture when it is wanted: ten thousand edits do not fit into memory."""
+
+
+@dataclass(frozen=True)
+class GoldCandidate:
+    """An edited image and the truth about it; `verdicts` are in the order of the principles."""
+
+    picture: Picture
+    verdicts: tuple[bool, ...]
+    score: float | None = None
+    utility: float | None = None
+
+
+@dataclass(frozen=True)
+class GoldEdit:
+    """A source image, an instruction, its principles, and candidates."""
+
+    id: str
+    category: str
+    instruction: str
+    source: Picture
+    principles: tuple[Principle, ...]
+    candidates: tuple[GoldCandidate, ...]
+
+
+class GoldCandidateRow(BaseModel):
+    """A candidate as the file has it."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    image: PictureRef
+    verdicts: tuple[bool, ...]
+    score: float | None = Field(default=None, ge=0.0, le=10.0)
+    utility: float | None = Field(default=None, allow_inf_nan=False)
+
+
+class GoldEditRow(BaseModel):
+    """A line of `edits.jsonl`; fields that are not needed are let be."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: str = Field(min_length=1)
+    category: str = ""
+    instruction: str = Field(min_length=1)
+    source: PictureRef
+    principles: tuple[Principle, ...] = Field(min_length=1)
+    candidates: tuple[GoldCandidateRow, ...] = Field(min_length=1)
+
+    @field_validator("principles", mode="before")
+    @classmethod
+    def _numbered(cls, given: Any) -> Any:
+        """Principles that come without an id get p1, p2, …"""
+        if not isinstance(given, list | tuple):
+            return given
+        return [
+            {"id": f"p{number}", **each} if isinstance(each, dict) else each
+            for number, each in enumerate(given, start=1)
+        ]
+
+    @model_validator(mode="after")
+    def _a_verdict_each(self) -> Self:
+        for place, candidate in enumerate(self.candidates):
+            if len(candidate.verdicts) != len(self.principles):
+                raise ValueError(
+                    f"candidates.{place}.verdicts: expected one for each of {len(self.principles)} "
+                    f"principles, got {len(candidate.verdicts)}"
+                )
+        return self
+
+
+def read_gold_edits(folder: Path) -> Iterator[GoldEdit]:
+    """The edits of a folder, in their order. Raises RowError, and FileNotFoundError without `edits.jsonl`."""
+    for row in read_rows(folder / FILE, GoldEditRow):
+        yield GoldEdit(
+            row.id, row.category, row.instruction, _picture(row.source, folder), row.principles,
+            tuple(
+                GoldCandidate(_picture(c.image, folder), c.verdicts, c.score, c.utility)
+                for c in row.candidates
+            ),
+        )  # fmt: skip
+
+
+def _picture(reference: str | bytes, folder: Path) -> Picture:
+    return lambda: load_image(reference, folder)
