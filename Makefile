@@ -71,10 +71,10 @@ bench: $(INSTALLED) ## list the benchmarks; `make bench SCRIPT=name` runs one
 	else echo "there are no benchmarks yet"; fi
 
 reproduce-rrm: $(INSTALLED) ## train and compare the reward models of the paper's table in miniature (hours; resumes)
-	$(BIN)/edit-rrm-train reproduce --out runs/reproduce
+	$(BIN)/edit-rrm-shapes reproduce-rrm --out runs/reproduce
 
 reproduce-edit: $(INSTALLED) ## train the shapes editor against the reward models and judge it by the oracle (hours; resumes)
-	$(BIN)/edit-grpo reproduce --out runs/reproduce-edit
+	$(BIN)/edit-rrm-shapes reproduce-editor --out runs/reproduce-edit
 
 docs: $(INSTALLED) ## build the documentation as a site in dist/site
 	$(BIN)/mkdocs build --quiet

@@ -31,7 +31,6 @@ from edit_rrm_shapes.reproduce_editor.serving import serving
 from edit_rrm_shapes.world.scene import CELLS, COLOURS, FILLS, SHAPES
 
 RESAMPLES = 2000
-MODELS = Path("server/edit_rrm_server/models")
 Judged = dict[str, Any]
 """A line of `judged.jsonl`."""
 
@@ -122,7 +121,7 @@ def main(
     """Scores a measurement's pictures again and prints both tables for each model."""
     edits = read_edits([data])
     judged = [json.loads(line) for line in (pictures / "judged.jsonl").read_text("utf-8").splitlines()]
-    bundled = [str(MODELS / name) for name in ("edit-rrm-tiny-gcpo", "edit-rrm-tiny-sft", "edit-rrm-tiny")]
+    bundled = ("edit-rrm-tiny-gcpo", "edit-rrm-tiny-sft", "edit-rrm-tiny")
     for name in model or bundled:
         with serving(name, pictures.parent / "hole.log") as url:
             answers = asyncio.run(answers_to(edits, pictures, url))

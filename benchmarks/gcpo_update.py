@@ -6,8 +6,8 @@ One rollout of real traces on pairs of the shapes world; then its gradient, forw
 its batches, three ways that take turns: as TRL has it, without the traces that have no advantage
 (`zero_advantage.py`), and with the prompts shared as well (`shared_prompts.py`). Printed of each: median
 seconds, its share of TRL's in the same turn, and how far its gradient is from TRL's, relative to its norm.
-Training is of adapters as in `edit-rrm-train reproduce`, in float32. Bar: both together take at most 0.6 of
-TRL's time.
+Training is of adapters as in `edit-rrm-shapes reproduce-rrm`, in float32. Bar: both together take at most
+0.6 of TRL's time.
 """
 
 import statistics

@@ -1,4 +1,4 @@
-"""`edit-grpo reproduce` from edits to table, with the real service and an editor nobody trained."""
+"""`edit-rrm-shapes reproduce-editor` from edits to table, with the real service and an untrained editor."""
 
 import json
 import subprocess
@@ -36,7 +36,8 @@ def test_the_quick_reproduction_trains_measures_and_writes_its_table(
     instructions = [make_edit(41, index, 0).request.instruction for index in range(50)]
     build_shapes_editor(instructions, seed=0).save_pretrained(str(tmp_path / "editor"))
     command = [
-        sys.executable, "-m", "edit_grpo.cli.app", "reproduce", "--quick", "--editor", str(tmp_path / "editor"),
+        sys.executable, "-m", "edit_rrm_shapes.cli", "reproduce-editor", "--quick",
+        "--editor", str(tmp_path / "editor"),
         "--reward", f"gcpo={server.url}",
         "--out", str(tmp_path / "out"), "--results", str(tmp_path / "results"),
     ]  # fmt: skip

@@ -10,8 +10,8 @@ import pytest
 from small_runs import small_settings
 from typer.testing import CliRunner, Result
 
-from edit_grpo.cli.app import app as cli
-from edit_grpo.cli.app import train as cli_train
+from edit_grpo.cli import app as cli
+from edit_grpo.cli import train as cli_train
 from edit_grpo.errors import DivergedError, ServiceAwayError, SettingsError
 from edit_grpo.reward.settings import RewardSettings
 from edit_grpo.run import training_run
@@ -60,7 +60,7 @@ def test_the_help_teaches_a_first_run_and_names_the_exit_codes() -> None:
     text = CliRunner().invoke(cli.app, ["train", "--help"], env={"COLUMNS": "200"}).output
     for words in (
         "edit-rrm-server serve",
-        "shapes.yaml",
+        "tiny_editor.yaml",
         "accelerate launch",
         "0 finished",
         "4 stopped by a signal",

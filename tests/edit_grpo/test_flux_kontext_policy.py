@@ -22,8 +22,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return kontext_folder(tmp_path_factory.mktemp("kontext"))
 
 
-def load(folder: Path, **settings: object) -> FluxKontextPolicy:
-    policy = load_policy(folder, PolicySettings.model_validate(settings))
+def load(folder: Path, *, keep_reference: bool = True, **settings: object) -> FluxKontextPolicy:
+    given = {"name": str(folder), "dtype": "float32", "gradient_checkpointing": False, **settings}
+    policy = load_policy(PolicySettings.model_validate(given), keep_reference=keep_reference)
     assert isinstance(policy, FluxKontextPolicy)
     return policy
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import ImageChops
 from typer.testing import CliRunner, Result
 
-from edit_grpo.cli.app import app as cli
+from edit_grpo.cli import app as cli
 from edit_grpo.reward.preflight import synthetic_group
 from edit_rrm_client import RetryPolicy, RewardClient
 

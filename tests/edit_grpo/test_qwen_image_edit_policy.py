@@ -23,8 +23,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return qwen_folder(tmp_path_factory.mktemp("qwen"))
 
 
-def load(folder: Path, **settings: object) -> QwenImageEditPolicy:
-    policy = load_policy(folder, PolicySettings.model_validate({"area_pixels": AREA, **settings}))
+def load(folder: Path, *, keep_reference: bool = True, **settings: object) -> QwenImageEditPolicy:
+    given = {
+        "name": str(folder), "dtype": "float32", "gradient_checkpointing": False, "area_pixels": AREA,
+        **settings,
+    }  # fmt: skip
+    policy = load_policy(PolicySettings.model_validate(given), keep_reference=keep_reference)
     assert isinstance(policy, QwenImageEditPolicy)
     return policy
 

@@ -17,8 +17,8 @@ import torch
 from accelerate.state import AcceleratorState, DistributedType, PartialState
 from any_text import AnyText
 
+from edit_rrm_training.gcpo import run as gcpo_run
 from edit_rrm_training.gcpo.run import run_gcpo
-from edit_rrm_training.gcpo.trainer import run as gcpo_run
 from edit_rrm_training.runs.settings import GcpoConfig, SftConfig, load_config
 from edit_rrm_training.sft.run import run_sft
 

@@ -9,12 +9,13 @@ import pytest
 from PIL import Image
 
 from edit_rrm.principles import numbered
+from edit_rrm_shapes.teachers.editor import ShapesEditor
 from edit_rrm_training.data.jsonl import write_rows
 from edit_rrm_training.data.pictures import load_image
 from edit_rrm_training.errors import EditorError, StepError
 from edit_rrm_training.pipeline.candidates import candidates
 from edit_rrm_training.pipeline.diffusers_editor import RECIPES, DiffusersEditor, Recipe
-from edit_rrm_training.pipeline.editors import FolderEditor, ShapesEditor, open_editor
+from edit_rrm_training.pipeline.editors import FolderEditor, open_editor
 from edit_rrm_training.pipeline.journal import read_unique
 from edit_rrm_training.pipeline.rows import DecomposedEdit, FailedRow, Quadruple
 

@@ -13,13 +13,14 @@ from edit_rrm.tokens import Token
 from edit_rrm.traces import parse_trace
 from edit_rrm_shapes.tiny_rrm.bundle import tiny_card
 from edit_rrm_shapes.tiny_rrm.tasks import decompose_completion, verify_completion
-from edit_rrm_shapes.world.dataset import make_edit
+from edit_rrm_shapes.world.dataset import SAME_ZONE, make_edit
+from edit_rrm_shapes.world.evaluation import evaluate_on_world, gold_edit
 from edit_rrm_shapes.world.rows import shapes_pair_rows
 from edit_rrm_training.data.preferences import without_same
 from edit_rrm_training.data.samples import Sample
 from edit_rrm_training.data.score_only import render_score
 from edit_rrm_training.evaluation.details import Details, details_of
-from edit_rrm_training.evaluation.evaluate import Evaluation, JudgedEdit, evaluate, question_of
+from edit_rrm_training.evaluation.evaluate import Evaluation, JudgedEdit, question_of
 from edit_rrm_training.evaluation.in_process import InProcessJudge, ScoreOnlyJudge
 from edit_rrm_training.evaluation.judging import Drawing
 from edit_rrm_training.evaluation.pairs import evaluate_pairs
@@ -69,7 +70,7 @@ def sure_tokens(text: str, principles: int) -> tuple[Token, ...]:
 
 
 def run(script: Script, **options: object) -> tuple[Evaluation, list[JudgedEdit]]:
-    return evaluate(InProcessJudge(script, CARD), seed=SEED, count=COUNT, **options)  # type: ignore[arg-type]
+    return evaluate_on_world(InProcessJudge(script, CARD), seed=SEED, count=COUNT, **options)  # type: ignore[arg-type]
 
 
 def measures(script: Script) -> dict[str, float]:
@@ -80,7 +81,7 @@ def measures(script: Script) -> dict[str, float]:
 
 
 def details(script: Script, warm: Drawing | None = None) -> Details:
-    return details_of(run(script, warm=warm)[1], verdicts=True)
+    return details_of(run(script, warm=warm)[1], verdicts=True, same_zone=SAME_ZONE)
 
 
 def yes(text: str, sampling: SamplingDefaults) -> str:
@@ -168,7 +169,7 @@ def test_samples_that_do_not_parse_are_left_out_of_the_mean() -> None:
 
     judge = InProcessJudge(Script(verify=every_other), CARD)
     edit = make_edit(SEED, 0, 4)
-    (opinions,) = judge.judge([question_of(edit)], Drawing(samples=4, temperature=0.5))
+    (opinions,) = judge.judge([question_of(gold_edit(edit))], Drawing(samples=4, temperature=0.5))
     for opinion, candidate in zip(opinions, edit.candidates, strict=True):
         assert opinion.scores == (candidate.score, None, candidate.score, None)
         assert opinion.score() == pytest.approx(candidate.score)
@@ -183,13 +184,13 @@ def test_a_greedy_judge_draws_once_however_many_samples_are_asked_for() -> None:
         return text
 
     judge = InProcessJudge(Script(verify=count), CARD)
-    (opinions,) = judge.judge([question_of(make_edit(SEED, 0, 4))], Drawing(samples=4))
+    (opinions,) = judge.judge([question_of(gold_edit(make_edit(SEED, 0, 4)))], Drawing(samples=4))
     assert len(calls) == 4  # one a candidate
     assert len(opinions[0].scores) == 4
 
 
 def test_a_scorer_is_measured_by_its_scores_alone() -> None:
-    evaluation, judged = evaluate(ScoreOnlyJudge(Script(), CARD), seed=SEED, count=COUNT)
+    evaluation, judged = evaluate_on_world(ScoreOnlyJudge(Script(), CARD), seed=SEED, count=COUNT)
     shares = evaluation.shares
     assert shares["traces that parse"].value == 1.0
     assert (
@@ -197,7 +198,7 @@ def test_a_scorer_is_measured_by_its_scores_alone() -> None:
         == shares["pairwise accuracy, gold score (ceiling of the verdicts)"]
     )
     assert not any("verdict" in name and "ceiling" not in name for name in shares)
-    found = details_of(judged, verdicts=False)
+    found = details_of(judged, verdicts=False, same_zone=SAME_ZONE)
     assert (found.verdicts, found.calibration) == ({}, {})
 
 

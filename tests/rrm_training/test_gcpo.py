@@ -15,19 +15,19 @@ import torch
 import yaml
 from any_text import AnyText
 from safetensors.torch import load_file
-from shapes_rows import pair, write_lines
 from transformers import AutoModelForImageTextToText
 from trl import GRPOTrainer
 
 from edit_rrm.checkpoint import read_card
 from edit_rrm_training.errors import SettingsError
+from edit_rrm_training.gcpo import run as gcpo_run
 from edit_rrm_training.gcpo.credit.win_ratio import advantages, win_ratios
 from edit_rrm_training.gcpo.run import run_gcpo
 from edit_rrm_training.gcpo.trainer import GcpoTrainer
-from edit_rrm_training.gcpo.trainer import run as gcpo_run
 from edit_rrm_training.runs.cpu_bfloat16 import weights_in
 from edit_rrm_training.runs.settings import GcpoConfig, RrmLora
 from edit_rrm_training.runs.training_run import claim_directory, last_checkpoint
+from shapes_rows import pair, write_lines
 
 BUNDLED = Path(__file__).parents[2] / "server" / "edit_rrm_server" / "models" / "edit-rrm-tiny"
 
@@ -153,31 +153,6 @@ def test_a_rollout_can_be_learned_from_twice_with_a_kl_and_adapters(
     assert card.training["base"]["name"] == "untrained"
 
 
-def test_the_most_uncertain_tokens_alone_carry_the_gradient_when_told_so(
-    config: GcpoConfig, any_text: AnyText, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen: list[tuple[torch.Tensor, torch.Tensor]] = []  # entropies of a batch's tokens, and which are chosen
-    choose = GcpoTrainer.get_high_entropy_mask
-
-    def noted(self: GcpoTrainer, entropies: torch.Tensor, mask: torch.Tensor, at: float) -> torch.Tensor:
-        chosen: torch.Tensor = choose(self, entropies, mask, at)
-        seen.append((entropies[mask.bool()], chosen[mask.bool()]))
-        return chosen
-
-    monkeypatch.setattr(GcpoTrainer, "get_high_entropy_mask", noted)
-    every = run_gcpo(config)
-    assert not seen
-    few = run_gcpo(config.model_copy(update={"out": tmp_path / "few", "top_entropy": 0.25}))
-    assert seen
-    for entropies, chosen in seen:
-        assert chosen.sum() == pytest.approx(0.25 * len(chosen), abs=1)
-        assert entropies[chosen].min() >= entropies[~chosen].max()
-    assert every is not None
-    assert few is not None
-    of_every = weights(every)
-    assert any(not torch.equal(of_every[name], tensor) for name, tensor in weights(few).items())
-
-
 def test_measuring_does_not_change_the_curve(config: GcpoConfig, any_text: AnyText, tmp_path: Path) -> None:
     run_gcpo(config)
     measured = config.model_copy(
@@ -257,7 +232,7 @@ def test_a_run_older_than_a_setting_is_the_one_begun_there(config: GcpoConfig) -
     del begun["credit"], begun["keep_best"]
     file.write_text(yaml.safe_dump(begun))
     with pytest.raises(SettingsError, match=r"other values of credit$"):
-        claim_directory(config.model_copy(update={"credit": "score"}))
+        claim_directory(config.model_copy(update={"credit": "all_scores"}))
     file.write_text(yaml.safe_dump({**begun, "of_old": 1}))
     with pytest.raises(SettingsError, match="of_old"):
         claim_directory(config)

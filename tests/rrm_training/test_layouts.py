@@ -11,13 +11,14 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from edit_rrm.images import encode_png
+from edit_rrm_shapes.cli.app import app as shapes_app
 from edit_rrm_shapes.world.dataset import write_dataset
 from edit_rrm_training.cli.app import app
 from edit_rrm_training.data.layouts import (
     ranks,
     read_editreward_data,
     read_editscore_bench,
-    read_shapes,
+    read_gold_folder,
     read_tiger_bench,
 )
 from edit_rrm_training.data.pictures import load_image
@@ -129,7 +130,7 @@ def test_tiger_lab_s_bench_refuses_a_ranking_of_other_candidates(tmp_path: Path)
 
 def test_a_shapes_folder_reads_with_its_principles(tmp_path: Path) -> None:
     write_dataset(tmp_path, 3, 2, 3)
-    found = list(read_shapes(tmp_path))
+    found = list(read_gold_folder(tmp_path))
     assert len(found) == 2 * 3
     assert all(pair.principles for pair in found)
     assert load_image(found[0].preferred, tmp_path).size == (96, 96)
@@ -146,7 +147,7 @@ def test_imported_pairs_find_their_pictures_from_where_they_are_written(tmp_path
     assert pair.preferred == pair.source  # equal bytes are one file
 
     write_dataset(tmp_path / "world", 3, 1, 2)
-    arguments[3:6:2] = ["shapes", str(tmp_path / "world")]
+    arguments[3:6:2] = ["gold-edits", str(tmp_path / "world")]
     assert CliRunner().invoke(app, arguments).exit_code == 0
     assert all(load_image(p.source, out.parent).size == (96, 96) for p in read_pairs(out).pairs)
 
@@ -168,9 +169,9 @@ def test_the_guide_s_commands_import_every_layout(tmp_path: Path, monkeypatch: p
         "tiger-bench --data EditReward-Bench/": "tiger-bench --data tiger",
     }
     counts = []
-    for _, *words in shown("rrm-data.md", 2, here):
+    for program, *words in shown("rrm-data.md", 2, here):
         Path("pairs.jsonl").unlink(missing_ok=True)
-        ended = CliRunner().invoke(app, words)
+        ended = CliRunner().invoke(shapes_app if program == "edit-rrm-shapes" else app, words)
         assert ended.exit_code == 0, ended.output
         found = read_pairs(Path("pairs.jsonl"))
         counts.append(len(found.pairs) + found.same)

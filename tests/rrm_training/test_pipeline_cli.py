@@ -7,24 +7,30 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from edit_rrm_shapes.cli.app import app as shapes_app
+from edit_rrm_shapes.teachers.simulated import pipeline_file
 from edit_rrm_training.cli.app import app
 from edit_rrm_training.data.preferences import read_pairs
 from edit_rrm_training.data.sft_rows import read_sft_rows
 from guide_blocks import shown
 
 runner = CliRunner()
-PIPELINE = Path(__file__).parents[2] / "rrm_training/edit_rrm_training/pipeline"
+PROGRAMS = {"edit-rrm-train": app, "edit-rrm-shapes": shapes_app}
 
 
-def call(*arguments: str, status: int = 0) -> str:
-    result = runner.invoke(app, list(arguments))
+def call(*arguments: str, status: int = 0, program: str = "edit-rrm-train") -> str:
+    result = runner.invoke(PROGRAMS[program], list(arguments))
     assert result.exit_code == status, result.output
     return " ".join(result.output.split())
 
 
+def world(*arguments: str) -> str:
+    return call(*arguments, program="edit-rrm-shapes")
+
+
 def test_from_edits_to_sft_rows_in_two_commands(tmp_path: Path) -> None:
     edits, out = tmp_path / "edits.jsonl", tmp_path / "run"
-    call("pipeline", "shapes-edits", "--seed", "51", "--count", "4", "--out", str(edits))
+    world("edits", "--seed", "51", "--count", "4", "--out", str(edits))
     everything = ["pipeline", "run", "--config", "shapes", "--editor", "shapes", "--per-editor", "2"]
     said = call(*everything, "--edits", str(edits), "--out", str(out))
     assert "verify: 8 rows written, 0 failed" in said
@@ -35,7 +41,7 @@ def test_from_edits_to_sft_rows_in_two_commands(tmp_path: Path) -> None:
 
 def test_hard_subset_says_how_many_it_kept(tmp_path: Path) -> None:
     edits, out = tmp_path / "edits.jsonl", tmp_path / "hard.jsonl"
-    call("pipeline", "shapes-edits", "--seed", "51", "--count", "30", "--out", str(edits))
+    world("edits", "--seed", "51", "--count", "30", "--out", str(edits))
     said = call("pipeline", "hard-subset", "--edits", str(edits), "--out", str(out), "--others", "1")
     kept = out.read_text().splitlines()
     assert f"{len(kept)} of 30 edits" in said
@@ -44,7 +50,7 @@ def test_hard_subset_says_how_many_it_kept(tmp_path: Path) -> None:
 
 def test_shapes_pairs_have_principles_and_no_pictures(tmp_path: Path) -> None:
     out = tmp_path / "pairs.jsonl"
-    said = call("pairs", "shapes", "--seed", "12", "--count", "5", "--out", str(out))
+    said = world("pairs", "--seed", "12", "--count", "5", "--out", str(out))
     assert "30 pairs of 5 edits" in said
     found = read_pairs(out)
     assert len(found.pairs) + found.same == 30
@@ -61,16 +67,20 @@ def test_a_bad_row_ends_a_step_with_its_place_and_no_traceback(tmp_path: Path) -
 
 
 def test_evaluation_wants_one_thing_to_measure(tmp_path: Path) -> None:
-    assert "exactly one" in call("evaluate", status=2)
-    assert "exactly one" in call("evaluate", "--checkpoint", str(tmp_path), "--server", "http://x", status=2)
-    assert "--score-only needs" in call("evaluate", "--server", "http://x", "--score-only", status=2)
+    (tmp_path / "edits.jsonl").write_text("")
+    assert "exactly one" in call("evaluate", "--edits", str(tmp_path), status=2)
+    assert "exactly one" in call(
+        "evaluate", "--edits", str(tmp_path), "--checkpoint", "x", "--server", "http://x", status=2
+    )
+    assert "--score-only needs" in call(
+        "evaluate", "--edits", str(tmp_path), "--server", "http://x", "--score-only", status=2
+    )
 
 
 def follow(page: str, number: int, changes: Mapping[str, str]) -> None:
     """Does what a block of a guide says."""
     for program, *words in shown(page, number, changes):
-        assert program == "edit-rrm-train"
-        call(*words)
+        call(*words, program=program)
 
 
 def test_the_guide_s_commands_make_rows_at_once_and_step_by_step(
@@ -80,7 +90,7 @@ def test_the_guide_s_commands_make_rows_at_once_and_step_by_step(
     follow("rrm-data.md", 0, {"--count 7500": "--count 3", "--per-editor 4": "--per-editor 2"})
     assert len(list(read_sft_rows(tmp_path / "runs/data/sft/think+verify.jsonl"))) == 6
     shutil.copy("runs/data/edits.jsonl", "all.jsonl")
-    shutil.copy(PIPELINE / "shapes.toml", "p.toml")
+    shutil.copy(pipeline_file(), "p.toml")
     editors = "--editor flux-kontext --editor qwen-image-edit=/weights --editor folder=/data/seededit"
     follow("rrm-data.md", 1, {editors: "--editor shapes"})
     kept = (tmp_path / "edits.jsonl").read_text().splitlines()

@@ -10,6 +10,7 @@ from openai_test_server import BAD_TEXT, DOWN, GARBLED, REFUSED, OpenAITestServe
 from edit_rrm.profiles import get_profile
 from edit_rrm.prompts import ImageSlot
 from edit_rrm.traces import parse_trace
+from edit_rrm_shapes.teachers.editor import ShapesEditor
 from edit_rrm_shapes.world.labels import label_shares
 from edit_rrm_shapes.world.references import ShapesRef
 from edit_rrm_shapes.world.rows import shapes_edit_rows
@@ -18,7 +19,6 @@ from edit_rrm_training.data.sft_rows import read_sft_rows
 from edit_rrm_training.errors import StepError, TrainingError
 from edit_rrm_training.pipeline.candidates import candidates
 from edit_rrm_training.pipeline.decompose import decompose
-from edit_rrm_training.pipeline.editors import ShapesEditor
 from edit_rrm_training.pipeline.journal import read_unique
 from edit_rrm_training.pipeline.prompts import STANCES, with_reviews, with_stance
 from edit_rrm_training.pipeline.reason import reason, teachers_of

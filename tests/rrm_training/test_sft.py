@@ -8,14 +8,13 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from shapes_rows import decompose_row, verify_row, write_lines
 from torch.nn import functional
 from transformers import AutoModelForImageTextToText, Qwen2_5_VLProcessor
 from trl.data_utils import prepare_multimodal_messages
 
 from edit_rrm.checkpoint import read_card
 from edit_rrm.profiles import TrainedProfile
-from edit_rrm_shapes.tiny_rrm.batches import encode
+from edit_rrm_shapes.tiny_rrm.batches import encode, role_weights
 from edit_rrm_shapes.tiny_rrm.muon import MuonWithAdamW
 from edit_rrm_shapes.tiny_rrm.tasks import verify_completion, verify_prompt
 from edit_rrm_shapes.world.dataset import make_edit
@@ -25,7 +24,9 @@ from edit_rrm_training.errors import SettingsError
 from edit_rrm_training.runs.checkpoints import load_base
 from edit_rrm_training.runs.settings import RrmLora, SftConfig
 from edit_rrm_training.runs.training_run import optimizers_of
-from edit_rrm_training.sft.run import IGNORED, RoleWeightedTrainer, RoleWeights, run_sft, sft_arguments
+from edit_rrm_training.sft.run import run_sft, sft_arguments
+from edit_rrm_training.sft.trainer import IGNORED, WeightedCollator, WeightedSftTrainer
+from shapes_rows import decompose_row, verify_row, write_lines
 
 
 @pytest.fixture
@@ -73,9 +74,9 @@ def test_a_row_becomes_the_tokens_that_the_service_sends(untrained: Path) -> Non
     "way",
     [
         {"accumulate": 2},
-        {"role_weights": True, "optimizer": "muon"},
+        {"token_weights": "shapes", "optimizer": "muon"},
         {"lora": RrmLora(rank=8, alpha=64)},
-        {"dtype": "bfloat16", "role_weights": True},
+        {"dtype": "bfloat16", "token_weights": "shapes"},
     ],
     ids=["full", "muon", "lora", "bfloat16"],
 )
@@ -120,9 +121,10 @@ def test_the_weighted_loss_is_the_weighted_mean_of_the_completions_tokens(
 ) -> None:
     base = load_base(config)
     rows = [(verify_row(index), Path()) for index in range(3)]
-    trainer = RoleWeightedTrainer(
+    trainer = WeightedSftTrainer(
         base.model, args=sft_arguments(config), processing_class=base.processor,
-        train_dataset=sft_dataset(rows, TrainedProfile(), 384), data_collator=RoleWeights(base.processor),
+        train_dataset=sft_dataset(rows, TrainedProfile(), 384),
+        data_collator=WeightedCollator(base.processor, role_weights(base.processor)),
     )  # fmt: skip
     batch = next(iter(trainer.get_train_dataloader()))
     ids, labels, loss_weights = (batch[name] for name in ("input_ids", "labels", "loss_weights"))
@@ -144,7 +146,7 @@ def test_the_weighted_loss_is_the_weighted_mean_of_the_completions_tokens(
 def test_compiled_layers_in_bfloat16_have_nearly_the_curve_of_plain_ones_in_float32(
     config: SftConfig, tmp_path: Path
 ) -> None:
-    plain = config.model_copy(update={"role_weights": True, "steps": 2})
+    plain = config.model_copy(update={"token_weights": "shapes", "steps": 2})
     fast = plain.model_copy(update={"out": tmp_path / "fast", "dtype": "bfloat16", "compile_layers": True})
     assert run_sft(plain) is not None
     final = run_sft(fast)
@@ -168,7 +170,9 @@ def test_a_padded_batch_attends_in_bfloat16_as_in_float32(config: SftConfig) -> 
     base = load_base(config.model_copy(update={"dtype": "bfloat16"}))
     rows = [(verify_row(index), Path()) for index in range(3)]
     dataset = sft_dataset(rows, TrainedProfile(), 384)
-    batch = RoleWeights(base.processor)([dataset[index] for index in range(3)])
+    batch = WeightedCollator(base.processor, role_weights(base.processor))(
+        [dataset[index] for index in range(3)]
+    )
     assert not batch["attention_mask"].all()
     inputs = {name: value for name, value in batch.items() if name not in ("labels", "loss_weights")}
     real = batch["attention_mask"].bool()

@@ -7,18 +7,18 @@ from typing import Any
 import pytest
 import torch
 from pydantic import ValidationError
-from shapes_rows import pair, write_lines
 from transformers import AutoConfig, AutoModelForImageTextToText, LlamaConfig, LlamaForCausalLM
 from trl import GRPOTrainer
 
 from edit_rrm_training.errors import SettingsError
+from edit_rrm_training.gcpo import run as gcpo_run
 from edit_rrm_training.gcpo.run import run_gcpo
 from edit_rrm_training.gcpo.trainer import GcpoTrainer
-from edit_rrm_training.gcpo.trainer import run as gcpo_run
 from edit_rrm_training.gcpo.update.shared_prompts import Layout, check_model, pack_batches
 from edit_rrm_training.runs.checkpoints import Base
 from edit_rrm_training.runs.cpu_bfloat16 import keep_slow_operations_in_float32
 from edit_rrm_training.runs.settings import GcpoConfig, RrmLora
+from shapes_rows import pair, write_lines
 
 BUNDLED = Path(__file__).parents[2] / "server" / "edit_rrm_server" / "models" / "edit-rrm-tiny"
 

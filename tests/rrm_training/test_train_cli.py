@@ -3,41 +3,25 @@
 from pathlib import Path
 
 import pytest
-from PIL import Image
-from shapes_rows import pair, verify_row, write_lines
 from typer.testing import CliRunner
 
 from edit_rrm_training.cli.app import app
 from guide_blocks import shown
+from shapes_rows import pair, verify_row, write_lines
 
 runner = CliRunner()
 
 
-def test_shapes_generate_writes_a_dataset(tmp_path: Path) -> None:
-    result = runner.invoke(app, ["shapes", "generate", "--count", "2", "--seed", "3", "--out", str(tmp_path)])
-    assert result.exit_code == 0, result.output
-    assert len((tmp_path / "edits.jsonl").read_text().splitlines()) == 2
-    assert len(list((tmp_path / "images").iterdir())) == 2 * 5
-
-
-def test_shapes_show_draws_a_sheet_with_every_picture(tmp_path: Path) -> None:
-    out = tmp_path / "sheet.png"
-    result = runner.invoke(app, ["shapes", "show", "--count", "3", "--candidates", "2", "--out", str(out)])
-    assert result.exit_code == 0, result.output
-    with Image.open(out) as sheet:
-        assert sheet.width == 20 + 300 * 3
-        assert sheet.height > 3 * 250
-
-
 def test_evaluate_refuses_a_directory_that_is_no_trained_checkpoint(tmp_path: Path) -> None:
-    result = runner.invoke(app, ["evaluate", "--checkpoint", str(tmp_path)])
+    (tmp_path / "edits.jsonl").write_text("")
+    result = runner.invoke(app, ["evaluate", "--edits", str(tmp_path), "--checkpoint", str(tmp_path)])
     assert result.exit_code == 2
     assert "rrm.json" in result.output
 
 
 def test_help_names_every_command() -> None:
     result = runner.invoke(app, ["--help"])
-    assert all(name in result.output for name in ("shapes", "tiny", "evaluate"))
+    assert all(name in result.output for name in ("pipeline", "pairs", "sft", "gcpo", "evaluate"))
 
 
 def test_the_guide_s_commands_train_by_sft_and_gcpo(
@@ -50,7 +34,7 @@ def test_the_guide_s_commands_train_by_sft_and_gcpo(
     tiny = "--set dtype=float32 --set gradient_checkpointing=false --set equal_images=true --set workers=0"
     few = "--set traces=2 --set pairs_per_step=1 --set batch_per_device=4 --set max_trace_tokens=12"
     here = {
-        "edit-rrm-train base": "#",
+        "edit-rrm-shapes tiny-base": "#",
         "edit-rrm-server": "#",
         "runs/base-m/base": str(untrained),
         "steps=2000 …": f"steps=1 {tiny} --set batch_per_device=2",

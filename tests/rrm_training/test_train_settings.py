@@ -37,7 +37,7 @@ def test_every_wrong_name_and_value_is_told(tmp_path: Path) -> None:
         load_config(GcpoConfig, None, {**NEEDED, "learning_rate": 1, "traces": 1, "lora.rang": 3})
     assert all(name in str(caught.value) for name in ("learning_rate", "traces", "lora.rang"))
     (tmp_path / "list.yaml").write_text("- 1\n")
-    with pytest.raises(SettingsError, match="one setting a line"):
+    with pytest.raises(SettingsError, match="must hold a table of settings"):
         load_config(GcpoConfig, tmp_path / "list.yaml", {})
     with pytest.raises(SettingsError, match="NAME=VALUE, got 'steps'"):
         parse_assignments(["steps"])

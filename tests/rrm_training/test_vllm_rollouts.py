@@ -8,13 +8,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from shapes_rows import pair, write_lines
 
+from edit_rrm_shapes import models
 from edit_rrm_training.rollouts.vllm_prompts import with_one_token_an_image
+from shapes_rows import pair, write_lines
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-SFT = ROOT / "server" / "edit_rrm_server" / "models" / "edit-rrm-tiny-sft"
+SFT = models.TINY_SFT
 
 
 @pytest.mark.parametrize(

@@ -57,9 +57,9 @@ def train(
 
         edit-rrm-server serve &
 
-        edit-rrm-train shapes generate --seed 7 --count 400 --out runs/shapes
+        edit-rrm-shapes generate --seed 7 --count 400 --out runs/shapes
 
-        edit-rrm-train shapes generate --seed 1007 --count 16 --out runs/shapes-held-out
+        edit-rrm-shapes generate --seed 1007 --count 16 --out runs/shapes-held-out
 
         edit-grpo train shapes/configs/tiny_editor.yaml
 

@@ -20,9 +20,7 @@ Out = Annotated[Path, typer.Option(help="JSONL file to write, or to go on with."
 RetryFailed = Annotated[bool, typer.Option(help="Forget the failures of earlier runs and try them again.")]
 Editors = Annotated[
     list[str],
-    typer.Option(
-        "--editor", help="folder=PATH, flux-kontext, qwen-image-edit (=WEIGHTS) or registered."
-    ),
+    typer.Option("--editor", help="folder=PATH, flux-kontext, qwen-image-edit (=WEIGHTS) or registered."),
 ]
 OnDone = Callable[[], None]
 

@@ -8,7 +8,15 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from edit_rrm import plugins
 from edit_rrm.errors import DecompositionError, SettingsFileError
@@ -98,7 +106,7 @@ class PipelineSettings(_Settings):
     profile: Literal["zero_shot", "trained"] = "zero_shot"
     """In whose words the endpoints are asked and answer."""
     seed: int = 0
-    endpoints: dict[str, BaseModel]
+    endpoints: dict[str, SerializeAsAny[BaseModel]]
     """By name; what a table may hold depends on its `kind` (endpoints/kinds.py)."""
     decompose: DecomposeSettings
     teachers: tuple[TeacherSettings, ...] = Field(min_length=1)

@@ -45,8 +45,8 @@ class ServerSettings(FleetSettings, AdminSettings):
     # What is served
     model: Annotated[Path, BeforeValidator(checkpoint_directory)] = Field(
         default=BUNDLED_MODEL,
-        description="directory or registered name of the checkpoint, served with the zero_shot profile if it has "
-        "no rrm.json; of a fleet: its card, or the fleet's id of a model without one",
+        description="directory or registered name of the checkpoint, served with the zero_shot profile if it "
+        "has no rrm.json; of a fleet: its card, or the fleet's id of a model without one",
     )
 
     # Where it is served

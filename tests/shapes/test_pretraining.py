@@ -10,15 +10,15 @@ from PIL import Image
 from shapes_folders import shapes_folder
 from typer.testing import CliRunner
 
-from edit_grpo.cli.app import app
+from edit_grpo.cli.app import app as grpo_app
 from edit_grpo.policies.flux_kontext import FluxKontextPolicy
-from edit_grpo.policies.loading import load_policy
-from edit_grpo.policies.settings import PolicySettings
 from edit_grpo.rollout.sde import noised
 from edit_grpo.run.sheets import SheetRow, contact_sheet
+from edit_rrm_shapes.cli.app import app
 from edit_rrm_shapes.errors import EditsError, RunFolderError
 from edit_rrm_shapes.tiny_editor.banks import instruction_bank, picture_bank
 from edit_rrm_shapes.tiny_editor.flow_matching import draw_sigmas, flow_matching_loss, level_weights
+from edit_rrm_shapes.tiny_editor.loading import load_editor, plain_settings
 from edit_rrm_shapes.tiny_editor.pipeline import build_shapes_editor
 from edit_rrm_shapes.tiny_editor.run import Pretraining
 from edit_rrm_shapes.tiny_editor.settings import FlowSettings, PretrainSettings, VaeSettings
@@ -126,7 +126,7 @@ def test_the_checkpoint_is_the_averaged_editor_in_half_precision(data: Path, tmp
     run = Pretraining(read_edits([data]), [], tmp_path, SETTINGS)
     run.run(stop_after=3)
     state = torch.load(tmp_path / "flow.pt", weights_only=True)
-    loaded = load_policy(tmp_path / "checkpoint").pipeline
+    loaded = load_editor(tmp_path / "checkpoint").pipeline
     parameters = [
         each
         for name in ("transformer", "text_encoder", "text_encoder_2")
@@ -144,8 +144,8 @@ def test_the_checkpoint_is_the_averaged_editor_in_half_precision(data: Path, tmp
 
 def test_sampling_writes_a_picture_for_each_edit_and_a_sheet(data: Path, tmp_path: Path) -> None:
     Pretraining(read_edits([data]), [], tmp_path / "run", SETTINGS).save_checkpoint(tmp_path / "editor")
-    arguments = ["sample", "--checkpoint", str(tmp_path / "editor"), "--data", str(data), "--count", "2"]
-    result = CliRunner().invoke(app, [*arguments, "--steps", "2", "--out", str(tmp_path / "out")])
+    arguments = ["sample", "--checkpoint", str(tmp_path / "editor"), "--edits", str(data), "--count", "2"]
+    result = CliRunner().invoke(grpo_app, [*arguments, "--steps", "2", "--out", str(tmp_path / "out")])
     assert result.exit_code == 0, result.output
     names = sorted(each.name for each in (tmp_path / "out").iterdir())
     assert names == ["5-0.png", "5-1.png", "contact-sheet.png"]
@@ -153,10 +153,10 @@ def test_sampling_writes_a_picture_for_each_edit_and_a_sheet(data: Path, tmp_pat
 
 
 def test_a_missing_data_folder_is_answered_with_the_command_that_makes_it(tmp_path: Path) -> None:
-    arguments = ["pretrain-shapes", "--data", str(tmp_path / "none"), "--out", str(tmp_path / "out")]
+    arguments = ["tiny-editor", "--data", str(tmp_path / "none"), "--out", str(tmp_path / "out")]
     result = CliRunner().invoke(app, arguments, env={"COLUMNS": "400"})
     assert result.exit_code == 2
-    assert "shapes generate" in result.output
+    assert "edit-rrm-shapes generate" in result.output
 
 
 def test_a_broken_row_is_named_with_its_field(tmp_path: Path) -> None:
@@ -180,7 +180,7 @@ def test_a_run_begins_with_the_weights_of_another_and_with_its_words(data: Path,
     first.run(stop_after=3)
     going_on = SETTINGS.model_copy(update={"start_from": str(tmp_path / "first" / "checkpoint")})
     second = Pretraining(edits, [], tmp_path / "second", going_on)
-    begun = load_policy(tmp_path / "first" / "checkpoint").pipeline.transformer.state_dict()
+    begun = load_editor(tmp_path / "first" / "checkpoint").pipeline.transformer.state_dict()
     assert same(second.policy.pipeline.transformer.state_dict(), begun)
     others = [replace(edit, instruction="paint it black") for edit in edits]
     with pytest.raises(EditsError, match="knows other words"):
@@ -190,7 +190,7 @@ def test_a_run_begins_with_the_weights_of_another_and_with_its_words(data: Path,
 def test_a_bank_has_what_the_policy_would_encode(data: Path) -> None:
     edits = read_edits([data])
     instructions = ["make the blue square red", "make the red square blue", "remove the square"]
-    policy = FluxKontextPolicy(build_shapes_editor(instructions, 0), PolicySettings())
+    policy = FluxKontextPolicy(build_shapes_editor(instructions, 0), plain_settings("shapes-editor"))
     device = torch.device("cpu")
     asked = instructions[::-1]
     tokens = instruction_bank(policy.pipeline.tokenizer, instructions, device)

@@ -1,4 +1,4 @@
-"""Folders as `edit-rrm-train shapes generate` writes them, by hand: a blue square that turns red or not."""
+"""Folders as `edit-rrm-shapes generate` writes them, by hand: a blue square that turns red or not."""
 
 import json
 from pathlib import Path

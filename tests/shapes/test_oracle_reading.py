@@ -10,13 +10,12 @@ import pytest
 from another_hand import as_another_editor_draws
 from PIL import Image, ImageFilter
 
-from edit_rrm_shapes.errors import PictureError
+from edit_rrm_shapes.errors import PictureError, ShapesError
 from edit_rrm_shapes.oracle import Reading, read_scene
 from edit_rrm_shapes.oracle.templates import RADII, REACH, pattern_colours
 from edit_rrm_shapes.world.gold import margin, treatment
 from edit_rrm_shapes.world.render import SIZE, render
 from edit_rrm_shapes.world.scene import BACKGROUNDS, COLOURS, FILLS, SHAPES, Scene, Thing, random_scene
-from edit_rrm_training.errors import TrainingError
 
 RED_CIRCLE = Thing("circle", "red", "solid", 0, 2, -1, 12)
 GREEN_SQUARE = Thing("square", "green", "striped", 4, -3, 3, 9)
@@ -170,7 +169,7 @@ def test_an_array_and_an_image_read_alike() -> None:
 def test_another_size_or_kind_is_refused_by_name(picture: Image.Image | np.ndarray) -> None:
     with pytest.raises(PictureError, match="expected 96×96 pixels of 8-bit RGB, got") as caught:
         read_scene(picture)
-    assert isinstance(caught.value, TrainingError)
+    assert isinstance(caught.value, ShapesError)
 
 
 def test_templates_cover_every_size_and_place_of_the_world() -> None:

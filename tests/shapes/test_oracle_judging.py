@@ -12,6 +12,7 @@ from another_hand import as_another_editor_draws
 from PIL import Image
 from typer.testing import CliRunner
 
+from edit_rrm_shapes.cli.app import app
 from edit_rrm_shapes.oracle import Judgement, judge
 from edit_rrm_shapes.oracle.accuracy import agreement_of, outcomes_of, treated
 from edit_rrm_shapes.oracle.edited_pictures import judge_pictures, summarise
@@ -20,7 +21,6 @@ from edit_rrm_shapes.world.dataset import make_edit
 from edit_rrm_shapes.world.edits import Edit, EditKind, Request, perform
 from edit_rrm_shapes.world.render import render
 from edit_rrm_shapes.world.scene import Scene, Thing
-from edit_rrm_training.cli.app import app
 from edit_rrm_training.errors import RowError
 
 RED_CIRCLE = Thing("circle", "red", "solid", 0, 0, 0, 11)
@@ -141,7 +141,7 @@ def test_a_bad_row_or_picture_is_named(tmp_path: Path) -> None:
 def test_the_judge_command_writes_a_line_a_picture_and_the_table(tmp_path: Path) -> None:
     edits = edited_folder(tmp_path, range(3))
     out, summary = tmp_path / "judged.jsonl", tmp_path / "summary.json"
-    command = ["shapes", "judge", "--edits", str(edits), "--pictures", str(tmp_path)]
+    command = ["judge", "--edits", str(edits), "--pictures", str(tmp_path)]
     result = CliRunner().invoke(app, [*command, "--out", str(out), "--summary", str(summary)])
     assert result.exit_code == 0, result.output
     rows = [json.loads(line) for line in out.read_text().splitlines()]
@@ -158,7 +158,7 @@ def test_the_judge_command_writes_a_line_a_picture_and_the_table(tmp_path: Path)
 
 def test_the_oracle_command_measures_against_the_truth(tmp_path: Path) -> None:
     out = tmp_path / "oracle.json"
-    result = CliRunner().invoke(app, ["shapes", "oracle", "--count", "2", "--out", str(out)])
+    result = CliRunner().invoke(app, ["oracle", "--count", "2", "--out", str(out)])
     assert result.exit_code == 0, result.output
     found = json.loads(out.read_text())
     assert found["read_right"]["clean"]["presence"]["n"] == 18
