@@ -1,1 +1,4 @@
-"""Trains an editor with GRPO against a running edit-rrm service, over HTTP only."""
+"""Trains an editor against a running edit-rrm service, over HTTP only.
+
+Rooms, each importing only those below it: cli, run, algorithms, rollout, reward, policies, data, errors.
+"""

@@ -1,4 +1,7 @@
-"""The service: HTTP routes, admission and batching, engines, metrics. `edit-rrm-server serve` starts it."""
+"""The service: FastAPI in front of vLLM. Rooms, each importing only those below it:
+
+process, api, http, life, scoring, engines, admission, settings, observe, errors.
+"""
 
 from importlib.metadata import PackageNotFoundError, version
 

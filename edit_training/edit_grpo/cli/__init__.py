@@ -1,0 +1,1 @@
+"""The command line: train, sample, preflight. torch is imported inside commands: --help is quick."""

@@ -1,0 +1,1 @@
+"""Drawing candidates: SDE and ODE steps, windows, samplers. It must know no reward."""

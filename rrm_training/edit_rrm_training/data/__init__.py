@@ -1,1 +1,4 @@
-"""What training reads: rows of SFT, preference pairs, and the pictures they refer to."""
+"""What trainings read: SFT rows, preference pairs, gold edits, published layouts, pictures by reference.
+
+It must know no model and no training.
+"""

@@ -1,0 +1,1 @@
+"""GCPO (docs/paper.md, Stage 2): the trainer, `credit` (what a trace earns), `update` (what is read once)."""

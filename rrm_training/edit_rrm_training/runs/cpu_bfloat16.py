@@ -2,7 +2,7 @@
 
 With AMX a product of matrices is several times faster in bfloat16, while attention's backward pass and the
 gradient of the patches' convolution are slower (benchmarks/sft_step.py has the seconds). On a CPU without
-bfloat16 among its instructions nothing is gained and much is lost (benchmarks/bfloat16_products.py).
+bfloat16 among its instructions nothing is gained and much is lost (research/bfloat16_products.py).
 """
 
 from collections.abc import Iterator

@@ -33,7 +33,7 @@ class DataPlan:
     GCPO has time to draw."""
     pairs_within: float = 3.0
     """Screening: the verifier's two scores differ by less. A model that sees perfectly and scores as the T+V
-    rows do has no gradient on 60 % of all pairs with N = 8 (benchmarks/gcpo_headroom.py)."""
+    rows do has no gradient on 60 % of all pairs with N = 8 (research/gcpo_headroom.py)."""
     validation_world: int = 1000
     validation_edits: int = 90
     """About 420 pairs; a measurement during GCPO takes three minutes of M."""
@@ -65,7 +65,7 @@ class GcpoPlan:
     steps: int
     seeds: tuple[int, ...]
     traces: int = 2
-    """N. For the same number of traces more pairs teach more (benchmarks/gcpo_without_eyes.py), and with
+    """N. For the same number of traces more pairs teach more (research/gcpo_without_eyes.py), and with
     every score weighed, traces of an image have little left to differ in."""
     pairs_per_step: int = 16
     credit: Credit = "all_scores"

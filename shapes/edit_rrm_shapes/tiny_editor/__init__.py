@@ -1,1 +1,1 @@
-"""Pre-training of the shapes editor by flow matching, so that GRPO has an editor to improve."""
+"""The tiny editor: a FluxKontextPipeline of small parts, and its pre-training by flow matching."""

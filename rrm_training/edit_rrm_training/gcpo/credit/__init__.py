@@ -1,0 +1,1 @@
+"""What traces earn: win ratios, and the expectation over all scores a trace could have. Pure over tensors."""

@@ -1,7 +1,7 @@
 """Protocols of other trainers' remote rewards, served beside /v1 where the setting `dialects` names them.
 
 Each module is one protocol: its JSON, and what its client makes of an answer. None of them scores: that is
-that is `Holding`'s business, by way of the same rooms as /v1.
+`Holding`'s business, by way of the same rooms as /v1.
 """
 
 from collections.abc import Iterator

@@ -2,9 +2,9 @@
 
 Prints the mean loss (nats a token) of every 25 steps. One seed, a few minutes each on two cores: a lead.
 
-    python benchmarks/tiny_recipe.py --optimizer adamw --kv-heads 1
-    python benchmarks/tiny_recipe.py --optimizer muon
-    python benchmarks/tiny_recipe.py --optimizer muon --look-steps 250
+    .venv/bin/python research/tiny_recipe.py --optimizer adamw --kv-heads 1
+    .venv/bin/python research/tiny_recipe.py --optimizer muon
+    .venv/bin/python research/tiny_recipe.py --optimizer muon --look-steps 250
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """How many steps does GCPO need to re-weigh principles, where nothing has to be seen?
 
-    .venv/bin/python benchmarks/gcpo_without_eyes.py [--seeds 3] [--steps 400]
+    PYTHONPATH=benchmarks .venv/bin/python research/gcpo_without_eyes.py [--seeds 3] [--steps 400]
 
 The policy is a small network from gold verdicts to a score, written as a trace writes it: an integer part,
 then a decimal. It learns the scores of the simulated teachers (SFT), then orders pairs of the shapes world by

@@ -1,6 +1,6 @@
 """Is a product of matrices faster in bfloat16 than in float32 on this CPU?
 
-    .venv/bin/python benchmarks/bfloat16_products.py [--rounds 5] [--size 512]
+    PYTHONPATH=benchmarks .venv/bin/python research/bfloat16_products.py [--rounds 5] [--size 512]
 
 The two types take turns, one thread, half a second each a round. Trainings that ask for bfloat16 compute in
 float32 where `edit_rrm.cpu.has_bfloat16` says no; what it says of this CPU is printed beside the figures.
