@@ -49,6 +49,12 @@ def commands(block: Block) -> list[list[str]]:
     return [words for line in lines if (words := _words(line))]
 
 
+def commands_in_lines(page: str) -> list[list[str]]:
+    """What stands between backticks outside of blocks, by word: commands, and much else."""
+    text = re.sub(r"^```.*?^```$", "", (_DOCS / page).read_text(encoding="utf-8"), flags=re.M | re.S)
+    return [words for span in re.findall(r"`([^`]+)`", text) if (words := span.split())]
+
+
 def shown(page: str, number: int, changes: Mapping[str, str]) -> list[list[str]]:
     """The command lines of a page's `number`th block of commands, with what a test must have otherwise.
 

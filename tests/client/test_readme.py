@@ -10,16 +10,26 @@ import typer.main
 from edit_grpo.cli.app import app as grpo_app
 from edit_rrm_client.cli import app as client_app
 from edit_rrm_server.process.cli import app as server_app
+from edit_rrm_shapes.cli.app import app as shapes_app
 from edit_rrm_training.cli.app import app as training_app
-from guide_blocks import blocks_of, commands, serve_pictures, shell_blocks
+from guide_blocks import blocks_of, commands, commands_in_lines, serve_pictures, shell_blocks
 
 ROOT = Path(__file__).parents[2]
-PAGES = ["../README.md", *sorted(path.name for path in (ROOT / "docs").glob("*.md"))]
+DOCS = ROOT / "docs"
+PAGES = [
+    "../README.md",
+    *sorted(
+        str(path.relative_to(DOCS))
+        for folder in (DOCS, DOCS / "notes", DOCS / "reference")
+        for path in folder.glob("*.md")
+    ),
+]
 PROGRAMS: dict[str, Any] = {
     "edit-rrm": typer.main.get_command(client_app),
     "edit-rrm-server": typer.main.get_command(server_app),
     "edit-rrm-train": typer.main.get_command(training_app),
     "edit-grpo": typer.main.get_command(grpo_app),
+    "edit-rrm-shapes": typer.main.get_command(shapes_app),
 }
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
 
@@ -49,9 +59,17 @@ def test_every_command_shown_exists_with_its_options(page: str) -> None:
                 check(PROGRAMS[name], words[1:], f"{page}: {' '.join(words)}")
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_every_command_in_a_line_exists_with_its_options(page: str) -> None:
+    for words in commands_in_lines(page):
+        name = words[0].removeprefix(".venv/bin/")
+        if name in PROGRAMS:
+            check(PROGRAMS[name], words[1:], f"{page}: {' '.join(words)}")
+
+
 def check(command: Any, words: list[str], shown: str) -> None:
-    """Fails where a subcommand or an option of the command line is none."""
-    while hasattr(command, "commands") and words and not words[0].startswith("-"):
+    """Fails where a subcommand or an option of the command line is none; NAME stands for any."""
+    while hasattr(command, "commands") and words and not words[0].startswith("-") and not words[0].isupper():
         assert words[0] in command.commands, shown
         command, words = command.commands[words[0]], words[1:]
     known = {
@@ -89,7 +107,7 @@ OTHERS = {
 
 def test_every_block_of_commands_is_run_by_a_test() -> None:
     sources = [path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py")]
-    asked = re.compile(r'\b(?:shown|follow)\(\s*"([\w-]+\.md)", (\d+)')
+    asked = re.compile(r'\b(?:shown|follow)\(\s*"([\w/-]+\.md)", (\d+)')
     run = {(page, int(number)) for source in sources for page, number in asked.findall(source)}
     run |= {
         (page, number)

@@ -31,9 +31,10 @@ def test_the_api_reference_is_the_application_s_own(site: Path) -> None:
 
 
 def test_every_page_of_docs_is_in_the_site(site: Path) -> None:
-    for page in (ROOT / "docs").glob("*.md"):
-        folder = site if page.stem == "index" else site / page.stem
-        assert (folder / "index.html").is_file(), page.name
+    docs = ROOT / "docs"
+    for page in (page for folder in ("", "notes", "reference") for page in (docs / folder).glob("*.md")):
+        folder = site if page == docs / "index.md" else site / page.relative_to(docs).with_suffix("")
+        assert (folder / "index.html").is_file(), page
 
 
 def test_no_page_loads_anything_from_elsewhere(site: Path) -> None:

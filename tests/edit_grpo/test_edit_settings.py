@@ -11,6 +11,7 @@ from edit_grpo.run.settings_file import check_resumable, load_settings, write_se
 from edit_rrm.settings_files import settings_rows
 
 CONFIGS = Path(__file__).parents[2] / "edit_training" / "configs"
+DOCS = Path(__file__).parents[2] / "docs"
 LEAST = [
     "out=runs/x",
     "policy.name=shapes-editor",
@@ -105,12 +106,19 @@ def test_every_setting_is_documented() -> None:
     assert {"sampling.group_size", "algorithm.window.size", "algorithm.mix", "policy.lora.rank"} <= names
 
 
-def test_the_guide_says_of_every_setting_what_it_does() -> None:
-    guide = (CONFIGS.parents[1] / "docs" / "train-an-editor.md").read_text(encoding="utf-8")
+def test_the_reference_says_of_every_setting_what_it_is() -> None:
+    """And is what the code says: tests/docs/test_settings_pages.py."""
+    page = (DOCS / "reference" / "edit-grpo-settings.md").read_text(encoding="utf-8")
+    names = {name for name, _, _ in settings_rows(TrainSettings)}
+    assert sorted(name for name in names if f"- `{name}`" not in page) == []
+
+
+def test_the_note_says_of_every_setting_what_raising_it_does() -> None:
+    note = (DOCS / "notes" / "editor-settings.md").read_text(encoding="utf-8")
     rows = [name for name, _, _ in settings_rows(TrainSettings)]
     leaves = [name for name in rows if not any(other.startswith(f"{name}.") for other in rows)]
     names = {name.rpartition(".")[2] for name in leaves}
-    assert sorted(name for name in names if f"`{name}`" not in guide and f".{name}`" not in guide) == []
+    assert sorted(name for name in names if f"`{name}`" not in note and f".{name}`" not in note) == []
 
 
 def test_settings_survive_a_file(tmp_path: Path) -> None:
