@@ -1,6 +1,7 @@
 """What could GCPO add to a model that sees perfectly and scores as its SFT rows do, and what would it draw?
 
-    PYTHONPATH=benchmarks .venv/bin/python research/gcpo_headroom.py --rows runs/reproduce/data/sft/think+verify.jsonl
+    PYTHONPATH=benchmarks .venv/bin/python research/gcpo_headroom.py \\
+        --rows runs/reproduce/data/sft/think+verify.jsonl
 
 No model: a trace's score is drawn from the scores that the rows give to the same share of verdicts met
 (teachers count: shapes/teachers.py), and read greedily as a decoder reads it, the most frequent integer part

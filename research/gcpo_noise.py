@@ -1,6 +1,7 @@
 """Which tokens of a trace give GCPO's gradient its noise, and how many pairs does it take to hear anything?
 
-    PYTHONPATH=benchmarks .venv/bin/python research/gcpo_noise.py --base CHECKPOINT --pairs PAIRS.jsonl [--count 24] [--seed 0]
+    PYTHONPATH=benchmarks .venv/bin/python research/gcpo_noise.py \\
+        --base CHECKPOINT --pairs PAIRS.jsonl [--count 24] [--seed 0]
 
 One gradient a pair, of the policy as it stands, split by what a token is: a digit of the score before the
 point or after it, the average of the verdicts, what is seen (between ":" and "=>"), the rest. Printed of each

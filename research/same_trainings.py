@@ -1,11 +1,11 @@
 """Do two checkouts train alike? Ten steps of every training here, their logs compared to the last digit.
 
     .venv/bin/python research/same_trainings.py record runs/logs-before     # in one checkout
-    .venv/bin/python research/same_trainings.py record runs/logs-after      # in the other, on the same machine
+    .venv/bin/python research/same_trainings.py record runs/logs-after      # in the other, same machine
     .venv/bin/python research/same_trainings.py compare runs/logs-before runs/logs-after
 
-Records SFT, GCPO with both credits, the tiny RRM's seven stages, the tiny editor's two, and the editor's GRPO and
-DiffusionNFT against the served bundled model: about six minutes of two cores. Times are left out.
+Records SFT, GCPO with both credits, the tiny RRM's seven stages, the tiny editor's two, and the editor's
+GRPO and DiffusionNFT against the served bundled model: about six minutes of two cores. Times are left out.
 """
 
 import json

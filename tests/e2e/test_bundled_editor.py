@@ -8,8 +8,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from edit_grpo.cli.app import app as grpo_app
-from edit_grpo.policies.loading import BUNDLED
-from edit_rrm_training.cli.app import app as training_app
+from edit_rrm_shapes.cli.app import app as shapes_app
+from edit_rrm_shapes.models import SHAPES_EDITOR
 
 EDITS = 40
 NOISES = 3
@@ -20,12 +20,12 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """What the oracle says of every edit, carried out from three noises."""
     folder = tmp_path_factory.mktemp("bundled")
     data = folder / "edits"
-    commands = [(training_app, f"shapes generate --seed 1040 --count {EDITS} --candidates 1 --out {data}")]
+    commands = [(shapes_app, f"generate --seed 1040 --count {EDITS} --candidates 1 --out {data}")]
     for seed in range(NOISES):
         out = folder / str(seed)
-        sampling = f"sample --checkpoint shapes-editor --data {data} --out {out} --steps 8 --seed {seed}"
-        judging = f"shapes judge --edits {data}/edits.jsonl --pictures {out} --out {out}.jsonl"
-        commands += [(grpo_app, sampling), (training_app, judging)]
+        sampling = f"sample --checkpoint shapes-editor --edits {data} --out {out} --steps 8 --seed {seed}"
+        judging = f"judge --edits {data}/edits.jsonl --pictures {out} --out {out}.jsonl"
+        commands += [(grpo_app, sampling), (shapes_app, judging)]
     for program, words in commands:
         ended = CliRunner().invoke(program, words.split())
         assert ended.exit_code == 0, ended.output
@@ -58,6 +58,6 @@ def test_the_bundled_editor_carries_a_few_edits_out_and_leaves_most_undone(
 
 
 def test_the_bundled_editor_is_small_and_has_a_card() -> None:
-    folder = BUNDLED["shapes-editor"]
+    folder = SHAPES_EDITOR
     assert (folder / "README.md").read_text().startswith("# shapes-editor")
     assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) < 12e6

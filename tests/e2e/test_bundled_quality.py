@@ -20,7 +20,7 @@ pytestmark = pytest.mark.e2e
 
 def test_a_small_evaluation_agrees_with_the_recorded_results(tmp_path: Path) -> None:
     recorded: dict[str, dict[str, Any]] = read_card(BUNDLED_MODEL).training["results"]["measures"]
-    command = [str(Path(sys.executable).parent / "edit-rrm-train"), "evaluate"]
+    command = [str(Path(sys.executable).parent / "edit-rrm-shapes"), "evaluate"]
     command += ["--checkpoint", str(BUNDLED_MODEL), "--seed", "2500", "--count", str(EDITS)]
     done = subprocess.run([*command, "--out", str(tmp_path)], capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stderr[-2000:]

@@ -9,13 +9,14 @@ from typing import Any
 from service_process import ServiceProcess
 
 from edit_rrm_server.settings.server import BUNDLED_MODEL
+from edit_rrm_shapes.world.dataset import SAME_ZONE, write_dataset
 
 EDITS = 20
 
 
-def evaluate(out: Path, *judge: str) -> dict[str, Any]:
+def evaluate(edits: Path, out: Path, *judge: str) -> dict[str, Any]:
     command = [str(Path(sys.executable).parent / "edit-rrm-train"), "evaluate", *judge]
-    command += ["--seed", "2700", "--count", str(EDITS), "--candidates", "2", "--out", str(out)]
+    command += ["--edits", str(edits), "--same-zone", str(SAME_ZONE), "--out", str(out)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=400)
     assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-2000:]
     found: dict[str, Any] = json.loads((out / "evaluation.json").read_text())
@@ -23,8 +24,10 @@ def evaluate(out: Path, *judge: str) -> dict[str, Any]:
 
 
 def test_in_process_and_over_http_measure_the_same(trained: ServiceProcess, tmp_path: Path) -> None:
-    here = evaluate(tmp_path / "here", "--checkpoint", str(BUNDLED_MODEL))
-    there = evaluate(tmp_path / "there", "--server", trained.url)
+    edits = tmp_path / "edits"
+    write_dataset(edits, 2700, EDITS, 2)
+    here = evaluate(edits, tmp_path / "here", "--checkpoint", str(BUNDLED_MODEL))
+    there = evaluate(edits, tmp_path / "there", "--server", trained.url)
     assert here["measures"] == there["measures"]
     assert here["measures"]["traces that parse"]["n"] == EDITS * 2
     for one, other in zip(

@@ -22,6 +22,7 @@ from edit_rrm_server.engines.vllm import start as vllm_start
 from edit_rrm_server.process import serving
 from edit_rrm_server.process.cli import app as server_app
 from edit_rrm_server.settings.server import BUNDLED_MODEL, ServerSettings
+from edit_rrm_shapes.cli.app import app as shapes_app
 from edit_rrm_shapes.world.dataset import EditRecord, make_edit
 from edit_rrm_training.cli.app import app as training_app
 from guide_blocks import shown
@@ -31,6 +32,7 @@ PROGRAMS: dict[str, typer.Typer] = {
     "edit-rrm-server": server_app,
     "edit-rrm-train": training_app,
     "edit-grpo": grpo_app,
+    "edit-rrm-shapes": shapes_app,
 }
 EXAMPLE = "http://127.0.0.1:8000"
 
@@ -181,7 +183,9 @@ def test_an_editor_on_a_laptop(
 
 def test_the_reproduction_lists_its_stages(follow: Follow) -> None:
     """The whole of it, in a few steps, is run by tests/rrm_training/test_reproduce.py."""
-    listed, _ = follow("train-the-rrm.md", 2, {"reproduce             #": "reproduce --list --quick #"})
+    listed, _ = follow(
+        "train-the-rrm.md", 2, {"reproduce-rrm             #": "reproduce-rrm --list --quick #"}
+    )
     assert "gcpo-m-seed0" in listed
 
 
@@ -191,10 +195,10 @@ def test_the_tv_checkpoint_that_ships_is_a_stage_already_done(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
     root = Path(__file__).parents[2]
-    places = {" server/": f" {root}/server/", " docs/": f" {root}/docs/"}
+    places = {" shapes/": f" {root}/shapes/", " docs/": f" {root}/docs/"}
     for words in shown("train-the-rrm.md", 3, places):
         subprocess.run(words, check=True)
-    listed = CliRunner().invoke(training_app, ["reproduce", "--list"]).output
+    listed = CliRunner().invoke(shapes_app, ["reproduce-rrm", "--list"]).output
     rows = [[cell.strip() for cell in line.split("│")] for line in listed.splitlines()]
     assert [row[1] for row in rows if row[5:6] == ["sft-m-tv"]] == ["done"]
     assert Path("runs/reproduce/sft-m-tv/final/model.safetensors").exists()
@@ -202,7 +206,7 @@ def test_the_tv_checkpoint_that_ships_is_a_stage_already_done(
 
 def test_the_editors_reproduction_lists_its_stages(follow: Follow) -> None:
     """The whole of it, in a few steps, is run by tests/e2e/test_reproduces_an_editor.py."""
-    changes = {"reproduce            #": "reproduce --list --quick #"}
+    changes = {"reproduce-editor            #": "reproduce-editor --list --quick #"}
     listed, _ = follow("train-an-editor.md", 2, changes)
     assert "train-sft-seed1" in listed
 

@@ -31,22 +31,26 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("sft", "broken"):
         shutil.copytree(BUNDLED_MODEL, root / name)
     run, pairs = root / "gcpo-run", root / "pairs.jsonl"
-    train("pairs", "shapes", "--seed", "12", "--count", "2", "--out", str(pairs))
+    run_program("edit-rrm-shapes", "pairs", "--seed", "12", "--count", "2", "--out", str(pairs))
     settings = {
         "base": BUNDLED_MODEL, "pairs": pairs, "out": run, "name": "gcpo", "steps": 2, "lr": 1e-3,
         "pairs_per_step": 2, "traces": 4, "max_trace_tokens": 160, "batch_per_device": 8,
         "dtype": "float32", "gradient_checkpointing": "false", "equal_images": "true", "workers": 0,
     }  # fmt: skip
-    train("gcpo", *(word for name, value in settings.items() for word in ("--set", f"{name}={value}")))
+    run_program(
+        "edit-rrm-train",
+        "gcpo",
+        *(word for name, value in settings.items() for word in ("--set", f"{name}={value}")),
+    )
     (run / "final").rename(root / "gcpo")
     whole = (root / "broken" / "model.safetensors").read_bytes()
     (root / "broken" / "model.safetensors").write_bytes(whole[: len(whole) // 2])
     return root
 
 
-def train(*arguments: str) -> None:
-    """Runs `edit-rrm-train`."""
-    command = [str(Path(sys.executable).with_name("edit-rrm-train")), *arguments]
+def run_program(name: str, *arguments: str) -> None:
+    """Runs a console script."""
+    command = [str(Path(sys.executable).with_name(name)), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
 
