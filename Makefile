@@ -9,15 +9,15 @@ PYTHON ?= python3
 BIN := .venv/bin
 EXTRAS := cpu,otel,ray,training,edit-training,docs,dev
 INSTALLED := .venv/.installed
-# Processes that share the tests; 0 is none but pytest's own.
-TEST_WORKERS ?= 0
+# Processes that share the tests: one a core. 0 is none but pytest's own.
+TEST_WORKERS ?= logical
+PYTEST := $(BIN)/python tests/watched.py -n $(TEST_WORKERS) --maxprocesses 8 --no-loadscope-reorder
 
 # Nothing here looks for models on a hub or reports usage.
 export HF_HUB_OFFLINE := 1
 export VLLM_NO_USAGE_STATS := 1
 
-
-.PHONY: help install demo serve test lint format bench reproduce-rrm reproduce-edit docs clean
+.PHONY: help install demo serve check test lint format bench reproduce-rrm reproduce-edit docs clean
 
 help: ## list the targets
 	@echo "edit-rrm: a reward model for image editing, served over HTTP"; echo
@@ -28,7 +28,7 @@ help: ## list the targets
 install: $(INSTALLED) ## create .venv with everything in it (about 6 GB)
 
 # The stamp is written last, so that an interrupted install is taken up again.
-$(INSTALLED): pyproject.toml
+$(INSTALLED): pyproject.toml shapes/pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) was not found; choose one with PYTHON=…" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 		echo "edit-rrm needs Python 3.11 or newer; $(PYTHON) is not ($$($(PYTHON) -V 2>&1 | head -n 1));" \
@@ -36,8 +36,8 @@ $(INSTALLED): pyproject.toml
 	@echo "==> virtual environment in .venv ($$($(PYTHON) -V 2>&1))"
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 	@$(BIN)/python -m uv --version >/dev/null 2>&1 || $(BIN)/python -m pip install --disable-pip-version-check uv
-	@echo "==> edit-rrm with $(EXTRAS): several GB when nothing is cached"
-	$(BIN)/python -m uv pip install --compile-bytecode --python $(BIN)/python -e ".[$(EXTRAS)]"
+	@echo "==> edit-rrm with $(EXTRAS), and edit-rrm-shapes: several GB when nothing is cached"
+	$(BIN)/python -m uv pip install --compile-bytecode --python $(BIN)/python -e ".[$(EXTRAS)]" -e shapes
 	@touch $@
 	@echo "==> installed"
 
@@ -47,18 +47,18 @@ demo: $(INSTALLED) ## start the service, score sample edits, draw a contact shee
 serve: $(INSTALLED) ## run the service with its bundled model on 127.0.0.1:8000
 	@$(BIN)/edit-rrm-server serve
 
-test: $(INSTALLED) ## everything that must hold: style, types, import rules, tests
-	@echo "==> ruff check";  $(BIN)/ruff check .
-	@echo "==> ruff format"; $(BIN)/ruff format --check .
-	@echo "==> mypy";        $(BIN)/mypy
+lint: $(INSTALLED) ## style, types and import rules
+	@echo "==> ruff check";   $(BIN)/ruff check .
+	@echo "==> ruff format";  $(BIN)/ruff format --check .
+	@echo "==> mypy";         $(BIN)/mypy
 	@echo "==> import rules"; $(BIN)/lint-imports
-	@echo "==> pytest";      $(BIN)/python -m pytest -n $(TEST_WORKERS) --no-loadscope-reorder
 
-lint: $(INSTALLED) ## style, types and import rules only
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
+# Each process of the tests has a core to itself, and torch would take all of them.
+check: lint ## style, types, import rules and the fast tests: two minutes
+	@echo "==> fast tests";   OMP_NUM_THREADS=1 $(PYTEST) -m "not e2e and not slow"
+
+test: lint ## everything that must hold, the real vLLM included: a quarter of an hour
+	@echo "==> all tests";    OMP_NUM_THREADS=1 $(PYTEST)
 
 format: $(INSTALLED) ## rewrite the code in the project's style
 	$(BIN)/ruff format .

@@ -1,5 +1,6 @@
-"""What tests of several packages share: a browser, and who runs with whom under `-n`."""
+"""What tests of several packages share: a browser, who runs with whom under `-n`, and how a run ends."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,20 +9,30 @@ import pytest
 from playwright.sync_api import Browser
 from xdist.scheduler import LoadScopeScheduling
 
+import own_process
 from browsing import launched_chromium
+from watched import ENDED_FILE
 
-END_TO_END = Path(__file__).parent / "e2e"
+HERE = Path(__file__).parent
+SERVED = HERE / "e2e" / "served"
+# What takes longest begins first, or one process is left working alone.
+FIRST = (SERVED, HERE / "e2e", HERE / "shapes", HERE / "rrm_training")
 
 
 class WholeFiles(LoadScopeScheduling):
-    """A file runs in one process, and what is end to end in one together: it shares a server.
+    """A file runs in one process, and all that share the session's service in one together.
 
     xdist's own `--dist loadgroup` would say so with a mark, which 3.8 does not read under pytest 9.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.partition("::")[0]
-        return END_TO_END.name if END_TO_END.name in Path(file).parts else file
+        file = Path(nodeid.partition("::")[0])
+        return SERVED.name if SERVED.name in file.parts else str(file)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Tests of a module marked `own_process` run in a pytest of their own."""
+    config.pluginmanager.register(own_process)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
@@ -30,10 +41,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With `-n`, what takes longest goes first."""
-    if not hasattr(config, "workerinput"):
-        return
-    items.sort(key=lambda item: END_TO_END not in item.path.parents)
+    """With `-n`, the order."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: _place(item.path))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Everything is told: tests/watched.py may know."""
+    if ENDED_FILE in os.environ and not hasattr(config, "workerinput"):
+        Path(os.environ[ENDED_FILE]).touch()
 
 
 @pytest.fixture(scope="module")
@@ -41,3 +58,7 @@ def browser() -> Iterator[Browser]:
     """Chromium, ended with the module: Playwright's loop runs in this thread, and async tests need it."""
     with launched_chromium() as browser:
         yield browser
+
+
+def _place(path: Path) -> int:
+    return next((place for place, folder in enumerate(FIRST) if folder in path.parents), len(FIRST))

@@ -10,8 +10,11 @@ import threading
 from collections import Counter
 from pathlib import Path
 
+import pytest
 from bulk_inputs import by_content, edits_file, jsonl
 from served_mock import asked_images, served
+
+pytestmark = pytest.mark.slow
 
 EDITS, CANDIDATES, KILLS, CONCURRENCY = 250, 4, 20, 4
 

@@ -23,6 +23,8 @@ from edit_rrm_client.bulk.inputs import open_input
 from edit_rrm_client.bulk.services import Services
 from guide_blocks import shown
 
+pytestmark = [pytest.mark.own_process, pytest.mark.slow]
+
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[str]:

@@ -113,7 +113,7 @@ def test_every_block_of_commands_is_run_by_a_test() -> None:
         (page, number)
         for page in ("../README.md", "index.md")
         for number, block in enumerate(shell_blocks(page))
-        if "score-one" in block.code or block.code.startswith("curl")  # tests/e2e/test_first_requests.py
+        if "score-one" in block.code or block.code.startswith("curl")  # e2e/served/test_first_requests.py
     }
     every = {(page, number) for page in PAGES for number, _ in enumerate(shell_blocks(page))}
     assert every - run == set(NOT_RUN)

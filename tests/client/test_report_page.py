@@ -22,6 +22,8 @@ from edit_rrm_client.report.records import Records
 from edit_rrm_client.report.statistics import Statistics
 from edit_rrm_client.report.thumbnails import Thumbnail, Thumbnails, ThumbnailSettings
 
+pytestmark = pytest.mark.slow
+
 PHONE = {"width": 390, "height": 844}
 
 

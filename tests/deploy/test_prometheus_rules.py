@@ -29,6 +29,7 @@ def test_promtool_accepts_the_configuration_and_its_rules() -> None:
     assert "2 rule files found" in shown
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", RULE_TESTS, ids=lambda file: file.stem)
 def test_rules_do_what_their_unit_tests_say(file: Path) -> None:
     promtool("test", "rules", file)

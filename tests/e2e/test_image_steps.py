@@ -1,8 +1,9 @@
 """The steps of Dockerfile.cpu without a container engine: the same commands in a tree of its own, then the
 entry point in the image's environment until it is ready.
 
-Not as in the image: uv may use this machine's cache and compiles no bytecode (both would take minutes),
-torch comes from the usual index, apt-get is not run, and the user is whoever runs the test.
+Not as in the image: uv may use this machine's cache and compiles no bytecode (both would take minutes; it is
+taken from this environment), torch comes from the usual index, apt-get is not run, and the user is whoever
+runs the test.
 """
 
 import contextlib
@@ -14,6 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
+import sysconfig
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -88,6 +90,7 @@ def tree(image: list[Stage], tmp_path_factory: pytest.TempPathFactory) -> Iterat
     dependencies, application, _ = image
     tree.run(dependencies, tree.environment(dependencies))
     tree.run(application, tree.environment(dependencies, application))
+    take_bytecode(tree)
     yield tree
     shutil.rmtree(tree.root)  # six gigabytes where the cache cannot be linked
 
@@ -137,6 +140,16 @@ def test_the_image_has_the_system_libraries_that_vllm_is_linked_against(
         shown = subprocess.run(["ldd", kernel], capture_output=True, text=True, check=True).stdout
         needed |= set(re.findall(r"=> (/(?:usr/)?lib/\S+)", shown))
     assert {package_of(Path(library)) for library in needed} <= IN_THE_BASE | installed
+
+
+def take_bytecode(tree: Tree) -> None:
+    """Links the bytecode of this environment to the tree's modules; Python compiles what does not fit."""
+    here = Path(sysconfig.get_path("purelib"))
+    there = next((tree.root / "opt" / "edit-rrm" / "venv" / "lib").glob("python3*/site-packages"))
+    for source in here.rglob("__pycache__"):
+        target = there / source.relative_to(here)
+        if target.parent.is_dir() and not target.exists():
+            shutil.copytree(source, target)
 
 
 def package_of(library: Path) -> str:

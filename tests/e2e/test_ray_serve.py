@@ -24,6 +24,8 @@ RETURN_LIMIT_S = 240.0
 GONE_LIMIT_S = 30.0
 SESSIONS = [f"session-{number}" for number in range(24)]
 
+pytestmark = pytest.mark.own_process
+
 
 class Fleet:
     """Two replicas behind Ray's proxy."""

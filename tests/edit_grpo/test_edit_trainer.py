@@ -250,6 +250,7 @@ def test_edits_all_kept_apart_are_refused(tmp_path: Path) -> None:
         read_data(settings, processes=1)
 
 
+@pytest.mark.slow
 def test_two_processes_train_the_same_weights_as_one(tmp_path: Path) -> None:
     script = Path(__file__).with_name("two_processes.py")
     command = [

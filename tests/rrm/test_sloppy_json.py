@@ -112,6 +112,7 @@ GARBAGE = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", GARBAGE)
 @pytest.mark.parametrize("opening", ["", '["', "{'a': '", "["])
 def test_a_hundred_kilobytes_of_garbage_take_no_time(unit: str, opening: str) -> None:

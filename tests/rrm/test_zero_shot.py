@@ -389,6 +389,7 @@ def test_a_damaged_answer_is_refused_or_still_whole(places: list[int], character
 GOOD_CHECK = '{"principle": 1, "reasoning": "a", "verdict": 1},'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "unit",
     [

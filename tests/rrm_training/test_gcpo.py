@@ -58,6 +58,7 @@ def curve(out: Path) -> list[tuple[int, float, float]]:
     return [(line["step"], line["loss"], line["gcpo/reward"]) for line in lines if "loss" in line]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_a_resumed_run_has_the_curve_and_the_weights_of_a_straight_one(
     config: GcpoConfig, any_text: AnyText, tmp_path: Path, dtype: str
@@ -101,6 +102,7 @@ def test_rollouts_borrow_bfloat16_weights_and_leave_the_models_own(untrained: Pa
     assert stored() == before
 
 
+@pytest.mark.slow
 def test_what_reaches_the_loss_are_the_win_ratios_advantages(
     config: GcpoConfig, any_text: AnyText, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -133,6 +135,7 @@ def test_what_reaches_the_loss_are_the_win_ratios_advantages(
     assert list((config.out / "tensorboard").glob("events*"))
 
 
+@pytest.mark.slow
 def test_a_rollout_can_be_learned_from_twice_with_a_kl_and_adapters(
     config: GcpoConfig, any_text: AnyText
 ) -> None:
@@ -153,6 +156,7 @@ def test_a_rollout_can_be_learned_from_twice_with_a_kl_and_adapters(
     assert card.training["base"]["name"] == "untrained"
 
 
+@pytest.mark.slow
 def test_measuring_does_not_change_the_curve(config: GcpoConfig, any_text: AnyText, tmp_path: Path) -> None:
     run_gcpo(config)
     measured = config.model_copy(
@@ -171,6 +175,7 @@ def test_measuring_does_not_change_the_curve(config: GcpoConfig, any_text: AnyTe
     assert found[0]["eval_pairs"] == 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("best", [2, 4, 6])
 def test_the_weights_that_judged_best_are_kept_when_told_so(
     config: GcpoConfig, any_text: AnyText, monkeypatch: pytest.MonkeyPatch, best: int
@@ -207,6 +212,7 @@ def test_the_weights_that_judged_best_are_kept_when_told_so(
             run_gcpo(config)
 
 
+@pytest.mark.slow
 def test_greedy_traces_of_the_bundled_model_prefer_what_people_prefer(tmp_path: Path) -> None:
     pairs = write_lines(tmp_path / "pairs.jsonl", [pair(index) for index in range(10)])
     run_gcpo(
@@ -276,6 +282,7 @@ def test_a_step_of_more_pairs_than_there_are_is_refused(config: GcpoConfig, any_
         run_gcpo(config.model_copy(update={"pairs_per_step": 8}))
 
 
+@pytest.mark.slow
 def test_a_curve_whose_last_line_a_kill_cut_short_is_gone_on_with(
     config: GcpoConfig, any_text: AnyText
 ) -> None:

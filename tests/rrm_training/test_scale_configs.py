@@ -10,9 +10,11 @@ import pytest
 import yaml
 from accelerate.commands.launch import _validate_launch_command, launch_command_parser
 from accelerate.utils.launch import prepare_multi_gpu_env
-from shapes_rows import pair, verify_row, write_lines
 
 from edit_rrm.checkpoint import read_card
+from shapes_rows import pair, verify_row, write_lines
+
+pytestmark = pytest.mark.slow
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]

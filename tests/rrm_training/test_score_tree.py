@@ -18,6 +18,8 @@ from edit_rrm_training.gcpo.trainer import GcpoTrainer
 from edit_rrm_training.runs.settings import GcpoConfig, RrmLora
 from shapes_rows import pair, write_lines
 
+pytestmark = pytest.mark.slow
+
 SFT = models.TINY_SFT
 """It doubts its scores, as a base of GCPO does; edit-rrm-tiny is too sure to be moved by two steps."""
 

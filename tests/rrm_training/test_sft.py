@@ -70,6 +70,7 @@ def test_a_row_becomes_the_tokens_that_the_service_sends(untrained: Path) -> Non
     assert row.completion == verify_completion(edit.candidates[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "way",
     [
@@ -143,6 +144,7 @@ def test_the_weighted_loss_is_the_weighted_mean_of_the_completions_tokens(
     assert loss.item() == pytest.approx(expected.item(), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_compiled_layers_in_bfloat16_have_nearly_the_curve_of_plain_ones_in_float32(
     config: SftConfig, tmp_path: Path
 ) -> None:

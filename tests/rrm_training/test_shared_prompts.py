@@ -52,6 +52,7 @@ def gradients(loss: torch.Tensor, model: torch.nn.Module) -> dict[str, torch.Ten
     return {name: g for name, g in zip(weights, found, strict=True) if g is not None}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["full", "full with KL, twice a rollout", "adapters with KL", "mixed types"])
 def test_log_probabilities_entropies_and_gradients_are_those_of_one_row_a_trace(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str

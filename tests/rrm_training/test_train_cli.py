@@ -24,10 +24,11 @@ def test_help_names_every_command() -> None:
     assert all(name in result.output for name in ("pipeline", "pairs", "sft", "gcpo", "evaluate"))
 
 
+@pytest.mark.slow
 def test_the_guide_s_commands_train_by_sft_and_gcpo(
     untrained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The base, an hour's work, is trained in a few steps by test_reproduce.py."""
+    """The base, an hour's work, is trained in a few steps by tests/shapes/test_reproduce.py."""
     monkeypatch.chdir(tmp_path)
     write_lines(tmp_path / "rows.jsonl", [verify_row(index) for index in range(2)])
     write_lines(tmp_path / "pairs.jsonl", [pair(index) for index in range(2)])

@@ -13,6 +13,8 @@ from edit_rrm_shapes import models
 from edit_rrm_training.rollouts.vllm_prompts import with_one_token_an_image
 from shapes_rows import pair, write_lines
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 SFT = models.TINY_SFT

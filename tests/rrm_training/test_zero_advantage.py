@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 import torch
-from shapes_rows import pair, write_lines
 from trl import GRPOTrainer
 
 from edit_rrm_training.gcpo.run import run_gcpo
 from edit_rrm_training.gcpo.trainer import GcpoTrainer
 from edit_rrm_training.gcpo.update.zero_advantage import has_advantage, keep_groups
 from edit_rrm_training.runs.settings import GcpoConfig
+from shapes_rows import pair, write_lines
 
 BUNDLED = Path(__file__).parents[2] / "server" / "edit_rrm_server" / "models" / "edit-rrm-tiny"
 
@@ -53,6 +53,7 @@ def test_groups_with_an_advantage_stay_first_with_all_that_is_theirs(
     assert found["num_items_in_batch"] == 7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share_prompts", [False, True])
 def test_the_gradient_is_that_of_all_rows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share_prompts: bool

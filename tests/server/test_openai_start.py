@@ -104,6 +104,7 @@ async def test_a_fleet_that_is_not_up_is_waited_for(fleet: ScriptedFleet) -> Non
     await model.engine.stop()
 
 
+@pytest.mark.slow
 async def test_the_service_scores_through_a_fleet_and_tells_where_its_digest_comes_from(
     start: Start, fleet: ScriptedFleet
 ) -> None:

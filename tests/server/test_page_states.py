@@ -19,6 +19,8 @@ from browsing import Visit, visiting
 from edit_rrm.checkpoint import RRMCard
 from edit_rrm.traces import render_trace
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = "<img src=x onerror=\"document.title='taken'\"><script>document.title='taken'</script>"
 JUDGES = "Judges circles and nothing else."
 CARD = RRMCard(

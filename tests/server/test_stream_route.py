@@ -129,6 +129,7 @@ async def test_answers_come_while_lines_are_still_being_sent(running: Running) -
     assert [answer["key"] for answer in connection.answers] == [1, 2]
 
 
+@pytest.mark.slow
 async def test_a_caller_who_only_reads_at_the_end_gets_everything(start: Start) -> None:
     running = await start(window=2)
     connection = Connection(running)

@@ -164,7 +164,7 @@ def test_an_editor_on_a_laptop(
     trained: ServiceProcess, follow: Follow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EDIT_RRM_URL", trained.url)
-    config = Path(__file__).parents[2] / "shapes/configs/tiny_editor.yaml"
+    config = Path(__file__).parents[3] / "shapes/configs/tiny_editor.yaml"
     small = {"groups": 2, "group_size": 2, "micro_batch": 2, "steps": 4}
     few = "".join(f" --set sampling.{name}={value}" for name, value in small.items())
     few += " --set updates=1 --set grid_every=1"
@@ -182,7 +182,7 @@ def test_an_editor_on_a_laptop(
 
 
 def test_the_reproduction_lists_its_stages(follow: Follow) -> None:
-    """The whole of it, in a few steps, is run by tests/rrm_training/test_reproduce.py."""
+    """The whole of it, in a few steps, is run by tests/shapes/test_reproduce.py."""
     listed, _ = follow(
         "train-the-rrm.md", 2, {"reproduce-rrm             #": "reproduce-rrm --list --quick #"}
     )
@@ -194,7 +194,7 @@ def test_the_tv_checkpoint_that_ships_is_a_stage_already_done(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     places = {" shapes/": f" {root}/shapes/", " docs/": f" {root}/docs/"}
     for words in shown("train-the-rrm.md", 3, places):
         subprocess.run(words, check=True)
@@ -205,7 +205,7 @@ def test_the_tv_checkpoint_that_ships_is_a_stage_already_done(
 
 
 def test_the_editors_reproduction_lists_its_stages(follow: Follow) -> None:
-    """The whole of it, in a few steps, is run by tests/e2e/test_reproduces_an_editor.py."""
+    """The whole of it, in a few steps, is run by tests/e2e/served/test_reproduces_an_editor.py."""
     changes = {"reproduce-editor            #": "reproduce-editor --list --quick #"}
     listed, _ = follow("train-an-editor.md", 2, changes)
     assert "train-sft-seed1" in listed

@@ -11,7 +11,7 @@ from service_process import ServiceProcess
 
 from guide_blocks import shell_blocks
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 _SHOWN = "http://127.0.0.1:8000"
 
 

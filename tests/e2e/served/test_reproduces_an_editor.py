@@ -15,7 +15,7 @@ from edit_rrm_shapes.reproduce_editor.serving import serving
 from edit_rrm_shapes.tiny_editor.pipeline import build_shapes_editor
 from edit_rrm_shapes.world.dataset import make_edit
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def test_a_service_is_ready_within_the_block_and_gone_after_it(tmp_path: Path) -> None:

@@ -1,0 +1,83 @@
+"""The two distributions: what is in them; the product is small and needs nothing of the miniature."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+PRODUCT_LIMIT_BYTES = 12 * 10**6
+PRODUCT = {"edit_rrm", "edit_rrm_client", "edit_rrm_server", "edit_rrm_training", "edit_grpo"}
+
+
+def built(source: Path, out: Path) -> Path:
+    """The wheel of a project."""
+    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(out)]
+    subprocess.run(command, cwd=source, check=True, capture_output=True, timeout=120)
+    (wheel,) = out.glob("*.whl")
+    return wheel
+
+
+def names(wheel: Path) -> list[PurePosixPath]:
+    with zipfile.ZipFile(wheel) as archive:
+        return [PurePosixPath(name) for name in archive.namelist()]
+
+
+def weights(found: list[PurePosixPath]) -> set[str]:
+    """The folders under models/ that have weights."""
+    return {path.parts[2] for path in found if path.suffix == ".safetensors"}
+
+
+def packages(found: list[PurePosixPath]) -> set[str]:
+    return {path.parts[0] for path in found if not path.parts[0].endswith(".dist-info")}
+
+
+def test_the_products_wheel_is_small_and_has_the_default_model_alone(tmp_path: Path) -> None:
+    wheel = built(ROOT, tmp_path)
+    found = names(wheel)
+    assert wheel.stat().st_size <= PRODUCT_LIMIT_BYTES
+    assert packages(found) == PRODUCT
+    assert weights(found) == {"edit-rrm-tiny"}
+    assert {f"{package}/py.typed" for package in PRODUCT} <= {str(path) for path in found}
+
+
+def test_the_miniatures_wheel_has_the_other_checkpoints_and_its_settings(tmp_path: Path) -> None:
+    found = names(built(ROOT / "shapes", tmp_path))
+    assert packages(found) == {"edit_rrm_shapes"}
+    shipped = {"edit-rrm-tiny-sft", "edit-rrm-tiny-gcpo", "edit-rrm-tiny-base-m", "edit-rrm-tiny-base-s"}
+    assert weights(found) == shipped | {"shapes-editor"}
+
+
+def test_the_product_works_without_the_miniature() -> None:
+    """Every module of it is imported, and its commands' help shown, with the miniature out of reach."""
+    script = f"""
+import importlib, pkgutil, sys
+from importlib.metadata import entry_points
+from typer.testing import CliRunner
+
+class NoMiniature:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "edit_rrm_shapes":
+            raise ModuleNotFoundError(name=name)
+
+sys.meta_path.insert(0, NoMiniature())
+count = 0
+for package in {sorted(PRODUCT)!r}:
+    for module in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{{package}}."):
+        if not module.name.endswith(".__main__"):
+            importlib.import_module(module.name)
+        count += 1
+for name in ("edit-rrm", "edit-rrm-server", "edit-rrm-train", "edit-grpo"):
+    (script,) = entry_points(group="console_scripts", name=name)
+    ended = CliRunner().invoke(script.load(), ["--help"])
+    assert ended.exit_code == 0, ended.output
+assert not [name for name in sys.modules if name.startswith("edit_rrm_shapes")]
+print(count)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert int(done.stdout.split()[-1]) > 200
