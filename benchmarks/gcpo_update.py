@@ -4,10 +4,10 @@
 
 One rollout of real traces on pairs of the shapes world; then its gradient, forward and backward through all
 its batches, three ways that take turns: as TRL has it, without the traces that have no advantage
-(`zero_advantage.py`), and with the prompts shared as well (`shared_prompts.py`). Printed of each: median
-seconds, its share of TRL's in the same turn, and how far its gradient is from TRL's, relative to its norm.
-Training is of adapters as in `edit-rrm-shapes reproduce-rrm`, in float32. Bar: both together take at most
-0.6 of TRL's time.
+(`gcpo.update.zero_advantage`), and with the prompts shared as well (`gcpo.update.shared_prompts`). Printed of
+each: median seconds, its share of TRL's in the same turn, and how far its gradient is from TRL's, relative to
+its norm. Training is of adapters as in `edit-rrm-shapes reproduce-rrm`, in float32. Bar: both together take
+at most 0.6 of TRL's time.
 """
 
 import statistics

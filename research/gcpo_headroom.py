@@ -4,7 +4,7 @@
         --rows runs/reproduce/data/sft/think+verify.jsonl
 
 No model: a trace's score is drawn from the scores that the rows give to the same share of verdicts met
-(teachers count: shapes/teachers.py), and read greedily as a decoder reads it, the most frequent integer part
+(teachers count: docs/rrm-data.md), and read greedily as a decoder reads it, the most frequent integer part
 first. Printed: pairwise accuracy on pairs of world 1000 as the annotator labels them, by that greedy score,
 by the mean of the distribution, by the counted score, by the gold rule, and by utility; then, for N traces
 and for pairs whose counted scores differ by less than a bound, the share of pairs without gradient and the

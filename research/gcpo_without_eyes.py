@@ -4,9 +4,10 @@
 
 The policy is a small network from gold verdicts to a score, written as a trace writes it: an integer part,
 then a decimal. It learns the scores of the simulated teachers (SFT), then orders pairs of the shapes world by
-GCPO, with the rewards and advantages of `win_ratio.py`. It sees perfectly and has one thing to learn, so a
-model that also has to see can hope for no fewer steps. Its learning rates are not that model's. Pairs as in
-the reproduction (reproduce/plan.py). Printed: greedy pairwise accuracy on pairs of world 1000.
+GCPO, with the rewards and advantages of `edit_rrm_training.gcpo.credit.win_ratio`. It sees perfectly and has
+one thing to learn, so a model that also has to see can hope for no fewer steps. Its learning rates are not
+that model's. Pairs as in the reproduction (`edit_rrm_shapes.reproduce_rrm.plan`). Printed: greedy pairwise
+accuracy on pairs of world 1000.
 """
 
 import copy

@@ -154,7 +154,7 @@ class ServerProcess:
 
 
 def reward_server(model: Path, **settings: object) -> ServerProcess:
-    """`edit-rrm-server serve` with these settings, by their names in settings.py."""
+    """`edit-rrm-server serve` with these settings, by their names in `ServerSettings`."""
     port = free_port()
     command = [_script("edit-rrm-server"), "serve", "--model", str(model), "--port", str(port)]
     for name, value in settings.items():

@@ -1,4 +1,4 @@
-"""The one exception tree of the client. Each error says what the service answered, as api.md names it.
+"""The one exception tree of the client. Each error says what the service answered, as docs/api.md names it.
 
 EditRRMClientError
 ├── InvalidRequestError    the call cannot succeed as it is: refused here, or by 400, 404, 413, 415, 422
@@ -8,7 +8,7 @@ EditRRMClientError
 ├── UnavailableError       503, 408 (the upload was too slow), or no answer came at all (retried)
 ├── DeadlineExceededError  the total deadline passed, here or in the service (504)
 ├── ScoringFailedError     502: the model's text could not be used for any candidate; 500: a defect
-└── ProtocolError          the answer is not what api.md promises
+└── ProtocolError          the answer is not what docs/api.md promises
 
 A candidate that fails while others succeed raises nothing in `score`: it is a `CandidateFailed` in the
 answer. `score_group` makes it a ScoringFailedError with the candidate's code, or None.

@@ -95,25 +95,23 @@ def _groups(kind: type[BaseModel]) -> list[tuple[str, list[Setting]]]:
             settings = []
             groups.append((section, settings))
         settings.append(row)
-    return [(_heading(section, settings), settings) for section, settings in groups]
+    sections = [section for section, _ in groups]
+    return [
+        (_chosen(section, settings) if sections.count(section) > 1 else section, settings)
+        for section, settings in groups
+    ]
 
 
-def _heading(section: str, settings: list[Setting]) -> str:
-    chosen = [each.default for each in settings if _chooses(each)]
-    return f"{section}: {chosen[0]}" if chosen else section
-
-
-def _chooses(setting: Setting) -> bool:
-    """Whether its value says which model a section is."""
-    return setting.name.endswith(".name") and not setting.text
+def _chosen(section: str, settings: list[Setting]) -> str:
+    """The heading of one of the models that a section chooses from by its `name`."""
+    return f"{section}: {next(each.default for each in settings if each.name == f'{section}.name')}"
 
 
 def _line(setting: Setting) -> str:
     default = setting.default
     if default and default != "required":
         default = f"`{default if default.strip() else repr(default)}`"
-    text = f"`{setting.default}` chooses these settings" if _chooses(setting) else setting.text
-    return f"- `{setting.name}`{f' ({default})' if default else ''}: {text}"
+    return f"- `{setting.name}`{f' ({default})' if default else ''}: {setting.text}"
 
 
 if __name__ == "__main__":

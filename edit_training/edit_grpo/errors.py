@@ -2,14 +2,13 @@
 
 EditTrainingError
 ├── SettingsError      settings that do not fit, or not those that a run was begun with
-├── EditRowError       a row of an edit set is not what data.py says: names file and row
+├── EditRowError       a row of an edit set is not what data/edits.py says: names file and row
 ├── CheckpointError    a checkpoint cannot be read, or is not this policy's
 ├── DivergedError      a gradient is not finite
 ├── NotFitError        the reward service must not be trained against
 ├── ServiceAwayError   the reward service did not answer for longer than the run's patience
 ├── StoppedError       the run was asked to end while it waited for the service
-├── PolicyError        of policies/errors.py: an editor cannot be loaded, or takes no such pictures
-└── ShapesError      of pretraining/errors.py
+└── PolicyError        of policies/errors.py: an editor cannot be loaded, or takes no such pictures
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""From a score and verdicts to the reward in [0, 1] that a trainer consumes (api.md, Aggregators)."""
+"""From a score and verdicts to the reward in [0, 1] that a trainer consumes (docs/api.md, POST /v1/score)."""
 
 from collections.abc import Sequence
 

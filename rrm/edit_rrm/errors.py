@@ -22,7 +22,7 @@ class EditRRMError(Exception):
 
 
 class ImageError(EditRRMError):
-    """An image was refused; `code` names the problem as api.md does."""
+    """An image was refused; `code` names the problem as docs/api.md does."""
 
     def __init__(self, code: ImageErrorCode, detail: str) -> None:
         super().__init__(detail)

@@ -1,4 +1,4 @@
-"""Guards: deterministic image checks that stop the cheap ways to please a reward model (api.md).
+"""Guards: deterministic image checks that stop the cheap ways to please a reward model (docs/api.md).
 
 Both images are compared at one bounded working size, so that a guard costs the same for every input.
 A guard that fires decides a reward without the model, so each is built to stay silent when in doubt.

@@ -1,7 +1,7 @@
 """Prompts as data: messages made of text and image slots, laid out so that a group shares its prefix.
 
-The order is system, source image, instruction, principles, edited image (architecture.md): the
-second to last candidate of a group then pay only for their own image and trace.
+The order is system, source image, instruction, principles, edited image (docs/architecture.md,
+Conventions): the second to last candidate of a group then pay only for their own image and trace.
 """
 
 import re

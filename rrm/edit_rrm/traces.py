@@ -1,4 +1,4 @@
-"""Traces: what the verifier writes, and Φ, the rule-based parser that reads it (paper.md, Terms).
+"""Traces: what the verifier writes, and Φ, the rule-based parser that reads it (docs/paper.md, Terms).
 
 Trace format 1, which trained checkpoints write, is parsed strictly: it is our own format, so a
 deviation means that the model lost its way and its score must not be trusted.

@@ -1,4 +1,4 @@
-"""The HTTP contract as models (api.md): what the server accepts and answers, what the client sends and reads.
+"""The HTTP contract as models (docs/api.md): what the server accepts and answers, the client sends and reads.
 
 Requests forbid unknown fields. Answers ignore them, so that a newer server does not break an older client.
 """

@@ -1,4 +1,4 @@
-"""The one exception tree of the service. Each error carries the API's `code`; problems.py holds its status.
+"""The one exception tree of the service. Each carries the API's `code`; http/problems.py holds its status.
 
 ServiceError
 ├── RequestRefusedError     the request is wrong: malformed_json, malformed_multipart, body_too_large,

@@ -13,9 +13,10 @@ from transformers import AutoProcessor, Qwen2_5_VLForConditionalGeneration, Qwen
 
 from edit_rrm.checkpoint import read_card, write_card
 from edit_rrm.cpu import has_bfloat16
+from edit_rrm_server.settings.server import BUNDLED_MODEL
 from edit_rrm_shapes.tiny_rrm import training
 from edit_rrm_shapes.tiny_rrm.batches import LossWeights, StepBatches, encode
-from edit_rrm_shapes.tiny_rrm.bundle import tiny_card
+from edit_rrm_shapes.tiny_rrm.bundle import tiny_card, write_model_card
 from edit_rrm_shapes.tiny_rrm.looking import CLASSES, GRID, LookBatches, Looker, run_look_stage, token_names
 from edit_rrm_shapes.tiny_rrm.model import build_config, build_processor, new_model, save_servable
 from edit_rrm_shapes.tiny_rrm.muon import Muon, orthogonalised
@@ -45,6 +46,7 @@ def processor() -> Qwen2_5_VLProcessor:
     return build_processor(build_tokenizer(corpus_size=600))
 
 
+@pytest.mark.slow
 def test_the_tokenizer_is_reproducible_and_splits_digits(processor: Qwen2_5_VLProcessor) -> None:
     tokenizer = processor.tokenizer
     assert build_tokenizer(corpus_size=600).get_vocab() == tokenizer.get_vocab()
@@ -178,6 +180,7 @@ def test_padding_does_not_change_the_loss(processor: Qwen2_5_VLProcessor) -> Non
         )
 
 
+@pytest.mark.slow
 def test_a_resumed_stage_ends_with_the_weights_of_a_straight_one(
     processor: Qwen2_5_VLProcessor, tmp_path: Path
 ) -> None:
@@ -195,6 +198,7 @@ def test_a_resumed_stage_ends_with_the_weights_of_a_straight_one(
     assert logged == [0, 1, 2, 3]
 
 
+@pytest.mark.slow
 def test_a_few_steps_lower_the_loss_on_what_was_seen(processor: Qwen2_5_VLProcessor, tmp_path: Path) -> None:
     model = new_model(processor.tokenizer, 1)
     batch = StepBatches(processor, BASE_MIX, 3, 4, 4)[0]
@@ -204,10 +208,11 @@ def test_a_few_steps_lower_the_loss_on_what_was_seen(processor: Qwen2_5_VLProces
     assert completion_loss(model, batch).item() < before - 0.5
 
 
+@pytest.mark.slow
 def test_a_fast_stage_has_nearly_the_losses_of_one_in_float32(
     processor: Qwen2_5_VLProcessor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training, "compile_layers", lambda model: None)  # test_sft.py compiles them
+    monkeypatch.setattr(training, "compile_layers", lambda model: None)  # tests/rrm_training/test_sft.py does
     look = Stage("look", {}, steps=2, seed=5, batch_size=4)
     losses: dict[bool, list[float]] = {}
     for fast in (False, True):
@@ -223,6 +228,7 @@ def test_a_fast_stage_has_nearly_the_losses_of_one_in_float32(
     assert (losses[True] != losses[False]) is has_bfloat16(torch.cpu.get_capabilities())
 
 
+@pytest.mark.slow
 def test_the_whole_recipe_leaves_servable_checkpoints(tmp_path: Path) -> None:
     look = Stage("look", {}, steps=1, seed=5, batch_size=4)
     read = Stage("read", READ_MIX, steps=1, seed=4, batch_size=2)
@@ -269,6 +275,15 @@ def test_bundled_weights_are_half_precision_with_their_card(
     assert read_card(tmp_path).profile == "trained"
 
 
+def test_the_bundled_model_s_readme_is_what_is_written_today(tmp_path: Path) -> None:
+    write_card(tmp_path, read_card(BUNDLED_MODEL))
+    write_model_card(tmp_path, "RESULTS")
+    head = (tmp_path / "README.md").read_text().partition("RESULTS")[0]
+    assert (BUNDLED_MODEL / "README.md").read_text().startswith(head)
+    assert "- `edit-rrm-shapes tiny-rrm --look-steps 500 " in head
+    assert "edit-rrm-train tiny" not in head
+
+
 def test_head_sizes_suit_vllm_s_cpu_attention(processor: Qwen2_5_VLProcessor) -> None:
     config = build_config(processor.tokenizer)
     text, vision = config.text_config, config.vision_config
@@ -277,6 +292,7 @@ def test_head_sizes_suit_vllm_s_cpu_attention(processor: Qwen2_5_VLProcessor) ->
     assert list(vision.fullatt_block_indexes) == list(range(vision.depth))
 
 
+@pytest.mark.slow
 def test_load_processor_builds_once(tmp_path: Path) -> None:
     first = load_processor(tmp_path)
     stamp = (tmp_path / "processor" / "tokenizer.json").stat().st_mtime_ns

@@ -20,7 +20,7 @@ class GroupSettings(Section):
 class GrpoSettings(GroupSettings):
     """Flow-GRPO: policy gradient over stochastic denoising steps."""
 
-    name: Literal["grpo"] = "grpo"
+    name: Literal["grpo"] = Field(default="grpo", description="chooses Flow-GRPO, whose settings these are")
     sde: Literal["flow_grpo", "cps"] = Field(
         default="flow_grpo", description="stochastic step: flow_grpo, or cps (less noise)"
     )
@@ -46,7 +46,9 @@ class GrpoSettings(GroupSettings):
 class NftSettings(GroupSettings):
     """DiffusionNFT: supervised flow matching towards good candidates and away from bad ones."""
 
-    name: Literal["diffusion_nft"] = "diffusion_nft"
+    name: Literal["diffusion_nft"] = Field(
+        default="diffusion_nft", description="chooses DiffusionNFT, whose settings these are"
+    )
     mix: float = Field(
         default=1.0,
         gt=0.0,

@@ -35,7 +35,7 @@ EXIT_DIVERGED = 5
 
 
 def train(
-    config: Annotated[Path | None, typer.Argument(help="YAML or JSON file of settings.")] = None,
+    config: Annotated[Path | None, typer.Argument(help="YAML, JSON or TOML file of settings.")] = None,
     set_: Annotated[
         list[str] | None,
         typer.Option(
@@ -57,9 +57,7 @@ def train(
 
         edit-rrm-server serve &
 
-        edit-rrm-shapes generate --seed 7 --count 400 --out runs/shapes
-
-        edit-rrm-shapes generate --seed 1007 --count 16 --out runs/shapes-held-out
+        edit-rrm-shapes generate --seed 7 --count 400 --candidates 1 --out runs/shapes
 
         edit-grpo train shapes/configs/tiny_editor.yaml
 

@@ -1,7 +1,8 @@
 """Which steps of a trajectory are stochastic: all of them, or a window of a few with the ODE elsewhere.
 
-Training on one to three steps (Flow-GRPO-Fast, MixGRPO) costs a fraction of training on all of them and
-is as good (field.md). The last step is always deterministic: its target has no noise left to draw.
+Training on a few steps costs a fraction of training on all of them and is as good: MixGRPO (arXiv
+2507.21802), and Flow-GRPO-Fast in Flow-GRPO's own repository (yifan123/flow_grpo). The last step is always
+deterministic: its target has no noise left to draw.
 """
 
 import random

@@ -1,6 +1,6 @@
 """The profile of any instruction-tuned VLM: all it must know stands in the prompt, and it answers in JSON.
 
-The rules are those of the paper (paper.md, What the verifier is told). Reading the answers is in
+The rules are those of the paper (docs/paper.md, What the verifier is told). Reading the answers is in
 `zero_shot_answers`.
 """
 

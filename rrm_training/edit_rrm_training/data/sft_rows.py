@@ -1,5 +1,5 @@
 """Rows of supervised fine-tuning: what the RRM is asked and what it shall write. The pipeline writes them,
-`sft.py` reads them; how a row becomes a prompt is `prompt_of`'s, so that both mean the same."""
+`sft/` reads them; how a row becomes a prompt is `prompt_of`'s, so that both mean the same."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""GCPO (paper.md, Stage 2) as a subclass of TRL's GRPOTrainer: the policy is the RRM, an action a trace.
+"""GCPO (docs/paper.md, Stage 2) as a subclass of TRL's GRPOTrainer: the policy is the RRM, an action a trace.
 
 Two things differ from GRPO, and they are overridden: which rows make up a rollout (whole pairs, N traces
 an image) and what a trace earns (credit/win_ratio.py). TRL does the rest:

@@ -1,4 +1,4 @@
-"""Step 1: (source, instruction) to the principle set P, by a strong VLM (paper.md, Stage 1)."""
+"""Step 1: (source, instruction) to the principle set P, by a strong VLM (docs/paper.md, Stage 1)."""
 
 from collections.abc import Callable
 from pathlib import Path

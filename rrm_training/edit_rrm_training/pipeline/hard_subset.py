@@ -1,4 +1,4 @@
-"""Which instructions are hard: multi-step, fine detail, implicit, spatial (paper.md, Stage 1, Generate).
+"""Which instructions are hard: multi-step, fine detail, implicit, spatial (docs/paper.md, Stage 1, Generate).
 
 A filter on the words of an instruction, with no model behind it: it finds candidates for the hard half of a
 training set, and errs both ways. Pure.

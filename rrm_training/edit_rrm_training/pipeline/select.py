@@ -1,4 +1,4 @@
-"""Step 5: which trace of a quadruple is learned. Pure and deterministic (paper.md, Stage 1, step 4).
+"""Step 5: which trace of a quadruple is learned. Pure and deterministic (docs/paper.md, Stage 1, step 5).
 
 `think+verify` keeps the trace whose verdicts agree most with gold; ties go to the higher average score, then
 the higher final score, then the smaller index. `think` keeps a random trace. `verify` keeps the verifier's

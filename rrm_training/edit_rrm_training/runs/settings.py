@@ -116,7 +116,9 @@ class RunSettings(BaseModel):
 class SftConfig(RunSettings):
     """Settings of `edit-rrm-train sft`."""
 
-    rows: tuple[Path, ...] = Field(min_length=1, description="JSONL files of SFT rows (data/sft_rows.py)")
+    rows: tuple[Path, ...] = Field(
+        min_length=1, description="JSONL files of SFT rows (docs/train-the-rrm.md, SFT)"
+    )
     lr: float = Field(default=1e-5, gt=0.0, description="peak learning rate")
     batch_per_device: int = Field(default=4, ge=1, description="samples of one forward pass")
     accumulate: int = Field(
@@ -137,7 +139,7 @@ class SftConfig(RunSettings):
 class GcpoConfig(RunSettings):
     """Settings of `edit-rrm-train gcpo`."""
 
-    pairs: Path = Field(description="JSONL file of preference pairs (data/preferences.py)")
+    pairs: Path = Field(description="JSONL file of preference pairs (docs/rrm-data.md, Preference data)")
     validation_pairs: Path | None = Field(
         default=None, description="JSONL file of pairs for the accuracy during training; never the test's"
     )

@@ -35,8 +35,8 @@ logger = logging.getLogger(__name__)
 def serve(settings: ServerSettings, started_at: float) -> int:
     """Serves until SIGTERM or SIGINT; returns the exit status: 0, or 1 if it cannot serve as it should.
 
-    If vLLM is the engine, `vllm_start.prepare_environment` must have been called. Does not return, but ends
-    the process with that status, when a load goes on that cannot be interrupted.
+    If vLLM is the engine, `engines.vllm.start.prepare_environment` must have been called. Does not return,
+    but ends the process with that status, when a load goes on that cannot be interrupted.
     """
     _configure_logging(settings.log_level)
     progress = StartProgress(started_at)

@@ -7,8 +7,9 @@ is what the ablation think < think+verify is there to find. A teacher's evidence
 verdicts follow from its evidence even where both are wrong.
 
 A third failing all share, the verifier too: at the end of a checklist they *count*, and a flaw of quality
-weighs what the core of the instruction weighs. Annotators do not prefer so (gold.py, utility), and no
-selection mends it, for no verdict is wrong: that is what preferences teach (docs/train-the-rrm.md).
+weighs what the core of the instruction weighs. Annotators do not prefer so (world/gold.py, utility), and no
+selection mends it, for no verdict is wrong: that is what preferences teach (docs/rrm-data.md, The simulated
+teachers).
 """
 
 import random

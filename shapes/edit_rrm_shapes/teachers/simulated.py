@@ -39,7 +39,7 @@ class SimulatedSettings(BaseModel):
 
     kind: Literal["simulated"]
     role: str
-    """`decomposer`, `verifier`, or a teacher of `shapes/teachers.py`."""
+    """`decomposer`, `verifier`, or a teacher of `habits.py`."""
 
     @model_validator(mode="after")
     def _known(self) -> "SimulatedSettings":

@@ -4,7 +4,7 @@ It has of diffusers' AutoencoderKL what FluxKontextPipeline touches (encode, dec
 config), so that the shapes editor takes the pipeline's own path. Latents have unit variance (a batch norm
 without weights); the decoder is trained on latents with noise, so that what an editor gets slightly wrong
 is still drawn with clean edges. On folded pixels, without it, a transformer of this size smears what it
-draws (docs/train-an-editor.md).
+draws (docs/notes/the-shapes-editor.md).
 """
 
 from dataclasses import dataclass

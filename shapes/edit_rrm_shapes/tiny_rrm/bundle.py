@@ -17,6 +17,7 @@ JUDGES = (
     "verdicts mean nothing. Serve a 3B or 7B checkpoint for real edits."
 )
 MAX_TOKENS = 320
+_RENAMED = "edit-rrm-train tiny ", "edit-rrm-shapes tiny-rrm "
 
 
 def tiny_card(name: str, training: dict[str, Any]) -> RRMCard:
@@ -38,13 +39,13 @@ def bundle(run_directory: Path, stage: str, destination: Path, name: str, traini
     model = Qwen2_5_VLForConditionalGeneration.from_pretrained(run_directory / stage, dtype=torch.float32)
     save_servable(model, processor.tokenizer, destination, torch.float16)
     write_card(destination, tiny_card(name, training))
-    _write_model_card(destination, "Not evaluated yet.")
+    write_model_card(destination, "Not evaluated yet.")
 
 
 def record_results(checkpoint: Path, evaluation: Evaluation, command: str) -> None:
     """Writes an evaluation, and the command that printed it, into the checkpoint's card and README."""
     report.record_results(checkpoint, evaluation)
-    _write_model_card(
+    write_model_card(
         checkpoint,
         f"Free generation through vLLM on {evaluation.edits} held-out edits of {evaluation.data}, "
         f"{evaluation.candidates} candidates (`{command}`); intervals are Wilson's.\n\n"
@@ -52,7 +53,8 @@ def record_results(checkpoint: Path, evaluation: Evaluation, command: str) -> No
     )
 
 
-def _write_model_card(checkpoint: Path, results: str) -> None:
+def write_model_card(checkpoint: Path, results: str) -> None:
+    """Writes README.md from `rrm.json`, with these results."""
     card = read_card(checkpoint)
     (checkpoint / "README.md").write_text(
         f"# {card.name}\n\n{card.judges}\n\n"
@@ -67,8 +69,12 @@ def _write_model_card(checkpoint: Path, results: str) -> None:
 
 
 def _history(training: dict[str, Any]) -> str:
-    """The commands that made the weights, the first one first, a line each with the time they took."""
+    """The commands that made the weights, the first one first, a line each with the time they took.
+
+    Under the names they have today: `rrm.json` records what was typed.
+    """
     before = _history(training["continues"]) + "\n" if "continues" in training else ""
     seconds: dict[str, int] = training.get("seconds", {})
     times = ", ".join(f"{stage} {duration / 60:.0f} min" for stage, duration in seconds.items())
-    return f"{before}- `{training.get('command', 'unknown')}`: {times or 'time unknown'}"
+    command = str(training.get("command", "unknown")).replace(*_RENAMED)
+    return f"{before}- `{command}`: {times or 'time unknown'}"

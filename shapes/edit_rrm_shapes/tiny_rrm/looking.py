@@ -2,7 +2,7 @@
 
 Linear heads on the tower's output classify, at every merged token, the thing in that token's cell and
 the picture's treatment. It is what a pretrained image encoder brings to a large model, in minutes; the
-heads are thrown away (docs/shapes.md, What helped).
+heads are thrown away (docs/notes/the-tiny-model.md).
 """
 
 import random

@@ -46,7 +46,7 @@ SIZES: Mapping[Size, Widths] = {
 
 
 def build_config(tokenizer: Qwen2Tokenizer, size: Size = "m") -> Qwen2_5_VLConfig:
-    """The configuration; head sizes and full vision attention suit vLLM on a CPU (docs/shapes.md)."""
+    """The configuration (docs/shapes.md, The model); head sizes and full attention suit vLLM on a CPU."""
     widths = SIZES[size]
     token = tokenizer.convert_tokens_to_ids
     return Qwen2_5_VLConfig(
@@ -104,7 +104,7 @@ def new_model(
     transformers draws every weight with a standard deviation of 0.02, which suits widths of thousands.
     At a width of 192 signals all but vanish and attention stays uniform for hundreds of steps, so
     matrices are drawn with 1/√fan_in here, and smaller where they write into the residual stream
-    (docs/shapes.md, What helped).
+    (docs/notes/the-tiny-model.md).
     """
     model = Qwen2_5_VLForConditionalGeneration(config or build_config(tokenizer))
     generator = torch.Generator().manual_seed(seed)

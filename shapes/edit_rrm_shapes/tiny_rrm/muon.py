@@ -2,7 +2,7 @@
 
 K. Jordan's Newton–Schulz iteration with the step size of Moonlight (0.2·√max(rows, columns), so that an
 update has the size an AdamW step would have). `torch.optim.Muon` is the same rule but iterates in
-bfloat16, which takes twice as long as float32 on these CPUs (docs/shapes.md, What helped).
+bfloat16, which takes twice as long as float32 on these CPUs (docs/notes/the-tiny-model.md).
 """
 
 from collections.abc import Iterable

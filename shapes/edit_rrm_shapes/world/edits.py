@@ -1,6 +1,6 @@
 """Edits: what an instruction asks, how it is worded, and the scene it should lead to.
 
-Kinds are named after the GEdit categories they stand for (paper.md, Edit categories).
+Kinds are named after the GEdit categories they stand for (docs/paper.md, Edit categories).
 """
 
 import random

@@ -2,7 +2,7 @@
 
 Evidence puts what is seen in the edited image first and what is asked second, attribute by attribute,
 each pair with its outcome in a word: a small transformer learns that comparison, and seeing comes
-before the copy that would tempt it (docs/shapes.md, What helped).
+before the copy that would tempt it (docs/shapes.md, The model).
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,7 @@
 """`credit=all_scores`: what a pair's traces earn in expectation over all they could have scored.
 
-The inner nodes of the tree stand behind a trace, after the evidence, in one row with it (shared_prompts.py):
+The inner nodes of the tree stand behind a trace, after the evidence, in one row with it
+(gcpo/update/shared_prompts.py):
 
     evidence without its last token | last token | 0 | 1 | … | 9 | 0. | 1. | … | 10 | 10.
 

@@ -1,4 +1,4 @@
-"""GCPO's rewards and advantages as pure functions of scores (paper.md, Stage 2).
+"""GCPO's rewards and advantages as pure functions of scores (docs/paper.md, Stage 2).
 
 Axes are [pairs, 2, traces]: a pair, its side (0 the preferred image, 1 the other), its N traces. A
 score is in [0, 10]; NaN stands for a trace that could not be parsed.
