@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 import subprocess
 import sys
 import time
@@ -13,14 +14,19 @@ from typer.testing import CliRunner
 
 from edit_rrm.intervals import share
 from edit_rrm_shapes.cli.app import app
+from edit_rrm_shapes.models import HERE as MODELS
+from edit_rrm_shapes.reproduce_editor.caveats import DAMAGED, UNDAMAGED, caveats
 from edit_rrm_shapes.reproduce_editor.inputs import Inputs, digest_of, inputs_of
 from edit_rrm_shapes.reproduce_editor.measuring import Measured, write_measured
 from edit_rrm_shapes.reproduce_editor.plan import FULL, EditPlan, Run, graph, runs_of, settings_of
 from edit_rrm_shapes.reproduce_editor.reporting import write_results
+from edit_rrm_shapes.reproduce_editor.results import Results, read_results
 from edit_rrm_shapes.reproduce_editor.stages import Surroundings
 from edit_rrm_shapes.reproduce_editor.statistics import denied, fooled, gain, mean_of
 
-CONFIG = Path(__file__).parents[2] / "shapes" / "configs" / "tiny_editor.yaml"
+ROOT = Path(__file__).parents[2]
+CONFIG = ROOT / "shapes" / "configs" / "tiny_editor.yaml"
+RESULTS = ROOT / "docs" / "results" / "edit"
 
 
 def measured(number: int, success: bool, model: tuple[int, ...] | None = (1, 1)) -> Measured:
@@ -131,6 +137,61 @@ def test_the_table_says_what_came_out_and_what_is_not_measured(tmp_path: Path) -
     results = json.loads((around.results / "results.json").read_text())
     assert [point["success"] for point in results["runs"]["gcpo-seed0"]] == [0.125, 0.5, 0.75]
     assert results["claims"]["SFT: success after training − before, at least 0.15"] is None
+
+
+def test_at_least_0_15_takes_a_whole_interval_above_it(tmp_path: Path) -> None:
+    around = Surroundings(tmp_path / "out", tmp_path / "results", tmp_path / "none.yaml")
+    plan = replace(FULL, seeds=(0,), updates=1, measure_every=1)
+    for update, right in ((0, 0), (1, 8)):  # +0.20 [+0.07, +0.33]
+        rows = [measured(number, number < right) for number in range(40)]
+        write_measured(around.measurement(Run("gcpo", 0), update).with_suffix(".jsonl"), rows)
+    write_results(plan, around)
+    found = read_results(around.results).claims["GCPO: success after training − before, at least 0.15"]
+    assert found is not None
+    assert 0.0 < found.low < 0.15 < found.value
+    assert found.verdict == "not shown"
+
+
+def test_the_committed_table_is_what_the_command_makes_of_the_published_results(tmp_path: Path) -> None:
+    """Else: `edit-rrm-shapes reproduce-editor --published`."""
+    shutil.copy(RESULTS / "results.json", tmp_path)
+    command = ["reproduce-editor", "--published", "--results", str(tmp_path), "--out", str(tmp_path / "out")]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "table.md").read_text() == (RESULTS / "table.md").read_text()
+    assert not (tmp_path / "out").exists()
+    missing = CliRunner().invoke(
+        app, ["reproduce-editor", "--published", "--results", str(tmp_path / "none")]
+    )
+    assert missing.exit_code == 2
+    assert not (tmp_path / "none").exists()
+
+
+def test_what_a_reader_has_to_know_stands_above_the_editor_s_tables() -> None:
+    above = (RESULTS / "table.md").read_text().partition("\n|")[0]
+    for said in (
+        "taught a flaw first, to leave four edits of five undone: on 100 edits of world 1040 its success",
+        f"{UNDAMAGED} to {DAMAGED}; on the edits here it is 0.09 before training and 0.26–0.36 after",
+        "*keep* 4.0–4.1 → 11.4–18.2 %, *quality* 8.5–8.6 → 26.7–34.9 %",
+        "+0.010 (seed 0), +0.097 (seed 1)",
+        "No control reward was trained",
+        "No real editor, and no 3B or 7B reward model, has been trained or run on a GPU",
+    ):
+        assert said in above
+
+
+def test_what_the_flaw_took_is_what_the_editor_s_card_says() -> None:
+    card = (MODELS / "shapes-editor" / "README.md").read_text()
+    assert "| all | 0.400 [0.309, 0.498] | 0.050 [0.022, 0.112] | 100 |" in card
+    assert (UNDAMAGED, DAMAGED) == ("0.40 [0.31, 0.50]", "0.05 [0.02, 0.11]")
+
+
+def test_figures_come_with_the_runs_and_the_flaw_with_the_editor_that_has_it() -> None:
+    nothing = Results(claims={}, runs={})
+    assert [one.partition(",")[0] for one in caveats(FULL, nothing)] == [
+        "The editor was taught a flaw first", "No control reward was trained", "No real editor",
+    ]  # fmt: skip
+    assert "flaw" not in " ".join(caveats(replace(FULL, editor="another"), read_results(RESULTS)))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asked of Linux's kernel")

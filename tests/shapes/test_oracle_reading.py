@@ -39,6 +39,7 @@ def test_a_clean_rendering_is_read_to_the_pixel(seed: int) -> None:
     assert reading.residual < 1
 
 
+@pytest.mark.slow
 def test_every_shape_colour_and_fill_is_told_from_the_others() -> None:
     for background in BACKGROUNDS:
         for number, colour in enumerate(COLOURS):

@@ -61,6 +61,7 @@ def same(left: object, right: object) -> bool:
     return left == right
 
 
+@pytest.mark.slow
 def test_three_steps_and_three_more_are_six_to_the_bit(data: Path, tmp_path: Path) -> None:
     straight, whole = pretrain(data, tmp_path / "straight")
     first, half = pretrain(data, tmp_path / "pieces", stop_after=3)

@@ -1,6 +1,7 @@
 """The reproduction's graph, records, comparisons, and the whole of it in a few steps."""
 
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from edit_rrm.traces import render_trace
 from edit_rrm_shapes import models
 from edit_rrm_shapes.errors import StageError
 from edit_rrm_shapes.reproduce_rrm.bases import bundled_base, take_base
+from edit_rrm_shapes.reproduce_rrm.caveats import caveats
 from edit_rrm_shapes.reproduce_rrm.comparing import Claim, Difference, check, claims_of, difference
 from edit_rrm_shapes.reproduce_rrm.dependence import refuse_outdated, settings_of
 from edit_rrm_shapes.reproduce_rrm.graph import Model, Stage, chosen, graph, models_of, without_idle
@@ -24,7 +26,7 @@ from edit_rrm_shapes.reproduce_rrm.plots import Curve, running_mean
 from edit_rrm_shapes.reproduce_rrm.published import Published, publish, published_models, read_measured, take
 from edit_rrm_shapes.reproduce_rrm.reporting import write_results
 from edit_rrm_shapes.reproduce_rrm.screening import close_pairs, verifier_score
-from edit_rrm_shapes.reproduce_rrm.stages import Surroundings, run_stage
+from edit_rrm_shapes.reproduce_rrm.stages import Surroundings, gcpo_settings, run_stage
 from edit_rrm_shapes.staged.running import run_graph
 from edit_rrm_shapes.staged.state import StageRecord, StageStates
 from edit_rrm_shapes.teachers.habits import score_by_count
@@ -37,6 +39,11 @@ from edit_rrm_training.data.samples import Sample
 from edit_rrm_training.errors import RowError, SettingsError
 from edit_rrm_training.rollouts.offline_engine import Completion
 
+RESULTS = Path(__file__).parents[2] / "docs" / "results" / "rrm"
+OURS, PAPERS = "GCPO, all scores (ours)", "GCPO (the paper's: credit=trace)"
+
+pytestmark = pytest.mark.slow
+
 
 def test_every_model_of_the_table_is_trained_and_measured_and_nothing_is_needed_before_it_comes() -> None:
     stages = graph(FULL)
@@ -45,11 +52,11 @@ def test_every_model_of_the_table_is_trained_and_measured_and_nothing_is_needed_
     for stage in stages:
         assert all(names.index(need) < names.index(stage.name) for need in stage.needs)
     assert [str(model) for model in models_of(FULL)] == [
-        "m-t", "m-v", "m-tv", "m-scorer", "m-seed0", "m-seed1", "m-seed2",
+        "m-t", "m-v", "m-tv", "m-scorer", "m-trace-seed0", "m-seed0", "m-seed1", "m-seed2",
         "s-t", "s-v", "s-tv", "s-scorer", "s-seed0",
     ]  # fmt: skip
     by_name = {stage.name: stage for stage in stages}
-    assert by_name["gcpo-m-seed2"].needs == ("sft-m-tv",)
+    assert by_name["gcpo-m-seed2"].needs == by_name["gcpo-m-trace-seed0"].needs == ("sft-m-tv",)
     assert by_name["sft-s-scorer"].needs == ("data", "base-s")
     assert set(by_name["table"].needs) == {model.evaluation for model in models_of(FULL)}
 
@@ -82,14 +89,14 @@ def test_a_changed_number_makes_outdated_what_depends_on_it_and_nothing_else(tmp
         return found
 
     small = FULL.sizes["s"]
-    other_lr = replace(small, gcpo=replace(small.gcpo, lr=0.5))
+    other_lr = replace(small, gcpo=(replace(small.gcpo_of("all_scores"), lr=0.5),))
     assert outdated(FULL) == set()
     assert outdated(replace(FULL, sizes={**FULL.sizes, "s": other_lr})) == {
         "gcpo-s-seed0", "evaluate-s-seed0",
     }  # fmt: skip
     more_test = replace(FULL, data=replace(FULL.data, test_edits=700))
     assert outdated(more_test) == {"data", *(model.evaluation for model in models_of(FULL))}
-    more_seeds = replace(small, gcpo=replace(small.gcpo, seeds=(0, 1)))
+    more_seeds = replace(small, gcpo=(replace(small.gcpo_of("all_scores"), seeds=(0, 1)),))
     assert outdated(replace(FULL, sizes={**FULL.sizes, "s": more_seeds})) == set()
 
 
@@ -139,7 +146,7 @@ def test_the_bases_that_ship_are_the_plans(shipped: Path) -> None:
 def test_the_tv_checkpoint_that_ships_is_what_the_plan_makes() -> None:
     """docs/train-the-rrm.md copies it, and its record, into a run directory."""
     root = Path(__file__).parents[2]
-    record = StageRecord.model_validate_json((root / "docs/results/rrm/stages/sft-m-tv.json").read_text())
+    record = StageRecord.model_validate_json((RESULTS / "stages/sft-m-tv.json").read_text())
     (stage,) = (stage for stage in graph(FULL) if stage.name == record.stage)
     assert record.done
     assert record.settings == settings_of(stage, FULL)
@@ -153,7 +160,7 @@ def test_the_tv_checkpoint_that_ships_is_what_the_plan_makes() -> None:
 def test_the_gcpo_checkpoint_that_ships_is_what_the_plan_makes() -> None:
     """docs/results/rrm has its measurement as seed 0's."""
     card = read_card(Path(__file__).parents[2] / "shapes/edit_rrm_shapes/models/edit-rrm-tiny-gcpo")
-    gcpo, trained = asdict(FULL.sizes["m"].gcpo), card.training["settings"]
+    gcpo, trained = asdict(FULL.sizes["m"].gcpo_of("all_scores")), card.training["settings"]
     alike = (
         "steps", "lr", "lr_schedule", "warmup_steps", "temperature",
         "traces", "pairs_per_step", "credit", "kl",
@@ -165,9 +172,90 @@ def test_the_gcpo_checkpoint_that_ships_is_what_the_plan_makes() -> None:
 
 def test_what_is_published_is_of_the_plan() -> None:
     """A changed plan asks for other results: train again, or take the file away."""
-    results = Path(__file__).parents[2] / "docs/results/rrm"
-    files = {file.stem for file in (results / "measured").iterdir()}
-    assert files == {str(model) for model in published_models(results, FULL)}
+    files = {file.stem for file in (RESULTS / "measured").iterdir()}
+    assert files == {str(model) for model in published_models(RESULTS, FULL)}
+    by_name = {stage.name: stage for stage in graph(FULL)}
+    for file in (RESULTS / "stages").iterdir():
+        record = StageRecord.model_validate_json(file.read_text())
+        assert record.settings == settings_of(by_name[record.stage], FULL), file
+
+
+@pytest.fixture(scope="module")
+def table_again(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The results of what is published, written anew."""
+    folder = tmp_path_factory.mktemp("again")
+    out, results = folder / "out", folder / "results"
+    shutil.copytree(RESULTS, results)
+    assert take(out, results, FULL) == models_of(FULL)
+    write_results(FULL, out, results)
+    return results
+
+
+def test_the_committed_table_is_what_the_published_measurements_make(table_again: Path) -> None:
+    """Else: `edit-rrm-shapes reproduce-rrm --published --stage table`."""
+    for file in [*sorted(RESULTS.rglob("*.json")), RESULTS / "table.md"]:
+        assert (table_again / file.relative_to(RESULTS)).read_text() == file.read_text(), file.name
+
+
+def test_the_paper_s_gcpo_and_ours_are_rows_of_their_own_with_verdicts_of_their_own(
+    table_again: Path,
+) -> None:
+    found = json.loads((table_again / "results.json").read_text())
+    rows = {f"{one['size']} {one['variant']}": one["pairs"]["accuracy"]["value"] for one in found["models"]}
+    assert (rows["m T+V"], rows[f"m {PAPERS}, seed 0"], rows[f"m {OURS}, seed 0"]) == (0.7792, 0.8078, 0.8648)
+    claims = {one["claim"]: one for one in found["claims"]}
+    papers = claims[f"M: {PAPERS} > T+V by at least 4 points, seed 0"]
+    assert papers["verdict"] == "not shown"
+    low, high = (100 * papers["difference"][end] for end in ("low", "high"))
+    assert (round(low, 1), round(high, 1)) == (1.3, 4.4)
+    ours = [one["verdict"] for text, one in claims.items() if f"M: {OURS} > T+V by at least 4 points" in text]
+    assert ours == ["came out"] * 4
+    table = (table_again / "table.md").read_text()
+    assert f"| M | {PAPERS}, seed 0 | 80.8 [79.1, 82.4] |" in table
+    assert f"| M | {OURS}, seed 0 | 86.5 [85.0, 87.9] |" in table
+
+
+def test_what_was_measured_under_another_plan_says_which() -> None:
+    published = Published.model_validate_json((RESULTS / "measured" / "m-trace-seed0.json").read_text())
+    assert "at a1e19b4" in (published.training.origin or "")
+    assert published.training.settings["gcpo"]["credit"] == "trace"
+
+
+def test_what_a_reader_has_to_know_stands_above_the_tables(table_again: Path) -> None:
+    above = (table_again / "table.md").read_text().partition("\n|")[0]
+    for said in (
+        "teachers were changed first",
+        "T and V stand in the other order than in the paper: here T 69.4 and V 54.6 in M, T 59.5 and V 56.9",
+        f"{PAPERS} was measured first (200 steps of 8 pairs × 2 × 4 traces, 1 seed)",
+        "looked at three times before this table",
+        "SFT is one seed a cell",
+        "No 3B or 7B model has been trained or run on a GPU with this code",
+    ):
+        assert said in above
+
+
+def test_the_order_of_t_and_v_is_the_measurement_s() -> None:
+    right, wrong = [pair(0, "x", 2, 1)], [pair(0, "x", 1, 2)]
+
+    def said(t: list[JudgedPair], v: list[JudgedPair]) -> list[str]:
+        sentences = caveats(QUICK, {Model("s", "t"): t, Model("s", "v"): v})
+        return [sentence for sentence in sentences if sentence.startswith("T and V")]
+
+    assert "in the other order than in the paper: here T 100.0 and V 0.0 in S, there" in said(right, wrong)[0]
+    assert "in the paper's order: here T 0.0 and V 100.0 in S, there" in said(wrong, right)[0]
+    assert not any(sentence.startswith("T and V") for sentence in caveats(QUICK, {}))
+
+
+def test_the_paper_s_gcpo_is_run_with_its_own_numbers(tmp_path: Path) -> None:
+    around = Surroundings(tmp_path, tmp_path, LaterIsBetter)
+    papers = gcpo_settings(Model("m", "tv", 0, "trace"), FULL, around)
+    assert (papers.credit, papers.kl, papers.steps, papers.pairs_per_step, papers.traces) == (
+        "trace", 0.0, 200, 8, 4,
+    )  # fmt: skip
+    ours = gcpo_settings(Model("m", "tv", 1), FULL, around)
+    assert (ours.credit, ours.kl, ours.steps, ours.seed) == ("all_scores", 0.1, 100, 1)
+    assert papers.base == ours.base
+    assert papers.out != ours.out
 
 
 def pair(number: int, edit: str, preferred: float | None, other: float | None) -> JudgedPair:
@@ -199,14 +287,16 @@ def test_outcomes_are_read_as_they_were_written_also_where_nothing_parsed(tmp_pa
 @pytest.mark.parametrize(
     ("value", "low", "high", "answer"),
     [
-        (0.05, 0.03, 0.07, "yes"),
-        (0.05, -0.01, 0.11, "not clearly"),
-        (0.03, 0.01, 0.05, "not clearly"),
-        (0.02, 0.01, 0.03, "no"),
-        (-0.01, -0.02, 0.00, "no"),
+        (0.06, 0.041, 0.08, "came out"),
+        (0.045, 0.02, 0.06, "not shown"),  # the mean is above the bar, the interval is not
+        (0.05, -0.01, 0.11, "not shown"),
+        (0.03, 0.01, 0.05, "not shown"),
+        (0.05, 0.04, 0.06, "not shown"),
+        (0.02, 0.01, 0.03, "did not come out"),
+        (-0.01, -0.02, 0.00, "did not come out"),
     ],
 )
-def test_a_claim_came_out_when_the_interval_and_the_size_of_the_difference_say_so(
+def test_at_least_4_points_takes_a_whole_interval_above_4(
     value: float, low: float, high: float, answer: str
 ) -> None:
     claim = Claim("GCPO > T+V", (), (), at_least=0.04)
@@ -216,10 +306,12 @@ def test_a_claim_came_out_when_the_interval_and_the_size_of_the_difference_say_s
 
 def test_the_expected_inequalities_are_the_issue_s() -> None:
     claims = {claim.text: claim for claim in claims_of(FULL)}
-    gain = claims["M: GCPO > T+V by at least 4 points, mean of 3 seeds"]
+    gain = claims[f"M: {OURS} > T+V by at least 4 points, mean of 3 seeds"]
     assert gain.better == tuple(Model("m", "tv", seed) for seed in (0, 1, 2))
     assert gain.worse == (Model("m", "tv"),)
+    assert claims[f"M: {PAPERS} > T+V by at least 4 points, seed 0"].at_least == 0.04
     assert {"M: T+V > T", "M: T+V > V", "M: verifier (T+V) > scorer", "M > S, T+V"} <= set(claims)
+    assert claims[f"M > S, {OURS}"].worse == (Model("s", "tv", 0),)
     assert check(gain, {Model("m", "tv"): [pair(0, "x", 1, 0)]}) is None
 
 
@@ -342,14 +434,14 @@ def test_the_quick_plan_goes_through_every_stage_and_yields_the_table(tmp_path: 
     pairs = read_pairs(around.pairs("test")).pairs
     later = sum(str(pair.preferred) > str(pair.non_preferred) for pair in pairs)
     models = {model["variant"]: model for model in found["models"]}
-    assert list(models) == ["T", "V", "T+V", "scorer", "T+V+GCPO, seed 0"]
-    for name, right in (("T+V", later), ("T+V+GCPO, seed 0", later), ("scorer", len(pairs) - later)):
+    assert list(models) == ["T", "V", "T+V", "scorer", f"{OURS}, seed 0"]
+    for name, right in (("T+V", later), (f"{OURS}, seed 0", later), ("scorer", len(pairs) - later)):
         accuracy = models[name]["pairs"]["accuracy"]
         assert accuracy["n"] == len(pairs) > 0
         assert accuracy["value"] == pytest.approx(right / len(pairs), abs=1e-4)
     assert {record["stage"] for record in found["stages"]} == {stage.name for stage in graph(QUICK)}
     table = (results / "table.md").read_text()
-    assert "| S | T+V+GCPO, seed 0 |" in table
+    assert f"| S | {OURS}, seed 0 |" in table
     assert "Not measured yet" not in table
     assert (results / "pairs.png").stat().st_size > 0
     assert (results / "gcpo.png").stat().st_size > 0
@@ -366,7 +458,9 @@ def test_the_quick_plan_goes_through_every_stage_and_yields_the_table(tmp_path: 
     run_graph(rest, StageStates(elsewhere), lambda stage, lock: _note(ran, elsewhere, stage), say=said.append)
     assert ran == ["table"]
     write_results(QUICK, elsewhere, again)
-    assert json.loads((again / "results.json").read_text())["claims"] == found["claims"]
+    repeated = json.loads((again / "results.json").read_text())
+    assert repeated["claims"] == found["claims"]
+    assert repeated["before_reading"] == found["before_reading"]
     assert (again / "gcpo.png").read_bytes() == (results / "gcpo.png").read_bytes()
     assert (again / "measured" / "s-tv.json").read_bytes() == (
         results / "measured" / "s-tv.json"

@@ -82,6 +82,7 @@ def test_its_ode_sampling_equals_the_pipelines_own_output(folder: Path) -> None:
     assert (pipeline._pack_latents(ours, *ours.shape) - theirs).abs().max() < 2e-4 * theirs.abs().max()
 
 
+@pytest.mark.slow
 def test_a_process_that_has_imported_nothing_else_loads_it(folder: Path) -> None:
     program = (
         "import sys; from edit_grpo.policies.loading import load_policy; "

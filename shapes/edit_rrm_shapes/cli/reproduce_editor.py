@@ -41,6 +41,12 @@ def reproduce_editor(
             metavar="NAME=MODEL", help="gcpo or sft: a checkpoint's directory, or its service's URL."
         ),
     ] = None,
+    published: Annotated[
+        bool,
+        typer.Option(
+            "--published", help="Write the table anew of RESULTS/results.json; nothing else is done."
+        ),
+    ] = False,
     only_list: Annotated[bool, typer.Option("--list", help="Show the stages and how they stand.")] = False,
     quick: Annotated[
         bool,
@@ -58,6 +64,7 @@ def reproduce_editor(
         edit-rrm-shapes reproduce-editor --list
         edit-rrm-shapes reproduce-editor
         edit-rrm-shapes reproduce-editor --stage table    # of what is measured so far
+        edit-rrm-shapes reproduce-editor --published      # the table, of what somebody else has measured
     """
     from dataclasses import replace
 
@@ -85,6 +92,15 @@ def reproduce_editor(
     stages = [one for one in known.values() if not stage or one.name in stage]
     if only_list:
         console.print(_table(stages, states))
+        return
+    if published:
+        from edit_rrm_shapes.reproduce_editor.reporting import write_table
+
+        try:
+            write_table(plan, results)
+        except (FileNotFoundError, ValueError) as error:
+            raise typer.BadParameter(f"no results to make the table of: {error}") from error
+        console.print(f"{results / 'table.md'}")
         return
     around = Surroundings(out, results, config, say=lambda text: print(text, flush=True))
     # So that the stage's process ends with this one, and the service with the stage.

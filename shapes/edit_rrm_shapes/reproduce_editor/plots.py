@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 from edit_rrm.intervals import share
 from edit_rrm_shapes.reproduce_editor.measuring import Measured
 from edit_rrm_shapes.reproduce_editor.plan import Run
+from edit_rrm_shapes.reproduce_editor.results import Curves
 from edit_rrm_shapes.reproduce_editor.statistics import mean_of
 
-Curves = Mapping[Run, Sequence[tuple[int, Sequence[Measured]]]]
 COLOURS = {"gcpo": "#3f6fb5", "sft": "#c8763a"}
 
 

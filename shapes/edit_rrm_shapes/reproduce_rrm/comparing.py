@@ -11,15 +11,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 from edit_rrm.intervals import Cluster, mean_interval, mean_of
-from edit_rrm_shapes.reproduce_rrm.graph import Model
+from edit_rrm_shapes.reproduce_rrm.graph import Model, after_gcpo
 from edit_rrm_shapes.reproduce_rrm.outcomes import JudgedPair
-from edit_rrm_shapes.reproduce_rrm.plan import Plan
+from edit_rrm_shapes.reproduce_rrm.plan import CREDITS, GcpoPlan, Plan
+from edit_rrm_shapes.staged.verdicts import Verdict, verdict
 from edit_rrm_shapes.tiny_rrm.model import Size
 
 GCPO_GAIN = 0.04
-"""What GCPO has to add to T+V for the larger size (the paper: 2.7 points at 3B, 6.8 at 7B)."""
+"""What GCPO has to add to T+V for the larger size, whatever its credit (the paper: 2.7 points at 3B, 6.8 at
+7B)."""
 
-Answer = Literal["yes", "no", "not clearly", "not measured"]
+Answer = Verdict | Literal["not measured"]
 Outcomes = Mapping[Model, Sequence[JudgedPair]]
 
 
@@ -69,15 +71,8 @@ class Claim:
     at_least: float = 0.0
 
     def answer(self, found: Difference | None) -> Answer:
-        """`yes` takes an interval above 0 and a difference of `at_least`; `no` a difference below 0, or an
-        interval below `at_least`."""
-        if found is None:
-            return "not measured"
-        if found.low > 0 and found.value >= self.at_least:
-            return "yes"
-        if found.value <= 0 or found.high < self.at_least:
-            return "no"
-        return "not clearly"
+        """By the whole interval, not by the difference alone (`verdict`)."""
+        return "not measured" if found is None else verdict(found.low, found.high, self.at_least)
 
 
 def claims_of(plan: Plan) -> list[Claim]:
@@ -91,22 +86,28 @@ def claims_of(plan: Plan) -> list[Claim]:
             Claim(f"{name}: T+V > V", (tv,), (v,)),
             Claim(f"{name}: verifier (T+V) > scorer", (tv,), (scorer,)),
         ]
-        seeds = _after_gcpo(plan, size)
-        least = GCPO_GAIN if size == "m" else 0.0
-        said = f" by at least {100 * least:.0f} points" if least else ""
-        claims += [Claim(f"{name}: GCPO > T+V{said}, seed {m.seed}", (m,), (tv,), least) for m in seeds]
-        if len(seeds) > 1:
-            claims.append(Claim(f"{name}: GCPO > T+V{said}, mean of {len(seeds)} seeds", seeds, (tv,), least))
+        claims += [claim for gcpo in plan.sizes[size].gcpo for claim in _claims_of_gcpo(size, gcpo)]
     if {"s", "m"} <= set(plan.sizes):
+        claims.append(Claim("M > S, T+V", (Model("m", "tv"),), (Model("s", "tv"),)))
+        small = {gcpo.credit: after_gcpo("s", gcpo) for gcpo in plan.sizes["s"].gcpo}
         claims += [
-            Claim("M > S, T+V", (Model("m", "tv"),), (Model("s", "tv"),)),
-            Claim("M > S, after GCPO", _after_gcpo(plan, "m"), _after_gcpo(plan, "s")),
+            Claim(f"M > S, {CREDITS[gcpo.credit]}", after_gcpo("m", gcpo), small[gcpo.credit])
+            for gcpo in plan.sizes["m"].gcpo
+            if gcpo.credit in small
         ]
     return claims
 
 
-def _after_gcpo(plan: Plan, size: Size) -> tuple[Model, ...]:
-    return tuple(Model(size, "tv", seed) for seed in plan.sizes[size].gcpo.seeds)
+def _claims_of_gcpo(size: Size, gcpo: GcpoPlan) -> list[Claim]:
+    """Every seed, and the mean of several."""
+    tv, seeds = (Model(size, "tv"),), after_gcpo(size, gcpo)
+    least = GCPO_GAIN if size == "m" else 0.0
+    said = f" by at least {100 * least:.0f} points" if least else ""
+    text = f"{size.upper()}: {CREDITS[gcpo.credit]} > T+V{said}"
+    claims = [Claim(f"{text}, seed {model.seed}", (model,), tv, least) for model in seeds]
+    if len(seeds) > 1:
+        claims.append(Claim(f"{text}, mean of {len(seeds)} seeds", seeds, tv, least))
+    return claims
 
 
 def check(claim: Claim, outcomes: Outcomes) -> Difference | None:

@@ -32,7 +32,8 @@ def settings_of(stage: Stage, plan: Plan) -> dict[str, Any]:
         "max_trace_tokens": plan.max_trace_tokens, "base": asdict(plan.base), "sft": asdict(of_size.sft),
     }  # fmt: skip
     if stage.model.seed is not None:
-        parts["gcpo"] = {name: value for name, value in asdict(of_size.gcpo).items() if name != "seeds"}
+        gcpo = asdict(of_size.gcpo_of(stage.model.credit))
+        parts["gcpo"] = {name: value for name, value in gcpo.items() if name != "seeds"}
         read += GCPO_DATA
     if stage.kind == "evaluate":
         read += TEST_DATA

@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from edit_rrm_shapes.reproduce_rrm.plan import VARIANTS, Plan, Variant
+from edit_rrm_shapes.reproduce_rrm.plan import CREDITS, VARIANTS, GcpoPlan, Plan, Variant
 from edit_rrm_shapes.staged import running as staged
 from edit_rrm_shapes.tiny_rrm.model import Size
 from edit_rrm_training.errors import SettingsError
+from edit_rrm_training.runs.settings import Credit
 
 Kind = Literal["data", "base", "sft", "gcpo", "evaluate", "table"]
 
@@ -20,9 +21,18 @@ class Model:
     variant: Variant
     seed: int | None = None
     """GCPO's; None before GCPO."""
+    credit: Credit = "all_scores"
+    """GCPO's; without meaning before it."""
 
     def __str__(self) -> str:
-        return f"{self.size}-{self.variant}" if self.seed is None else f"{self.size}-seed{self.seed}"
+        if self.seed is None:
+            return f"{self.size}-{self.variant}"
+        return f"{self.size}-{'trace-' if self.credit == 'trace' else ''}seed{self.seed}"
+
+    @property
+    def name(self) -> str:
+        """What the table calls it."""
+        return VARIANTS[self.variant] if self.seed is None else f"{CREDITS[self.credit]}, seed {self.seed}"
 
     @property
     def stage(self) -> str:
@@ -52,9 +62,14 @@ def models_of(plan: Plan) -> list[Model]:
         for size, of_size in plan.sizes.items()
         for model in (
             *(Model(size, variant) for variant in VARIANTS),
-            *(Model(size, "tv", seed) for seed in of_size.gcpo.seeds),
+            *(model for gcpo in of_size.gcpo for model in after_gcpo(size, gcpo)),
         )
     ]
+
+
+def after_gcpo(size: Size, gcpo: GcpoPlan) -> tuple[Model, ...]:
+    """T+V after it, a model a seed."""
+    return tuple(Model(size, "tv", seed, gcpo.credit) for seed in gcpo.seeds)
 
 
 def graph(plan: Plan) -> tuple[Stage, ...]:
@@ -78,7 +93,8 @@ def _of_model(plan: Plan, model: Model) -> Iterator[Stage]:
         kind, estimated = "sft", minutes.sft[model.variant]
         needs: tuple[str, ...] = ("data", f"base-{model.size}")
     else:
-        kind, estimated, needs = "gcpo", minutes.gcpo, (Model(model.size, model.variant).stage,)
+        kind, estimated = "gcpo", minutes.gcpo[model.credit]
+        needs = (Model(model.size, model.variant).stage,)
     size = model.size
     yield Stage(name=model.stage, kind=kind, minutes=estimated, needs=needs, size=size, model=model)
     yield Stage(

@@ -11,10 +11,11 @@ from edit_rrm.intervals import Share
 from edit_rrm_training.evaluation.plots import INK, MARK, SHADE
 
 PANELS = {
-    "gcpo/expected_reward": "training reward, over all scores",
+    "gcpo/reward": "training reward, of drawn scores",
+    "gcpo/expected_reward": "training reward, over all scores (ours)",
     "eval_accuracy": "pairs right, validation",
     "gcpo/score_margin": "score margin",
-    "gcpo/evidence_kl": "KL of the evidence to T+V, nats a trace",
+    "gcpo/evidence_kl": "KL of the evidence to T+V, nats a trace (ours)",
     "gcpo/unparsed": "traces that do not parse",
     "grad_norm": "norm of the gradient",
 }
@@ -75,16 +76,18 @@ def _bars(bars: Sequence[tuple[str, Share]]) -> Figure:
 
 
 def _curves(curves: Sequence[Curve]) -> Figure:
-    figure = Figure(figsize=(9.0, 2.6 * ((len(PANELS) + 1) // 2)))
+    rows = len(PANELS) // 2 + 1  # the last place is the legend's
+    figure = Figure(figsize=(9.0, 2.6 * rows))
     for number, (measure, title) in enumerate(PANELS.items(), start=1):
-        axes: Axes = figure.add_subplot((len(PANELS) + 1) // 2, 2, number)
+        axes: Axes = figure.add_subplot(rows, 2, number)
         for curve in curves:
             steps, values = curve.points(measure)
             smooth = values if measure == "eval_accuracy" else running_mean(values, SMOOTH_STEPS)
             axes.plot(steps, smooth, label=curve.name, linewidth=1.2)
         axes.set(title=title, xlabel="step")
         axes.spines[["top", "right"]].set_visible(False)
-        if number == 1:
-            axes.legend(fontsize=7)
+    last: Axes = figure.add_subplot(rows, 2, 2 * rows)
+    last.axis("off")
+    last.legend(*figure.axes[0].get_legend_handles_labels(), fontsize=8, loc="center", frameon=False)
     figure.tight_layout()
     return figure

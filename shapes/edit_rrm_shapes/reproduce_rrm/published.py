@@ -20,6 +20,7 @@ from edit_rrm_training.data.jsonl import whole_file
 from edit_rrm_training.errors import RowError
 
 FOLDER = "measured"
+"""Beside it lies `stages`, with the records of what makes no model: it is read for its hours alone."""
 _LOG = "log.jsonl"
 _EVALUATION = "evaluation.json"
 
@@ -58,6 +59,17 @@ def publish(results: Path, model: Model, found: Published) -> None:
     """Writes the file of a model."""
     with whole_file(_file(results, model)) as file:
         file.write(_one_line_a_row(found))
+
+
+def without_model(stage: Stage, out: Path, results: Path, plan: Plan) -> StageRecord | None:
+    """The record of data or of a base: of `out`, then it is published, or the published one of this plan."""
+    there, published = StageStates(out).read(stage.name), StageStates(results)
+    if there is not None:
+        if there.done:
+            published.adopt(there)
+        return there
+    found = published.read(stage.name)
+    return found if found is not None and found.settings == settings_of(stage, plan) else None
 
 
 def read_log(folder: Path) -> tuple[dict[str, float], ...]:

@@ -10,22 +10,25 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from edit_rrm_shapes.reproduce_rrm.caveats import caveats
 from edit_rrm_shapes.reproduce_rrm.comparing import Claim, Difference, check, claims_of
 from edit_rrm_shapes.reproduce_rrm.graph import Model, graph, models_of
 from edit_rrm_shapes.reproduce_rrm.outcomes import JudgedPair, accuracy, by_category
-from edit_rrm_shapes.reproduce_rrm.plan import VARIANTS, Plan
+from edit_rrm_shapes.reproduce_rrm.plan import Plan
 from edit_rrm_shapes.reproduce_rrm.plots import Curve, write_plots
-from edit_rrm_shapes.reproduce_rrm.published import Published, publish, read_log, read_measured
+from edit_rrm_shapes.reproduce_rrm.published import Published, publish, read_log, read_measured, without_model
 from edit_rrm_shapes.staged.state import StageRecord, StageStates
+from edit_rrm_shapes.staged.verdicts import MEANING
 from edit_rrm_training.data.jsonl import whole_file
 from edit_rrm_training.evaluation.metrics import PairOutcome
 
 NOTE = (
     "Pairwise accuracy on held-out pairs as the simulated annotator prefers, ties and unparsed traces wrong, "
     "greedy traces; ρ is Spearman's, of score with gold utility. Intervals of single models are Wilson's, "
-    "those of differences take edits as units (reproduce/comparing.py). All models of one size start from "
-    "one description-trained base. GCPO's seeds start from one T+V checkpoint and differ in the order of "
-    "pairs and in sampling; T+V itself, read greedily, is that one checkpoint."
+    "those of differences take edits as units (shapes/edit_rrm_shapes/reproduce_rrm/comparing.py). All "
+    "models of one size start from one description-trained base. GCPO's seeds start from one T+V checkpoint "
+    "and differ in the order of pairs and in sampling; T+V itself, read greedily, is that one checkpoint. "
+    f"{MEANING}"
 )
 
 
@@ -38,9 +41,8 @@ class Measured:
 
     @property
     def name(self) -> str:
-        """What the paper calls it."""
-        name = VARIANTS[self.model.variant]
-        return name if self.model.seed is None else f"{name}+GCPO, seed {self.model.seed}"
+        """With its size."""
+        return f"{self.model.size.upper()} {self.model.name}"
 
     @property
     def outcomes(self) -> Sequence[JudgedPair]:
@@ -81,13 +83,22 @@ def write_results(plan: Plan, out: Path, results: Path) -> None:
     known = [Measured(model, found) for model, found in rows if found is not None]
     outcomes = {row.model: row.outcomes for row in known}
     checked = [(claim, check(claim, outcomes)) for claim in claims_of(plan)]
+    said = caveats(plan, outcomes)
     states = StageStates(out)
-    records = [record for stage in graph(plan) if (record := states.read(stage.name)) is not None]
-    _write(results / "results.json", json.dumps(_as_json(known, checked, records), indent=2) + "\n")
-    _write(results / "table.md", _markdown(plan, known, checked, records))
-    bars = [(f"{row.model.size.upper()} {row.name}", row.pairs.accuracy) for row in known]
+    found = [
+        states.read(stage.name)
+        if stage.kind not in ("data", "base")
+        else without_model(stage, out, results, plan)
+        for stage in graph(plan)
+    ]
+    records = [record for record in found if record is not None]
+    _write(results / "results.json", json.dumps(_as_json(said, known, checked, records), indent=2) + "\n")
+    _write(results / "table.md", _markdown(plan, said, known, checked, records))
+    bars = [(row.name, row.pairs.accuracy) for row in known]
     curves = [
-        Curve(str(model), read_log(out / model.stage)) for model in models_of(plan) if model.seed is not None
+        Curve(f"{model.size.upper()} {model.name}", read_log(out / model.stage))
+        for model in models_of(plan)
+        if model.seed is not None
     ]
     for row in known:
         publish(results, row.model, row.found)
@@ -100,16 +111,18 @@ def _write(file: Path, text: str) -> None:
 
 
 def _as_json(
+    said: Sequence[str],
     measured: Sequence[Measured],
     checked: Sequence[tuple[Claim, Difference | None]],
     records: Sequence[StageRecord],
 ) -> dict[str, Any]:
     return {
+        "before_reading": list(said),
         "note": NOTE,
         "models": [
             {
                 "size": row.model.size,
-                "variant": row.name,
+                "variant": row.model.name,
                 "pairs": row.pairs.as_dict(),
                 "pairs_by_category": {k: v.as_dict() for k, v in by_category(row.outcomes).items()},
                 "measures": row.evaluation["measures"],
@@ -121,23 +134,24 @@ def _as_json(
         "claims": [
             {
                 "claim": claim.text,
-                "came_out": claim.answer(found),
+                "verdict": claim.answer(found),
                 "difference": None if found is None else asdict(found),
             }
             for claim, found in checked
         ],
-        "stages": [record.model_dump(mode="json") for record in records],
+        "stages": [record.model_dump(mode="json", exclude_none=True) for record in records],
     }
 
 
 def _markdown(
     plan: Plan,
+    said: Sequence[str],
     measured: Sequence[Measured],
     checked: Sequence[tuple[Claim, Difference | None]],
     records: Sequence[StageRecord],
 ) -> str:
     missing = [str(m) for m in models_of(plan) if m not in {row.model for row in measured}]
-    parts = ["# The paper's table in miniature", NOTE]
+    parts = ["# The paper's table in miniature", "\n".join(f"- {sentence}" for sentence in said), NOTE]
     if missing:
         parts.append(f"Not measured yet: {', '.join(missing)}.")
     parts += [_model_table(measured), _claim_table(checked), _category_table(measured), _hours(records)]
@@ -153,8 +167,8 @@ def _model_table(measured: Sequence[Measured]) -> str:
         verdicts = row.share("verdict accuracy, all")
         parsed = row.share("traces that parse") or {"value": float("nan")}
         lines.append(
-            f"| {row.model.size.upper()} | {row.name} | {_percent(row.pairs)} | {row.pairs.accuracy.total} "
-            f"| {100 * row.pairs.ties.value:.1f} | {100 * parsed['value']:.1f} "
+            f"| {row.model.size.upper()} | {row.model.name} | {_percent(row.pairs)} "
+            f"| {row.pairs.accuracy.total} | {100 * row.pairs.ties.value:.1f} | {100 * parsed['value']:.1f} "
             f"| {'–' if verdicts is None else _verdicts(verdicts)} "
             f"| {_number(row.spearman)} | {_number(row.ece)} |"
         )
@@ -162,7 +176,7 @@ def _model_table(measured: Sequence[Measured]) -> str:
 
 
 def _claim_table(checked: Sequence[tuple[Claim, Difference | None]]) -> str:
-    lines = ["| expected | came out | difference, points | pairs (edits) |", "|---|---|---|---|"]
+    lines = ["| expected | verdict | difference, points | pairs (edits) |", "|---|---|---|---|"]
     for claim, found in checked:
         size = "" if found is None else f"{found.pairs} ({found.edits})"
         lines.append(f"| {claim.text} | {claim.answer(found)} | {found or ''} | {size} |")
@@ -177,7 +191,7 @@ def _category_table(measured: Sequence[Measured]) -> str:
     lines = [f"| pairs right by category | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
     for row in measured:
         cells = [f"{_percent(outcome)}" for outcome in by_category(row.outcomes).values()]
-        lines.append(f"| {row.model.size.upper()} {row.name} | {' | '.join(cells)} |")
+        lines.append(f"| {row.name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

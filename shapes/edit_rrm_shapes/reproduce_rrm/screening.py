@@ -1,7 +1,7 @@
 """Which training pairs GCPO draws: those whose candidates a verifier finds close to each other.
 
 A pair whose traces all order it rightly teaches nothing, and most pairs are such pairs after SFT
-(docs/train-the-rrm.md, What GCPO can and cannot move). The verifier is Stage 1's, so no preference and no
+(docs/notes/what-gcpo-can-move.md). The verifier is Stage 1's, so no preference and no
 truth is looked at; validation and test pairs are not screened.
 """
 

@@ -8,12 +8,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edit_rrm.checkpoint import RRMCard, read_card
 from edit_rrm_shapes.reproduce_rrm.graph import Model, Stage
 from edit_rrm_shapes.reproduce_rrm.plan import Plan, Variant
 from edit_rrm_training.evaluation.in_process import Completer, InProcessJudge, ScoreOnlyJudge
 from edit_rrm_training.runs.training_run import FINAL
+
+if TYPE_CHECKING:
+    from edit_rrm_training.runs.settings import GcpoConfig
 
 ROWS: Mapping[Variant, tuple[str, ...]] = {
     "t": ("think", "decompose"),
@@ -152,33 +156,34 @@ def _sft(stage: Stage, plan: Plan, around: Surroundings) -> None:
 
 def _gcpo(stage: Stage, plan: Plan, around: Surroundings) -> None:
     from edit_rrm_training.gcpo.run import run_gcpo
-    from edit_rrm_training.runs.settings import GcpoConfig, RrmLora
 
     assert stage.model is not None
-    model, gcpo = stage.model, plan.sizes[stage.model.size].gcpo
-    run_gcpo(
-        GcpoConfig(
-            base=around.checkpoint(Model(model.size, model.variant)), out=around.out / stage.name,
-            name=f"edit-rrm-tiny-{model}", seed=model.seed or 0,
-            pairs=around.pairs("train"), validation_pairs=around.pairs("validation"),
-            lora=RrmLora(rank=gcpo.lora_rank, alpha=2 * gcpo.lora_rank),
-            eval_every=gcpo.eval_every, steps=gcpo.steps, lr=gcpo.lr, warmup_steps=gcpo.warmup_steps,
-            lr_schedule=gcpo.lr_schedule,
-            traces=gcpo.traces, pairs_per_step=gcpo.pairs_per_step, batch_per_device=gcpo.batch,
-            share_prompts=True, credit=gcpo.credit, kl=gcpo.kl,
-            temperature=gcpo.temperature, max_trace_tokens=plan.max_trace_tokens,
-            dtype="bfloat16", compile_layers=True, gradient_checkpointing=False, equal_images=True,
-            workers=around.workers,
-            save_every=25, keep=1,
-        ),
-        on_log=partial(
-            _say_numbers, around.say, gcpo.steps,
-            (
-                "gcpo/expected_reward", "gcpo/score_margin", "gcpo/unparsed", "gcpo/evidence_kl",
-                "eval_accuracy",
-            ),
-        ),
-        say=around.say,
+    settings = gcpo_settings(stage.model, plan, around)
+    shown = (
+        "gcpo/reward", "gcpo/expected_reward", "gcpo/score_margin", "gcpo/unparsed", "gcpo/evidence_kl",
+        "eval_accuracy",
+    )  # fmt: skip
+    run_gcpo(settings, on_log=partial(_say_numbers, around.say, settings.steps, shown), say=around.say)
+
+
+def gcpo_settings(model: Model, plan: Plan, around: Surroundings) -> "GcpoConfig":
+    """What GCPO of a model is run with."""
+    from edit_rrm_training.runs.settings import GcpoConfig, RrmLora
+
+    gcpo = plan.sizes[model.size].gcpo_of(model.credit)
+    return GcpoConfig(
+        base=around.checkpoint(Model(model.size, model.variant)), out=around.out / model.stage,
+        name=f"edit-rrm-tiny-{model}", seed=model.seed or 0,
+        pairs=around.pairs("train"), validation_pairs=around.pairs("validation"),
+        lora=RrmLora(rank=gcpo.lora_rank, alpha=2 * gcpo.lora_rank),
+        eval_every=gcpo.eval_every, steps=gcpo.steps, lr=gcpo.lr, warmup_steps=gcpo.warmup_steps,
+        lr_schedule=gcpo.lr_schedule,
+        traces=gcpo.traces, pairs_per_step=gcpo.pairs_per_step, batch_per_device=gcpo.batch,
+        share_prompts=True, credit=gcpo.credit, kl=gcpo.kl,
+        temperature=gcpo.temperature, max_trace_tokens=plan.max_trace_tokens,
+        dtype="bfloat16", compile_layers=True, gradient_checkpointing=False, equal_images=True,
+        workers=around.workers,
+        save_every=25, keep=1,
     )  # fmt: skip
 
 

@@ -1,1 +1,2 @@
-"""Long work in resumable stages, each a process with a lock, a log and a record of what it took. POSIX."""
+"""What the two reproductions share: long work in resumable stages, each a process with a lock, a log and a
+record of what it took (POSIX), and the test that an expectation has to pass."""

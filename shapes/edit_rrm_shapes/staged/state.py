@@ -33,6 +33,8 @@ class StageRecord(BaseModel):
     cpu_s: float = 0.0
     """Of this process and those it has waited for."""
     runs: int = 0
+    origin: str | None = None
+    """What ran it, where that was not this stage of this plan."""
 
 
 class StageStates:
