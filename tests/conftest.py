@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from playwright.sync_api import Browser
 from xdist.scheduler import LoadScopeScheduling
@@ -12,6 +13,10 @@ from xdist.scheduler import LoadScopeScheduling
 import own_process
 from browsing import launched_chromium
 from watched import ENDED_FILE
+
+# Property tests are bounded by examples, not by the clock: the machine may be busy.
+hypothesis.settings.register_profile("edit-rrm", deadline=None, max_examples=80)
+hypothesis.settings.load_profile("edit-rrm")
 
 HERE = Path(__file__).parent
 SERVED = HERE / "e2e" / "served"

@@ -55,6 +55,7 @@ def test_twenty_kills_lose_no_row_double_none_and_repeat_no_recorded_call(tmp_pa
             assert reached.wait(60), "the job did not come to its next call"
             os.kill(process.pid, signal.SIGKILL)
             process.communicate()
+            url.wait_until_all_have_left()
             calls = service.calls[calls_before:]
             assert not recorded & {key for call in calls for key in asked_images(call)}
             lost = [key for call in calls for key in asked_images(call) if key not in recorded_keys(out)]

@@ -317,10 +317,23 @@ def five_thousand_rows(folder: Path) -> Path:
     return folder / "large.html"
 
 
+# Sorts numbers, in milliseconds: 120 on the machine that the limits below are for. The least of three times.
+MEASURE_SPEED = """() => {
+  let least = Infinity;
+  for (let turn = 0; turn < 3; turn += 1) {
+    const started = performance.now();
+    Array.from({length: 300000}, (_, index) => (index * 7919) % 1000003).sort((a, b) => a - b);
+    least = Math.min(least, performance.now() - started);
+  }
+  return least;
+}"""
+SPEED_MS = 120.0
+
+
 def test_5000_rows_open_within_3_s_and_every_filter_answers_within_200_ms(
     browser: Browser, tmp_path: Path
 ) -> None:
-    """The least of three times each, since other work may hold the machine. `-s` prints them."""
+    """The least of three times each, in a machine's own measure: it may be slow or busy. `-s` prints them."""
     path = five_thousand_rows(tmp_path)
     opening_s = []
     for _ in range(3):
@@ -352,10 +365,12 @@ def test_5000_rows_open_within_3_s_and_every_filter_answers_within_200_ms(
           return times;
         }"""
     )
+    speed_ms = opened.page.evaluate(MEASURE_SPEED)
+    slower = max(1.0, speed_ms / SPEED_MS)
     size_mib = path.stat().st_size / 2**20
-    print(f"\n{size_mib:.1f} MiB, opened in {min(opening_s):.2f} s, filters in ms: {times_ms}")
+    print(f"\n{size_mib:.1f} MiB, opened in {min(opening_s):.2f} s, filters in ms: {times_ms}; {speed_ms} ms")
     assert opened.errors == []
     assert opened.page.locator("#count").inner_text().startswith("5,000 of 5,000 rows")
-    assert min(opening_s) < 3.0
-    assert [name for name, elapsed_ms in times_ms.items() if elapsed_ms >= 200] == []
+    assert min(opening_s) < 3.0 * slower
+    assert [name for name, elapsed_ms in times_ms.items() if elapsed_ms >= 200 * slower] == []
     opened.page.close()

@@ -52,10 +52,10 @@ def test_the_miniatures_wheel_has_the_other_checkpoints_and_its_settings(tmp_pat
     assert weights(found) == shipped | {"shapes-editor"}
 
 
-def test_the_product_works_without_the_miniature() -> None:
-    """Every module of it is imported, and its commands' help shown, with the miniature out of reach."""
-    script = f"""
-import importlib, pkgutil, sys
+def test_the_products_commands_work_without_the_miniature() -> None:
+    """That no module of theirs imports it, lint-imports says."""
+    script = """
+import sys
 from importlib.metadata import entry_points
 from typer.testing import CliRunner
 
@@ -65,19 +65,10 @@ class NoMiniature:
             raise ModuleNotFoundError(name=name)
 
 sys.meta_path.insert(0, NoMiniature())
-count = 0
-for package in {sorted(PRODUCT)!r}:
-    for module in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{{package}}."):
-        if not module.name.endswith(".__main__"):
-            importlib.import_module(module.name)
-        count += 1
 for name in ("edit-rrm", "edit-rrm-server", "edit-rrm-train", "edit-grpo"):
     (script,) = entry_points(group="console_scripts", name=name)
     ended = CliRunner().invoke(script.load(), ["--help"])
     assert ended.exit_code == 0, ended.output
-assert not [name for name in sys.modules if name.startswith("edit_rrm_shapes")]
-print(count)
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert int(done.stdout.split()[-1]) > 200

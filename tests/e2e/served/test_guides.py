@@ -122,12 +122,13 @@ def test_evaluations(trained: ServiceProcess, follow: Follow) -> None:
         "edit-rrm-train pairs import": "#",  # tests/rrm_training/test_layouts.py
     })  # fmt: skip
     few = " --count 2 --candidates 2"
+    # An engine of its own takes a quarter of a minute: one is enough, and the service does for the other two.
     printed = follow("rrm-data.md", 3, {
         "--samples 8": "--samples 2" + few,
         EXAMPLE: trained.url + few,
-        "--score-only": "--score-only" + few,
-        "SCORER": str(BUNDLED_MODEL),
-        "CKPT": str(BUNDLED_MODEL),
+        "SCORER --score-only": f"{BUNDLED_MODEL} --score-only" + few,
+        "pairs.jsonl --checkpoint CKPT": f"pairs.jsonl --server {trained.url}",
+        "--checkpoint CKPT": f"--server {trained.url}",
     })  # fmt: skip
     assert len(printed) == 4
     assert json.loads(Path("report/evaluation.json").read_text())["measures"]
@@ -153,8 +154,8 @@ def test_the_tiny_model_s_recipe(follow: Follow) -> None:
     Path("runs/tiny/processor").mkdir(parents=True)
     for name in ("tokenizer.json", "tokenizer_config.json", "processor_config.json", "chat_template.jinja"):
         shutil.copy(BUNDLED_MODEL / name, "runs/tiny/processor")
-    stages = ("look", "read", "see", "base", "sft", "polish", "find")
-    few = "".join(f" --{stage}-steps 1" for stage in stages)
+    stages = ("look", "read", "see", "base", "sft", "polish")
+    few = "".join(f" --{stage}-steps 1" for stage in stages) + " --find-steps 0"  # its steps are long
     changes = {"runs/tiny ": f"runs/tiny{few} --workers 0 ", "--count 1000": "--count 1 --candidates 2"}
     follow("shapes.md", 2, changes)
     assert Path("runs/edit-rrm-tiny/rrm.json").exists()

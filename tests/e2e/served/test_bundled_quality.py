@@ -1,4 +1,4 @@
-"""The bundled checkpoint is as good as its card says, by free generation through vLLM."""
+"""The bundled checkpoint is as good as its card says, by free generation through the service."""
 
 import json
 import subprocess
@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
+from service_process import ServiceProcess
 
 from edit_rrm.checkpoint import read_card
 from edit_rrm_server.settings.server import BUNDLED_MODEL
@@ -15,13 +15,11 @@ EDITS = 40
 SLACK = 0.02
 """How far below its recorded value a measure's whole interval may lie: float order differs by machine."""
 
-pytestmark = pytest.mark.e2e
 
-
-def test_a_small_evaluation_agrees_with_the_recorded_results(tmp_path: Path) -> None:
+def test_a_small_evaluation_agrees_with_the_recorded_results(trained: ServiceProcess, tmp_path: Path) -> None:
     recorded: dict[str, dict[str, Any]] = read_card(BUNDLED_MODEL).training["results"]["measures"]
     command = [str(Path(sys.executable).parent / "edit-rrm-shapes"), "evaluate"]
-    command += ["--checkpoint", str(BUNDLED_MODEL), "--seed", "2500", "--count", str(EDITS)]
+    command += ["--server", trained.url, "--seed", "2500", "--count", str(EDITS)]
     done = subprocess.run([*command, "--out", str(tmp_path)], capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stderr[-2000:]
     measured = json.loads((tmp_path / "evaluation.json").read_text())["measures"]
