@@ -1,12 +1,13 @@
 """The steps of Dockerfile.cpu without a container engine: the same commands in a tree of its own, then the
 entry point in the image's environment until it is ready.
 
-Not as in the image: uv may use this machine's cache and compiles no bytecode (both would take minutes; it is
-taken from this environment), torch comes from the usual index, apt-get is not run, and the user is whoever
-runs the test.
+Not as in the image: uv may use this machine's cache, bytecode and kernels are taken from where this machine
+has compiled them (all of it would take minutes), torch comes from the usual index, apt-get is not run, and
+the user is whoever runs the test.
 """
 
 import contextlib
+import getpass
 import json
 import os
 import re
@@ -16,6 +17,7 @@ import socket
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -90,7 +92,7 @@ def tree(image: list[Stage], tmp_path_factory: pytest.TempPathFactory) -> Iterat
     dependencies, application, _ = image
     tree.run(dependencies, tree.environment(dependencies))
     tree.run(application, tree.environment(dependencies, application))
-    take_bytecode(tree)
+    take_what_is_compiled(tree)
     yield tree
     shutil.rmtree(tree.root)  # six gigabytes where the cache cannot be linked
 
@@ -142,14 +144,21 @@ def test_the_image_has_the_system_libraries_that_vllm_is_linked_against(
     assert {package_of(Path(library)) for library in needed} <= IN_THE_BASE | installed
 
 
-def take_bytecode(tree: Tree) -> None:
-    """Links the bytecode of this environment to the tree's modules; Python compiles what does not fit."""
+def take_what_is_compiled(tree: Tree) -> None:
+    """Copies bytecode and kernels; Python and torch compile again what does not fit."""
     here = Path(sysconfig.get_path("purelib"))
     there = next((tree.root / "opt" / "edit-rrm" / "venv" / "lib").glob("python3*/site-packages"))
     for source in here.rglob("__pycache__"):
         target = there / source.relative_to(here)
         if target.parent.is_dir() and not target.exists():
             shutil.copytree(source, target)
+    kernels = Path(tempfile.gettempdir(), f"torchinductor_{getpass.getuser()}")
+    for source, target in (
+        (kernels, "torchinductor"),
+        (Path.home() / ".cache/vllm/modelinfos", "vllm/modelinfos"),
+    ):
+        if source.is_dir():
+            shutil.copytree(source, tree.root / "cache" / target)
 
 
 def package_of(library: Path) -> str:

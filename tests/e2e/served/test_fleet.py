@@ -19,7 +19,7 @@ from edit_rrm_shapes.world.dataset import EditRecord, make_edit
 PROBABILITY_TOLERANCE = 1e-3
 CALLS, CALL_CANDIDATES, CALLERS = 38, 8, 6  # 304 candidates
 EQUAL_EDITS = 3
-NOTICE_LIMIT_S = 15.0
+NOTICE_LIMIT_S = 30.0
 
 
 @dataclass(frozen=True)
