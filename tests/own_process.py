@@ -45,7 +45,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.add_marker(pytest.mark.timeout(0), append=False)
 
 
-def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
     """The module is run when its first test is due; each test's reports are told when it is."""
     if not _is_elsewhere(item):
         return None
@@ -57,6 +57,8 @@ def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
     for report in known[item.nodeid]:
         hook.pytest_runtest_logreport(report=report)
     hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    # The test before left set up what this one would have used.
+    item.session._setupstate.teardown_exact(nextitem)
     return True
 
 

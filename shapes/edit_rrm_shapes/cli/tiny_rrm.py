@@ -79,6 +79,9 @@ def tiny_rrm(
             raise typer.BadParameter("--continue-from runs the last stage alone: only --find-steps counts")
         stages = stages[-1:]
     plan = ", ".join(f"{stage.name} {stage.steps} steps" for stage in stages)
+    last = next((stage.name for stage in reversed(stages[1:] or stages) if stage.steps), None)
+    if last is None:
+        raise typer.BadParameter("a stage after look needs a step: there would be no checkpoint")
     console.print(f"training in {out}: {plan} (what is done already is not repeated)")
     with progress_bars() as progress:
         bars = {stage.name: progress.add_task(stage.name, total=stage.steps) for stage in stages}
@@ -96,7 +99,7 @@ def tiny_rrm(
         else:
             seconds = train(out, *stages, fast=fast, device=device, workers=workers, on_step=on_step)
     console.print(
-        f"done: {', '.join(f'{name} {s / 60:.0f} min' for name, s in seconds.items())}; {out / FIND.name}"
+        f"done: {', '.join(f'{name} {s / 60:.0f} min' for name, s in seconds.items())}; {out / last}"
     )
     if bundle_to is not None:
         training: dict[str, Any] = {
@@ -109,7 +112,7 @@ def tiny_rrm(
         if continue_from is not None:
             training["command"] += f" --continue-from {continue_from.name}"
             training["continues"] = read_card(continue_from).training
-        bundle(out, FIND.name, bundle_to, "edit-rrm-tiny", training)
+        bundle(out, last, bundle_to, "edit-rrm-tiny", training)
         console.print(f"bundled: {bundle_to}")
 
 

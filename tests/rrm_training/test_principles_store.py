@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from shapes_rows import pair
-
 from edit_rrm.profiles import TrainedProfile
 from edit_rrm.prompts import Prompt
 from edit_rrm_training.data.principles_store import StoredPrinciples, with_principles
+from shapes_rows import pair
 
 GOOD = "1. follow: Is it red?\n2. keep: Is the rest unchanged?\n3. quality: Is it clean?"
 
