@@ -5,6 +5,7 @@ So is the section named after it, as in `docs/paper.md, Stage 2`. Not read: test
 """
 
 import ast
+import importlib.util
 import re
 import tokenize
 from collections.abc import Iterator
@@ -42,6 +43,7 @@ NOT_OURS = {
 
 _PATH = re.compile(r"(?<![\w./:-])(?:[\w.-]+/)*[\w.-]*\w\.(?:md|py)\b(?![\w/])")
 _SECTION = re.compile(r"\b(docs/[\w/-]+\.md), ([A-Z][^,.;:)`]*)")
+_RUN = re.compile(r"\s-m (edit_[\w.]+)")
 _ANOTHER_PROJECT = re.compile(r"^Verified in .*?(?=\n\s*\n|\Z)", re.M | re.S)
 
 
@@ -112,6 +114,12 @@ def test_every_section_that_is_cited_exists() -> None:
     }
     assert len(cited) > 20
     assert [each for each in sorted(cited) if not has_section(ROOT / each[1], each[2])] == []
+
+
+def test_every_module_that_is_run_by_name_can_be() -> None:
+    named = {name.rstrip(".") for path in files() for text in prose(path) for name in _RUN.findall(text)}
+    assert {"edit_rrm_training.cli", "edit_grpo.cli"} <= named
+    assert [name for name in sorted(named) if importlib.util.find_spec(f"{name}.__main__") is None] == []
 
 
 @pytest.mark.parametrize(

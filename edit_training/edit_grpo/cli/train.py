@@ -61,7 +61,7 @@ def train(
 
         edit-grpo train shapes/configs/tiny_editor.yaml
 
-    On several GPUs: `accelerate launch --multi_gpu -m edit_grpo.cli.app train CONFIG`.
+    On several GPUs: `accelerate launch --multi_gpu -m edit_grpo.cli train CONFIG`.
 
     **A run** draws `sampling.group_size` candidates for each of `sampling.groups` edits; sends a group to the
     service while the next is drawn; learns from how the rewards differ within a group; and begins anew. OUT

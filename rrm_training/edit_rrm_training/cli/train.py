@@ -49,7 +49,7 @@ def sft(config: ConfigOption = None, set_: SetOption = None, settings: SettingsF
     On several GPUs:
 
         accelerate launch --config_file rrm_training/configs/accelerate/fsdp.yaml \\
-            -m edit_rrm_training.cli.app sft --config rrm_training/configs/sft_7b_full.yaml
+            -m edit_rrm_training.cli sft --config rrm_training/configs/sft_7b_full.yaml
     """
 
     def run(given: SftConfig) -> Path | None:
