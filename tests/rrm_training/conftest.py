@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from shapes_rows import save_untrained
 
 
