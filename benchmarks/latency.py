@@ -21,8 +21,8 @@ from rich.console import Console
 from rich.table import Table
 
 from edit_rrm.images import EditImage, encode_png
+from edit_rrm.judges import get_profile
 from edit_rrm.principles import Principle, numbered
-from edit_rrm.profiles import get_profile
 from edit_rrm.prompts import ImageSlot
 from edit_rrm_server.engines.vllm.start import end_forkserver, prepare_environment
 from edit_rrm_server.settings.server import BUNDLED_MODEL, ServerSettings

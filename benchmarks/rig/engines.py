@@ -17,7 +17,7 @@ from PIL import Image
 
 from edit_rrm.checkpoint import read_card
 from edit_rrm.images import EditImage
-from edit_rrm.profiles import get_profile
+from edit_rrm.judges import get_profile
 from edit_rrm.prompts import ImageSlot, Message, Prompt
 from edit_rrm.tokens import TokenReader
 from edit_rrm.verdict_probability import VERDICT_TEXTS

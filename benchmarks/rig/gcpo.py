@@ -6,8 +6,8 @@ from typing import Any
 
 from trl.trainer.utils import split_pixel_values_by_grid, split_tensor_dict, unsplit_pixel_values_by_grid
 
+from edit_rrm.judges import get_profile
 from edit_rrm.principles import numbered
-from edit_rrm.profiles import get_profile
 from edit_rrm_shapes.world.dataset import make_edit
 from edit_rrm_shapes.world.references import ShapesRef
 from edit_rrm_training.data.preferences import PreferencePair

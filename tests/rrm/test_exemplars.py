@@ -7,9 +7,9 @@ from typing import get_args
 import pytest
 from pydantic import ValidationError
 
+from edit_rrm.judges.exemplars import EditCategory, Exemplar, draw_exemplars, exemplar_pool
+from edit_rrm.judges.zero_shot import ZeroShotProfile
 from edit_rrm.principles import Category
-from edit_rrm.profiles.exemplars import EditCategory, Exemplar, draw_exemplars, exemplar_pool
-from edit_rrm.profiles.zero_shot import ZeroShotProfile
 from edit_rrm.prompts import neutralise
 
 POOL = exemplar_pool()

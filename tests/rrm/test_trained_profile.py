@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edit_rrm.errors import CheckpointError, DecompositionError, TraceError
+from edit_rrm.judges import TrainedProfile, get_profile
+from edit_rrm.judges.trained import DECOMPOSE_SYSTEM, VERIFY_SYSTEM, principle_lines
 from edit_rrm.principles import Category, numbered
-from edit_rrm.profiles import TrainedProfile, get_profile
-from edit_rrm.profiles.trained import DECOMPOSE_SYSTEM, VERIFY_SYSTEM, principle_lines
 from edit_rrm.prompts import ImageSlot, Message, Prompt
 
 PROFILE = TrainedProfile()

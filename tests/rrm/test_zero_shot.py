@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edit_rrm.errors import DecompositionError, TraceError
+from edit_rrm.judges import ZeroShotProfile, get_profile
+from edit_rrm.judges.zero_shot import DECOMPOSE_SYSTEM, VERIFY_SYSTEM
 from edit_rrm.principles import Category, Principle, numbered
-from edit_rrm.profiles import ZeroShotProfile, get_profile
-from edit_rrm.profiles.zero_shot import DECOMPOSE_SYSTEM, VERIFY_SYSTEM
 from edit_rrm.prompts import ImageSlot
 
 PROFILE = ZeroShotProfile()

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from edit_rrm.errors import TraceError
+from edit_rrm.judges import TrainedProfile
 from edit_rrm.principles import Principle
-from edit_rrm.profiles import TrainedProfile
 from edit_rrm.traces import Trace
 
 

@@ -20,7 +20,7 @@ from openai_test_server import (
     OpenAITestServer,
 )
 
-from edit_rrm.profiles import get_profile
+from edit_rrm.judges import get_profile
 from edit_rrm.prompts import ImageSlot
 from edit_rrm_shapes.world.references import ShapesRef
 from edit_rrm_training.endpoints.endpoint import ChatAnswer, ChatRequest, Meter, ask

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from openai_test_server import BAD_TEXT, DOWN, GARBLED, REFUSED, OpenAITestServer
 
-from edit_rrm.profiles import get_profile
+from edit_rrm.judges import get_profile
 from edit_rrm.prompts import ImageSlot
 from edit_rrm.traces import parse_trace
 from edit_rrm_shapes.teachers.editor import ShapesEditor

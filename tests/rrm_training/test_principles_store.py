@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from edit_rrm.profiles import TrainedProfile
+from edit_rrm.judges import TrainedProfile
 from edit_rrm.prompts import Prompt
 from edit_rrm_training.data.principles_store import StoredPrinciples, with_principles
 from shapes_rows import pair

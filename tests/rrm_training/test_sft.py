@@ -13,7 +13,7 @@ from transformers import AutoModelForImageTextToText, Qwen2_5_VLProcessor
 from trl.data_utils import prepare_multimodal_messages
 
 from edit_rrm.checkpoint import read_card
-from edit_rrm.profiles import TrainedProfile
+from edit_rrm.judges import TrainedProfile
 from edit_rrm_shapes.tiny_rrm.batches import encode, role_weights
 from edit_rrm_shapes.tiny_rrm.muon import MuonWithAdamW
 from edit_rrm_shapes.tiny_rrm.tasks import verify_completion, verify_prompt

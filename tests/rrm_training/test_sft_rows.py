@@ -7,8 +7,8 @@ import pytest
 from pydantic import ValidationError
 
 from edit_rrm.errors import TraceError
+from edit_rrm.judges import get_profile
 from edit_rrm.principles import numbered
-from edit_rrm.profiles import get_profile
 from edit_rrm.prompts import ImageSlot
 from edit_rrm_training.data.score_only import parse_score, render_score
 from edit_rrm_training.data.sft_rows import SftRow, prompt_of, read_sft_rows

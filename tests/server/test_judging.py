@@ -7,8 +7,8 @@ from scripted_engine import completion
 
 from edit_rrm.errors import TraceError
 from edit_rrm.guards import GuardResult
+from edit_rrm.judges import TrainedProfile
 from edit_rrm.principles import numbered
-from edit_rrm.profiles import TrainedProfile
 from edit_rrm.traces import render_trace
 from edit_rrm_server.engines.engine import Token
 from edit_rrm_server.scoring.judging import (

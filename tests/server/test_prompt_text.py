@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
 from edit_rrm.errors import CheckpointError
+from edit_rrm.judges import TrainedProfile
 from edit_rrm.principles import numbered
-from edit_rrm.profiles import TrainedProfile
 from edit_rrm.prompts import ImageSlot, Message, Prompt
 from edit_rrm_server.engines.vllm.chat_text import ChatText
 from edit_rrm_server.settings.server import BUNDLED_MODEL

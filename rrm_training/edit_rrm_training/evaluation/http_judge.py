@@ -14,7 +14,7 @@ from PIL import Image
 from pydantic import ValidationError
 
 from edit_rrm.images import encode_png
-from edit_rrm.profiles.trained import principle_lines
+from edit_rrm.judges.trained import principle_lines
 from edit_rrm.wire import (
     CandidateAnswer,
     CandidateScored,

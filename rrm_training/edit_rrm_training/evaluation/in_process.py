@@ -11,8 +11,8 @@ from edit_rrm.aggregators import majority
 from edit_rrm.checkpoint import RRMCard, SamplingDefaults
 from edit_rrm.errors import DecompositionError, TraceError
 from edit_rrm.images import EditImage
+from edit_rrm.judges import get_profile
 from edit_rrm.principles import Principle
-from edit_rrm.profiles import get_profile
 from edit_rrm.verdict_probability import met_probability
 from edit_rrm_training.data.samples import Sample
 from edit_rrm_training.data.score_only import parse_score, score_only_prompt

@@ -9,7 +9,7 @@ from typing import Any
 from trl import GRPOConfig
 
 from edit_rrm.checkpoint import RRMCard
-from edit_rrm.profiles import get_profile
+from edit_rrm.judges import get_profile
 from edit_rrm_training.data.preferences import read_pairs
 from edit_rrm_training.data.principles_store import with_principles
 from edit_rrm_training.data.trl_rows import PairRows

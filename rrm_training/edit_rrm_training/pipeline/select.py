@@ -9,7 +9,7 @@ import random
 from collections.abc import Sequence
 from enum import StrEnum
 
-from edit_rrm.profiles.trained import principle_lines
+from edit_rrm.judges.trained import principle_lines
 from edit_rrm.traces import render_trace
 from edit_rrm_training.data.score_only import render_score
 from edit_rrm_training.data.sft_rows import SftRow

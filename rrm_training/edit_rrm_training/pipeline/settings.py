@@ -20,11 +20,11 @@ from pydantic import (
 
 from edit_rrm import plugins
 from edit_rrm.errors import DecompositionError, SettingsFileError
+from edit_rrm.judges import get_profile
+from edit_rrm.judges.exemplars import exemplar_pool, read_exemplars
+from edit_rrm.judges.zero_shot import ZeroShotProfile
 from edit_rrm.nested_settings import problems
 from edit_rrm.principles import Principle, count_by_category
-from edit_rrm.profiles import get_profile
-from edit_rrm.profiles.exemplars import exemplar_pool, read_exemplars
-from edit_rrm.profiles.zero_shot import ZeroShotProfile
 from edit_rrm.prompts import PromptProfile
 from edit_rrm.settings_files import read_settings_file
 from edit_rrm_training.endpoints.endpoint import Endpoint

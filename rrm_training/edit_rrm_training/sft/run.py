@@ -11,7 +11,7 @@ from trl import SFTConfig as TrlSftConfig
 from edit_rrm import plugins
 from edit_rrm.checkpoint import RRMCard, SamplingDefaults
 from edit_rrm.errors import PluginError
-from edit_rrm.profiles import TrainedProfile
+from edit_rrm.judges import TrainedProfile
 from edit_rrm_training.data.sft_rows import SftRow, read_sft_rows
 from edit_rrm_training.data.trl_rows import sft_dataset
 from edit_rrm_training.errors import SettingsError

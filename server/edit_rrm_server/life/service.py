@@ -15,7 +15,7 @@ from typing import Literal, Protocol, get_args
 
 from edit_rrm.errors import EditRRMError
 from edit_rrm.images import ImageLimits
-from edit_rrm.profiles import get_profile
+from edit_rrm.judges import get_profile
 from edit_rrm_server.admission.batching import Batcher
 from edit_rrm_server.admission.body_budget import BodyBudget
 from edit_rrm_server.engines.loaded_model import LoadedModel

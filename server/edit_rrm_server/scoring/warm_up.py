@@ -4,8 +4,8 @@ from PIL import Image
 
 from edit_rrm.checkpoint import RRMCard
 from edit_rrm.images import EditImage
+from edit_rrm.judges import get_profile
 from edit_rrm.principles import numbered
-from edit_rrm.profiles import get_profile
 from edit_rrm.prompts import ImageSlot
 from edit_rrm.verdict_probability import VERDICT_TEXTS
 from edit_rrm_server.engines.engine import Engine, SamplingSettings

@@ -12,8 +12,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from edit_rrm.judges.trained import principle_lines
 from edit_rrm.principles import Category
-from edit_rrm.profiles.trained import principle_lines
 from edit_rrm.prompts import ImageSlot, Prompt
 from edit_rrm.traces import render_trace
 from edit_rrm_shapes.teachers.habits import TEACHERS, VERIFIER, Habits, judge

@@ -10,8 +10,8 @@ from enum import StrEnum
 
 from PIL import Image
 
+from edit_rrm.judges.trained import TrainedProfile, principle_lines
 from edit_rrm.principles import numbered
-from edit_rrm.profiles.trained import TrainedProfile, principle_lines
 from edit_rrm.prompts import ImageSlot, Message, Prompt
 from edit_rrm.traces import render_trace
 from edit_rrm_shapes.world.dataset import Candidate, EditRecord, make_edit

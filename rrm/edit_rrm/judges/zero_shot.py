@@ -7,9 +7,9 @@ The rules are those of the paper (docs/paper.md, What the verifier is told). Rea
 import json
 from collections.abc import Sequence
 
+from edit_rrm.judges.exemplars import Exemplar, draw_exemplars
+from edit_rrm.judges.zero_shot_answers import read_principles, read_trace
 from edit_rrm.principles import Category, Principle
-from edit_rrm.profiles.exemplars import Exemplar, draw_exemplars
-from edit_rrm.profiles.zero_shot_answers import read_principles, read_trace
 from edit_rrm.prompts import ImageSlot, Message, Prompt, neutralise
 from edit_rrm.traces import Trace
 

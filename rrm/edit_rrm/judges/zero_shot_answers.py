@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from edit_rrm.errors import DecompositionError, TraceError
+from edit_rrm.judges.sloppy_json import Array, Block, Object, Scalar, Value, find_blocks
+from edit_rrm.judges.trained import MAX_PRINCIPLES
 from edit_rrm.principles import Category, Principle, numbered
-from edit_rrm.profiles.sloppy_json import Array, Block, Object, Scalar, Value, find_blocks
-from edit_rrm.profiles.trained import MAX_PRINCIPLES
 from edit_rrm.traces import MAX_SCORE, Trace, Verdict
 
 _VERDICT_KEYS = ("verdict", "score", "met", "result", "answer", "judgement", "judgment", "value", "passed")

@@ -1,8 +1,8 @@
 """The prompt profiles by name: `trained` for our checkpoints, `zero_shot` for any instruction-tuned VLM."""
 
 from edit_rrm.errors import CheckpointError
-from edit_rrm.profiles.trained import TrainedProfile
-from edit_rrm.profiles.zero_shot import ZeroShotProfile
+from edit_rrm.judges.trained import TrainedProfile
+from edit_rrm.judges.zero_shot import ZeroShotProfile
 from edit_rrm.prompts import PromptProfile
 
 

@@ -51,7 +51,7 @@ class Exemplar(BaseModel):
 @cache
 def exemplar_pool() -> tuple[Exemplar, ...]:
     """Every exemplar of our own pool, in the order of the file."""
-    data = (resources.files("edit_rrm.profiles") / "exemplars.json").read_bytes()
+    data = (resources.files("edit_rrm.judges") / "exemplars.json").read_bytes()
     return TypeAdapter(tuple[Exemplar, ...]).validate_json(data)
 
 
