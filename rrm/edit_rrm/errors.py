@@ -6,6 +6,7 @@ EditRRMError
 ├── TraceError          a verifier's text could not be turned into verdicts (trace_unparseable)
 ├── DecompositionError  a decomposition's text could not be turned into principles (decomposition_failed)
 ├── CheckpointError     a checkpoint's rrm.json is missing a field or holds an unknown value
+├── JudgeError          a judge file does not fit, or no judge has that name
 ├── SettingsFileError   a file of settings cannot be read, or a setting is wrong
 └── PluginError         a name that no installed package registers
 """
@@ -53,6 +54,12 @@ class CheckpointError(EditRRMError):
     """A checkpoint directory cannot be served as it is."""
 
     code: str = "bad_checkpoint"
+
+
+class JudgeError(EditRRMError):
+    """A judge cannot be asked as it is described; the message names the place."""
+
+    code: str = "bad_judge"
 
 
 class SettingsFileError(EditRRMError):

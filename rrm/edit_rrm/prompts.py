@@ -15,10 +15,19 @@ from edit_rrm.traces import Trace
 
 
 class ImageSlot(StrEnum):
-    """Which image of the quadruple a slot holds."""
+    """Which image a slot holds: a source (most edits have one) or the candidate."""
 
     SOURCE = "source"
+    SOURCE_2 = "source_2"
+    SOURCE_3 = "source_3"
+    SOURCE_4 = "source_4"
     CANDIDATE = "candidate"
+
+
+SOURCE_SLOTS = (ImageSlot.SOURCE, ImageSlot.SOURCE_2, ImageSlot.SOURCE_3, ImageSlot.SOURCE_4)
+"""Those of the sources, in order."""
+
+TemplateArguments = tuple[tuple[str, bool | int | float | str], ...]
 
 
 @dataclass(frozen=True)
@@ -31,9 +40,18 @@ class Message:
 
 @dataclass(frozen=True)
 class Prompt:
-    """A chat prompt with image slots."""
+    """A chat prompt with image slots. A last message of the assistant is the beginning of the answer.
+
+    `template_arguments` are those of the chat template, such as enable_thinking.
+    """
 
     messages: tuple[Message, ...]
+    template_arguments: TemplateArguments = ()
+
+    @property
+    def begun(self) -> bool:
+        """Whether the answer's beginning is part of the prompt."""
+        return bool(self.messages) and self.messages[-1].role == "assistant"
 
     @property
     def slots(self) -> tuple[ImageSlot, ...]:

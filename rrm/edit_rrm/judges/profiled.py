@@ -1,0 +1,45 @@
+"""`ProfiledJudge`: our own two judges, `trained` and `zero_shot`, each one prompt and one trace a candidate."""
+
+from collections.abc import Mapping, Sequence
+
+from edit_rrm.checkpoint import AggregatorName
+from edit_rrm.judges.judge import MAX_SOURCES, Ask, Judgement, Reading
+from edit_rrm.judges.spec import AskSampling, PictureSpec
+from edit_rrm.judges.trace_reading import trace_reading
+from edit_rrm.judges.written import verdict_judgement
+from edit_rrm.principles import Category, Principle
+from edit_rrm.prompts import PromptProfile
+from edit_rrm.tokens import Token
+from edit_rrm.verdict_probability import VERDICT_TEXTS
+
+
+class ProfiledJudge:
+    """See the module. Satisfies `Judge`."""
+
+    version = ""
+    needs_principles = True
+    gives_verdicts = True
+    passes = 1
+    aggregator: AggregatorName | None = None
+    sampling = AskSampling()
+    pictures = PictureSpec()
+    categories: Mapping[str, Category] = {}
+
+    def __init__(self, profile: PromptProfile) -> None:
+        self.profile = profile
+        self.name = profile.name
+        self.max_sources = MAX_SOURCES if profile.name == "zero_shot" else 1
+
+    def asks(self, instruction: str, principles: Sequence[Principle], sources: int) -> tuple[Ask, ...]:
+        """See `Judge.asks`."""
+        return (Ask("verify", self.profile.verify(instruction, principles), VERDICT_TEXTS),)
+
+    def read(self, ask: Ask, text: str, tokens: Sequence[Token], principles: Sequence[Principle]) -> Reading:
+        """See `Judge.read`."""
+        return trace_reading(self.profile.parse_trace(text, principles), tokens)
+
+    def judgement(
+        self, readings: Sequence[Reading], principles: Sequence[Principle], aggregator: AggregatorName
+    ) -> Judgement:
+        """See `Judge.judgement`."""
+        return verdict_judgement(readings, principles, aggregator)
