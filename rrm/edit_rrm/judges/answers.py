@@ -21,6 +21,7 @@ Subscores = Mapping[str, float | None]
 Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[a-z][a-z0-9_]*$")]
 
 _NUMBER = re.compile(r"[+-]?[0-9]{1,9}(?:[.][0-9]{1,9})?")
+_STATED = re.compile(rf"({_NUMBER.pattern})(?:\s*(?:/|out of)\s*[0-9.]+)?(?:\s*[(–—-].*)?")
 _NOT_APPLICABLE = frozenset({"n/a", "na", "not applicable", "none", "null", "-", "–", "—"})
 
 
@@ -313,9 +314,7 @@ def _labelled_lines(text: str, labels: Mapping[str, str]) -> Iterator[tuple[str,
         value = rest.strip().rstrip(".").strip()
         if value.lower() in _NOT_APPLICABLE:
             yield plain, None
-        elif stated := re.fullmatch(
-            rf"({_NUMBER.pattern})(?:\s*(?:/|out of)\s*[0-9.]+)?(?:\s*[(–—-].*)?", value
-        ):
+        elif stated := _STATED.fullmatch(value):
             yield plain, float(stated[1])
         else:
             raise TraceError(f"{label.strip()} is no number: {value[:40]!r}", text)

@@ -58,7 +58,7 @@ class Expression:
         self._check_range()
 
     def value(self, subscores: Mapping[str, float | None]) -> float:
-        """Its value. Raises TraceError when what it needs is None, or where it is undefined or out of range."""
+        """Its value. Raises TraceError where what it needs is None, where it is undefined or out of range."""
         try:
             value = _value(self._body, subscores)
         except (ArithmeticError, ValueError, TypeError) as error:
@@ -88,7 +88,7 @@ def _names(node: ast.expr) -> list[str]:
 def _check(node: ast.expr, names: frozenset[str], optional: frozenset[str], argument: bool = False) -> None:
     match node:
         case ast.Constant(value=bool()):
-            raise JudgeError(f"{node.value} is no number")
+            raise JudgeError(f"{ast.unparse(node)} is no number")
         case ast.Constant(value=int() | float()):
             return
         case ast.Name(id=name):

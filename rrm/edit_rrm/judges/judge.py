@@ -1,4 +1,4 @@
-"""What a judge is to those who ask one: questions to a model, how each answer is read, and a judgement of them.
+"""What a judge is to those who ask one: questions to a model, how an answer is read, and a judgement.
 
 A judge knows prompts, texts and tokens; it runs no model. The service and the evaluation drive it.
 """
@@ -17,6 +17,7 @@ from edit_rrm.tokens import Token
 from edit_rrm.traces import Verdict
 
 MAX_SOURCES = 4
+NO_WISHES = AskSampling()
 
 
 @dataclass(frozen=True)
@@ -30,14 +31,14 @@ class Ask:
     name: str
     prompt: Prompt
     watched: tuple[str, ...] = ()
-    sampling: AskSampling = AskSampling()
+    sampling: AskSampling = NO_WISHES
     principle: int | None = None
     json_schema: str | None = None
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What one answer says: verdicts and score, or subscores. `probabilities` of "met", None where unknown."""
+    """What one answer says: verdicts and score, or subscores. `probabilities` of "met", None: unknown."""
 
     text: str
     tokens: tuple[Token, ...]

@@ -1,4 +1,4 @@
-"""`ProfiledJudge`: our own two judges, `trained` and `zero_shot`, each one prompt and one trace a candidate."""
+"""`ProfiledJudge`: our own two judges, `trained` and `zero_shot`, one trace a candidate."""
 
 from collections.abc import Mapping, Sequence
 

@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -233,7 +233,7 @@ def judge_spec(content: Any, origin: str) -> JudgeSpec:
 
 
 def judge_file_beside(checkpoint: Path) -> Path | None:
-    """`judge.toml` (or .yaml, .yml, .json) in a checkpoint's directory. Raises JudgeError if there are two."""
+    """`judge.toml` (or .yaml, .yml, .json) in a checkpoint's directory. Raises JudgeError for two of them."""
     found = [file for suffix in SUFFIXES if (file := checkpoint / f"{FILE_STEM}{suffix}").is_file()]
     if len(found) > 1:
         raise JudgeError(f"{checkpoint} holds {len(found)} judge files: {', '.join(f.name for f in found)}")

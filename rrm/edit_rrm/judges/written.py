@@ -114,7 +114,7 @@ class WrittenJudge:
 def verdict_judgement(
     readings: Sequence[Reading], principles: Sequence[Principle], aggregator: AggregatorName
 ) -> Judgement:
-    """The sample of a judge of principles: its verdicts aggregated; the score is the model's own if it has one.
+    """The sample of a judge of principles: its verdicts aggregated, and the model's own score if it has one.
 
     Raises TraceError, where `soft` misses a probability too.
     """
