@@ -152,9 +152,7 @@ class JudgeSpec(_Part):
     chat: ChatSpec = ChatSpec()
     pictures: PictureSpec = PictureSpec()
     sampling: AskSampling = AskSampling()
-    passes: Annotated[
-        int, Field(ge=1, le=32, description="answers averaged where a request does not say")
-    ] = 1
+    passes: int = Field(default=1, ge=1, le=32, description="samples where a request does not say")
 
     @property
     def gives_verdicts(self) -> bool:
