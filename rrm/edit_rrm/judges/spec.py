@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from edit_rrm.checkpoint import AggregatorName
 from edit_rrm.errors import JudgeError, SettingsFileError
-from edit_rrm.judges.answers import AnswerForm, YesNo
+from edit_rrm.judges.answers import AnswerForm, TraceForm, YesNo
 from edit_rrm.judges.expressions import Expression
 from edit_rrm.nested_settings import problems
 from edit_rrm.principles import Category
@@ -101,6 +101,10 @@ class AskSpec(_Part):
             raise ValueError('each = "principle" needs the answer form yes_no: one verdict a question')
         if self.each is not None and not self.slots & {"question", "number"}:
             raise ValueError('each = "principle" needs {question} or {number} in a message')
+        if isinstance(self.answer, TraceForm) and "principles" not in self.slots:
+            raise ValueError(
+                "the answer form trace needs {principles} in a message: it judges them one by one"
+            )
         roles = [message.role for message in self.messages]
         if "user" not in roles or "system" in roles[1:] or "assistant" in roles[:-1]:
             raise ValueError(
