@@ -65,7 +65,7 @@ EACH: dict[str, Any] = {
 
 
 def changed(content: dict[str, Any], *changes: tuple[str, Any]) -> dict[str, Any]:
-    """A copy in which each dotted path (a number is a place in a list) holds another value; None removes it."""
+    """A copy with other values at dotted paths (a number is a place in a list); None removes."""
     copied = deepcopy(content)
     for path, value in changes:
         *steps, last = path.split(".")

@@ -112,7 +112,7 @@ def test_a_single_number_may_stand_in_a_list_or_alone(text: str, value: float) -
 
 def test_a_fraction_is_refused_where_numbers_are_whole() -> None:
     assert ONE.read('{"score": [4.0]}', ()) == {"execution": 0.75}
-    with pytest.raises(TraceError, match="4.5, and this judge gives whole numbers"):
+    with pytest.raises(TraceError, match=r"4\.5, and this judge gives whole numbers"):
         ONE.read('{"score": [4.5]}', ())
 
 

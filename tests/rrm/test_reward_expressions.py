@@ -1,4 +1,4 @@
-"""Reward expressions: what they compute, what is refused when the file is read, and that they stay in range."""
+"""Reward expressions: what they compute, what is refused when the file is read; and its range."""
 
 import math
 

@@ -148,7 +148,7 @@ def test_each_principle_is_asked_for_itself_and_its_verdict_is_the_likelier_one(
 def test_a_trace_is_read_in_the_format_the_file_names() -> None:
     asked = judge(PRINCIPLES, ("asks.0.answer.format", "1"))
     (ask,) = asked.asks("blue", QUESTIONS, 1)
-    reading = asked.read(ask, "1. blue => 1\n2. moved => 0\n<score>7</score>", (), QUESTIONS)
+    reading = asked.read(ask, "1. blue => 1\n2. moved => 0\naverage 0.50\n<score>7</score>", (), QUESTIONS)
     found = asked.judgement([reading], QUESTIONS, "model_score")
     assert [verdict.met for verdict in found.verdicts] == [True, False]
     assert (found.reward, found.score) == (0.7, 7.0)

@@ -1,4 +1,4 @@
-"""The answer form `labelled_scores`: lines such as "Text faithfulness: 3.5", or sections with a score each."""
+"""The answer form `labelled_scores`: lines such as "Text faithfulness: 3.5", or sections with one."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
