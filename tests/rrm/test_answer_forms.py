@@ -64,6 +64,8 @@ def token(text: str, **alternatives: float) -> list[Token]:
         ('{"reasoning": "unclosed", "score": [2, 4]', 0.1, 0.2),
         ("[20, 10]", 1.0, 0.5),
         ("```\n[20, 10]\n```", 1.0, 0.5),
+        ("The box [1, 2] is red.\nOutput score = [20, 10]", 1.0, 0.5),
+        ("**Score**: [20, 10]", 1.0, 0.5),
     ],
 )
 def test_json_scores_are_read_out_of_what_models_write(text: str, success: float, restraint: float) -> None:
@@ -78,6 +80,8 @@ def test_json_scores_are_read_out_of_what_models_write(text: str, success: float
         ('{"reasoning": "no number"}', "no JSON object with 'score'"),
         ('{"scores": [20, 20]}', "no JSON object with 'score'"),
         ("the boxes [20, 10] overlap", "no JSON object with 'score'"),
+        ("score = [20, 10], or score = [10, 10]", "stands there 2 times"),
+        ("an underscore: [20, 10]", "no JSON object with 'score'"),
         ("[20, 10] or [10, 10]", "no JSON object with 'score'"),
         ('{"result": {"score": [20, 10]}}', "no JSON object with 'score'"),
         ('{"score": []}', "expected 2 numbers under 'score', got 0"),
@@ -168,6 +172,8 @@ def test_any_text_is_numbers_or_an_error_of_ours(text: str) -> None:
         ("- **Prompt Compliance**: 3/5\n- Detail: 2 out of 5", 0.5, 0.25),
         ("1. **1. Prompt Compliance (1-5):** 3 (mostly)\n2. Detail: 2 – soft edges", 0.5, 0.25),
         ("## Prompt Compliance: 3\n### Detail: N/A", 0.5, None),
+        ("Prompt Compliance: 3\nDetail: N/A (no detail)", 0.5, None),
+        ("Prompt Compliance: 3\nDetail: none – no detail", 0.5, None),
         ("Prompt Compliance：3\nDetail：not applicable", 0.5, None),
         ('"Prompt Compliance": 3,\n"Detail": "2",', 0.5, 0.25),
         ("Prompt Compliance: 3\nDetail: 2\nPrompt Compliance: 3", 0.5, 0.25),

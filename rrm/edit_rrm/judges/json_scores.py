@@ -8,7 +8,7 @@ from pydantic import Field
 
 from edit_rrm.errors import TraceError
 from edit_rrm.judges.answer_form import Name, Ranged, Subscores, plain
-from edit_rrm.judges.sloppy_json import Array, Object, Scalar, Value, find_blocks
+from edit_rrm.judges.sloppy_json import Array, Block, Object, Scalar, Value, find_blocks
 from edit_rrm.tokens import Token
 
 _NUMBER = re.compile(r"[+-]?[0-9]{1,9}(?:[.][0-9]{1,9})?")
@@ -16,7 +16,7 @@ _FENCE = re.compile(r"\A\s*```[a-z]*\s*|\s*```\s*\Z")
 
 
 class JsonScores(Ranged):
-    """A JSON object with a list of numbers, or one, under `key`; or the list alone, and nothing around it."""
+    """A JSON object with a list of numbers, or one, under `key`; else a list alone or after "score ="."""
 
     form: Literal["json_scores"]
     key: str = Field(default="score", min_length=1)
@@ -35,9 +35,8 @@ class JsonScores(Ranged):
         """See `Form.read`. The same list may stand there twice, two different ones may not."""
         blocks = find_blocks(text)
         found = [value for block in blocks for value in _under(block.value, plain(self.key))]
-        if not found and len(blocks) == 1 and isinstance(blocks[0].value, Array):
-            list_alone = text[blocks[0].start : blocks[0].end]
-            found = [blocks[0].value] if _FENCE.sub("", text).strip() == list_alone else []
+        if not found:
+            found = [block.value for block in blocks if self._is_the_list(block, text)]
         if not found:
             raise TraceError(f"no JSON object with {self.key!r}", text)
         lists = {tuple(self._numbers(value, text)) for value in found}
@@ -47,6 +46,15 @@ class JsonScores(Ranged):
             name: self.scaled(number, name, text)
             for name, number in zip(self.subscores, lists.pop(), strict=True)
         }
+
+    def _is_the_list(self, block: Block, text: str) -> bool:
+        """Whether a list stands in no object and is meant all the same: alone, or after "score ="."""
+        if not isinstance(block.value, Array):
+            return False
+        named = re.compile(rf"\b{re.escape(self.key)}[\"'*`\s]*[=:]\s*\Z", re.IGNORECASE)
+        before = text[max(0, block.start - len(self.key) - 16) : block.start]
+        alone = text[block.start : block.end] == _FENCE.sub("", text).strip()
+        return alone or named.search(before) is not None
 
     def _numbers(self, value: Value, text: str) -> list[float]:
         items = value.items if isinstance(value, Array) else (value,)
@@ -64,9 +72,9 @@ class JsonScores(Ranged):
         number = {"type": "integer" if self.whole else "number", "minimum": low, "maximum": high}
         count = len(self.subscores)
         numbers = {"type": "array", "items": number, "minItems": count, "maxItems": count}
-        scores = {self.key: numbers if count > 1 or self.as_list else number}
-        reasoning = {"reasoning": {"type": "string"}}
-        properties: dict[str, object] = {
+        scores: dict[str, object] = {self.key: numbers if count > 1 or self.as_list else number}
+        reasoning: dict[str, object] = {"reasoning": {"type": "string"}}
+        properties = {
             "first": {**reasoning, **scores},
             "last": {**scores, **reasoning},
             "none": scores,

@@ -13,7 +13,9 @@ from edit_rrm.tokens import Token
 _NUMBER = r"[+-]?[0-9]{1,9}(?:[.][0-9]{1,9})?"
 # After the number: what it is out of, and a remark. A dash and another number would be a span: "3-4".
 _STATED = re.compile(rf"({_NUMBER})(?:\s*(?:/|out of)\s*({_NUMBER}))?(?:\s*\(.*|\s*[–—-](?!\s*[0-9]).*)?")
-_NOT_APPLICABLE = frozenset({"n/a", "na", "not applicable", "none", "null", "-", "–", "—"})
+_NOT_APPLICABLE = re.compile(
+    r"(?:n/?a|not applicable|none|null)(?:\s*\(.*|\s+[–—-]\s.*)?|[–—-]", re.IGNORECASE
+)
 _MARKUP = re.compile(r"[*_`#|]+")
 _LIST_MARKS = re.compile(r"(?:\s*(?:[-•+]|[0-9]{1,2}[.)]))*\s*")
 _TOP_HEADING = re.compile(r"\s*#(?!#)")
@@ -109,7 +111,7 @@ def _label_and_rest(line: str) -> tuple[str, str]:
 
 def _number(written: str, highest: float) -> tuple[float | None] | None:
     """A number or N/A (None) as a tuple of one; None for anything else."""
-    if written.lower() in _NOT_APPLICABLE:
+    if _NOT_APPLICABLE.fullmatch(written):
         return (None,)
     match = _STATED.fullmatch(written)
     if match is None or (match[2] is not None and float(match[2]) != highest):
