@@ -72,21 +72,34 @@ class Prompt:
         ]
 
 
+def numbered_sources(sources: int, above: str, several: str) -> tuple[str | ImageSlot, ...]:
+    """The parts that show the sources: one, or each under its number. The text after them begins with a word.
+
+    `above` says what the one image is; `several` says it of all of them.
+    """
+    if sources == 1:
+        return (ImageSlot.SOURCE, above)
+    parts: list[str | ImageSlot] = []
+    for number, slot in enumerate(SOURCE_SLOTS[:sources], start=1):
+        parts += [f"Source image {number}:", slot]
+    return (*parts, several)
+
+
 class PromptProfile(Protocol):
     """How one family of checkpoints is asked, and how its text is read back."""
 
     name: str
 
-    def decompose(self, instruction: str, *, seed: int) -> Prompt:
-        """The prompt that asks for the principles of (source, instruction)."""
+    def decompose(self, instruction: str, *, seed: int, sources: int = 1) -> Prompt:
+        """The prompt that asks for the principles of (sources, instruction)."""
         ...
 
     def parse_principles(self, text: str) -> tuple[Principle, ...]:
         """Principles from a decomposition's text. Raises DecompositionError."""
         ...
 
-    def verify(self, instruction: str, principles: Sequence[Principle]) -> Prompt:
-        """The prompt that asks for the trace of one candidate."""
+    def verify(self, instruction: str, principles: Sequence[Principle], sources: int = 1) -> Prompt:
+        """The prompt that asks for the trace of one candidate of an edit with that many source images."""
         ...
 
     def parse_trace(self, text: str, principles: Sequence[Principle]) -> Trace:

@@ -12,12 +12,27 @@ from edit_rrm.checkpoint import AggregatorName
 from edit_rrm.judges.answers import Subscores
 from edit_rrm.judges.spec import AskSampling, PictureSpec
 from edit_rrm.principles import Category, Principle
-from edit_rrm.prompts import Prompt
+from edit_rrm.prompts import Prompt, PromptProfile
 from edit_rrm.tokens import Token
 from edit_rrm.traces import Verdict
+from edit_rrm.wire import MAX_SOURCES as MAX_SOURCES
 
-MAX_SOURCES = 4
 NO_WISHES = AskSampling()
+
+
+@dataclass(frozen=True)
+class AskKind:
+    """What is known of an ask before there are principles.
+
+    Of an answer of one token (`one_token`) only its probabilities count. `json_schema` is what a grammar may
+    hold the answer to. `each` says that it is asked once for every principle.
+    """
+
+    name: str
+    sampling: AskSampling = NO_WISHES
+    one_token: bool = False
+    each: bool = False
+    json_schema: str | None = None
 
 
 @dataclass(frozen=True)
@@ -25,15 +40,13 @@ class Ask:
     """One question to the model about one candidate.
 
     `principle` is the index of the one it is about, None for all or none. `watched` are token texts whose
-    log-probabilities the reading needs. `json_schema` is what a grammar may hold the answer to.
+    log-probabilities the reading needs.
     """
 
-    name: str
+    kind: AskKind
     prompt: Prompt
     watched: tuple[str, ...] = ()
-    sampling: AskSampling = NO_WISHES
     principle: int | None = None
-    json_schema: str | None = None
 
 
 @dataclass(frozen=True)
@@ -85,6 +98,16 @@ class Judge(Protocol):
         ...
 
     @property
+    def subscore_names(self) -> tuple[str, ...]:
+        """What it gives besides, or instead of, verdicts."""
+        ...
+
+    @property
+    def gives_score(self) -> bool:
+        """Whether the model writes a score of its own, which `model_score` needs."""
+        ...
+
+    @property
     def max_sources(self) -> int:
         """How many source images it can be shown, 1 to `MAX_SOURCES`."""
         ...
@@ -112,6 +135,16 @@ class Judge(Protocol):
     @property
     def categories(self) -> Mapping[str, Category]:
         """Of the subscores that have one."""
+        ...
+
+    @property
+    def decomposition(self) -> PromptProfile:
+        """How principles are asked for, where they are needed."""
+        ...
+
+    @property
+    def kinds(self) -> tuple[AskKind, ...]:
+        """What it asks about each candidate."""
         ...
 
     def asks(self, instruction: str, principles: Sequence[Principle], sources: int) -> tuple[Ask, ...]:

@@ -3,14 +3,16 @@
 from collections.abc import Mapping, Sequence
 
 from edit_rrm.checkpoint import AggregatorName
-from edit_rrm.judges.judge import MAX_SOURCES, Ask, Judgement, Reading
-from edit_rrm.judges.spec import AskSampling, PictureSpec
+from edit_rrm.judges.judge import MAX_SOURCES, NO_WISHES, Ask, AskKind, Judgement, Reading
+from edit_rrm.judges.spec import PictureSpec
 from edit_rrm.judges.trace_reading import trace_reading
 from edit_rrm.judges.written import verdict_judgement
 from edit_rrm.principles import Category, Principle
 from edit_rrm.prompts import PromptProfile
 from edit_rrm.tokens import Token
 from edit_rrm.verdict_probability import VERDICT_TEXTS
+
+_VERIFY = AskKind("verify")
 
 
 class ProfiledJudge:
@@ -19,20 +21,24 @@ class ProfiledJudge:
     version = ""
     needs_principles = True
     gives_verdicts = True
+    gives_score = True
+    subscore_names: tuple[str, ...] = ()
     passes = 1
     aggregator: AggregatorName | None = None
-    sampling = AskSampling()
+    sampling = NO_WISHES
+    kinds = (_VERIFY,)
     pictures = PictureSpec()
     categories: Mapping[str, Category] = {}
 
     def __init__(self, profile: PromptProfile) -> None:
         self.profile = profile
+        self.decomposition = profile
         self.name = profile.name
         self.max_sources = MAX_SOURCES if profile.name == "zero_shot" else 1
 
     def asks(self, instruction: str, principles: Sequence[Principle], sources: int) -> tuple[Ask, ...]:
         """See `Judge.asks`."""
-        return (Ask("verify", self.profile.verify(instruction, principles), VERDICT_TEXTS),)
+        return (Ask(_VERIFY, self.profile.verify(instruction, principles, sources), VERDICT_TEXTS),)
 
     def read(self, ask: Ask, text: str, tokens: Sequence[Token], principles: Sequence[Principle]) -> Reading:
         """See `Judge.read`."""

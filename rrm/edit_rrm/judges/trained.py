@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from edit_rrm.errors import DecompositionError
 from edit_rrm.principles import Category, Principle, numbered
-from edit_rrm.prompts import ImageSlot, Message, Prompt, neutralise
+from edit_rrm.prompts import SOURCE_SLOTS, ImageSlot, Message, Prompt, neutralise
 from edit_rrm.traces import Trace, parse_trace
 
 VERIFY_SYSTEM = "Verify the edit: evidence and verdict for each principle, then the score."
@@ -32,9 +32,9 @@ class TrainedProfile:
 
     name = "trained"
 
-    def decompose(self, instruction: str, *, seed: int = 0) -> Prompt:
+    def decompose(self, instruction: str, *, seed: int = 0, sources: int = 1) -> Prompt:
         """Needs no exemplars: the checkpoint was trained on the task, so `seed` changes nothing."""
-        user = Message("user", (ImageSlot.SOURCE, f"instruction: {neutralise(instruction)}"))
+        user = Message("user", (*SOURCE_SLOTS[:sources], f"instruction: {neutralise(instruction)}"))
         return Prompt((Message("system", (DECOMPOSE_SYSTEM,)), user))
 
     def parse_principles(self, text: str) -> tuple[Principle, ...]:
@@ -57,11 +57,11 @@ class TrainedProfile:
         except ValidationError as error:
             raise DecompositionError(f"a question does not fit: {error}", text) from error
 
-    def verify(self, instruction: str, principles: Sequence[Principle]) -> Prompt:
-        """System, source, instruction and numbered principles, then the candidate."""
+    def verify(self, instruction: str, principles: Sequence[Principle], sources: int = 1) -> Prompt:
+        """System, sources, instruction and numbered principles, then the candidate."""
         lines = principle_lines([(p.category, neutralise(p.question)) for p in principles])
         shared = f"instruction: {neutralise(instruction)}\n{lines}\nedited:"
-        user = Message("user", (ImageSlot.SOURCE, shared, ImageSlot.CANDIDATE))
+        user = Message("user", (*SOURCE_SLOTS[:sources], shared, ImageSlot.CANDIDATE))
         return Prompt((Message("system", (VERIFY_SYSTEM,)), user))
 
     def parse_trace(self, text: str, principles: Sequence[Principle]) -> Trace:

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from edit_rrm.aggregators import aggregate
 from edit_rrm.checkpoint import AggregatorName
+from edit_rrm.judges import get_profile
 from edit_rrm.judges.answers import JsonScores, TraceForm
-from edit_rrm.judges.judge import MAX_SOURCES, Ask, Judgement, Reading
+from edit_rrm.judges.judge import MAX_SOURCES, Ask, AskKind, Judgement, Reading
 from edit_rrm.judges.spec import (
     MAX_SCORE,
     SLOT,
@@ -35,9 +36,16 @@ class WrittenJudge:
         self.version = spec.version
         self.needs_principles = spec.needs_principles
         self.gives_verdicts = spec.gives_verdicts
+        self.subscore_names = (
+            ()
+            if spec.gives_verdicts
+            else tuple(name for ask in spec.asks for name in ask.answer.subscore_names)
+        )
+        self.gives_score = spec.gives_verdicts and spec.asks[0].each is None
         self.max_sources = MAX_SOURCES if spec.takes_several_sources else 1
         self.sampling: AskSampling = spec.sampling
         self.passes = spec.passes
+        self.decomposition = get_profile(spec.decomposition)
         self.aggregator: AggregatorName | None = spec.aggregator or (
             "soft" if spec.asks[0].each is not None else None
         )
@@ -46,6 +54,8 @@ class WrittenJudge:
             name: known.category for name, known in spec.subscores.items() if known.category is not None
         }
         self._reward, self._score = spec.expressions()
+        self._kinds = {ask.name: _kind(ask) for ask in spec.asks}
+        self.kinds = tuple(self._kinds.values())
         self._answers = {ask.name: ask.answer for ask in spec.asks}
 
     def asks(self, instruction: str, principles: Sequence[Principle], sources: int) -> tuple[Ask, ...]:
@@ -54,7 +64,7 @@ class WrittenJudge:
 
     def read(self, ask: Ask, text: str, tokens: Sequence[Token], principles: Sequence[Principle]) -> Reading:
         """See `Judge.read`."""
-        answer = self._answers[ask.name]
+        answer = self._answers[ask.kind.name]
         if isinstance(answer, TraceForm):
             return read_trace_answer(answer.format, text, tokens, principles)
         subscores = answer.read(text, tokens)
@@ -98,16 +108,11 @@ class WrittenJudge:
         arguments = tuple(sorted(self.spec.chat.template_arguments.items()))
         prompt = Prompt(tuple(_message(m, values, sources) for m in spec.messages), arguments)
         answer = spec.answer
-        sampling = spec.sampling
-        if answer.max_tokens is not None:
-            sampling = sampling.model_copy(update={"max_tokens": answer.max_tokens})
         return Ask(
-            name=spec.name,
+            kind=self._kinds[spec.name],
             prompt=prompt,
             watched=VERDICT_TEXTS if isinstance(answer, TraceForm) else answer.watched,
-            sampling=sampling,
             principle=principle,
-            json_schema=json.dumps(answer.json_schema()) if isinstance(answer, JsonScores) else None,
         )
 
 
@@ -130,6 +135,17 @@ def verdict_judgement(
     )
     score = own[0] if own else MAX_SCORE * reward
     return Judgement(reward, score, _joined(readings), _tokens(readings), verdicts, probabilities)
+
+
+def _kind(spec: AskSpec) -> AskKind:
+    answer = spec.answer
+    return AskKind(
+        name=spec.name,
+        sampling=spec.sampling,
+        one_token=answer.max_tokens == 1,
+        each=spec.each is not None,
+        json_schema=json.dumps(answer.json_schema()) if isinstance(answer, JsonScores) else None,
+    )
 
 
 def _message(spec: SpokenMessage, values: Mapping[str, str], sources: int) -> Message:

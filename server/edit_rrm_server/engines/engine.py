@@ -16,12 +16,17 @@ FinishReason = Literal["stop", "length"]
 
 @dataclass(frozen=True)
 class SamplingSettings:
-    """How one completion is drawn. Temperature 0 is greedy; the same settings give the same text."""
+    """How one completion is drawn. Temperature 0 is greedy; the same settings give the same text.
+
+    `top_k` is the number of tokens to choose among, 0 for all. `json_schema` holds the text to a form.
+    """
 
     temperature: float
     top_p: float
     seed: int
     max_tokens: int
+    top_k: int = 0
+    json_schema: str | None = None
 
 
 @dataclass(frozen=True)
