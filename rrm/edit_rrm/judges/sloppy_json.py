@@ -7,6 +7,7 @@ The work is bounded by a few times the text's length. Knows nothing of principle
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 _MAX_DEPTH = 16
@@ -84,6 +85,11 @@ def find_blocks(text: str, start: int = 0) -> list[Block]:
             blocks.append(Block(value, opening.start(), end))
             start = end
     return blocks
+
+
+def ends_open(text: str, blocks: Sequence[Block]) -> bool:
+    """Whether nothing follows the last block, which was not closed: it may have been cut off."""
+    return bool(blocks) and not blocks[-1].value.closed and not text[blocks[-1].end :].strip()
 
 
 class _NotAValueError(Exception):

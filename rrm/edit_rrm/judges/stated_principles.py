@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pydantic import ValidationError
 
 from edit_rrm.errors import DecompositionError
-from edit_rrm.judges.sloppy_json import Array, Object, Scalar, Value, find_blocks
+from edit_rrm.judges.sloppy_json import Array, Object, Scalar, Value, ends_open, find_blocks
 from edit_rrm.judges.thinking import answer_start
 from edit_rrm.judges.trained import MAX_PRINCIPLES
 from edit_rrm.judges.wording import (
@@ -36,7 +36,7 @@ def read_principles(text: str, *, opened: bool | None = None, whole: bool = Fals
     """
     start = answer_start(text, DecompositionError, opened=opened)
     blocks = find_blocks(text, start)
-    if blocks and not whole and not blocks[-1].value.closed and not text[blocks[-1].end :].strip():
+    if not whole and ends_open(text, blocks):
         raise DecompositionError("the JSON ends before it is closed", text)
     answers = [list(_questions(block.value, "")) for block in blocks]
     complete = [pairs for pairs in answers if {category_of(name) for name, _ in pairs} >= set(Category)]

@@ -122,7 +122,7 @@ def _in_lines(text: str, blocks: Sequence[Block], first: Block, whole: bool) -> 
     for line in _FINAL_LINE.finditer(text, first.end):
         value = line["value"].strip()
         if _outside(blocks, line.start()) and not _BOXED.search(value) and not not_stated(value.strip(" *.")):
-            ended = line["end"] == "\n" or value[-1:] in "*.。)）" or re.search(r"[/／]\s?10\Z", value)
+            ended = line["end"] == "\n" or value[-1:] in "*。)）" or re.search(r"\D10\.\Z", value)
             if whole or ended:
                 yield _line_value(value, text)
     for boxed in _BOXED.finditer(text, first.end):

@@ -7,7 +7,7 @@ was cut off before it is read, and says `whole` of one that ended by itself.
 from collections.abc import Sequence
 
 from edit_rrm.errors import TraceError
-from edit_rrm.judges.sloppy_json import find_blocks
+from edit_rrm.judges.sloppy_json import ends_open, find_blocks
 from edit_rrm.judges.stated_score import read_score
 from edit_rrm.judges.stated_verdicts import read_stated
 from edit_rrm.judges.thinking import answer_start
@@ -22,10 +22,12 @@ def read_answer(
 
     `opened` says whether the prompt ended inside a thought (see `answer_start`). `whole` says that the model
     ended the text by itself; where that is not known, what the text shows no end of does not count: a number
-    at its very end may be the head of a longer one. Raises TraceError.
+    at its very end may be the head of a longer one, JSON that is still open may go on. Raises TraceError.
     """
     blocks = find_blocks(text, answer_start(text, TraceError, opened=opened))
     stated = read_stated(text, blocks, principles)
+    if not whole and ends_open(text, blocks):
+        raise TraceError("the JSON ends before it is closed", text)
     mean = sum(verdict.met for verdict in stated.verdicts) / len(stated.verdicts)
     score = read_score(text, blocks, stated.first_block, mean, whole=whole)
     return Reading(stated.verdicts, score, text)
