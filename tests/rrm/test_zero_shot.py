@@ -385,18 +385,22 @@ def test_what_is_rendered_is_read_back(
 FRAGMENTS = [
     '{"checks": [', '{"principle": 1, "verdict": 1}', '"scores": [1, 0, 1]', "]", "}", ",", '"', "\n",
     "<score>", "</score>", "8", "-", "/10", '{"1": 0', "null", "yes", "<think>", "</think>",
-    '"id": 99999999999', "[[[", "'", "\\", "\ud7ff",
+    '"id": 99999999999', "[[[", "'", "\\", "\ud7ff", "Final score: 8", "\\boxed{8}", '"final_score": 8',
+    "corrected:", "</score>\n", "(met)",
+    '{"follow": [1], "keep": [0], "quality": [1]}', "[1 0 1]", "１", "：", "“", "”", "//", "是",
 ]  # fmt: skip
 
 
 @given(st.text(max_size=150) | st.lists(st.sampled_from(FRAGMENTS), max_size=30).map("".join))
 def test_arbitrary_text_raises_nothing_but_trace_error(text: str) -> None:
-    try:
-        trace = PROFILE.parse_trace(text, THREE)
-    except TraceError:
-        return
-    assert len(trace.verdicts) == 3
-    assert 0.0 <= trace.score <= 10.0
+    for whole in (False, True):
+        try:
+            found = PROFILE.parse_answer(text, THREE, whole=whole)
+        except TraceError:
+            continue
+        assert len(found.verdicts) == 3
+        assert found.score is None or 0.0 <= found.score <= 10.0
+        assert all(v.position is None or text[v.position] == str(int(v.met)) for v in found.verdicts)
 
 
 @given(st.lists(st.integers(0, 400), min_size=1, max_size=4), st.sampled_from(list('{}[]",:0189<>x \n')))
@@ -431,6 +435,17 @@ GOOD_CHECK = '{"principle": 1, "reasoning": "a", "verdict": 1},'
         '{"a":',
         '["',
         "- follow: a?\n",
+        "Final score: 8\n",
+        "\\boxed{8}",
+        '{"final_score": 8}',
+        "final: [1,0,1]",
+        '"a" "b": ',
+        "/*",
+        "//",
+        "# ",
+        '{"follow":[1],"keep":[0],"quality":[1]}',
+        '{"principle": "' + "1" * 90 + '", "verdict": " ' + " " * 90 + '"},',
+        "</think>",
         "* ",
         "1. ",
     ],

@@ -3,7 +3,7 @@
 A thought that is not finished has no answer after it: an error, never a draft read as an answer. What must be
 told from the tags that end a thought is their echo, in reasoning or in lettering that an answer quotes: a tag
 counts where a model would write it, not in mid sentence, and where two readings are left there is none. Knows
-nothing of verdicts and scores, but that an answer has begun where a bracket or a score stands.
+nothing of verdicts and scores, but that an answer has begun with the first bracket, score or numbered line.
 """
 
 import re
@@ -63,7 +63,7 @@ _BARE_HARMONY = re.compile(r"\s*analysis(?=[A-Z\n\"'])")
 _BARE_HARMONY_FINAL = "assistantfinal"
 _BARE_GEMMA = re.compile(r"\s*thought\n\s*")
 
-_ANSWER_BEGUN = re.compile(r"[\[{]|<score>", re.IGNORECASE)
+_ANSWER_BEGUN = re.compile(r"[\[{]|<score>|^1\. ", re.IGNORECASE | re.MULTILINE)
 _LINE_START = re.compile(r"(?:\A|\n)[ \t>*#_]*\Z")
 _ENDS_LINE = re.compile(r"[ \t*_]*(?:\r?\n|\Z|[\[{<]|```|\*\*)")
 _SENTENCE = re.compile(r"[ \t]*[A-Z0-9\u3400-\u9fff]")
