@@ -133,7 +133,7 @@ def test_a_rendered_prompt_tells_whether_it_opens_a_thought(end: str, opens: boo
 
 
 FRAGMENTS = [tag for pair in SPELLINGS for tag in pair] + [
-    "\n", " ", '"', "{", "[", "<score>", "hm", "Thinking Process:", "Final answer:\n", "thought\n", 
+    "\n", " ", '"', "{", "[", "<score>", "hm", "Thinking Process:", "Final answer:\n", "thought\n",
     "analysis", "A", "\n1. ",
 ]  # fmt: skip
 
