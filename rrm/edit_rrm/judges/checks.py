@@ -4,7 +4,7 @@ Which check is on which principle, and what counts where they differ, is decided
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from edit_rrm.errors import TraceError
@@ -26,8 +26,7 @@ from edit_rrm.judges.wording import (
 )
 from edit_rrm.principles import Category, Principle, count_by_category
 
-# [0, 0, 1, 1] is a box as well as four verdicts, [0, 1] a point: alone on its line, or named, it is a list.
-_LIKE_PLACES = (2, 4)
+# A list in the prose may be a box, a colour or a count: alone on its line, or named, it is one of verdicts.
 _NAMED_BEFORE = re.compile(
     r"(?:\A|\n|```\w{0,10})[ \t>*#_-]*\Z"
     r"|(?:score|verdict|judge?ment|result|answer|correct\w*|revis\w*|final|判断|判定|结论|结果|评分)"
@@ -82,14 +81,14 @@ class CheckReader:
     def _own_checks(self, value: Object, name: str, category: Category | None) -> Iterator[Check]:
         """The check that an object is, or those of an object such as {"1": 0, "2": 1}."""
         scalars = {key_of(key): item for key, item in value.pairs if isinstance(item, Scalar)}
-        named = {key: item for key, item in value.pairs if isinstance(item, Scalar)}
-        if scalars and all(ordinal_of(key) is not None for key in scalars):
-            yield from (Check(item, ordinal_of(key), category=category) for key, item in scalars.items())
+        pairs = [(key, item) for key, item in value.pairs if isinstance(item, Scalar)]
+        if pairs and all(ordinal_of(key) is not None for key, _ in pairs):
+            yield from (Check(item, ordinal_of(key), category=category) for key, item in pairs)
             return
-        if named and all(plain(key) in self._questions for key in named):
-            yield from (Check(item, None, key) for key, item in named.items())
+        if pairs and all(plain(key) in self._questions for key, _ in pairs):
+            yield from (Check(item, None, key) for key, item in pairs)
             return
-        verdict = self._own_verdict(scalars)
+        verdict = self._own_verdict(pairs)
         if verdict is None:
             return
         question, evidence = (first_of(scalars, keys) for keys in (QUESTION_KEYS, EVIDENCE_KEYS))
@@ -103,9 +102,10 @@ class CheckReader:
             own = category_of(stated.text) if stated is not None and len(stated.text) < 60 else None
             yield Check(verdict, ordinal, asked, evidence.text.strip() if evidence else "", own or category)
 
-    def _own_verdict(self, scalars: Mapping[str, Scalar]) -> Scalar | None:
-        """The first of a check's verdicts that is one; where none is, the first."""
-        stated = [scalars[key] for key in VERDICT_KEYS if key in scalars]
+    def _own_verdict(self, pairs: Sequence[tuple[str, Scalar]]) -> Scalar | None:
+        """The first of a check's verdicts that is one, by the order of the keys; where none is, the first."""
+        named = [(key_of(key), item) for key, item in pairs]
+        stated = [item for wanted in VERDICT_KEYS for key, item in named if key == wanted]
         plain_ones = [item for item in stated if met_of(item.text) is not None]
         if len({met_of(item.text) for item in plain_ones}) > 1:
             raise TraceError("a check whose verdicts contradict each other", self._text)
@@ -113,7 +113,7 @@ class CheckReader:
 
     def lists(self, block: Block) -> list[list[Check]]:
         """Every list of plain verdicts on all principles: outermost, or under a key such as "scores"."""
-        if isinstance(block.value, Array) and self._may_be_place(block):
+        if isinstance(block.value, Array) and self._stands_in_prose(block):
             return []
         found = []
         for value in _verdict_lists(block.value, "scores"):
@@ -122,22 +122,17 @@ class CheckReader:
                 found.append([Check(item) for item in items])
         return found
 
-    def _may_be_place(self, block: Block) -> bool:
-        if self._count not in _LIKE_PLACES:
-            return False
+    def _stands_in_prose(self, block: Block) -> bool:
         before = self._text[max(0, block.start - _LOOK_AROUND) : block.start]
         after = self._text[block.end : block.end + _LOOK_AROUND]
         return _NAMED_BEFORE.search(before) is None or _ALONE_AFTER.match(after) is None
 
     def _of_categories(self, value: Object) -> list[Scalar]:
         """The verdicts of {"follow": [1, 0], "keep": [1]}, in the order of the principles."""
-        rows = {
-            category: _flat(item)
-            for key, item in value.pairs
-            if isinstance(item, Array) and (category := _named_category(key)) is not None
-        }
+        lists = [(_named_category(key), item) for key, item in value.pairs if isinstance(item, Array)]
+        rows = {category: _flat(item) for category, item in lists if category is not None}
         sizes = {category: size for category, size in self._category_sizes.items() if size}
-        if len(rows) != len(value.pairs) or {c: len(row) for c, row in rows.items()} != sizes:
+        if len(rows) != len(lists) or {c: len(row) for c, row in rows.items()} != sizes:
             return []
         return [rows[principle.category].pop(0) for principle in self._principles]
 

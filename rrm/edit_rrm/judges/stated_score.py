@@ -103,8 +103,11 @@ def _in_json(text: str, blocks: Sequence[Block], first: Block) -> Iterator[float
     for block in blocks:
         if block.start < first.start or not isinstance(block.value, Object):
             continue
-        overall = len(block.value.pairs) == 1 or any(_holds_checks(*pair) for pair in block.value.pairs)
-        for key, item in block.value.pairs:
+        pairs = block.value.pairs
+        if len(pairs) == 1 and isinstance(wrapped := pairs[0][1], Object):
+            pairs = wrapped.pairs
+        overall = len(pairs) == 1 or any(_holds_checks(*pair) for pair in pairs)
+        for key, item in pairs:
             name = key_of(key)
             if not isinstance(item, Scalar) or not_stated(item.text):
                 continue

@@ -19,11 +19,13 @@ from edit_rrm.principles import Category, Principle, count_by_category
 from edit_rrm.traces import Verdict
 
 _CORRECTION = re.compile(
-    r"\b(?:correct|revis|amend|rectif|updat|re-?evaluat|reconsider|final|rather|instead|actually|wait\b"
-    r"|on reflection|second look|better)|更正|修正|纠正|重新|最终",
+    r"(?:\b(?:correct(?:ed|ion)|revis(?:ed|ion)|amended|updated|re-?evaluat(?:ed|ion)|final|on reflection"
+    r"|(?:on|after) a second look)"
+    r"(?: (?:answer|verdict|score|judge?ment|check|result|version|output|JSON)s?)?"
+    r"|更正|修正|纠正|更正后|最终(?:答案|结果|判断))[*_ ]*[:：][*_\s]*(?:```\w{0,10})?\s*\Z",
     re.IGNORECASE,
 )
-_LOOK_BACK = 60
+_LOOK_BACK = 80
 _SCORE_TAG = re.compile(r"<score>", re.IGNORECASE)
 
 
