@@ -9,7 +9,7 @@ from edit_rrm.checkpoint import AggregatorName
 from edit_rrm.errors import TraceError
 from edit_rrm.guards import GuardResult
 from edit_rrm.judges import TrainedProfile
-from edit_rrm.judges.judge import Judgement
+from edit_rrm.judges.judge import Judgement, Written
 from edit_rrm.judges.profiled import ProfiledJudge
 from edit_rrm.principles import numbered
 from edit_rrm.traces import render_trace
@@ -25,7 +25,7 @@ JUDGE = ProfiledJudge(TrainedProfile())
 
 def judged(answer: Completion, aggregator: AggregatorName = "model_score") -> Judgement:
     (ask,) = JUDGE.asks("make it blue", PRINCIPLES, 1)
-    reading = JUDGE.read(ask, answer.text, answer.tokens, PRINCIPLES)
+    reading = JUDGE.read(ask, Written(answer.text, answer.tokens), PRINCIPLES)
     return JUDGE.judgement([reading], PRINCIPLES, aggregator)
 
 

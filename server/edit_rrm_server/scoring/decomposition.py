@@ -152,7 +152,9 @@ class Decomposer:
 
     def _read(self, completion: Completion) -> tuple[Principle, ...]:
         try:
-            return self._profile.parse_principles(completion.text)
+            return self._profile.parse_principles(
+                completion.text, opened=completion.thought_opened, whole=True
+            )
         except DecompositionError:
             self._metrics.decomposition_unparsed()
             raise
