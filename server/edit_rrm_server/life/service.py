@@ -219,7 +219,7 @@ class Service:
         attempts = Attempts(self.settings.retries, self.settings.retry_temperature, model.max_model_len)
         decomposer = Decomposer(
             model.engine,
-            judge.decomposition,
+            judge,
             self.batcher,
             attempts,
             self.metrics.scoring,
