@@ -4,7 +4,9 @@ EditRRMError
 ├── ImageError          an image cannot be used (code: image_too_large, too_many_pixels,
 │                       unsupported_image, broken_image)
 ├── TraceError          a verifier's text could not be turned into verdicts (trace_unparseable)
+│   └── TraceTruncatedError  the text ended at its budget: it is no answer (trace_truncated)
 ├── DecompositionError  a decomposition's text could not be turned into principles (decomposition_failed)
+│   └── DecompositionTruncatedError  the same (decomposition_truncated)
 ├── CheckpointError     a checkpoint's rrm.json is missing a field or holds an unknown value
 ├── JudgeError          a judge file does not fit, or no judge has that name
 ├── SettingsFileError   a file of settings cannot be read, or a setting is wrong
@@ -48,6 +50,18 @@ class DecompositionError(EditRRMError):
     def __init__(self, detail: str, text: str = "") -> None:
         super().__init__(detail)
         self.text = text
+
+
+class TraceTruncatedError(TraceError):
+    """A trace was cut off, so it says nothing, whatever it looks like."""
+
+    code = "trace_truncated"
+
+
+class DecompositionTruncatedError(DecompositionError):
+    """A decomposition was cut off, so principles are missing."""
+
+    code = "decomposition_truncated"
 
 
 class CheckpointError(EditRRMError):

@@ -10,14 +10,29 @@ from typing import Protocol
 
 from edit_rrm.checkpoint import AggregatorName
 from edit_rrm.judges.answers import Subscores
-from edit_rrm.judges.spec import AskSampling, PictureSpec
+from edit_rrm.judges.spec import AskSampling, PictureSpec, ThinkingSpec
 from edit_rrm.principles import Category, Principle
-from edit_rrm.prompts import Prompt
+from edit_rrm.prompts import Prompt, PromptProfile
 from edit_rrm.tokens import Token
 from edit_rrm.traces import Verdict
+from edit_rrm.wire import MAX_SOURCES as MAX_SOURCES
 
-MAX_SOURCES = 4
 NO_WISHES = AskSampling()
+
+
+@dataclass(frozen=True)
+class AskKind:
+    """What is known of an ask before there are principles.
+
+    Of an answer of one token (`one_token`) only its probabilities count. `json_schema` is what a grammar may
+    hold the answer to. `each` says that it is asked once for every principle.
+    """
+
+    name: str
+    sampling: AskSampling = NO_WISHES
+    one_token: bool = False
+    each: bool = False
+    json_schema: str | None = None
 
 
 @dataclass(frozen=True)
@@ -25,15 +40,25 @@ class Ask:
     """One question to the model about one candidate.
 
     `principle` is the index of the one it is about, None for all or none. `watched` are token texts whose
-    log-probabilities the reading needs. `json_schema` is what a grammar may hold the answer to.
+    log-probabilities the reading needs.
     """
 
-    name: str
+    kind: AskKind
     prompt: Prompt
     watched: tuple[str, ...] = ()
-    sampling: AskSampling = NO_WISHES
     principle: int | None = None
-    json_schema: str | None = None
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a model wrote for an ask, to its end: a text that was cut off is none.
+
+    `opened`: whether the prompt ended inside a thought, None where nobody knows.
+    """
+
+    text: str
+    tokens: tuple[Token, ...]
+    opened: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -85,6 +110,16 @@ class Judge(Protocol):
         ...
 
     @property
+    def subscore_names(self) -> tuple[str, ...]:
+        """What it gives besides, or instead of, verdicts."""
+        ...
+
+    @property
+    def gives_score(self) -> bool:
+        """Whether the model writes a score of its own, which `model_score` needs."""
+        ...
+
+    @property
     def max_sources(self) -> int:
         """How many source images it can be shown, 1 to `MAX_SOURCES`."""
         ...
@@ -114,12 +149,37 @@ class Judge(Protocol):
         """Of the subscores that have one."""
         ...
 
-    def asks(self, instruction: str, principles: Sequence[Principle], sources: int) -> tuple[Ask, ...]:
-        """What is asked about each candidate. All of it must be answered."""
+    @property
+    def thinking(self) -> ThinkingSpec | None:
+        """How the model is told to think before it answers, or not to; None: nothing is known of that."""
         ...
 
-    def read(self, ask: Ask, text: str, tokens: Sequence[Token], principles: Sequence[Principle]) -> Reading:
-        """An answer to `ask`. Raises TraceError; the text is whole."""
+    @property
+    def decomposition(self) -> PromptProfile:
+        """How principles are asked for, where they are needed."""
+        ...
+
+    @property
+    def kinds(self) -> tuple[AskKind, ...]:
+        """What it asks about each candidate."""
+        ...
+
+    def asks(
+        self,
+        instruction: str,
+        principles: Sequence[Principle],
+        sources: int = 1,
+        *,
+        thinking: bool | None = None,
+    ) -> tuple[Ask, ...]:
+        """What is asked about each candidate, all of which must be answered.
+
+        `thinking`: whether the model is to think first; None: as the judge says.
+        """
+        ...
+
+    def read(self, ask: Ask, written: Written, principles: Sequence[Principle]) -> Reading:
+        """An answer to `ask`. Raises TraceError."""
         ...
 
     def judgement(

@@ -36,15 +36,17 @@ def find_judge(wanted: str) -> Judge:
     raise JudgeError(f"there is no judge {wanted!r}, and no such file; there are {', '.join(judge_names())}")
 
 
-def judge_of_checkpoint(directory: Path | None, card: RRMCard, wanted: str | None = None) -> Judge:
-    """Who judges with a checkpoint: `wanted`, else its judge file, else what its card says.
+def chosen_judge(directory: Path | None, card: RRMCard, wanted: str | None = None) -> Judge | None:
+    """Who judges with a checkpoint instead of its card's profile: `wanted`, else its judge file, else nobody.
 
     Raises JudgeError.
     """
+    if wanted == card.profile:
+        return None
     if wanted is not None:
         return find_judge(wanted)
     beside = None if directory is None else judge_file_beside(directory)
-    return WrittenJudge(read_judge_file(beside)) if beside else ProfiledJudge(get_profile(card.profile))
+    return WrittenJudge(read_judge_file(beside)) if beside else None
 
 
 def _our_files() -> dict[str, Path]:

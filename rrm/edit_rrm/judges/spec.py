@@ -122,12 +122,23 @@ class SubscoreSpec(_Part):
     about: str = ""
 
 
+class ThinkingSpec(_Part):
+    """How a family is told to think before it answers, or not to."""
+
+    argument: str = Field(default="enable_thinking", description="of its chat template, true or false")
+    enabled: bool = Field(default=False, description="whether it thinks unless a request says otherwise")
+    budget_tokens: int = Field(
+        default=2048, ge=1, le=16384, description="tokens for a thought, besides those of the answer"
+    )
+
+
 class ChatSpec(_Part):
     """How messages become the model's text."""
 
     template_arguments: dict[str, bool | int | float | str] = Field(
-        default_factory=dict, description="of the chat template, such as enable_thinking"
+        default_factory=dict, description="of the chat template"
     )
+    thinking: ThinkingSpec | None = Field(default=None, description="of models that think before they answer")
 
 
 class PictureSpec(_Part):
@@ -169,6 +180,11 @@ class JudgeSpec(_Part):
         return self.gives_verdicts or any(ask.slots & {"principles", "count"} for ask in self.asks)
 
     @property
+    def only_tokens(self) -> bool:
+        """Whether an answer is one token, so that nothing may stand before it."""
+        return any(ask.answer.max_tokens == 1 for ask in self.asks)
+
+    @property
     def takes_several_sources(self) -> bool:
         """Whether every ask that shows a source shows all of them."""
         return all("source" not in ask.images for ask in self.asks)
@@ -190,6 +206,8 @@ class JudgeSpec(_Part):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if self.chat.thinking is not None and self.chat.thinking.enabled and self.only_tokens:
+            raise ValueError("an answer of one token leaves no room for thinking first")
         names = [ask.name for ask in self.asks]
         if len(set(names)) < len(names):
             raise ValueError(f"two asks are called {max(names, key=names.count)!r}")

@@ -2,11 +2,14 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from edit_rrm.aggregators import aggregate
 from edit_rrm.checkpoint import AggregatorName
+from edit_rrm.errors import TraceError
+from edit_rrm.judges import get_profile
 from edit_rrm.judges.answers import JsonScores, TraceForm
-from edit_rrm.judges.judge import MAX_SOURCES, Ask, Judgement, Reading
+from edit_rrm.judges.judge import MAX_SOURCES, Ask, AskKind, Judgement, Reading, Written
 from edit_rrm.judges.spec import (
     MAX_SCORE,
     SLOT,
@@ -16,7 +19,9 @@ from edit_rrm.judges.spec import (
     JudgeSpec,
     PictureSpec,
     SpokenMessage,
+    ThinkingSpec,
 )
+from edit_rrm.judges.thinking import answer_start
 from edit_rrm.judges.trace_reading import read_trace_answer
 from edit_rrm.judges.trained import principle_lines
 from edit_rrm.principles import Category, Principle
@@ -35,9 +40,17 @@ class WrittenJudge:
         self.version = spec.version
         self.needs_principles = spec.needs_principles
         self.gives_verdicts = spec.gives_verdicts
+        self.subscore_names = (
+            ()
+            if spec.gives_verdicts
+            else tuple(name for ask in spec.asks for name in ask.answer.subscore_names)
+        )
+        self.gives_score = spec.gives_verdicts and spec.asks[0].each is None
         self.max_sources = MAX_SOURCES if spec.takes_several_sources else 1
         self.sampling: AskSampling = spec.sampling
         self.passes = spec.passes
+        self.thinking = spec.chat.thinking
+        self.decomposition = get_profile(spec.decomposition)
         self.aggregator: AggregatorName | None = spec.aggregator or (
             "soft" if spec.asks[0].each is not None else None
         )
@@ -46,24 +59,34 @@ class WrittenJudge:
             name: known.category for name, known in spec.subscores.items() if known.category is not None
         }
         self._reward, self._score = spec.expressions()
+        self._kinds = {ask.name: _kind(ask) for ask in spec.asks}
+        self.kinds = tuple(self._kinds.values())
         self._answers = {ask.name: ask.answer for ask in spec.asks}
 
-    def asks(self, instruction: str, principles: Sequence[Principle], sources: int) -> tuple[Ask, ...]:
+    def asks(
+        self,
+        instruction: str,
+        principles: Sequence[Principle],
+        sources: int = 1,
+        *,
+        thinking: bool | None = None,
+    ) -> tuple[Ask, ...]:
         """See `Judge.asks`."""
-        return tuple(self._asked(instruction, principles, sources))
+        return tuple(self._asked(instruction, principles, sources, thinking))
 
-    def read(self, ask: Ask, text: str, tokens: Sequence[Token], principles: Sequence[Principle]) -> Reading:
+    def read(self, ask: Ask, written: Written, principles: Sequence[Principle]) -> Reading:
         """See `Judge.read`."""
-        answer = self._answers[ask.name]
+        answer, text, tokens = self._answers[ask.kind.name], written.text, written.tokens
         if isinstance(answer, TraceForm):
-            return read_trace_answer(answer.format, text, tokens, principles)
-        subscores = answer.read(text, tokens)
+            return read_trace_answer(answer.format, written, principles)
+        start = 0 if ask.kind.one_token else answer_start(text, TraceError, opened=written.opened)
+        subscores = answer.read(text[start:], tokens)
         if ask.principle is None:
-            return Reading(text, tuple(tokens), subscores)
+            return Reading(text, tokens, subscores)
         (probability,) = subscores.values()
         assert probability is not None
         verdict = Verdict(met=probability > 0.5, evidence="")
-        return Reading(text, tuple(tokens), verdicts=(verdict,), probabilities=(probability,))
+        return Reading(text, tokens, verdicts=(verdict,), probabilities=(probability,))
 
     def judgement(
         self, readings: Sequence[Reading], principles: Sequence[Principle], aggregator: AggregatorName
@@ -77,12 +100,14 @@ class WrittenJudge:
         score = MAX_SCORE * reward if self._score is None else self._score.value(subscores)
         return Judgement(reward, score, _joined(readings), _tokens(readings), subscores=subscores)
 
-    def _asked(self, instruction: str, principles: Sequence[Principle], sources: int) -> Iterator[Ask]:
+    def _asked(
+        self, instruction: str, principles: Sequence[Principle], sources: int, thinking: bool | None
+    ) -> Iterator[Ask]:
         lines = principle_lines([(p.category, neutralise(p.question)) for p in principles])
         shared = {"instruction": neutralise(instruction), "principles": lines, "count": str(len(principles))}
         for spec in self.spec.asks:
             if spec.each is None:
-                yield self._ask(spec, shared, sources)
+                yield self._ask(spec, shared, sources, thinking)
                 continue
             for index, principle in enumerate(principles):
                 own = {
@@ -90,24 +115,24 @@ class WrittenJudge:
                     "question": neutralise(principle.question),
                     "category": principle.category.value,
                 }
-                yield self._ask(spec, shared | own, sources, index)
+                yield self._ask(spec, shared | own, sources, thinking, index)
 
     def _ask(
-        self, spec: AskSpec, values: Mapping[str, str], sources: int, principle: int | None = None
+        self,
+        spec: AskSpec,
+        values: Mapping[str, str],
+        sources: int,
+        thinking: bool | None,
+        principle: int | None = None,
     ) -> Ask:
         arguments = tuple(sorted(self.spec.chat.template_arguments.items()))
         prompt = Prompt(tuple(_message(m, values, sources) for m in spec.messages), arguments)
         answer = spec.answer
-        sampling = spec.sampling
-        if answer.max_tokens is not None:
-            sampling = sampling.model_copy(update={"max_tokens": answer.max_tokens})
         return Ask(
-            name=spec.name,
-            prompt=prompt,
+            kind=self._kinds[spec.name],
+            prompt=told_to_think(prompt, self.thinking, thinking),
             watched=VERDICT_TEXTS if isinstance(answer, TraceForm) else answer.watched,
-            sampling=sampling,
             principle=principle,
-            json_schema=json.dumps(answer.json_schema()) if isinstance(answer, JsonScores) else None,
         )
 
 
@@ -121,6 +146,8 @@ def verdict_judgement(
     verdicts = tuple(verdict for reading in readings for verdict in reading.verdicts)
     probabilities = tuple(p for reading in readings for p in reading.probabilities)
     own = [reading.score for reading in readings if reading.score is not None]
+    if aggregator == "model_score" and not own:
+        raise TraceError("no <score> after the verdicts", _joined(readings))
     reward = aggregate(
         aggregator,
         score=own[0] if own else 0.0,
@@ -130,6 +157,25 @@ def verdict_judgement(
     )
     score = own[0] if own else MAX_SCORE * reward
     return Judgement(reward, score, _joined(readings), _tokens(readings), verdicts, probabilities)
+
+
+def told_to_think(prompt: Prompt, spec: ThinkingSpec | None, wanted: bool | None) -> Prompt:
+    """The prompt with the template's argument for thinking, where the judge knows one."""
+    if spec is None:
+        return prompt
+    thinking = spec.enabled if wanted is None else wanted
+    return replace(prompt, template_arguments=(*prompt.template_arguments, (spec.argument, thinking)))
+
+
+def _kind(spec: AskSpec) -> AskKind:
+    answer = spec.answer
+    return AskKind(
+        name=spec.name,
+        sampling=spec.sampling,
+        one_token=answer.max_tokens == 1,
+        each=spec.each is not None,
+        json_schema=json.dumps(answer.json_schema()) if isinstance(answer, JsonScores) else None,
+    )
 
 
 def _message(spec: SpokenMessage, values: Mapping[str, str], sources: int) -> Message:

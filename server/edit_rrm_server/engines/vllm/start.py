@@ -13,6 +13,7 @@ import signal
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
+from edit_rrm.wire import MAX_SOURCES
 from edit_rrm_server.engines.vllm.internals import start_processes_from_forkserver
 from edit_rrm_server.settings.server import ServerSettings
 
@@ -89,7 +90,7 @@ def engine_arguments(settings: ServerSettings) -> dict[str, Any]:
         "enable_prefix_caching": True,
         "enforce_eager": cpu if settings.enforce_eager is None else settings.enforce_eager,
         "otlp_traces_endpoint": settings.otlp_endpoint,
-        "limit_mm_per_prompt": {"image": 2, "video": 0},
+        "limit_mm_per_prompt": {"image": MAX_SOURCES + 1, "video": 0},
         "mm_processor_cache_gb": settings.image_cache_gib,
         # Without a GPU's memory to divide up there is nothing to learn from a dry run.
         "skip_mm_profiling": cpu,
