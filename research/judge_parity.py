@@ -27,6 +27,7 @@ from rich.table import Table
 from edit_rrm.errors import TraceError
 from edit_rrm.judges.answers import LabelledScores
 from edit_rrm.judges.importing import IMPORTERS, import_judge
+from edit_rrm.judges.judge import Written
 from edit_rrm.judges.written import WrittenJudge
 from edit_rrm.prompts import ImageSlot
 from edit_rrm.tokens import Token
@@ -57,13 +58,13 @@ def answers(name: str, judge: WrittenJudge) -> list[Any]:
 
 def ours(name: str, judge: WrittenJudge, answer: Any) -> float | str:
     """Our number on their scale, or why there is none."""
-    text, tokens = answer, []
+    text, tokens = answer, ()
     if isinstance(answer, dict):
         shown = {spelled: math.log(share) for spelled, share in answer.items()}
         text = max(shown, key=lambda spelled: shown[spelled])
-        tokens = [Token(text, 0, shown.pop(text), shown)]
+        tokens = (Token(text, 0, shown.pop(text), shown),)
     try:
-        readings = [judge.read(ask, text, tokens, ()) for ask in judge.asks(INSTRUCTION, (), 1)]
+        readings = [judge.read(ask, Written(text, tokens), ()) for ask in judge.asks(INSTRUCTION, (), 1)]
         found = judge.judgement(readings, (), "model_score")
     except TraceError as error:
         return str(error)

@@ -8,6 +8,7 @@ from foreign_checkouts import IMGEDIT, write_checkouts
 
 from edit_rrm.errors import JudgeError
 from edit_rrm.judges.importing import IMPORTERS, import_judge
+from edit_rrm.judges.judge import Written
 from edit_rrm.judges.spec import judge_spec
 from edit_rrm.judges.toml_text import judge_toml
 from edit_rrm.judges.written import WrittenJudge
@@ -43,7 +44,7 @@ def asked(judge: WrittenJudge) -> list[list[str]]:
 def scores(judge: WrittenJudge, *texts: str) -> tuple[float, float]:
     """Reward and score."""
     asks = judge.asks(INSTRUCTION, (), 1)
-    readings = [judge.read(ask, text, (), ()) for ask, text in zip(asks, texts, strict=True)]
+    readings = [judge.read(ask, Written(text, ()), ()) for ask, text in zip(asks, texts, strict=True)]
     found = judge.judgement(readings, (), "model_score")
     return found.reward, found.score
 

@@ -10,8 +10,7 @@ from edit_rrm import plugins
 from edit_rrm.checkpoint import RRMCard
 from edit_rrm.errors import JudgeError
 from edit_rrm.judges import shelf
-from edit_rrm.judges.profiled import ProfiledJudge
-from edit_rrm.judges.shelf import find_judge, judge_names, judge_of_checkpoint
+from edit_rrm.judges.shelf import chosen_judge, find_judge, judge_names
 from edit_rrm.judges.spec import JudgeSpec
 from edit_rrm.judges.written import WrittenJudge
 
@@ -75,8 +74,12 @@ def test_a_checkpoint_is_judged_by_what_is_wanted_then_by_its_file_then_by_its_c
 ) -> None:
     checkpoint = tmp_path / "checkpoint"
     checkpoint.mkdir()
-    assert isinstance(judge_of_checkpoint(checkpoint, CARD), ProfiledJudge)
-    assert judge_of_checkpoint(None, CARD).name == "trained"
+    for folder in (checkpoint, None):
+        assert chosen_judge(folder, CARD) is None
     file.rename(checkpoint / "judge.json")
-    assert judge_of_checkpoint(checkpoint, CARD).name == "two-asks"
-    assert judge_of_checkpoint(checkpoint, CARD, "digit").name == "digit"
+    beside, wanted = chosen_judge(checkpoint, CARD), chosen_judge(checkpoint, CARD, "digit")
+    assert beside is not None
+    assert beside.name == "two-asks"
+    assert wanted is not None
+    assert wanted.name == "digit"
+    assert chosen_judge(checkpoint, CARD, "trained") is None

@@ -7,7 +7,7 @@ import pytest
 from judge_contents import EACH, PRINCIPLES, TWO_ASKS, changed
 
 from edit_rrm.errors import TraceError
-from edit_rrm.judges.judge import Judgement, Reading
+from edit_rrm.judges.judge import Judgement, Reading, Written
 from edit_rrm.judges.spec import judge_spec
 from edit_rrm.judges.written import WrittenJudge
 from edit_rrm.principles import Category, Principle
@@ -35,12 +35,12 @@ def shown(prompt: Prompt) -> list[tuple[str, list[str]]]:
 
 def judged(asked: WrittenJudge, *texts: str) -> Judgement:
     asks = asked.asks("make it blue", (), 1)
-    readings = [asked.read(ask, text, (), ()) for ask, text in zip(asks, texts, strict=True)]
+    readings = [asked.read(ask, Written(text, ()), ()) for ask, text in zip(asks, texts, strict=True)]
     return asked.judgement(readings, (), "gated")
 
 
-def yes(probability: float) -> list[Token]:
-    return [Token("yes", 0, math.log(probability), {"no": math.log(1 - probability)})]
+def yes(probability: float) -> tuple[Token, ...]:
+    return (Token("yes", 0, math.log(probability), {"no": math.log(1 - probability)}),)
 
 
 def test_each_ask_is_a_prompt_with_its_slots_filled() -> None:
@@ -94,6 +94,16 @@ def test_template_arguments_go_with_every_prompt() -> None:
         assert ask.prompt.template_arguments == (("budget", 3), ("enable_thinking", False))
 
 
+def test_thinking_is_told_to_the_template_and_a_thought_is_no_answer() -> None:
+    asked = judge(TWO_ASKS, ("chat.thinking", {"enabled": False}))
+    (first, _) = asked.asks("blue", (), 1)
+    assert first.prompt.template_arguments == (("enable_thinking", False),)
+    (first, _) = asked.asks("blue", (), 1, thinking=True)
+    assert first.prompt.template_arguments == (("enable_thinking", True),)
+    text = '<think>\nFirst {"score": [1, 1]}, no.\n</think>\n{"score": [8, 5]}'
+    assert asked.read(first, Written(text, ()), ()).subscores == {"success": 0.8, "restraint": 0.5}
+
+
 def test_a_reward_is_the_expression_and_the_score_ten_times_it() -> None:
     found = judged(judge(TWO_ASKS), SEMANTICS, CLEAN)
     assert found.subscores == {"success": 0.8, "restraint": 0.5, "clean": 0.2}
@@ -113,7 +123,7 @@ def test_offsets_of_tokens_count_in_the_joined_text() -> None:
     asks = asked.asks("blue", (), 1)
     tokens = [[Token(text[:3], 0, -0.1), Token(text[3:], 3, -0.2)] for text in (SEMANTICS, CLEAN)]
     readings = [
-        asked.read(ask, text, written, ())
+        asked.read(ask, Written(text, tuple(written)), ())
         for ask, text, written in zip(asks, (SEMANTICS, CLEAN), tokens, strict=True)
     ]
     found = asked.judgement(readings, (), "gated")
@@ -136,7 +146,9 @@ def test_each_principle_is_asked_for_itself_and_its_verdict_is_the_likelier_one(
     ]
     assert asks[0].prompt.begun
     assert "yes" in asks[0].watched
-    readings = [asked.read(ask, "yes", yes(p), QUESTIONS) for ask, p in zip(asks, (0.9, 0.3), strict=True)]
+    readings = [
+        asked.read(ask, Written("yes", yes(p)), QUESTIONS) for ask, p in zip(asks, (0.9, 0.3), strict=True)
+    ]
     assert [reading.verdicts[0].met for reading in readings] == [True, False]
     found = asked.judgement(readings, QUESTIONS, "soft")
     assert found.probabilities == (pytest.approx(0.9), pytest.approx(0.3))
@@ -148,7 +160,8 @@ def test_each_principle_is_asked_for_itself_and_its_verdict_is_the_likelier_one(
 def test_a_trace_is_read_in_the_format_the_file_names() -> None:
     asked = judge(PRINCIPLES, ("asks.0.answer.format", "1"))
     (ask,) = asked.asks("blue", QUESTIONS, 1)
-    reading = asked.read(ask, "1. blue => 1\n2. moved => 0\naverage 0.50\n<score>7</score>", (), QUESTIONS)
+    text = "1. blue => 1\n2. moved => 0\naverage 0.50\n<score>7</score>"
+    reading = asked.read(ask, Written(text, ()), QUESTIONS)
     found = asked.judgement([reading], QUESTIONS, "model_score")
     assert [verdict.met for verdict in found.verdicts] == [True, False]
     assert (found.reward, found.score) == (0.7, 7.0)

@@ -25,6 +25,7 @@ def read(root: Path) -> dict[str, Any]:
         "name": "edit-r1",
         "about": f"The digit judge of UniWorld's Edit-R1, its prompt from {provenance(root, file)}.",
         "reward": "edit",
+        "chat": {"thinking": {"enabled": False}},
         "asks": [
             {
                 "name": "edit",

@@ -45,6 +45,7 @@ def read(root: Path, kind: str) -> dict[str, Any]:
             name: {"category": category} for name, category in zip(names, CATEGORIES[kind], strict=True)
         },
         "sampling": {"max_tokens": 512},
+        "chat": {"thinking": {"enabled": False}},
         "asks": [
             {
                 "name": "edit",

@@ -27,7 +27,7 @@ def read(root: Path) -> dict[str, Any]:
         "name": "unifiedreward-edit",
         "about": f"UnifiedReward-Edit's own pointwise prompts, from {provenance(root, *files)}.",
         "sampling": {"temperature": 0.0, "max_tokens": 4096},
-        "chat": {"template_arguments": {"enable_thinking": False}},
+        "chat": {"thinking": {"enabled": False}},
         **two_asks(
             [{"image": "source"}, {"image": "candidate"}, asked],
             [{"image": "candidate"}, filled(quality, {}, f"{files[1]}: {_VARIABLE}")],

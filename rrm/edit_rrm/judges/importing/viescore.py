@@ -27,6 +27,7 @@ def read(root: Path) -> dict[str, Any]:
         "name": "viescore",
         "about": f"VIEScore's own prompts for text-guided edits, from {provenance(root, file)}.",
         "sampling": {"max_tokens": 1400},
+        "chat": {"thinking": {"enabled": False}},
         **two_asks(
             [semantics, {"image": "source"}, {"image": "candidate"}],
             [quality, {"image": "candidate"}],
@@ -44,6 +45,7 @@ def read_gedit(root: Path) -> dict[str, Any]:
         "name": "gedit",
         "about": f"GEdit-Bench's own prompts, from {provenance(root, file)}.",
         "sampling": {"temperature": 0.0, "max_tokens": 512},
+        "chat": {"thinking": {"enabled": False}},
         **two_asks(
             [{"image": "source"}, {"image": "candidate"}, semantics],
             [{"image": "candidate"}, quality],
