@@ -204,6 +204,11 @@ class JudgeSpec(_Part):
             None if self.score is None else Expression(self.score, names, optional, highest=MAX_SCORE),
         )
 
+    @property
+    def read_names(self) -> frozenset[str]:
+        """The subscores that reward and score read."""
+        return frozenset(name for made in self.expressions() if made is not None for name in made.names)
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.chat.thinking is not None and self.chat.thinking.enabled and self.only_tokens:

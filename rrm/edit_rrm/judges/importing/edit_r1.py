@@ -1,7 +1,9 @@
-"""The digit judge of UniWorld's Edit-R1 (PKU-YuanGroup/Edit-R1), read at 4217f25: `reward_server/`.
+"""The digit judge of UniWorld's Edit-R1.
 
 Any VLM; one digit from 0 to 5 by its expectation over the logits. The data set's `requirement` of each edit
 is no part of a request here: it is left empty, as upstream leaves it without one.
+
+Verified in PKU-YuanGroup/Edit-R1 at 4217f25: reward_server/.
 """
 
 from pathlib import Path

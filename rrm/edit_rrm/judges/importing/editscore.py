@@ -1,8 +1,10 @@
-"""EditScore (VectorSpaceLab/EditScore), read at 6e0f1b9: `editscore/__init__.py`, `mllm_tools/*_vllm.py`.
+"""EditScore on Qwen3-VL and on Qwen2.5-VL.
 
 Trained on 0–25: its texts say 10 and are rewritten. Qwen3-VL is asked through its chat template; the wrapper
 of Qwen2.5-VL writes a tag before each image. `evaluate` shows the candidate alone for quality, which is what
 is done here; `batch_evaluate` shows both images.
+
+Verified in VectorSpaceLab/EditScore at 6e0f1b9: editscore/__init__.py, vie_prompts.py, mllm_tools/.
 """
 
 from pathlib import Path

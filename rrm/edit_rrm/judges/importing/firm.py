@@ -1,7 +1,9 @@
-"""FIRM-Edit (VisionXLab/FIRM-Reward), read at ba41493: `editing/reward_server/`, its rewards and SFT config.
+"""FIRM-Edit, as its own trainings of editors ask it.
 
 Execution and consistency, 1 to 5 in whole numbers. Its reward is e · (0.6 + 0.4 · c) of both divided by 5; a
 subscore of ours is (number - 1) / 4, so number / 5 is 0.2 + 0.8 · subscore.
+
+Verified in VisionXLab/FIRM-Reward at ba41493: editing/reward_server/, flow_grpo/rewards.py, the SFT config.
 """
 
 from pathlib import Path

@@ -1,7 +1,9 @@
-"""ImgEdit-Bench (PKU-YuanGroup/ImgEdit), read at 547185d: `Benchmark/Basic/`. A judge for each kind of edit.
+"""ImgEdit-Bench, a judge for each kind of edit.
 
 Three numbers, 1 to 5, each on a line that the prompt itself shows; their mean is the score, as upstream.
 Which category a line is in depends on the kind.
+
+Verified in PKU-YuanGroup/ImgEdit at 547185d: Benchmark/Basic/.
 """
 
 import json

@@ -1,7 +1,9 @@
-"""RationalRewards-Edit as its own trainings ask it (TIGER-AI-Lab/RationalRewards), read at 44e27ab.
+"""RationalRewards-Edit, as its own trainings of editors ask it.
 
 Four aspects, 1 to 4 with decimals, each in a section of its own. The reward is the mean of three: upstream
 reads image faithfulness and leaves it out. Text rendering may be N/A.
+
+Verified in TIGER-AI-Lab/RationalRewards at 44e27ab: diffusion_rl_training/.
 """
 
 from pathlib import Path

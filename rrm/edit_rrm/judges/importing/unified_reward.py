@@ -1,7 +1,9 @@
-"""UnifiedReward-Edit, its pointwise judges (CodeGoat24/UnifiedReward), read at ff6f520.
+"""UnifiedReward-Edit, its two pointwise judges.
 
 Two scripts, each with one prompt of EditScore's form, 0–25; images before text, thinking off. The scripts
 read no number and combine none: reward and reading are EditScore's.
+
+Verified in CodeGoat24/UnifiedReward at ff6f520: UnifiedReward-Edit/edit_pointwise_quality.py, its neighbour.
 """
 
 from pathlib import Path

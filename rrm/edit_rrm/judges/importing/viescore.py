@@ -1,8 +1,10 @@
-"""VIEScore (TIGER-AI-Lab/VIEScore, read at 2cbea4e) and GEdit-Bench's copy (stepfun-ai/Step1X-Edit, 570eba6).
+"""VIEScore for text-guided edits, and GEdit-Bench's copy of it.
 
 One set of prompts, 0–10, score before reasoning. VIEScore's wrapper of the OpenAI API puts the text before
 the images; GEdit-Bench's of Qwen2.5-VL the images before the text, greedily. GEdit-Bench first resizes the
 candidate to the source's size, which is the caller's to do.
+
+Verified in TIGER-AI-Lab/VIEScore at 2cbea4e and stepfun-ai/Step1X-Edit at 570eba6: viescore/vie_prompts.py.
 """
 
 from pathlib import Path
