@@ -6,6 +6,7 @@ prefix are found again.
 """
 
 import asyncio
+import functools
 import gc
 import itertools
 import logging
@@ -26,9 +27,11 @@ from edit_rrm_server.engines.loaded_model import LoadedModel
 from edit_rrm_server.engines.vllm import internals
 from edit_rrm_server.engines.vllm.chat_text import ChatText
 from edit_rrm_server.engines.vllm.errors import finish_error, service_error
+from edit_rrm_server.engines.vllm.rendering import PromptRenderer
 from edit_rrm_server.engines.vllm.start import adjust_config, engine_arguments
 from edit_rrm_server.engines.watched_engine import engine_dead
 from edit_rrm_server.engines.weights_digest import default_cache_file, weights_digest
+from edit_rrm_server.errors import ServiceError
 from edit_rrm_server.observe import tracing
 from edit_rrm_server.settings.server import ServerSettings
 
@@ -94,9 +97,12 @@ class VllmEngine:
         self._llm = llm
         self._ids = itertools.count()
         tokenizer = internals.tokenizer_of(llm)
-        self._chat = ChatText(
-            tokenizer, internals.processor_template(llm) if tokenizer.chat_template is None else None
+        chat = ChatText(
+            tokenizer,
+            internals.processor_template(llm) if tokenizer.chat_template is None else None,
+            functools.partial(internals.image_text, llm.model_config),
         )
+        self._renderer = PromptRenderer(llm.renderer, chat)
         self._reader = TokenReader(tokenizer)
         self._processes = handles_of(process.pid for process in internals.engine_processes(llm))
         self._stopped = False
@@ -116,24 +122,39 @@ class VllmEngine:
         watched: tuple[str, ...] = (),
         group: str = "",
     ) -> Completion:
-        """See `Engine.generate`. A group needs no care here: there is one prefix cache."""
-        shown = [images[slot] for slot in prompt.slots]
-        request = {
-            "prompt": self._chat.render(prompt),
-            "multi_modal_data": {"image": [image.image for image in shown]},
-            "multi_modal_uuids": {"image": [image.digest for image in shown]},
-        }
+        """See `Engine.generate`. A group needs no care here: there is one prefix cache.
+
+        A prompt that ends in vLLM's "error" is run again once, sampled the same: its engine may not have
+        had an image that was taken for known. vLLM forgets such an image when it finds out.
+        """
+        parameters = self._parameters(sampling, watched)
+        output = await self._run(prompt, images, parameters)
+        if output is not None and output.outputs and output.outputs[0].finish_reason == "error":
+            output = await self._run(prompt, images, parameters)
+        return self._completion(output)
+
+    async def _run(self, prompt: Prompt, images: Mapping[ImageSlot, EditImage], parameters: Any) -> Any:
+        """vLLM's last output for a prompt; None for none."""
+        try:
+            rendered = await self._renderer.render(prompt, images, parameters.max_tokens)
+        except ServiceError:
+            raise
+        except Exception as error:
+            raise service_error(error) from error
+        if not self.alive:
+            raise engine_dead()
         drawn = self._llm.generate(
-            request,
-            self._parameters(sampling, watched),
+            rendered.engine_input,
+            parameters,
             f"job-{next(self._ids)}",
             trace_headers=tracing.headers(),
         )
         try:
             outputs = [output async for output in drawn]
         except Exception as error:
+            self._renderer.forget(rendered)
             raise service_error(error) from error
-        return self._completion(outputs[-1] if outputs else None)
+        return outputs[-1] if outputs else None
 
     async def died(self) -> None:
         """Returns once an engine process has ended, or vLLM's reading of its answers.

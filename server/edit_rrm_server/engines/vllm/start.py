@@ -34,6 +34,8 @@ _ENVIRONMENT = {
 # The CPU kernels want multiples of 32, and a smaller block lets shorter prefixes be shared.
 _CPU_BLOCK_TOKENS = 32
 _CPU_KV_CACHE_GIB = 1.0
+_CPU_WORKER = "vllm.v1.worker.cpu_worker.CPUWorker"
+_SEEDED_CPU_WORKER = "edit_rrm_server.engines.vllm.cpu_worker.SeededCPUWorker"
 
 
 def is_cpu_build() -> bool:
@@ -102,7 +104,9 @@ def engine_arguments(settings: ServerSettings) -> dict[str, Any]:
 
 
 def adjust_config(config: "VllmConfig", settings: ServerSettings) -> None:
-    """Applies the two measures of the module's docstring, which vLLM's arguments for the CPU do not offer."""
+    """Applies what vLLM's arguments for the CPU do not offer: the module's two measures, and cpu_worker.py."""
+    if config.parallel_config.worker_cls == _CPU_WORKER:
+        config.parallel_config.worker_cls = _SEEDED_CPU_WORKER
     if is_cpu_build() and _is_single(settings):
         config.parallel_config.distributed_executor_backend = "uni"
     if uses_forkserver(settings):
