@@ -27,4 +27,3 @@ def met_probability(tokens: Sequence[Token], position: int) -> float | None:
         return None
     written = 1.0 / (1.0 + math.exp(min(other - token.logprob, 700.0)))
     return written if digit == "1" else 1.0 - written
-

@@ -18,7 +18,7 @@ SPACE = "\u2581"
 
 
 def sentencepiece_like(*pieces: str) -> PreTrainedTokenizerFast:
-    """A Llama-like tokenizer of these pieces: spaces are "▁", unknown characters bytes, the first space is none."""
+    """A Llama-like tokenizer of these pieces: a space is "▁", an unknown character bytes."""
     words = ["<unk>", *(f"<0x{byte:02X}>" for byte in range(256)), SPACE, "a", *pieces]
     core = Tokenizer(
         models.BPE({word: i for i, word in enumerate(words)}, [], byte_fallback=True, unk_token="<unk>")

@@ -17,6 +17,9 @@ class LoadedModel:
     max_model_len: int | None  # tokens; None where a fleet does not say
     digest_of_weights: bool = True  # else of card and name: a fleet's weights that nobody here has seen
 
+    prefix_reuse: float | None = None
+    """Share of a group's common prompt that came from the cache at warm-up; None: nobody looked."""
+
     @property
     def name(self) -> str:
         """`name@weights_digest`, reported with every score."""

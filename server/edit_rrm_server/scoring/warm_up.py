@@ -1,4 +1,8 @@
-"""One short verification after loading: the first one is several times slower, and should be no caller's."""
+"""Short verifications after loading: the first one is several times slower, and should be no caller's.
+
+They are a group as callers send it: one source, one instruction, and a candidate each, so that an engine
+that is looked at meanwhile (engines/vllm/probe.py) shows what it makes of a group's prompts.
+"""
 
 from PIL import Image
 
@@ -10,13 +14,22 @@ from edit_rrm.prompts import ImageSlot
 from edit_rrm.verdict_probability import VERDICT_TEXTS
 from edit_rrm_server.engines.engine import Engine, SamplingSettings
 
-_SIDE_PIXELS = 64
+_SOURCE_PIXELS = (64, 64)
+_CANDIDATE_PIXELS = (128, 64)
+_SOURCE_GREY = 16
+_CANDIDATE_GREYS = (200, 210, 220)
 _TOKENS = 2
 
 
 async def warm_up(engine: Engine, card: RRMCard) -> None:
     """Asks `engine` as the checkpoint with that card is asked. Raises what `Engine.generate` does."""
-    grey = EditImage.from_pil(Image.new("RGB", (_SIDE_PIXELS, _SIDE_PIXELS), (128, 128, 128)))
     prompt = get_profile(card.profile).verify("nothing", numbered([("keep", "is it grey?")]))
     sampling = SamplingSettings(temperature=0.0, top_p=1.0, seed=0, max_tokens=_TOKENS)
-    await engine.generate(prompt, dict.fromkeys(ImageSlot, grey), sampling, VERDICT_TEXTS)
+    source = _plain(_SOURCE_PIXELS, _SOURCE_GREY)
+    for grey in _CANDIDATE_GREYS:
+        images = {ImageSlot.SOURCE: source, ImageSlot.CANDIDATE: _plain(_CANDIDATE_PIXELS, grey)}
+        await engine.generate(prompt, images, sampling, VERDICT_TEXTS)
+
+
+def _plain(pixels: tuple[int, int], grey: int) -> EditImage:
+    return EditImage.from_pil(Image.new("RGB", pixels, (grey, grey, grey)))

@@ -11,7 +11,7 @@ import gc
 import itertools
 import logging
 import os
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,13 @@ from edit_rrm.prompts import ImageSlot, Prompt
 from edit_rrm.tokens import TokenReader
 from edit_rrm_server.engines.child_processes import handles_of, kill
 from edit_rrm_server.engines.detached_thread import run_detached
-from edit_rrm_server.engines.engine import Completion, Engine, SamplingSettings
+from edit_rrm_server.engines.engine import Completion, SamplingSettings
 from edit_rrm_server.engines.loaded_model import LoadedModel
 from edit_rrm_server.engines.vllm import internals
 from edit_rrm_server.engines.vllm.chat_text import ChatText
 from edit_rrm_server.engines.vllm.errors import finish_error, service_error
-from edit_rrm_server.engines.vllm.rendering import PromptRenderer
+from edit_rrm_server.engines.vllm.probe import ProbedEngine
+from edit_rrm_server.engines.vllm.rendering import PromptRenderer, RenderedPrompt
 from edit_rrm_server.engines.vllm.start import adjust_config, engine_arguments
 from edit_rrm_server.engines.watched_engine import engine_dead
 from edit_rrm_server.engines.weights_digest import default_cache_file, weights_digest
@@ -38,7 +39,7 @@ from edit_rrm_server.settings.server import ServerSettings
 logger = logging.getLogger(__name__)
 
 Progress = Callable[[str], None]
-WarmUp = Callable[[Engine, RRMCard], Coroutine[Any, Any, None]]
+WarmUp = Callable[[ProbedEngine, RRMCard], Coroutine[Any, Any, None]]
 _SHUTDOWN_S = 10.0
 
 
@@ -56,11 +57,33 @@ async def load_vllm_model(settings: ServerSettings, progress: Progress, warm_up:
     engine = await run_detached(lambda: _start_engine(settings, progress), undo=VllmEngine.shut_down)
     try:
         progress("warming up")
-        await _unless_dead(engine, warm_up(engine, card))
+        probe = ProbedEngine(engine.run, engine.text_of)
+        await _unless_dead(engine, warm_up(probe, card))
     except BaseException:
         await engine.stop()
         raise
-    return LoadedModel(engine, card, digest, engine.architecture, engine.max_model_len)
+    _tell(probe, engine)
+    return LoadedModel(
+        engine,
+        card,
+        digest,
+        engine.architecture,
+        engine.max_model_len,
+        prefix_reuse=None if probe.reuse is None else probe.reuse.share,
+    )
+
+
+def _tell(probe: ProbedEngine, engine: "VllmEngine") -> None:
+    """Warns of what a judge on this checkpoint loses."""
+    if probe.misplaced is not None:
+        logger.warning("the checkpoint's chat template moves images: %s", probe.misplaced)
+    if probe.reuse is not None and probe.reuse.lessened:
+        logger.warning(
+            "candidates of a group share less: %d of %d common prompt tokens came from the cache (%s)",
+            probe.reuse.cached,
+            probe.reuse.common,
+            engine.sharing,
+        )
 
 
 async def _unless_dead(engine: "VllmEngine", work: Coroutine[Any, Any, None]) -> None:
@@ -106,6 +129,7 @@ class VllmEngine:
         self._reader = TokenReader(tokenizer)
         self._processes = handles_of(process.pid for process in internals.engine_processes(llm))
         self._stopped = False
+        self.sharing = internals.sharing(llm)
         self.architecture: str = llm.model_config.architectures[0]
         self.max_model_len: int = llm.model_config.max_model_len
 
@@ -127,14 +151,30 @@ class VllmEngine:
         A prompt that ends in vLLM's "error" is run again once, sampled the same: its engine may not have
         had an image that was taken for known. vLLM forgets such an image when it finds out.
         """
-        parameters = self._parameters(sampling, watched)
-        output = await self._run(prompt, images, parameters)
-        if output is not None and output.outputs and output.outputs[0].finish_reason == "error":
-            output = await self._run(prompt, images, parameters)
-        return self._completion(output)
+        return (await self.run(prompt, images, sampling, watched))[1]
 
-    async def _run(self, prompt: Prompt, images: Mapping[ImageSlot, EditImage], parameters: Any) -> Any:
-        """vLLM's last output for a prompt; None for none."""
+    async def run(
+        self,
+        prompt: Prompt,
+        images: Mapping[ImageSlot, EditImage],
+        sampling: SamplingSettings,
+        watched: tuple[str, ...] = (),
+    ) -> tuple[RenderedPrompt, Completion]:
+        """`generate`, with what the prompt became."""
+        parameters = self._parameters(sampling, watched)
+        rendered, output = await self._run(prompt, images, parameters)
+        if output is not None and output.outputs and output.outputs[0].finish_reason == "error":
+            rendered, output = await self._run(prompt, images, parameters)
+        return rendered, self._completion(output)
+
+    def text_of(self, token_ids: Sequence[int]) -> str:
+        """The text of some tokens of a prompt."""
+        return self._reader.text(token_ids)
+
+    async def _run(
+        self, prompt: Prompt, images: Mapping[ImageSlot, EditImage], parameters: Any
+    ) -> tuple[RenderedPrompt, Any]:
+        """What the prompt became and vLLM's last output for it, None for none."""
         try:
             rendered = await self._renderer.render(prompt, images, parameters.max_tokens)
         except ServiceError:
@@ -154,7 +194,7 @@ class VllmEngine:
         except Exception as error:
             self._renderer.forget(rendered)
             raise service_error(error) from error
-        return outputs[-1] if outputs else None
+        return rendered, outputs[-1] if outputs else None
 
     async def died(self) -> None:
         """Returns once an engine process has ended, or vLLM's reading of its answers.

@@ -37,7 +37,7 @@ def image_text(model_config: Any, number: int) -> str | None:
 
 
 async def render(renderer: Any, prompt: Any, *, special_tokens: bool, max_prompt_tokens: int) -> Any:
-    """What the engine takes: token ids and processed images. Raises vLLM's errors for a text that is too long.
+    """What the engine takes: token ids and processed images. Raises vLLM's errors for too long a text.
 
     `special_tokens` has the tokenizer add its own. The images count as sent from here on (`forget_images`).
     """
@@ -68,6 +68,23 @@ def forget_images(renderer: Any, made: Any) -> None:
 def image_spans(made: Any) -> Sequence[tuple[int, int]]:
     """Start and length of each image among a rendered prompt's tokens, in the order of the images."""
     return [(span.offset, span.length) for span in made["mm_placeholders"]["image"]]
+
+
+def image_brightness(made: Any) -> list[float | None]:
+    """The mean of what the processor made of each image's pixels; None for one the engine has already."""
+    return [
+        None if item is None else float(item["pixel_values"].data.float().mean())
+        for item in made["mm_kwargs"]["image"]
+    ]
+
+
+def sharing(llm: Any) -> str:
+    """How vLLM shares the beginnings of this model's prompts, in words."""
+    cache, model = llm.vllm_config.cache_config, llm.model_config
+    if not cache.enable_prefix_caching:
+        return "vLLM shares no prefixes of this model"
+    kind = "a hybrid of attention and state" if model.is_hybrid else "attention in every layer"
+    return f"{kind}, shared in blocks of {cache.block_size} tokens"
 
 
 def start_processes_from_forkserver() -> None:

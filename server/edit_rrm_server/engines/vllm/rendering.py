@@ -1,7 +1,7 @@
-"""From a prompt and its images to what vLLM's engine takes, by vLLM's own renderer, with its length checked."""
+"""From a prompt and its images to what vLLM's engine takes, by vLLM's own renderer; its length is checked."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,11 @@ class RenderedPrompt:
     token_ids: tuple[int, ...]
     image_spans: tuple[tuple[int, int], ...]
     """First token and number of tokens of each image, in the order of the prompt's slots."""
+
+    @property
+    def brightness(self) -> Sequence[float | None]:
+        """The mean of what the processor made of each image; None for one that the engine has already."""
+        return internals.image_brightness(self.engine_input) if self.image_spans else ()
 
 
 class PromptRenderer:

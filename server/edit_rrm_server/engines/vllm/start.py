@@ -104,7 +104,7 @@ def engine_arguments(settings: ServerSettings) -> dict[str, Any]:
 
 
 def adjust_config(config: "VllmConfig", settings: ServerSettings) -> None:
-    """Applies what vLLM's arguments for the CPU do not offer: the module's two measures, and cpu_worker.py."""
+    """Applies what vLLM's arguments for CPUs do not offer: the module's two measures, and cpu_worker.py."""
     if config.parallel_config.worker_cls == _CPU_WORKER:
         config.parallel_config.worker_cls = _SEEDED_CPU_WORKER
     if is_cpu_build() and _is_single(settings):
