@@ -416,11 +416,13 @@ class Family:
     save: Callable[[Path], None]
     shape: str
     """What is particular about its prompts or its attention."""
+    hybrid: bool = False
+    images_first: bool = False
 
 
 FAMILIES: Mapping[str, Family] = MappingProxyType(
     {
-        key: Family(name, save, shape)
+        key: Family(name, save, shape, hybrid=key == "qwen3_5", images_first=key == "llava_onevision")
         for key, name, save, shape in (
             ("qwen2_5_vl", "Qwen2.5-VL", _qwen2_5_vl, "byte-level BPE"),
             ("qwen3_vl", "Qwen3-VL", _qwen3_vl, "byte-level BPE"),

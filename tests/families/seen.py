@@ -22,6 +22,7 @@ from edit_rrm.principles import numbered
 from edit_rrm.prompts import ImageSlot
 from edit_rrm.verdict_probability import VERDICT_TEXTS, met_probability
 from edit_rrm_server.engines.engine import SamplingSettings
+from edit_rrm_server.engines.vllm import internals
 from edit_rrm_server.engines.vllm.engine import VllmEngine, load_vllm_model
 from edit_rrm_server.engines.vllm.probe import segments
 from edit_rrm_server.engines.vllm.start import end_forkserver, prepare_environment
@@ -34,17 +35,38 @@ PRINCIPLES = numbered([("follow", "is the circle blue?"), ("keep", "is the rest 
 GREEDY = SamplingSettings(temperature=0.0, top_p=1.0, seed=0, max_tokens=24)
 
 
+class Warnings(logging.Handler):
+    """What the service warned of."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.said: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.said.append(record.getMessage())
+
+
+def head_ids(engine: VllmEngine) -> list[int]:
+    """What the tokenizer writes before every text."""
+    tokenizer = internals.tokenizer_of(engine._llm)
+    plain_ids = tokenizer.encode("a", add_special_tokens=False)
+    return list(tokenizer.encode("a")[: -len(plain_ids)])
+
+
 def plain(width: int, height: int, grey: int) -> EditImage:
     return EditImage.from_pil(Image.new("RGB", (width, height), (grey, grey, grey)))
 
 
 async def look(checkpoint: Path, settings: ServerSettings) -> dict[str, Any]:
     started = time.monotonic()
+    warnings = Warnings()
+    logging.getLogger("edit_rrm_server").addHandler(warnings)
     model = await load_vllm_model(settings, lambda step: None, warm_up)
     engine = model.engine
     assert isinstance(engine, VllmEngine)
     try:
         seen: dict[str, Any] = {"start_s": time.monotonic() - started, "prefix_reuse": model.prefix_reuse}
+        seen |= {"architecture": model.architecture, "sharing": engine.sharing, "warnings": warnings.said}
         return seen | await seen_of(engine)
     finally:
         await engine.stop()
@@ -63,6 +85,7 @@ async def seen_of(engine: VllmEngine) -> dict[str, Any]:
         "shareable_tokens": rendered.image_spans[1][0],
         "cached": cached,
         "texts": segments(rendered, engine.text_of),
+        "head_ids": head_ids(engine),
         "first_ids": list(rendered.token_ids[:4]),
         "image_tokens": [length for _, length in rendered.image_spans],
     }
@@ -74,12 +97,12 @@ async def seen_of(engine: VllmEngine) -> dict[str, Any]:
     seen["text"] = completion.text
     seen["tokens"] = [
         {
-            "text": t.text,
-            "logprob": t.logprob,
-            "alternatives": dict(t.alternatives),
-            "met": met_probability([replace(t, offset=0)], len(t.text) - 1) if t.text else None,
+            "text": token.text,
+            "logprob": token.logprob,
+            "alternatives": dict(token.alternatives),
+            "met": met_probability([replace(token, offset=0)], len(token.text) - 1) if token.text else None,
         }
-        for t in completion.tokens
+        for token in completion.tokens
     ]
     # More than a step's 2,048 tokens, sampled: twice the same seed, twice the same text.
     long = ZeroShotProfile().verify("make the circle blue " * 400, PRINCIPLES)

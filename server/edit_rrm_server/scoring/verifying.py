@@ -12,7 +12,7 @@ from edit_rrm.verdict_probability import VERDICT_TEXTS
 from edit_rrm.wire import Usage
 from edit_rrm_server.admission.batching import Admission
 from edit_rrm_server.engines.engine import Engine
-from edit_rrm_server.errors import EngineError, ServiceError
+from edit_rrm_server.errors import ServiceError
 from edit_rrm_server.observe import tracing
 from edit_rrm_server.observe.scoring_metrics import ScoringMetrics
 from edit_rrm_server.scoring.judging import Sample, read_sample
@@ -78,9 +78,7 @@ class Verifier:
             except TraceError as error:
                 self._metrics.trace_unparsed()
                 failure = error
-            except EngineError as error:
-                failure = error
-            except ServiceError as error:  # another attempt would meet the same
+            except ServiceError as error:  # not for another seed to mend: engines repeat what can be repeated
                 return error, usage
         assert failure is not None
         return failure, usage

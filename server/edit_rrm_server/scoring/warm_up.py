@@ -12,7 +12,7 @@ from edit_rrm.judges import get_profile
 from edit_rrm.principles import numbered
 from edit_rrm.prompts import ImageSlot
 from edit_rrm.verdict_probability import VERDICT_TEXTS
-from edit_rrm_server.engines.engine import Engine, SamplingSettings
+from edit_rrm_server.engines.engine import PromptRunner, SamplingSettings
 
 _SOURCE_PIXELS = (64, 64)
 _CANDIDATE_PIXELS = (128, 64)
@@ -21,7 +21,7 @@ _CANDIDATE_GREYS = (200, 210, 220)
 _TOKENS = 2
 
 
-async def warm_up(engine: Engine, card: RRMCard) -> None:
+async def warm_up(engine: PromptRunner, card: RRMCard) -> None:
     """Asks `engine` as the checkpoint with that card is asked. Raises what `Engine.generate` does."""
     prompt = get_profile(card.profile).verify("nothing", numbered([("keep", "is it grey?")]))
     sampling = SamplingSettings(temperature=0.0, top_p=1.0, seed=0, max_tokens=_TOKENS)

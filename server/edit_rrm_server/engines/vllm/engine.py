@@ -22,7 +22,7 @@ from edit_rrm.prompts import ImageSlot, Prompt
 from edit_rrm.tokens import TokenReader
 from edit_rrm_server.engines.child_processes import handles_of, kill
 from edit_rrm_server.engines.detached_thread import run_detached
-from edit_rrm_server.engines.engine import Completion, SamplingSettings
+from edit_rrm_server.engines.engine import Completion, PromptRunner, SamplingSettings
 from edit_rrm_server.engines.loaded_model import LoadedModel
 from edit_rrm_server.engines.vllm import internals
 from edit_rrm_server.engines.vllm.chat_text import ChatText
@@ -39,7 +39,7 @@ from edit_rrm_server.settings.server import ServerSettings
 logger = logging.getLogger(__name__)
 
 Progress = Callable[[str], None]
-WarmUp = Callable[[ProbedEngine, RRMCard], Coroutine[Any, Any, None]]
+WarmUp = Callable[[PromptRunner, RRMCard], Coroutine[Any, Any, None]]
 _SHUTDOWN_S = 10.0
 
 

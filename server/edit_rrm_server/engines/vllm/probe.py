@@ -47,7 +47,7 @@ Run = Callable[
 
 
 class ProbedEngine:
-    """What `warm_up` may ask of an engine, by way of `run`; `text_of` token ids is their text.
+    """A `PromptRunner` for the warm-up, by way of `run`; `text_of` token ids is their text.
 
     Raises CheckpointError when text of a prompt is gone, or when its images are not those that were given.
     """
@@ -127,6 +127,6 @@ def check_images(brightness: Sequence[float | None], images: Sequence[EditImage]
         raise CheckpointError(f"of {len(images)} images the checkpoint's processor made {len(brightness)}")
     known = [value for value in brightness if value is not None]
     if len(known) == len(images) == 2:
-        given = [sum(image.image.resize((1, 1)).getpixel((0, 0))) for image in images]
+        given = [image.image.convert("L").resize((1, 1)).tobytes() for image in images]
         if (given[0] < given[1]) != (known[0] < known[1]):
             raise CheckpointError("the checkpoint's processor changes the order of the images")

@@ -11,9 +11,11 @@ import multiprocessing.forkserver
 import os
 import signal
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edit_rrm_server.engines.vllm.internals import start_processes_from_forkserver
+from edit_rrm_server.engines.vllm.precision import cpu_dtype
 from edit_rrm_server.settings.server import ServerSettings
 
 if TYPE_CHECKING:
@@ -80,7 +82,7 @@ def engine_arguments(settings: ServerSettings) -> dict[str, Any]:
     kv_cache_gib = settings.kv_cache_gib or (_CPU_KV_CACHE_GIB if cpu else None)
     arguments: dict[str, Any] = {
         "model": str(settings.model),
-        "dtype": "float32" if cpu and settings.dtype == "auto" else settings.dtype,
+        "dtype": cpu_dtype(Path(settings.model)) if cpu and settings.dtype == "auto" else settings.dtype,
         "max_model_len": settings.max_model_len,
         "max_num_seqs": settings.max_num_seqs,
         "tensor_parallel_size": settings.tensor_parallel_size,
