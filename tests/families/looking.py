@@ -49,7 +49,7 @@ def problems(key: str, seen: dict[str, Any]) -> list[str]:
 
 
 def _images(seen: dict[str, Any]) -> list[str]:
-    """Two pictures of two sizes, then the other way round: their tokens turn round, the darker stays first."""
+    """Two pictures of two sizes, then the other way round: so are their tokens; the darker stays first."""
     found = []
     if seen["turned_image_tokens"] != seen["image_tokens"][::-1]:
         found.append(

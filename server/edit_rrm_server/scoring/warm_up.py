@@ -17,7 +17,7 @@ from edit_rrm_server.engines.engine import PromptRunner, SamplingSettings
 _SOURCE_PIXELS = (64, 64)
 _CANDIDATE_PIXELS = (128, 64)
 _SOURCE_GREY = 16
-_CANDIDATE_GREYS = (200, 210, 220)
+_CANDIDATE_GREYS = (200, 210)
 _TOKENS = 2
 
 

@@ -1,7 +1,7 @@
 """vLLM's worker on CPUs, in whose engine process a seeded prompt may be read in several steps.
 
 vLLM draws a token at the end of every step, also where a prompt was only read in part, throws that draw
-away and sets the prompt's generator back (seen in 0.31: `_bookkeeping_sync` of gpu_model_runner.py). A
+away and sets the prompt's generator back (seen in 0.31: `_bookkeeping_sync` of its GPUModelRunner). A
 generator on a CPU cannot be set back: "CPU Generator does not use offset", and the engine is dead for
 everybody. Here such a prompt's generator is kept out of the step, so there is nothing to set back. What is
 drawn from it afterwards is the same: the same seed gives the same text, in however many steps it was read.
