@@ -273,6 +273,7 @@ def _gemma3(directory: Path) -> None:
             vocabulary, sliding_window=512, layer_types=["sliding_attention", "full_attention"]
         ),
         vision_config={
+            "vision_use_head": False,
             **_EYES,
         },
         mm_tokens_per_image=16,
@@ -353,6 +354,7 @@ def _llava_onevision(directory: Path) -> None:
         text_config={"model_type": "qwen2", **_text(vocabulary)},
         vision_config={
             "model_type": "siglip_vision_model",
+            "vision_use_head": False,
             **_EYES,
         },
         image_token_index=id_of("<image>"),

@@ -10,7 +10,7 @@ from typing import Any
 
 from families.checkpoints import FAMILIES
 
-LIMIT_S = 900.0
+LIMIT_S = 540.0
 _SCRIPT = Path(__file__).with_name("seen.py")
 _BLOCK_TOKENS = 32
 _STEP_TOKENS = 2048

@@ -56,7 +56,7 @@ class ProbedEngine:
         self._run = run
         self._text_of = text_of
         self.reuse: PrefixReuse | None = None
-        """Of the last prompt, None before the second: families that share late in a group count as they begin."""
+        """Of the last prompt; None before the second."""
         self.misplaced: str | None = None
         """What stands elsewhere than the prompt says, if anything does."""
         self._asked = 0
