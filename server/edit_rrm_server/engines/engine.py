@@ -45,13 +45,8 @@ class Completion:
     """Whether the prompt ended inside a thought; None where that is not known."""
 
 
-class Engine(Protocol):
-    """Runs prompts. Cancelling a `generate` aborts its work in the engine."""
-
-    @property
-    def alive(self) -> bool:
-        """Whether it can run another prompt."""
-        ...
+class PromptRunner(Protocol):
+    """Runs prompts: what is asked of an engine, and of what stands around one."""
 
     async def generate(
         self,
@@ -68,6 +63,15 @@ class Engine(Protocol):
         Raises UnavailableError (engine_dead), EngineError for a failure of this prompt alone, and
         RequestRefusedError (invalid_request) for a prompt the model cannot take.
         """
+        ...
+
+
+class Engine(PromptRunner, Protocol):
+    """Runs prompts. Cancelling a `generate` aborts its work in the engine."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can run another prompt."""
         ...
 
     async def died(self) -> None:

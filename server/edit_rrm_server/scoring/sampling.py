@@ -68,7 +68,7 @@ class Attempts:
 
     One that does not parse is drawn with another seed and at least `retry_temperature`: greedy would repeat
     itself. One that was cut off is drawn the same way with a larger budget, within the model's length
-    (`max_model_len`, None where it is not known). One that the engine failed at is run once more as it was.
+    (`max_model_len`, None where it is not known).
     """
 
     retries: int
