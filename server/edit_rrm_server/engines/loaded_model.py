@@ -15,6 +15,7 @@ class LoadedModel:
     weights_digest: str  # 12 hex digits
     architecture: str
     max_model_len: int | None  # tokens; None where a fleet does not say
+    sequences: int | None = None  # what the engine runs in one step; None where a fleet does not say
     digest_of_weights: bool = True  # else of card and name: a fleet's weights that nobody here has seen
 
     @property

@@ -212,6 +212,8 @@ class Service:
 
     def _serve(self, model: LoadedModel) -> None:
         self._model = model
+        if model.sequences is not None:
+            self.batcher.window = self.settings.window_for(model.sequences)
         if self.settings.max_image_side is None:
             self.intake.limits = replace(self.intake.limits, max_side=model.card.max_image_side)
         profile = get_profile(model.card.profile)

@@ -11,14 +11,15 @@ import itertools
 import logging
 import os
 from collections.abc import Callable, Coroutine, Mapping
-from pathlib import Path
 from typing import Any
 
-from edit_rrm.checkpoint import RRMCard, read_card
-from edit_rrm.errors import CheckpointError
+from edit_rrm.checkpoint import RRMCard
+from edit_rrm.errors import EditRRMError
 from edit_rrm.images import EditImage
 from edit_rrm.prompts import ImageSlot, Prompt
 from edit_rrm.tokens import TokenReader
+from edit_rrm_server.engines.checkpoints.adapters import Adapter
+from edit_rrm_server.engines.checkpoints.locating import locate
 from edit_rrm_server.engines.child_processes import handles_of, kill
 from edit_rrm_server.engines.detached_thread import run_detached
 from edit_rrm_server.engines.engine import Completion, Engine, SamplingSettings
@@ -26,9 +27,9 @@ from edit_rrm_server.engines.loaded_model import LoadedModel
 from edit_rrm_server.engines.vllm import internals
 from edit_rrm_server.engines.vllm.chat_text import ChatText
 from edit_rrm_server.engines.vllm.errors import finish_error, service_error
-from edit_rrm_server.engines.vllm.start import adjust_config, engine_arguments
+from edit_rrm_server.engines.vllm.failed_start import forget_errors, start_error
+from edit_rrm_server.engines.vllm.start import engine_config, operators_environment
 from edit_rrm_server.engines.watched_engine import engine_dead
-from edit_rrm_server.engines.weights_digest import default_cache_file, weights_digest
 from edit_rrm_server.observe import tracing
 from edit_rrm_server.settings.server import ServerSettings
 
@@ -42,22 +43,24 @@ _SHUTDOWN_S = 10.0
 async def load_vllm_model(settings: ServerSettings, progress: Progress, warm_up: WarmUp) -> LoadedModel:
     """Loads the checkpoint of the settings and warms it up; `progress` is told each step.
 
-    Raises CheckpointError, UnavailableError (engine_dead) and vLLM's own errors; no engine is left then.
+    Raises CheckpointError, SettingsFileError, EngineStartError and UnavailableError (engine_dead); no engine
+    is left then.
     Cancelling ends it at once, although the steps themselves cannot be interrupted.
     """
-    directory = Path(settings.model)
-    if not (directory / "config.json").is_file():
-        raise CheckpointError(f"{directory} is no checkpoint: it holds no config.json")
-    card = read_card(directory)
-    digest = await run_detached(lambda: weights_digest(directory, default_cache_file()))
-    engine = await run_detached(lambda: _start_engine(settings, progress), undo=VllmEngine.shut_down)
+    found = await locate(settings, progress, operators_environment())
+    chosen = settings.model_copy(update={"model": found.directory})
+    engine = await run_detached(
+        lambda: _start_engine(chosen, found.adapter, progress), undo=VllmEngine.shut_down
+    )
     try:
         progress("warming up")
-        await _unless_dead(engine, warm_up(engine, card))
+        await _unless_dead(engine, warm_up(engine, found.card))
     except BaseException:
         await engine.stop()
         raise
-    return LoadedModel(engine, card, digest, engine.architecture, engine.max_model_len)
+    return LoadedModel(
+        engine, found.card, found.digest, engine.architecture, engine.max_model_len, engine.sequences
+    )
 
 
 async def _unless_dead(engine: "VllmEngine", work: Coroutine[Any, Any, None]) -> None:
@@ -74,24 +77,29 @@ async def _unless_dead(engine: "VllmEngine", work: Coroutine[Any, Any, None]) ->
         await asyncio.wait({working, death})
 
 
-def _start_engine(settings: ServerSettings, progress: Progress) -> "VllmEngine":
+def _start_engine(settings: ServerSettings, adapter: Adapter | None, progress: Progress) -> "VllmEngine":
     """Blocks until the engine core is up; runs in a thread so that the probes answer meanwhile."""
     progress("importing vLLM")
-    from vllm import AsyncEngineArgs
     from vllm.v1.engine.async_llm import AsyncLLM
 
-    progress("reading the model's configuration")
-    config = AsyncEngineArgs(**engine_arguments(settings)).create_engine_config()
-    adjust_config(config, settings)
-    progress("loading the model")
-    return VllmEngine(AsyncLLM.from_vllm_config(config))
+    forget_errors()
+    try:
+        progress("reading the model's configuration")
+        config = engine_config(settings, adapter)
+        progress("loading the model")
+        return VllmEngine(AsyncLLM.from_vllm_config(config), adapter)
+    except EditRRMError:
+        raise
+    except Exception as error:
+        raise start_error(error) from error
 
 
 class VllmEngine:
     """Satisfies `Engine` on a running AsyncLLM."""
 
-    def __init__(self, llm: Any) -> None:
+    def __init__(self, llm: Any, adapter: Adapter | None = None) -> None:
         self._llm = llm
+        self._lora = None if adapter is None else internals.lora_request(adapter.directory)
         self._ids = itertools.count()
         tokenizer = internals.tokenizer_of(llm)
         self._chat = ChatText(
@@ -102,6 +110,7 @@ class VllmEngine:
         self._stopped = False
         self.architecture: str = llm.model_config.architectures[0]
         self.max_model_len: int = llm.model_config.max_model_len
+        self.sequences = internals.sequences_of(llm)
 
     @property
     def alive(self) -> bool:
@@ -127,6 +136,7 @@ class VllmEngine:
             request,
             self._parameters(sampling, watched),
             f"job-{next(self._ids)}",
+            lora_request=self._lora,
             trace_headers=tracing.headers(),
         )
         try:

@@ -1,5 +1,6 @@
 """The one place that touches names which vLLM does not promise to keep (seen in 0.31)."""
 
+from pathlib import Path
 from typing import Any
 
 
@@ -25,6 +26,19 @@ def processor_template(llm: Any) -> str | None:
 
     template: str | None = cached_processor_from_config(llm.model_config).chat_template
     return template
+
+
+def sequences_of(llm: Any) -> int:
+    """How many sequences all its engine cores together run in one step."""
+    config = llm.vllm_config
+    return int(config.scheduler_config.max_num_seqs * config.parallel_config.data_parallel_size)
+
+
+def lora_request(directory: Path) -> Any:
+    """What names the one adapter of an engine with every prompt."""
+    from vllm.lora.request import LoRARequest
+
+    return LoRARequest("adapter", 1, str(directory))
 
 
 def start_processes_from_forkserver() -> None:
