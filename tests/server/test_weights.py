@@ -23,7 +23,8 @@ def test_it_is_the_sha256_over_names_sizes_and_contents_in_order_of_name(tmp_pat
     [
         "chat_template.jinja", "chat_template.json", "preprocessor_config.json", "processor_config.json",
         "tokenizer.json", "tokenizer_config.json", "tokenizer.model", "special_tokens_map.json",
-        "config.json", "generation_config.json", "adapter_config.json", "modeling_own.py", "vocab.json", "merges.txt",
+        "config.json", "generation_config.json", "adapter_config.json", "vocab.json",
+        "merges.txt", "modeling_own.py",
     ],
 )  # fmt: skip
 def test_whatever_shapes_what_the_model_sees_or_writes_changes_it(tmp_path: Path, name: str) -> None:

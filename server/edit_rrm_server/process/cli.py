@@ -129,7 +129,7 @@ def show_settings() -> None:
     """Shows every setting, its variable and its default."""
     table = Table("variable", "default", "what it is", title="Settings of edit-rrm-server")
     for name, field in ServerSettings.model_fields.items():
-        default = "" if field.default in (None, ()) else str(field.default)
+        default = "" if field.default in (None, (), {}) else str(field.default)
         table.add_row((ENV_PREFIX + name).upper(), default, field.description)
     Console().print(table)
 

@@ -190,8 +190,8 @@ class ServerSettings(FleetSettings, AdminSettings):
     max_num_seqs: int | None = Field(
         default=None,
         ge=1,
-        description=f"sequences vLLM runs in one step; default: {CPU_SEQUENCES} on a CPU, on a GPU what a vLLM "
-        "server takes",
+        description=f"sequences vLLM runs in one step; default: {CPU_SEQUENCES} on a CPU, a vLLM server's "
+        "own on a GPU",
     )
     tensor_parallel_size: int = Field(default=1, ge=1, description="devices that share each layer")
     pipeline_parallel_size: int = Field(default=1, ge=1, description="devices that share the stack of layers")

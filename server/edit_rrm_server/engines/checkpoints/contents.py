@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from edit_rrm.checkpoint import FILE_NAME as CARD_FILE
 from edit_rrm.errors import CheckpointError
 
 CONFIG_FILE = "config.json"
@@ -16,14 +15,15 @@ _WEIGHTS = "*.safetensors"
 _INDEX = "*.safetensors.index.json"
 _LOADED = (_WEIGHTS, "*.json", "*.txt", "*.model", "*.tiktoken", "*.jinja")
 _CODE = "*.py"
-# Everything that changes what the model sees or writes. The card is compared by itself.
-_IDENTIFYING = (
-    _WEIGHTS, _CODE, CONFIG_FILE, "generation_config.json", "adapter_config.json", "*processor_config.json",
-    "chat_template*", "*.jinja", "tokenizer*", "special_tokens_map.json", "added_tokens.json", "vocab*",
-    "merges.txt", "*.model", "*.tiktoken", "tekken.json",
+# What shapes the text and the pictures the model sees.
+_BESIDE_WEIGHTS = (
+    "*processor_config.json", "chat_template*", "*.jinja", "tokenizer*", "special_tokens_map.json",
+    "added_tokens.json", "vocab*", "merges.txt", "*.model", "*.tiktoken", "tekken.json",
 )  # fmt: skip
-# What an adapter may bring along that goes before its base's.
-_BESIDE_WEIGHTS = (*_IDENTIFYING[4:], CARD_FILE)
+# Everything that changes what it sees or writes. The card is compared by itself.
+_IDENTIFYING = (
+    *_BESIDE_WEIGHTS, _WEIGHTS, _CODE, CONFIG_FILE, "generation_config.json", "adapter_config.json",
+)  # fmt: skip
 _NAMED = 3  # missing files
 
 
@@ -47,7 +47,7 @@ def identifying_files(directory: Path) -> list[Path]:
 
 
 def files_beside_weights(directory: Path) -> list[Path]:
-    """Tokenizer, processor, template and card, without configurations and weights."""
+    """Tokenizer, processor and template, without weights and their configuration."""
     return sorted(
         file for file in directory.iterdir() if file.is_file() and _is_one_of(file.name, _BESIDE_WEIGHTS)
     )

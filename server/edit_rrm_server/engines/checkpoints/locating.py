@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edit_rrm import plugins
-from edit_rrm.checkpoint import FILE_NAME, RRMCard, read_card
+from edit_rrm.checkpoint import FILE_NAME, RRMCard, checkpoint_directory, read_card
 from edit_rrm.errors import CheckpointError
 from edit_rrm_server.engines.checkpoints.adapters import (
     ADAPTER_FILE,
@@ -113,8 +113,8 @@ async def _directory(
 
 
 def _meaning(named: str) -> Path | HubId | None:
-    """The directory or else the id that a name stands for. Registered names are directories by now."""
-    path = Path(named)
+    """The directory, given or registered, or else the id that a name stands for."""
+    path = checkpoint_directory(named)
     if path.is_dir():
         return path
     return None if path.exists() or path.is_absolute() else hub_id(named)

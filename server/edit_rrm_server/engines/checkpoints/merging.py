@@ -20,7 +20,7 @@ _NEEDS = ("peft", "transformers", "torch")
 def merge_into(target: Path, base: Path, adapter: Path) -> Path:
     """The merged checkpoint at `target`, there whole or not at all. Raises CheckpointError.
 
-    Tokenizer, processor and card are the adapter's where it has them, else the base's.
+    Tokenizer and processor are the adapter's where it has them, else the base's. It holds no card.
     """
     missing = [name for name in _NEEDS if find_spec(name) is None]
     if missing:
