@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import service_process
 from service_process import ServiceProcess
 from shape_calls import group_call
 
@@ -19,6 +20,7 @@ Answer = dict[str, Any]
 @pytest.fixture
 def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., ServiceProcess]:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(service_process, "START_LIMIT_S", 600.0)  # merging comes on top of loading
 
     def start_one(name: str, *arguments: str) -> ServiceProcess:
         directory = tmp_path / name
@@ -41,6 +43,7 @@ def answer(service: ServiceProcess, edit: EditRecord) -> Answer:
     return found
 
 
+@pytest.mark.timeout(1800)  # three starts
 def test_merged_and_as_vllms_lora_it_writes_the_same(
     start: Callable[..., ServiceProcess], edit: EditRecord, tmp_path: Path
 ) -> None:

@@ -146,7 +146,9 @@ async def test_offline_takes_what_is_in_the_cache_and_says_what_is_not(
     assert not hub.asked
 
 
-async def test_a_hub_out_of_reach_is_no_hindrance_to_what_is_in_the_cache(machine: Machine) -> None:
+async def test_a_hub_out_of_reach_is_no_hindrance_to_what_is_in_the_cache(
+    machine: Machine, caplog: pytest.LogCaptureFixture
+) -> None:
     nowhere = {"HF_ENDPOINT": "http://127.0.0.1:9"}
     assert (
         "http://127.0.0.1:9 cannot be reached and acme/judge@main is not in its cache"
@@ -155,6 +157,7 @@ async def test_a_hub_out_of_reach_is_no_hindrance_to_what_is_in_the_cache(machin
     online = await machine.locate("acme/judge")
     locating._snapshots.clear()
     assert await machine.locate("acme/judge", **nowhere) == online
+    assert "acme/judge@main is served as its cache has it" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,21 @@
 """Long work on files in a Python process of its own: it gives its memory back, and can be ended.
 
-The child writes JSON lines on its standard output: reports, and last its result or its error. Only a
+The child writes JSON lines on its standard output: reports, notes, and last its result or its error. Only a
 CheckpointError is a message for people; anything else is a fault of ours and comes with its traceback.
 """
 
 import asyncio
 import contextlib
 import json
+import logging
 import sys
 import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from edit_rrm.errors import CheckpointError
+
+logger = logging.getLogger(__name__)
 
 _END_S = 5.0
 _LAST_LINES = 12
@@ -44,6 +47,8 @@ async def run_in_child(
             last = json.loads(line)
             if "done" in last:
                 report(last["done"], last["total"])
+            elif "note" in last:
+                logger.warning("%s", last["note"])
         written = (await complaints).decode(errors="replace").strip().splitlines()
         status = await process.wait()
     finally:
@@ -59,6 +64,7 @@ async def run_in_child(
 
 def answer(work: Callable[[dict[str, Any]], str]) -> None:
     """The child's side: does `work` with its arguments and writes the result, or the message of its error."""
+    sys.stdout = sys.stderr  # what libraries print is no line of ours
     try:
         result = work(json.loads(sys.argv[1]))
     except CheckpointError as error:
@@ -73,6 +79,11 @@ def answer(work: Callable[[dict[str, Any]], str]) -> None:
 def tell(done_bytes: int, total_bytes: int) -> None:
     """The child's side: how far it is."""
     _write({"done": done_bytes, "total": total_bytes})
+
+
+def note(text: str) -> None:
+    """The child's side: a warning for the log."""
+    _write({"note": text})
 
 
 def _write(line: Mapping[str, Any]) -> None:

@@ -9,7 +9,6 @@ import contextlib
 import glob
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from edit_rrm.errors import CheckpointError
-from edit_rrm_server.engines.checkpoints.child_work import answer, tell
+from edit_rrm_server.engines.checkpoints.child_work import answer, note, tell
 from edit_rrm_server.engines.checkpoints.contents import files_to_load
 
 _WORKERS = 4  # more would lose more when stopped, and be no faster
@@ -58,10 +57,11 @@ def download(repo: str, revision: str, *, with_code: bool) -> Path:
         raise CheckpointError(f"{where} answered {status} for {repo}") from None
     except (httpx.TransportError, errors.LocalEntryNotFoundError) as error:
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        print(f"{where} cannot be reached ({reason}); looking in its cache", file=sys.stderr)
-        return _cached(
+        found = _cached(
             repo, revision, f"{where} cannot be reached and {repo}@{revision} is not in its cache ({reason})"
         )
+        note(f"{where} cannot be reached ({reason}): {repo}@{revision} is served as its cache has it")
+        return found
     except OSError as error:
         raise CheckpointError(
             f"{repo} could not be stored below {constants.HF_HUB_CACHE}: {error}"
