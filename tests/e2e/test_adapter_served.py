@@ -34,7 +34,7 @@ def answer(service: ServiceProcess, edit: EditRecord) -> Answer:
     """Of a service that then ends."""
     try:
         service.wait_until_ready()
-        response = service.http.post("/v1/score", **group_call(edit, 4, guards="off", include=["trace"]))
+        response = service.http.post("/v1/score", **group_call(edit, 4, guards="off", include=["reasoning"]))
         assert response.status_code == 200, response.text
         found: Answer = response.json()
     finally:
@@ -47,16 +47,27 @@ def answer(service: ServiceProcess, edit: EditRecord) -> Answer:
 def test_merged_and_as_vllms_lora_it_writes_the_same(
     start: Callable[..., ServiceProcess], edit: EditRecord, tmp_path: Path
 ) -> None:
-    adapter = write_adapter(tmp_path / "judge-lora", scale=0.005)
+    adapter = write_adapter(tmp_path / "judge-lora", scale=0.003)
     answers = [
         answer(start(mode, "--model", str(adapter), "--set", f"adapter_mode={mode}"), edit)
         for mode in ("merge", "lora")
     ]
     base = answer(start("base"), edit)
-    written = [[result["trace"] for result in found["results"]] for found in (*answers, base)]
-    assert written[0] == written[1] != written[2]
+    merged, lora = ([_written(result) for result in found["results"]] for found in answers)
+    assert merged == lora
+    probabilities = [_probabilities(found) for found in (*answers, base)]
+    assert probabilities[0] == pytest.approx(probabilities[1], abs=1e-3)
+    assert probabilities[0] != pytest.approx(probabilities[2], abs=1e-2)
     assert answers[0]["model"] == answers[1]["model"]
     assert answers[0]["model"].startswith("judge-lora@")
+
+
+def _written(result: Answer) -> list[tuple[str, float]]:
+    return [(sample["reasoning"], sample["score"]) for sample in result["samples"]]
+
+
+def _probabilities(found: Answer) -> list[float]:
+    return [verdict["probability"] for result in found["results"] for verdict in result["verdicts"]]
 
 
 def test_an_argument_that_vllm_does_not_know_ends_the_start(start: Callable[..., ServiceProcess]) -> None:
