@@ -24,6 +24,7 @@ class SamplingDefaults(BaseModel):
 
     temperature: float = Field(default=0.0, ge=0.0, le=2.0)
     top_p: float = Field(default=1.0, gt=0.0, le=1.0)
+    top_k: int | None = Field(default=None, ge=1, description="tokens to choose among; absent: all")
     seed: int = 0
     max_tokens: int = Field(default=1024, ge=1)
 
@@ -38,6 +39,10 @@ class RRMCard(BaseModel):
     trace_format: Literal["1", "json"]
     categories: tuple[Category, ...] = tuple(Category)
     sampling: SamplingDefaults = SamplingDefaults()
+    decomposition: SamplingDefaults | None = Field(
+        default=None,
+        description="how principles are drawn, whatever a score asks for; absent: as traces",
+    )
     aggregator: AggregatorName = "model_score"
     max_image_side: int | None = Field(
         default=None, ge=28, description="longest side in pixels the model takes"

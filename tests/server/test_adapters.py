@@ -8,13 +8,13 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tiny_adapter import change_config, write_adapter
 
 from edit_rrm.errors import CheckpointError
 from edit_rrm_server.engines.checkpoints.adapters import check_fits, read_adapter
 from edit_rrm_server.engines.checkpoints.locating import LocatedCheckpoint, locate
 from edit_rrm_server.engines.vllm.start import engine_arguments
 from edit_rrm_server.settings.server import BUNDLED_MODEL, load_settings
+from tiny_adapter import change_config, write_adapter
 
 pytestmark = pytest.mark.slow  # torch and transformers are imported
 
@@ -79,6 +79,9 @@ def test_it_is_asked_as_its_base_under_its_own_name_and_digest(adapter: Path) ->
     assert found.adapter.directory == adapter
     (adapter / "chat_template.jinja").write_text("another")
     assert located(model=adapter, adapter_mode="lora").digest != found.digest
+    assert found.beside == BUNDLED_MODEL
+    (adapter / "judge.toml").write_text("")
+    assert located(model=adapter, adapter_mode="lora").beside == adapter
     card = {"name": "own", "profile": "zero_shot", "trace_format": "json"}
     (adapter / "rrm.json").write_text(json.dumps(card))
     assert located(model=adapter, adapter_mode="lora").card.name == "own"

@@ -9,6 +9,7 @@ from edit_rrm_server.engines.checkpoints.transfer import Transfer
 
 def test_remote_code_is_fetched_only_where_it_may_run() -> None:
     names = ["config.json", "model.safetensors", "modeling_x.py", "sub/code.py"]
+    assert files_to_load([*names, "judge.toml"]) == ["config.json", "judge.toml", "model.safetensors"]
     assert files_to_load(names) == ["config.json", "model.safetensors"]
     assert files_to_load(names, with_code=True) == ["config.json", "model.safetensors", "modeling_x.py"]
 

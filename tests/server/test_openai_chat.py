@@ -8,10 +8,10 @@ import pytest
 from scripted_fleet import GREEDY, PROMPT, chat_answer
 
 from edit_rrm.prompts import ImageSlot
+from edit_rrm.verdict_probability import met_probability
 from edit_rrm_server.engines.engine import Completion
 from edit_rrm_server.engines.openai.chat import ChatForm, Dialect, read_completion
 from edit_rrm_server.engines.openai.upstream_errors import UpstreamError
-from edit_rrm_server.scoring.judging import met_probability
 
 
 def asked(dialect: Dialect = "vllm", top_logprobs: int = 20) -> dict[str, Any]:

@@ -158,6 +158,13 @@ class ServerSettings(FleetSettings, AdminSettings):
     image_threads: int = Field(default=2, ge=1, description="threads that decode and check images")
 
     # Scoring
+    judge: str | None = Field(
+        default=None,
+        description="who judges: a name (edit-rrm judges list) or a judge file; default: the model's own",
+    )
+    structured_output: bool = Field(
+        default=True, description="hold judges that answer in JSON to their form, by the engine's grammar"
+    )
     retries: int = Field(default=1, ge=0, le=5, description="further attempts at a text that does not parse")
     retry_temperature: float = Field(
         default=0.3,

@@ -13,7 +13,7 @@ from edit_rrm.errors import CheckpointError
 CONFIG_FILE = "config.json"
 _WEIGHTS = "*.safetensors"
 _INDEX = "*.safetensors.index.json"
-_LOADED = (_WEIGHTS, "*.json", "*.txt", "*.model", "*.tiktoken", "*.jinja")
+_LOADED = (_WEIGHTS, "*.json", "*.txt", "*.model", "*.tiktoken", "*.jinja", "judge.*")
 _CODE = "*.py"
 # What shapes the text and the pictures the model sees.
 _BESIDE_WEIGHTS = (

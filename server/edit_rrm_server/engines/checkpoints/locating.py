@@ -10,6 +10,7 @@ from pathlib import Path
 from edit_rrm import plugins
 from edit_rrm.checkpoint import FILE_NAME, RRMCard, checkpoint_directory, read_card
 from edit_rrm.errors import CheckpointError
+from edit_rrm.judges.spec import judge_file_beside
 from edit_rrm_server.engines.checkpoints.adapters import (
     ADAPTER_FILE,
     Adapter,
@@ -43,6 +44,7 @@ class LocatedCheckpoint:
     directory: Path
     card: RRMCard
     digest: str  # 12 hex digits
+    beside: Path  # where a judge file of the checkpoint's own would lie
     adapter: Adapter | None = None  # served beside the directory's weights, not merged into them
 
 
@@ -61,7 +63,7 @@ async def locate(
             raise CheckpointError(f"base has no effect: {named} is no adapter, it holds no {ADAPTER_FILE}")
         await run_detached(lambda: _check(directory, named))
         digest = await run_detached(lambda: weights_digest(directory, default_cache_file()))
-        return LocatedCheckpoint(directory, read_card(directory, name), digest)
+        return LocatedCheckpoint(directory, read_card(directory, name), digest, directory)
     adapter = read_adapter(directory)
     base_named = settings.base or adapter.base
     if base_named is None:
@@ -77,15 +79,17 @@ async def locate(
     await run_detached(lambda: check_fits(adapter, base))
     card = _adapted_card(directory, name, base, base_name)
     digest = await run_detached(lambda: _joint_digest(base, directory))
+    # An adapter that says nothing of how it is asked is asked as its base is.
+    asked_as = directory if judge_file_beside(directory) or (directory / FILE_NAME).is_file() else base
     if settings.adapter_mode == "lora":
-        return LocatedCheckpoint(base, card, digest, adapter)
+        return LocatedCheckpoint(base, card, digest, asked_as, adapter)
     target = default_cache_file().parent / "merged" / digest
     if not target.is_dir():
         progress(f"merging {named} into {base_named}")
         arguments = {"target": str(target), "base": str(base), "adapter": str(directory)}
         await run_in_child(_MERGE, arguments, os.environ)
     logger.info("serving %s merged into %s, kept in %s", named, base_named, target)
-    return LocatedCheckpoint(target, card, digest)
+    return LocatedCheckpoint(target, card, digest, asked_as)
 
 
 async def _directory(

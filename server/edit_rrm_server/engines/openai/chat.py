@@ -20,7 +20,7 @@ Dialect = Literal["vllm", "openai"]
 # vLLM writes this for a log-probability it does not have.
 _NO_LOGPROB = -9999.0
 # Else `vllm serve` takes these from the checkpoint's generation_config.json; the engine in process does not.
-_VLLM_DEFAULTS = {"top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0}
+_VLLM_DEFAULTS = {"min_p": 0.0, "repetition_penalty": 1.0}
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,15 @@ class ChatForm:
             "top_p": sampling.top_p,
             "seed": sampling.seed,
             "max_tokens" if vllm else "max_completion_tokens": sampling.max_tokens,
-            **(_VLLM_DEFAULTS if vllm else {}),
+            **({"top_k": sampling.top_k, **_VLLM_DEFAULTS} if vllm else {}),
         }
+        if prompt.begun and vllm:
+            request |= {"add_generation_prompt": False, "continue_final_message": True}
+        if prompt.template_arguments and vllm:
+            request["chat_template_kwargs"] = dict(prompt.template_arguments)
+        if sampling.json_schema is not None:
+            schema = {"name": "answer", "strict": True, "schema": json.loads(sampling.json_schema)}
+            request["response_format"] = {"type": "json_schema", "json_schema": schema}
         if self.top_logprobs:
             request |= {"logprobs": True, "top_logprobs": self.top_logprobs}
         return json.dumps(request, separators=(",", ":")).encode()

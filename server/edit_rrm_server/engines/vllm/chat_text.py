@@ -30,13 +30,18 @@ class ChatText:
         self._harmless = functools.lru_cache(_CACHED_TEXTS)(self._broken)
 
     def render(self, prompt: Prompt) -> str:
-        """The prompt's text up to where the answer begins, each image one placeholder of the template.
+        """The prompt's text up to where the answer begins or goes on, each image a placeholder.
 
         Raises RequestRefusedError (invalid_request) for text that stays a control token.
         """
         safe = with_texts(prompt, self._harmless)
         text: str = self._tokenizer.apply_chat_template(
-            safe.chat(), chat_template=self._template, tokenize=False, add_generation_prompt=True
+            safe.chat(),
+            chat_template=self._template,
+            tokenize=False,
+            add_generation_prompt=not prompt.begun,
+            continue_final_message=prompt.begun,
+            **dict(prompt.template_arguments),
         )
         return text
 

@@ -13,9 +13,10 @@ import os
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
-from edit_rrm.checkpoint import RRMCard
 from edit_rrm.errors import EditRRMError
 from edit_rrm.images import EditImage
+from edit_rrm.judges.judge import Judge
+from edit_rrm.judges.shelf import chosen_judge
 from edit_rrm.prompts import ImageSlot, Prompt
 from edit_rrm.tokens import TokenReader
 from edit_rrm_server.engines.checkpoints.adapters import Adapter
@@ -36,31 +37,39 @@ from edit_rrm_server.settings.server import ServerSettings
 logger = logging.getLogger(__name__)
 
 Progress = Callable[[str], None]
-WarmUp = Callable[[Engine, RRMCard], Coroutine[Any, Any, None]]
+WarmUp = Callable[[Engine, Judge], Coroutine[Any, Any, None]]
 _SHUTDOWN_S = 10.0
 
 
 async def load_vllm_model(settings: ServerSettings, progress: Progress, warm_up: WarmUp) -> LoadedModel:
     """Loads the checkpoint of the settings and warms it up; `progress` is told each step.
 
-    Raises CheckpointError, SettingsFileError, EngineStartError and UnavailableError (engine_dead); no engine
-    is left then.
+    Raises CheckpointError, SettingsFileError, JudgeError, EngineStartError, UnavailableError (engine_dead).
+    No engine is left then.
     Cancelling ends it at once, although the steps themselves cannot be interrupted.
     """
     found = await locate(settings, progress, operators_environment())
+    judge = chosen_judge(found.beside, found.card, settings.judge)
     chosen = settings.model_copy(update={"model": found.directory})
     engine = await run_detached(
         lambda: _start_engine(chosen, found.adapter, progress), undo=VllmEngine.shut_down
     )
     try:
+        model = LoadedModel(
+            engine,
+            found.card,
+            found.digest,
+            engine.architecture,
+            engine.max_model_len,
+            engine.sequences,
+            chosen_judge=judge,
+        )
         progress("warming up")
-        await _unless_dead(engine, warm_up(engine, found.card))
+        await _unless_dead(engine, warm_up(engine, model.judge))
     except BaseException:
         await engine.stop()
         raise
-    return LoadedModel(
-        engine, found.card, found.digest, engine.architecture, engine.max_model_len, engine.sequences
-    )
+    return model
 
 
 async def _unless_dead(engine: "VllmEngine", work: Coroutine[Any, Any, None]) -> None:
@@ -210,11 +219,15 @@ class VllmEngine:
         vLLM would write the text of every watched token anew at every step, where calls are answered.
         """
         from vllm import SamplingParams
-        from vllm.sampling_params import RequestOutputKind
+        from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
+
+        schema = sampling.json_schema
 
         return SamplingParams(
             temperature=sampling.temperature,
             top_p=sampling.top_p,
+            top_k=sampling.top_k,
+            structured_outputs=None if schema is None else StructuredOutputsParams(json=schema),
             seed=sampling.seed,
             max_tokens=sampling.max_tokens,
             logprob_token_ids=list(self._reader.watched_ids(watched)) or None,

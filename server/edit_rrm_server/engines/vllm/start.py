@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edit_rrm.errors import CheckpointError
+from edit_rrm.wire import MAX_SOURCES
 from edit_rrm_server.engines.checkpoints.adapters import Adapter
 from edit_rrm_server.engines.vllm.failed_start import log_errors_to_file
 from edit_rrm_server.engines.vllm.internals import start_processes_from_forkserver
@@ -126,7 +127,7 @@ def engine_arguments(settings: ServerSettings, adapter: Adapter | None = None) -
         "enable_prefix_caching": True,
         "enforce_eager": cpu if settings.enforce_eager is None else settings.enforce_eager,
         "otlp_traces_endpoint": settings.otlp_endpoint,
-        "limit_mm_per_prompt": {"image": 2, "video": 0},
+        "limit_mm_per_prompt": {"image": MAX_SOURCES + 1, "video": 0},
         "mm_processor_cache_gb": settings.image_cache_gib,
         # Without a GPU's memory to divide up there is nothing to learn from a dry run.
         "skip_mm_profiling": cpu,
