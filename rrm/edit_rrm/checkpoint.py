@@ -56,14 +56,14 @@ def zero_shot_card(name: str) -> RRMCard:
     return RRMCard(name=name, profile="zero_shot", trace_format="json", max_image_side=1280)
 
 
-def read_card(directory: Path) -> RRMCard:
-    """`directory/rrm.json`, or the zero-shot card named after the directory when there is none.
+def read_card(directory: Path, name: str | None = None) -> RRMCard:
+    """`directory/rrm.json`, or the zero-shot card of that name (the directory's) when there is none.
 
     Raises CheckpointError for a file that exists and does not fit.
     """
     path = directory / FILE_NAME
     if not path.exists():
-        return zero_shot_card(directory.name)
+        return zero_shot_card(name or directory.absolute().name)
     try:
         return RRMCard.model_validate_json(path.read_bytes())
     except ValidationError as error:
@@ -74,8 +74,11 @@ def checkpoint_directory(name_or_path: str | Path) -> Path:
     """Where a checkpoint lies that is given by its directory, or by the name an installed package registers.
 
     The entry point group is `edit_rrm.checkpoints`: a directory by its name. A directory goes before a name.
+    What begins like a path and is not there becomes absolute: a Path drops "./" and could be a hub's id.
     """
     path = Path(name_or_path)
+    if not path.exists() and isinstance(name_or_path, str) and name_or_path.startswith(("./", "../", "~")):
+        return path.expanduser().absolute()
     if not path.exists() and str(name_or_path) in plugins.names(_GROUP):
         registered: Path = plugins.load(_GROUP, str(name_or_path))
         return registered

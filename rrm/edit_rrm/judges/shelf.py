@@ -36,6 +36,11 @@ def find_judge(wanted: str) -> Judge:
     raise JudgeError(f"there is no judge {wanted!r}, and no such file; there are {', '.join(judge_names())}")
 
 
+def profiled(card: RRMCard) -> Judge:
+    """The judge of a checkpoint whose card alone decides. Raises CheckpointError."""
+    return ProfiledJudge(get_profile(card.profile))
+
+
 def chosen_judge(directory: Path | None, card: RRMCard, wanted: str | None = None) -> Judge | None:
     """Who judges with a checkpoint instead of its card's profile: `wanted`, else its judge file, else nobody.
 

@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 
 from edit_rrm.checkpoint import RRMCard
-from edit_rrm.judges import get_profile
 from edit_rrm.judges.judge import Judge
-from edit_rrm.judges.profiled import ProfiledJudge
+from edit_rrm.judges.shelf import profiled
 from edit_rrm_server.engines.engine import Engine
 
 
@@ -18,13 +17,14 @@ class LoadedModel:
     weights_digest: str  # 12 hex digits
     architecture: str
     max_model_len: int | None  # tokens; None where a fleet does not say
+    sequences: int | None = None  # what the engine runs in one step; None where a fleet does not say
     digest_of_weights: bool = True  # else of card and name: a fleet's weights that nobody here has seen
     chosen_judge: Judge | None = None  # another than the card's profile
 
     @property
     def judge(self) -> Judge:
         """Who judges."""
-        return self.chosen_judge or ProfiledJudge(get_profile(self.card.profile))
+        return self.chosen_judge or profiled(self.card)
 
     @property
     def judge_name(self) -> str:

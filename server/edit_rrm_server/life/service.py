@@ -212,6 +212,8 @@ class Service:
 
     def _serve(self, model: LoadedModel) -> None:
         self._model = model
+        if model.sequences is not None:
+            self.batcher.window = self.settings.window_for(model.sequences)
         judge = model.judge
         if self.settings.max_image_side is None:
             self.intake.limits = replace(

@@ -13,16 +13,16 @@ import logging
 import os
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-from edit_rrm.checkpoint import read_card
-from edit_rrm.errors import CheckpointError
+from edit_rrm.errors import EditRRMError
 from edit_rrm.images import EditImage
 from edit_rrm.judges.judge import Judge
-from edit_rrm.judges.shelf import chosen_judge
+from edit_rrm.judges.shelf import chosen_judge, profiled
 from edit_rrm.prompts import ImageSlot, Prompt
 from edit_rrm.tokens import TokenReader
+from edit_rrm_server.engines.checkpoints.adapters import Adapter
+from edit_rrm_server.engines.checkpoints.locating import locate
 from edit_rrm_server.engines.child_processes import handles_of, kill
 from edit_rrm_server.engines.detached_thread import run_detached
 from edit_rrm_server.engines.engine import Completion, PromptRunner, SamplingSettings
@@ -30,11 +30,11 @@ from edit_rrm_server.engines.loaded_model import LoadedModel
 from edit_rrm_server.engines.vllm import internals
 from edit_rrm_server.engines.vllm.chat_text import ChatText
 from edit_rrm_server.engines.vllm.errors import finish_error, service_error
+from edit_rrm_server.engines.vllm.failed_start import forget_errors, start_error
 from edit_rrm_server.engines.vllm.probe import ProbedEngine
 from edit_rrm_server.engines.vllm.rendering import PromptRenderer, RenderedPrompt
-from edit_rrm_server.engines.vllm.start import adjust_config, engine_arguments
+from edit_rrm_server.engines.vllm.start import engine_config, operators_environment
 from edit_rrm_server.engines.watched_engine import engine_dead
-from edit_rrm_server.engines.weights_digest import default_cache_file, weights_digest
 from edit_rrm_server.errors import ServiceError
 from edit_rrm_server.observe import tracing
 from edit_rrm_server.settings.server import ServerSettings
@@ -49,19 +49,26 @@ _SHUTDOWN_S = 10.0
 async def load_vllm_model(settings: ServerSettings, progress: Progress, warm_up: WarmUp) -> LoadedModel:
     """Loads the checkpoint of the settings and warms it up; `progress` is told each step.
 
-    Raises CheckpointError, JudgeError, UnavailableError (engine_dead) and vLLM's own errors; no engine is
-    left then. Cancelling ends it at once, although the steps themselves cannot be interrupted.
+    Raises CheckpointError, SettingsFileError, JudgeError, EngineStartError, UnavailableError (engine_dead).
+    No engine is left then.
+    Cancelling ends it at once, although the steps themselves cannot be interrupted.
     """
-    directory = Path(settings.model)
-    if not (directory / "config.json").is_file():
-        raise CheckpointError(f"{directory} is no checkpoint: it holds no config.json")
-    card = read_card(directory)
-    judge = chosen_judge(directory, card, settings.judge)
-    digest = await run_detached(lambda: weights_digest(directory, default_cache_file()))
-    engine = await run_detached(lambda: _start_engine(settings, progress), undo=VllmEngine.shut_down)
+    found = await locate(settings, progress, operators_environment())
+    judge = chosen_judge(found.beside, found.card, settings.judge)
+    chosen = settings.model_copy(update={"model": found.directory})
+    images = 1 + (judge or profiled(found.card)).max_sources
+    engine = await run_detached(
+        lambda: _start_engine(chosen, found.adapter, images, progress), undo=VllmEngine.shut_down
+    )
     try:
         model = LoadedModel(
-            engine, card, digest, engine.architecture, engine.max_model_len, chosen_judge=judge
+            engine,
+            found.card,
+            found.digest,
+            engine.architecture,
+            engine.max_model_len,
+            engine.sequences,
+            chosen_judge=judge,
         )
         probe = ProbedEngine(engine.run, engine.text_of)
         progress("warming up")
@@ -100,24 +107,31 @@ async def _unless_dead(engine: "VllmEngine", work: Coroutine[Any, Any, None]) ->
         await asyncio.wait({working, death})
 
 
-def _start_engine(settings: ServerSettings, progress: Progress) -> "VllmEngine":
+def _start_engine(
+    settings: ServerSettings, adapter: Adapter | None, images: int, progress: Progress
+) -> "VllmEngine":
     """Blocks until the engine core is up; runs in a thread so that the probes answer meanwhile."""
     progress("importing vLLM")
-    from vllm import AsyncEngineArgs
     from vllm.v1.engine.async_llm import AsyncLLM
 
-    progress("reading the model's configuration")
-    config = AsyncEngineArgs(**engine_arguments(settings)).create_engine_config()
-    adjust_config(config, settings)
-    progress("loading the model")
-    return VllmEngine(AsyncLLM.from_vllm_config(config))
+    forget_errors()
+    try:
+        progress("reading the model's configuration")
+        config = engine_config(settings, adapter, images)
+        progress("loading the model")
+        return VllmEngine(AsyncLLM.from_vllm_config(config), adapter)
+    except EditRRMError:
+        raise
+    except Exception as error:
+        raise start_error(error) from error
 
 
 class VllmEngine:
     """Satisfies `Engine` on a running AsyncLLM."""
 
-    def __init__(self, llm: Any) -> None:
+    def __init__(self, llm: Any, adapter: Adapter | None = None) -> None:
         self._llm = llm
+        self._lora = None if adapter is None else internals.lora_request(adapter.directory)
         self._ids = itertools.count()
         tokenizer = internals.tokenizer_of(llm)
         chat = ChatText(
@@ -132,6 +146,7 @@ class VllmEngine:
         self.sharing = internals.sharing(llm)
         self.architecture: str = llm.model_config.architectures[0]
         self.max_model_len: int = llm.model_config.max_model_len
+        self.sequences = internals.sequences_of(llm)
 
     @property
     def alive(self) -> bool:
@@ -187,6 +202,7 @@ class VllmEngine:
             rendered.engine_input,
             parameters,
             f"job-{next(self._ids)}",
+            lora_request=self._lora,
             trace_headers=tracing.headers(),
         )
         try:
