@@ -52,8 +52,8 @@ def verl_reward(
     """A `compute_score` that answers `{"score": reward in [0, 1], "follow", "keep", "quality"}`.
 
     `extra_info` holds the source image (or a list of several) as `source_img` and the instruction as
-    `instruction`, or else `ground_truth` is the instruction. The categories are the shares of met verdicts, NaN where there was
-    none. Raises EditRRMClientError. Options as in `RewardClient.score`.
+    `instruction`, or else `ground_truth` is the instruction. The categories are the shares of met verdicts,
+    NaN where there was none. Raises EditRRMClientError. Options as in `RewardClient.score`.
     """
     rewarder = blocking_client(client)
     checked_on_failure(on_failure)
