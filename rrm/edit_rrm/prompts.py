@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from edit_rrm.principles import Principle
-from edit_rrm.traces import Trace
+from edit_rrm.traces import PartialTrace, Trace
 
 
 class ImageSlot(StrEnum):
@@ -94,16 +94,30 @@ class PromptProfile(Protocol):
         """The prompt that asks for the principles of (sources, instruction)."""
         ...
 
-    def parse_principles(self, text: str) -> tuple[Principle, ...]:
-        """Principles from a decomposition's text. Raises DecompositionError."""
+    def parse_principles(
+        self, text: str, *, opened: bool | None = None, whole: bool = False
+    ) -> tuple[Principle, ...]:
+        """Principles from a decomposition's text. Raises DecompositionError.
+
+        `opened`: whether the prompt ended inside a thought, None where that is not known. `whole`: whether
+        the model is known to have ended the text by itself.
+        """
         ...
 
     def verify(self, instruction: str, principles: Sequence[Principle], sources: int = 1) -> Prompt:
         """The prompt that asks for the trace of one candidate of an edit with that many source images."""
         ...
 
-    def parse_trace(self, text: str, principles: Sequence[Principle]) -> Trace:
-        """Φ: the trace from a verification's text. Raises TraceError."""
+    def parse_answer(
+        self, text: str, principles: Sequence[Principle], *, opened: bool | None = None, whole: bool = False
+    ) -> PartialTrace:
+        """As `parse_trace`, but for a text that may state no score. Raises TraceError."""
+        ...
+
+    def parse_trace(
+        self, text: str, principles: Sequence[Principle], *, opened: bool | None = None, whole: bool = False
+    ) -> Trace:
+        """Φ: the trace from a verification's text; arguments as of `parse_principles`. Raises TraceError."""
         ...
 
 

@@ -13,10 +13,8 @@ _SWAPPED = {"0": "1", "1": "0"}
 def met_probability(tokens: Sequence[Token], position: int) -> float | None:
     """The model's probability of "1" against "0" at the token that covers `position`, in [0, 1].
 
-    The other verdict token is the same text with the digit swapped. If the engine did not show it, it
-    is taken to be as likely as it can be without having been shown: no more than the least shown
-    alternative, and no more than what all shown tokens leave. None when the token is not a lone digit
-    or has no log-probability.
+    The other verdict token is the same text with the digit swapped. None when the engine did not show it,
+    when the token is not a lone digit, or when it has no log-probability: nothing is guessed.
     """
     token = next((t for t in tokens if t.offset <= position < t.offset + len(t.text)), None)
     if token is None or token.logprob is None:
@@ -26,17 +24,6 @@ def met_probability(tokens: Sequence[Token], position: int) -> float | None:
         return None
     other = token.alternatives.get(token.text.replace(digit, _SWAPPED[digit]))
     if other is None:
-        other = _unseen_logprob(token)
+        return None
     written = 1.0 / (1.0 + math.exp(min(other - token.logprob, 700.0)))
     return written if digit == "1" else 1.0 - written
-
-
-def _unseen_logprob(token: Token) -> float:
-    assert token.logprob is not None
-    shown = [token.logprob, *(v for text, v in token.alternatives.items() if text != token.text)]
-    left = 1.0 - sum(math.exp(value) for value in shown)
-    return (
-        min(*shown, math.log(left))
-        if left > 0 and len(shown) > 1
-        else (math.log(left) if left > 0 else -math.inf)
-    )

@@ -57,6 +57,15 @@ class Sampling(RequestModel):
     max_tokens: int | None = Field(default=None, ge=1, le=16384)
 
 
+class Thinking(RequestModel):
+    """Whether a model that can is to think before it answers, and how long; absent: as the judge says."""
+
+    enabled: bool
+    budget_tokens: int | None = Field(
+        default=None, ge=1, le=16384, description="tokens for the thought, besides those of the answer"
+    )
+
+
 class EditRequest(RequestModel):
     """Base of what names an edit: an instruction, and one source image or several."""
 
@@ -98,6 +107,7 @@ class ScoreRequest(EditRequest):
         default=None, ge=1, le=MAX_SAMPLES, description="traces a candidate; absent: the judge's, mostly 1"
     )
     sampling: Sampling = Sampling()
+    thinking: Thinking | None = None
     aggregator: AggregatorName | None = None
     guards: GuardMode = "enforce"
     include: list[Literal["reasoning", "tokens"]] = Field(default_factory=list)

@@ -44,6 +44,17 @@ def test_its_prompts_run_and_its_noise_is_no_score(zero_shot: ServiceProcess, ed
     assert (response.status_code, response.json()["code"]) == (502, "decomposition_failed")
 
 
+def test_a_sampled_prompt_that_is_read_in_several_steps_kills_nobody(
+    zero_shot: ServiceProcess, edit: EditRecord
+) -> None:
+    """vLLM would set a CPU's generator back after the first step, which cannot be done (cpu_worker.py)."""
+    sampling = {"temperature": 0.8, "max_tokens": 8}
+    for instruction in ("make it blue", "make it blue " * 60):
+        call = group_call(edit, 2, sampling=sampling, guards="off", instruction=instruction)
+        response = zero_shot.http.post("/v1/score", **call)
+        assert (response.status_code, response.json()["code"]) == (502, "trace_unparseable")
+
+
 def test_the_death_of_the_engine_is_told_and_the_service_still_ends_well(
     zero_shot: ServiceProcess, edit: EditRecord
 ) -> None:

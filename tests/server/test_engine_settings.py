@@ -1,11 +1,13 @@
 """Settings of the engines: devices are passed on to vLLM, and what the chosen engine ignores is refused."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from edit_rrm_server.engines.vllm.precision import cpu_dtype
 from edit_rrm_server.engines.vllm.start import engine_arguments, uses_forkserver
 from edit_rrm_server.settings.server import ServerSettings, load_settings
 
@@ -39,6 +41,22 @@ def test_every_argument_is_one_that_this_vllm_has() -> None:
     source = (Path(spec.origin).parent / "engine" / "arg_utils.py").read_text()
     fields = set(re.findall(r"^    (\w+): ", source, re.M))
     assert engine_arguments(ServerSettings(otlp_endpoint="http://127.0.0.1:4317")).keys() <= fields
+
+
+@pytest.mark.parametrize(
+    ("config", "dtype"),
+    [
+        ({"model_type": "qwen3_vl", "text_config": {"num_hidden_layers": 2}}, "float32"),
+        ({"text_config": {"layer_types": ["full_attention", "sliding_attention"]}}, "float32"),
+        ({"text_config": {"layer_types": ["linear_attention", "full_attention"]}}, "bfloat16"),
+        ({"quantization_config": {"quant_method": "fp8"}}, "bfloat16"),
+        ([], "float32"),
+    ],
+)
+def test_a_cpu_serves_in_float32_what_has_kernels_in_it(tmp_path: Path, config: Any, dtype: str) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert cpu_dtype(tmp_path) == dtype
+    assert engine_arguments(ServerSettings(model=tmp_path))["dtype"] in (dtype, "auto")  # auto: on a GPU
 
 
 def test_traces_go_where_the_services_go_and_nowhere_by_default() -> None:

@@ -187,6 +187,43 @@ async def test_a_score_that_needed_another_seed_is_not_kept_as_the_first(running
         assert (result["status"], result["cached"]) == ("ok", False)
 
 
+async def test_a_model_that_thinks_has_tokens_for_it_and_is_told_so(judged: Judged) -> None:
+    thinking = {**SCORES, "chat": {"thinking": {"budget_tokens": 100}}}
+    running = await judged(thinking, lambda asked: f"<think>Perhaps 3.</think>{both_numbers(asked)}")
+    (silent,) = (await running.score(principles=None)).json()["results"]
+    wanted = {"enabled": True, "budget_tokens": 500}
+    (thought,) = (await running.score(principles=None, thinking=wanted)).json()["results"]
+    assert silent["subscores"] == thought["subscores"]
+    seen = [(a.prompt.template_arguments, a.sampling.max_tokens) for a in running.engine.asked]
+    assert seen[::2] == [((("enable_thinking", False),), 64), ((("enable_thinking", True),), 564)]
+    assert [a.sampling.json_schema is None for a in running.engine.asked] == [False, False, True, True]
+
+
+async def test_a_thought_that_was_not_finished_is_no_answer(judged: Judged) -> None:
+    running = await judged(SCORES, lambda asked: f"<think>A draft: {both_numbers(asked)}")
+    answer = await running.score(principles=None)
+    assert (answer.status_code, answer.json()["code"]) == (502, "trace_unparseable")
+
+
+async def test_a_thought_that_the_prompt_opened_needs_its_end(judged: Judged) -> None:
+    def script(asked: Asked) -> Completion:
+        return replace(completion(f"a draft {both_numbers(asked)}"), thought_opened=True)
+
+    running = await judged(SCORES, script)
+    assert (await running.score(principles=None)).json()["code"] == "trace_unparseable"
+    running.engine.script = lambda asked: replace(
+        completion(f'a draft {{"score": [1, 1]}}</think>{both_numbers(asked)}'), thought_opened=True
+    )
+    (result,) = (await running.score(principles=None)).json()["results"]
+    assert result["subscores"]["success"] == 0.8
+
+
+async def test_a_judge_that_cannot_think_refuses_to_be_told(running: Running) -> None:
+    answer = await running.score(thinking={"enabled": True})
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert (await running.score(thinking={"enabled": False})).status_code == 200
+
+
 async def test_several_sources_are_shown_in_order_and_the_guards_compare_with_one(judged: Judged) -> None:
     running = await judged("digit", lambda _: one_token("5", **{"5": 1.0}))
     sources = [b64(RED), b64(BLUE)]

@@ -9,7 +9,7 @@ from edit_rrm.checkpoint import AggregatorName
 from edit_rrm.errors import TraceError
 from edit_rrm.guards import GuardResult
 from edit_rrm.judges import TrainedProfile
-from edit_rrm.judges.judge import Judgement
+from edit_rrm.judges.judge import Judgement, Written
 from edit_rrm.judges.profiled import ProfiledJudge
 from edit_rrm.principles import numbered
 from edit_rrm.traces import render_trace
@@ -25,7 +25,7 @@ JUDGE = ProfiledJudge(TrainedProfile())
 
 def judged(answer: Completion, aggregator: AggregatorName = "model_score") -> Judgement:
     (ask,) = JUDGE.asks("make it blue", PRINCIPLES, 1)
-    reading = JUDGE.read(ask, answer.text, answer.tokens, PRINCIPLES)
+    reading = JUDGE.read(ask, Written(answer.text, answer.tokens), PRINCIPLES)
     return JUDGE.judgement([reading], PRINCIPLES, aggregator)
 
 
@@ -52,17 +52,17 @@ def test_the_probability_of_met_is_renormalised_over_the_two_verdict_tokens(
     assert met_probability([token], 5 + len(text) - 1) == pytest.approx(expected)
 
 
-def test_an_unseen_verdict_token_is_as_likely_as_it_can_be_unseen() -> None:
-    shown = Token("1", 0, math.log(0.9), {"x": math.log(0.06), "y": math.log(0.01)})
-    assert met_probability([shown], 0) == pytest.approx(0.9 / 0.91)  # no more than the least shown
-    certain = Token("1", 0, 0.0, {})
-    assert met_probability([certain], 0) == 1.0
-
-
 @pytest.mark.parametrize(
     "tokens",
-    [[], [Token("10", 0, -0.1, {})], [Token("yes", 0, -0.1, {})], [Token("1", 0, None, {})]],
-    ids=["no token there", "not a lone digit", "no digit", "no log-probability"],
+    [
+        [],
+        [Token("10", 0, -0.1, {"00": -2.0})],
+        [Token("yes", 0, -0.1, {"no": -2.0})],
+        [Token("1", 0, None, {"0": -2.0})],
+        [Token("1", 0, math.log(0.9), {"x": math.log(0.06), " 0": math.log(0.01)})],
+        [Token("1", 0, 0.0, {})],
+    ],
+    ids=["no token there", "not a lone digit", "no digit", "no log-probability", "another spelling", "alone"],
 )
 def test_no_probability_is_made_up(tokens: list[Token]) -> None:
     assert met_probability(tokens, 0) is None

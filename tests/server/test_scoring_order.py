@@ -3,10 +3,12 @@
 import asyncio
 
 from running_service import Start, until
+from scripted_engine import Asked, ScriptedEngine
 from small_calls import BLUE, RED, b64, picture, png
 
 from edit_rrm.guards import EditGuards, GuardResult
 from edit_rrm.images import EditImage
+from edit_rrm_server.errors import EngineError
 
 GREEN = png(picture((20, 160, 40)))
 
@@ -50,4 +52,17 @@ async def test_one_candidate_that_needs_the_model_is_enough_to_decompose(start: 
     answer = (await running.score(candidates=[b64(RED), b64(BLUE)], principles=None)).json()
     assert [result["reward"] for result in answer["results"]] == [0.0, 0.6]
     assert [asked.verifies for asked in running.engine.asked] == [False, True]
+    running.assert_idle()
+
+
+async def test_what_an_engine_could_not_finish_is_not_drawn_otherwise_than_was_asked(start: Start) -> None:
+    """Engines repeat it themselves, sampled the same: a retry at 0.3 was kept as the answer at 0."""
+
+    def fails(asked: Asked) -> str:
+        raise EngineError("could not finish the prompt")
+
+    running = await start(engine=ScriptedEngine(fails))
+    response = await running.score(candidates=[b64(BLUE)], sampling={"temperature": 0.0})
+    assert (response.status_code, response.json()["code"]) == (502, "engine_failed")
+    assert [asked.sampling.temperature for asked in running.engine.asked] == [0.0]
     running.assert_idle()

@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from edit_rrm.errors import JudgeError, TraceError
 
 MAX_CHARS = 500
+MAX_DEPTH = 150
 MAX_CHECKED_NAMES = 10
 _SLACK = 1e-9
 
@@ -48,9 +49,11 @@ class Expression:
         if len(text) > MAX_CHARS:
             raise JudgeError(f"an expression has at most {MAX_CHARS} characters, got {len(text)}")
         try:
-            self._body = ast.parse(text, mode="eval").body
+            self._body = ast.parse(text.strip(), mode="eval").body
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             raise JudgeError(f"{text!r} is no expression: {error}") from error
+        if _depth(self._body) > MAX_DEPTH:
+            raise JudgeError(f"an expression is nested at most {MAX_DEPTH} deep: {text[:40]!r}…")
         self.names = tuple(dict.fromkeys(_names(self._body)))
         _check(self._body, frozenset(names), frozenset(optional))
         if not self.names:
@@ -75,6 +78,14 @@ class Expression:
                 self.value(dict(zip(self.names, corner + rest, strict=True)))
             except TraceError as error:
                 raise JudgeError(str(error)) from error
+
+
+def _depth(node: ast.AST) -> int:
+    """How deep it is nested, counted without recursion."""
+    level, depth = [node], 0
+    while level:
+        level, depth = [child for above in level for child in ast.iter_child_nodes(above)], depth + 1
+    return depth
 
 
 def _names(node: ast.expr) -> list[str]:

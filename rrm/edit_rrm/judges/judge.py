@@ -10,7 +10,7 @@ from typing import Protocol
 
 from edit_rrm.checkpoint import AggregatorName
 from edit_rrm.judges.answers import Subscores
-from edit_rrm.judges.spec import AskSampling, PictureSpec
+from edit_rrm.judges.spec import AskSampling, PictureSpec, ThinkingSpec
 from edit_rrm.principles import Category, Principle
 from edit_rrm.prompts import Prompt, PromptProfile
 from edit_rrm.tokens import Token
@@ -47,6 +47,18 @@ class Ask:
     prompt: Prompt
     watched: tuple[str, ...] = ()
     principle: int | None = None
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a model wrote for an ask, to its end: a text that was cut off is none.
+
+    `opened`: whether the prompt ended inside a thought, None where nobody knows.
+    """
+
+    text: str
+    tokens: tuple[Token, ...]
+    opened: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -138,6 +150,11 @@ class Judge(Protocol):
         ...
 
     @property
+    def thinking(self) -> ThinkingSpec | None:
+        """How the model is told to think before it answers, or not to; None: nothing is known of that."""
+        ...
+
+    @property
     def decomposition(self) -> PromptProfile:
         """How principles are asked for, where they are needed."""
         ...
@@ -147,12 +164,22 @@ class Judge(Protocol):
         """What it asks about each candidate."""
         ...
 
-    def asks(self, instruction: str, principles: Sequence[Principle], sources: int) -> tuple[Ask, ...]:
-        """What is asked about each candidate. All of it must be answered."""
+    def asks(
+        self,
+        instruction: str,
+        principles: Sequence[Principle],
+        sources: int = 1,
+        *,
+        thinking: bool | None = None,
+    ) -> tuple[Ask, ...]:
+        """What is asked about each candidate, all of which must be answered.
+
+        `thinking`: whether the model is to think first; None: as the judge says.
+        """
         ...
 
-    def read(self, ask: Ask, text: str, tokens: Sequence[Token], principles: Sequence[Principle]) -> Reading:
-        """An answer to `ask`. Raises TraceError; the text is whole."""
+    def read(self, ask: Ask, written: Written, principles: Sequence[Principle]) -> Reading:
+        """An answer to `ask`. Raises TraceError."""
         ...
 
     def judgement(

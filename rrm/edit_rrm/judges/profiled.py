@@ -3,13 +3,12 @@
 from collections.abc import Mapping, Sequence
 
 from edit_rrm.checkpoint import AggregatorName
-from edit_rrm.judges.judge import MAX_SOURCES, NO_WISHES, Ask, AskKind, Judgement, Reading
-from edit_rrm.judges.spec import PictureSpec
+from edit_rrm.judges.judge import MAX_SOURCES, NO_WISHES, Ask, AskKind, Judgement, Reading, Written
+from edit_rrm.judges.spec import PictureSpec, ThinkingSpec
 from edit_rrm.judges.trace_reading import trace_reading
-from edit_rrm.judges.written import verdict_judgement
+from edit_rrm.judges.written import told_to_think, verdict_judgement
 from edit_rrm.principles import Category, Principle
 from edit_rrm.prompts import PromptProfile
-from edit_rrm.tokens import Token
 from edit_rrm.verdict_probability import VERDICT_TEXTS
 
 _VERIFY = AskKind("verify")
@@ -33,16 +32,26 @@ class ProfiledJudge:
     def __init__(self, profile: PromptProfile) -> None:
         self.profile = profile
         self.decomposition = profile
+        self.thinking = ThinkingSpec() if profile.name == "zero_shot" else None
         self.name = profile.name
         self.max_sources = MAX_SOURCES if profile.name == "zero_shot" else 1
 
-    def asks(self, instruction: str, principles: Sequence[Principle], sources: int) -> tuple[Ask, ...]:
+    def asks(
+        self,
+        instruction: str,
+        principles: Sequence[Principle],
+        sources: int = 1,
+        *,
+        thinking: bool | None = None,
+    ) -> tuple[Ask, ...]:
         """See `Judge.asks`."""
-        return (Ask(_VERIFY, self.profile.verify(instruction, principles, sources), VERDICT_TEXTS),)
+        prompt = self.profile.verify(instruction, principles, sources)
+        return (Ask(_VERIFY, told_to_think(prompt, self.thinking, thinking), VERDICT_TEXTS),)
 
-    def read(self, ask: Ask, text: str, tokens: Sequence[Token], principles: Sequence[Principle]) -> Reading:
+    def read(self, ask: Ask, written: Written, principles: Sequence[Principle]) -> Reading:
         """See `Judge.read`."""
-        return trace_reading(self.profile.parse_trace(text, principles), tokens)
+        answer = self.profile.parse_answer(written.text, principles, opened=written.opened, whole=True)
+        return trace_reading(answer, written)
 
     def judgement(
         self, readings: Sequence[Reading], principles: Sequence[Principle], aggregator: AggregatorName

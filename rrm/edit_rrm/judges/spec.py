@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from edit_rrm.checkpoint import AggregatorName
 from edit_rrm.errors import JudgeError, SettingsFileError
-from edit_rrm.judges.answers import AnswerForm, YesNo
+from edit_rrm.judges.answers import AnswerForm, TraceForm, YesNo
 from edit_rrm.judges.expressions import Expression
 from edit_rrm.nested_settings import problems
 from edit_rrm.principles import Category
@@ -101,6 +101,10 @@ class AskSpec(_Part):
             raise ValueError('each = "principle" needs the answer form yes_no: one verdict a question')
         if self.each is not None and not self.slots & {"question", "number"}:
             raise ValueError('each = "principle" needs {question} or {number} in a message')
+        if isinstance(self.answer, TraceForm) and "principles" not in self.slots:
+            raise ValueError(
+                "the answer form trace needs {principles} in a message: it judges them one by one"
+            )
         roles = [message.role for message in self.messages]
         if "user" not in roles or "system" in roles[1:] or "assistant" in roles[:-1]:
             raise ValueError(
@@ -118,12 +122,23 @@ class SubscoreSpec(_Part):
     about: str = ""
 
 
+class ThinkingSpec(_Part):
+    """How a family is told to think before it answers, or not to."""
+
+    argument: str = Field(default="enable_thinking", description="of its chat template, true or false")
+    enabled: bool = Field(default=False, description="whether it thinks unless a request says otherwise")
+    budget_tokens: int = Field(
+        default=2048, ge=1, le=16384, description="tokens for a thought, besides those of the answer"
+    )
+
+
 class ChatSpec(_Part):
     """How messages become the model's text."""
 
     template_arguments: dict[str, bool | int | float | str] = Field(
-        default_factory=dict, description="of the chat template, such as enable_thinking"
+        default_factory=dict, description="of the chat template"
     )
+    thinking: ThinkingSpec | None = Field(default=None, description="of models that think before they answer")
 
 
 class PictureSpec(_Part):
@@ -165,6 +180,11 @@ class JudgeSpec(_Part):
         return self.gives_verdicts or any(ask.slots & {"principles", "count"} for ask in self.asks)
 
     @property
+    def only_tokens(self) -> bool:
+        """Whether an answer is one token, so that nothing may stand before it."""
+        return any(ask.answer.max_tokens == 1 for ask in self.asks)
+
+    @property
     def takes_several_sources(self) -> bool:
         """Whether every ask that shows a source shows all of them."""
         return all("source" not in ask.images for ask in self.asks)
@@ -184,8 +204,15 @@ class JudgeSpec(_Part):
             None if self.score is None else Expression(self.score, names, optional, highest=MAX_SCORE),
         )
 
+    @property
+    def read_names(self) -> frozenset[str]:
+        """The subscores that reward and score read."""
+        return frozenset(name for made in self.expressions() if made is not None for name in made.names)
+
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if self.chat.thinking is not None and self.chat.thinking.enabled and self.only_tokens:
+            raise ValueError("an answer of one token leaves no room for thinking first")
         names = [ask.name for ask in self.asks]
         if len(set(names)) < len(names):
             raise ValueError(f"two asks are called {max(names, key=names.count)!r}")

@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from edit_rrm.aggregators import aggregate
 from edit_rrm.checkpoint import AggregatorName
+from edit_rrm.errors import TraceError
 from edit_rrm.judges import get_profile
 from edit_rrm.judges.answers import JsonScores, TraceForm
-from edit_rrm.judges.judge import MAX_SOURCES, Ask, AskKind, Judgement, Reading
+from edit_rrm.judges.judge import MAX_SOURCES, Ask, AskKind, Judgement, Reading, Written
 from edit_rrm.judges.spec import (
     MAX_SCORE,
     SLOT,
@@ -17,7 +19,9 @@ from edit_rrm.judges.spec import (
     JudgeSpec,
     PictureSpec,
     SpokenMessage,
+    ThinkingSpec,
 )
+from edit_rrm.judges.thinking import answer_start
 from edit_rrm.judges.trace_reading import read_trace_answer
 from edit_rrm.judges.trained import principle_lines
 from edit_rrm.principles import Category, Principle
@@ -45,6 +49,7 @@ class WrittenJudge:
         self.max_sources = MAX_SOURCES if spec.takes_several_sources else 1
         self.sampling: AskSampling = spec.sampling
         self.passes = spec.passes
+        self.thinking = spec.chat.thinking
         self.decomposition = get_profile(spec.decomposition)
         self.aggregator: AggregatorName | None = spec.aggregator or (
             "soft" if spec.asks[0].each is not None else None
@@ -58,22 +63,30 @@ class WrittenJudge:
         self.kinds = tuple(self._kinds.values())
         self._answers = {ask.name: ask.answer for ask in spec.asks}
 
-    def asks(self, instruction: str, principles: Sequence[Principle], sources: int) -> tuple[Ask, ...]:
+    def asks(
+        self,
+        instruction: str,
+        principles: Sequence[Principle],
+        sources: int = 1,
+        *,
+        thinking: bool | None = None,
+    ) -> tuple[Ask, ...]:
         """See `Judge.asks`."""
-        return tuple(self._asked(instruction, principles, sources))
+        return tuple(self._asked(instruction, principles, sources, thinking))
 
-    def read(self, ask: Ask, text: str, tokens: Sequence[Token], principles: Sequence[Principle]) -> Reading:
+    def read(self, ask: Ask, written: Written, principles: Sequence[Principle]) -> Reading:
         """See `Judge.read`."""
-        answer = self._answers[ask.kind.name]
+        answer, text, tokens = self._answers[ask.kind.name], written.text, written.tokens
         if isinstance(answer, TraceForm):
-            return read_trace_answer(answer.format, text, tokens, principles)
-        subscores = answer.read(text, tokens)
+            return read_trace_answer(answer.format, written, principles)
+        start = 0 if ask.kind.one_token else answer_start(text, TraceError, opened=written.opened)
+        subscores = answer.read(text[start:], tokens)
         if ask.principle is None:
-            return Reading(text, tuple(tokens), subscores)
+            return Reading(text, tokens, subscores)
         (probability,) = subscores.values()
         assert probability is not None
         verdict = Verdict(met=probability > 0.5, evidence="")
-        return Reading(text, tuple(tokens), verdicts=(verdict,), probabilities=(probability,))
+        return Reading(text, tokens, verdicts=(verdict,), probabilities=(probability,))
 
     def judgement(
         self, readings: Sequence[Reading], principles: Sequence[Principle], aggregator: AggregatorName
@@ -87,12 +100,14 @@ class WrittenJudge:
         score = MAX_SCORE * reward if self._score is None else self._score.value(subscores)
         return Judgement(reward, score, _joined(readings), _tokens(readings), subscores=subscores)
 
-    def _asked(self, instruction: str, principles: Sequence[Principle], sources: int) -> Iterator[Ask]:
+    def _asked(
+        self, instruction: str, principles: Sequence[Principle], sources: int, thinking: bool | None
+    ) -> Iterator[Ask]:
         lines = principle_lines([(p.category, neutralise(p.question)) for p in principles])
         shared = {"instruction": neutralise(instruction), "principles": lines, "count": str(len(principles))}
         for spec in self.spec.asks:
             if spec.each is None:
-                yield self._ask(spec, shared, sources)
+                yield self._ask(spec, shared, sources, thinking)
                 continue
             for index, principle in enumerate(principles):
                 own = {
@@ -100,17 +115,22 @@ class WrittenJudge:
                     "question": neutralise(principle.question),
                     "category": principle.category.value,
                 }
-                yield self._ask(spec, shared | own, sources, index)
+                yield self._ask(spec, shared | own, sources, thinking, index)
 
     def _ask(
-        self, spec: AskSpec, values: Mapping[str, str], sources: int, principle: int | None = None
+        self,
+        spec: AskSpec,
+        values: Mapping[str, str],
+        sources: int,
+        thinking: bool | None,
+        principle: int | None = None,
     ) -> Ask:
         arguments = tuple(sorted(self.spec.chat.template_arguments.items()))
         prompt = Prompt(tuple(_message(m, values, sources) for m in spec.messages), arguments)
         answer = spec.answer
         return Ask(
             kind=self._kinds[spec.name],
-            prompt=prompt,
+            prompt=told_to_think(prompt, self.thinking, thinking),
             watched=VERDICT_TEXTS if isinstance(answer, TraceForm) else answer.watched,
             principle=principle,
         )
@@ -126,6 +146,8 @@ def verdict_judgement(
     verdicts = tuple(verdict for reading in readings for verdict in reading.verdicts)
     probabilities = tuple(p for reading in readings for p in reading.probabilities)
     own = [reading.score for reading in readings if reading.score is not None]
+    if aggregator == "model_score" and not own:
+        raise TraceError("no <score> after the verdicts", _joined(readings))
     reward = aggregate(
         aggregator,
         score=own[0] if own else 0.0,
@@ -135,6 +157,14 @@ def verdict_judgement(
     )
     score = own[0] if own else MAX_SCORE * reward
     return Judgement(reward, score, _joined(readings), _tokens(readings), verdicts, probabilities)
+
+
+def told_to_think(prompt: Prompt, spec: ThinkingSpec | None, wanted: bool | None) -> Prompt:
+    """The prompt with the template's argument for thinking, where the judge knows one."""
+    if spec is None:
+        return prompt
+    thinking = spec.enabled if wanted is None else wanted
+    return replace(prompt, template_arguments=(*prompt.template_arguments, (spec.argument, thinking)))
 
 
 def _kind(spec: AskSpec) -> AskKind:

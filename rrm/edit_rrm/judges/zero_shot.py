@@ -1,17 +1,18 @@
 """The profile of any instruction-tuned VLM: all it must know stands in the prompt, and it answers in JSON.
 
 The rules are those of the paper (docs/paper.md, What the verifier is told). Reading the answers is in
-`zero_shot_answers`.
+`zero_shot_answers` and `stated_principles`.
 """
 
 import json
 from collections.abc import Sequence
 
 from edit_rrm.judges.exemplars import Exemplar, draw_exemplars
-from edit_rrm.judges.zero_shot_answers import read_principles, read_trace
+from edit_rrm.judges.stated_principles import read_principles
+from edit_rrm.judges.zero_shot_answers import read_answer, read_trace
 from edit_rrm.principles import Category, Principle
 from edit_rrm.prompts import ImageSlot, Message, Prompt, neutralise, numbered_sources
-from edit_rrm.traces import Trace
+from edit_rrm.traces import PartialTrace, Trace
 
 EXEMPLAR_COUNT = 4
 _SOURCE_ABOVE = "The image above is the source image."
@@ -115,9 +116,11 @@ class ZeroShotProfile:
         *shown, above = _shown_sources(sources)
         return Prompt((system, Message("user", (*shown, f"{above}\n\n{request}"))))
 
-    def parse_principles(self, text: str) -> tuple[Principle, ...]:
+    def parse_principles(
+        self, text: str, *, opened: bool | None = None, whole: bool = False
+    ) -> tuple[Principle, ...]:
         """See `read_principles`. Raises DecompositionError."""
-        return read_principles(text)
+        return read_principles(text, opened=opened, whole=whole)
 
     def verify(self, instruction: str, principles: Sequence[Principle], sources: int = 1) -> Prompt:
         """System, sources, instruction, principles and answer format, then the candidate."""
@@ -133,9 +136,17 @@ class ZeroShotProfile:
         user = Message("user", (*shown, shared, ImageSlot.CANDIDATE))
         return Prompt((Message("system", (VERIFY_SYSTEM,)), user))
 
-    def parse_trace(self, text: str, principles: Sequence[Principle]) -> Trace:
+    def parse_answer(
+        self, text: str, principles: Sequence[Principle], *, opened: bool | None = None, whole: bool = False
+    ) -> PartialTrace:
+        """See `read_answer`. Raises TraceError."""
+        return read_answer(text, principles, opened=opened, whole=whole)
+
+    def parse_trace(
+        self, text: str, principles: Sequence[Principle], *, opened: bool | None = None, whole: bool = False
+    ) -> Trace:
         """See `read_trace`. Raises TraceError."""
-        return read_trace(text, principles)
+        return read_trace(text, principles, opened=opened, whole=whole)
 
 
 def _shown_sources(sources: int) -> tuple[str | ImageSlot, ...]:

@@ -19,6 +19,7 @@ class SamplingSettings:
     """How one completion is drawn. Temperature 0 is greedy; the same settings give the same text.
 
     `top_k` is the number of tokens to choose among, 0 for all. `json_schema` holds the text to a form.
+    `thinking_tokens` of `max_tokens` are for a thought before the answer, 0 where the model is not to think.
     """
 
     temperature: float
@@ -27,6 +28,7 @@ class SamplingSettings:
     max_tokens: int
     top_k: int = 0
     json_schema: str | None = None
+    thinking_tokens: int = 0
 
 
 @dataclass(frozen=True)
@@ -39,15 +41,12 @@ class Completion:
     cached_prompt_tokens: int
     completion_tokens: int
     finish_reason: FinishReason
+    thought_opened: bool | None = None
+    """Whether the prompt ended inside a thought; None where that is not known."""
 
 
-class Engine(Protocol):
-    """Runs prompts. Cancelling a `generate` aborts its work in the engine."""
-
-    @property
-    def alive(self) -> bool:
-        """Whether it can run another prompt."""
-        ...
+class PromptRunner(Protocol):
+    """Runs prompts: what is asked of an engine, and of what stands around one."""
 
     async def generate(
         self,
@@ -64,6 +63,15 @@ class Engine(Protocol):
         Raises UnavailableError (engine_dead), EngineError for a failure of this prompt alone, and
         RequestRefusedError (invalid_request) for a prompt the model cannot take.
         """
+        ...
+
+
+class Engine(PromptRunner, Protocol):
+    """Runs prompts. Cancelling a `generate` aborts its work in the engine."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can run another prompt."""
         ...
 
     async def died(self) -> None:

@@ -31,6 +31,9 @@ class LoadedModel:
         """The judge's name, with the version of a judge file."""
         return ".".join(filter(None, (self.judge.name, self.judge.version)))
 
+    prefix_reuse: float | None = None
+    """Share of a group's common prompt that came from the cache at warm-up; None: nobody looked."""
+
     @property
     def name(self) -> str:
         """`name@weights_digest`, reported with every score; `name+judge@…` for a judge that was chosen."""

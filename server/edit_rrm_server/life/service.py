@@ -74,6 +74,7 @@ class Service:
         self.metrics.admission.watch_queue(lambda lane: batcher.waiting_by_lane[lane], batcher.oldest_wait_s)
         self.metrics.scoring.watch_score_cache(lambda: cache.size_bytes)
         self.metrics.life.watch_state(lambda: self.state, get_args(State))
+        self.metrics.life.watch_prefix_reuse(lambda: self._model.prefix_reuse if self._model else None)
         self.principle_cache = PrincipleCache(settings.principle_cache_entries)
         # Emptied when other weights are loaded.
         self.caches: list[Clearable] = [self.score_cache, self.principle_cache]
@@ -219,7 +220,7 @@ class Service:
         attempts = Attempts(self.settings.retries, self.settings.retry_temperature, model.max_model_len)
         decomposer = Decomposer(
             model.engine,
-            judge.decomposition,
+            judge,
             self.batcher,
             attempts,
             self.metrics.scoring,

@@ -1,5 +1,6 @@
 """What the service's life reports: its state, deaths and restarts of the engine, replaced weights."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Literal
 
@@ -34,6 +35,11 @@ class LifeMetrics:
             ["state"],
             registry=registry,
         )
+        self._prefix_reuse = Gauge(
+            "edit_rrm_prefix_reuse_ratio",
+            "Share of a group's common prompt tokens that came from the cache at warm-up; NaN: not looked at",
+            registry=registry,
+        )
         for outcome in ("ok", "failed"):
             self._restarts.labels(outcome)
             self._reloads.labels(outcome)
@@ -44,6 +50,15 @@ class LifeMetrics:
             self._state.labels(name).set_function(
                 lambda name=name: float(state() == name)  # type: ignore[misc]
             )
+
+    def watch_prefix_reuse(self, share: Callable[[], float | None]) -> None:
+        """Has the loaded checkpoint's reuse of prefixes read from `share` whenever metrics are."""
+
+        def known() -> float:
+            value = share()
+            return math.nan if value is None else value
+
+        self._prefix_reuse.set_function(known)
 
     def engine_died(self) -> None:
         """An engine that was up is dead."""

@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 from edit_rrm.errors import DecompositionError, EditRRMError, TraceError
 from edit_rrm.wire import Usage
 from edit_rrm_server.engines.engine import Completion, SamplingSettings
-from edit_rrm_server.errors import EngineError, ServiceError
+from edit_rrm_server.errors import ServiceError
 from edit_rrm_server.scoring.sampling import Attempts
 from edit_rrm_server.scoring.usage import NO_USAGE, add_usage, usage_of
 
@@ -41,18 +41,15 @@ async def attempted(
     """The first completion that `read` takes; TraceError and DecompositionError say that it does not.
 
     `cut_off` has the failure of a text that ended at its budget, which is asked for again with a larger one
-    where `may_grow`; one that does not parse is drawn again where `may_redraw`. Errors of the service that
-    another attempt would meet too end it. All failures are in the result, not raised.
+    where `may_grow`; one that does not parse is drawn again where `may_redraw`. An error of the service ends
+    it. All failures are in the result, not raised.
     """
     settings, usage, redrawn = first, NO_USAGE, False
     failure: Failure | None = None
     for _ in range(1 + attempts.retries):
         try:
             completion = await generate(settings)
-        except EngineError as error:  # the same draw again: the failure says nothing of the text
-            failure = error
-            continue
-        except ServiceError as error:
+        except ServiceError as error:  # not for another seed to mend: engines repeat what can be repeated
             return Drawn(None, error, usage)
         usage = add_usage(usage, usage_of(completion))
         failure = cut_off(completion)

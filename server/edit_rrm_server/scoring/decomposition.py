@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from edit_rrm.errors import DecompositionError, DecompositionTruncatedError
+from edit_rrm.judges.judge import Judge
+from edit_rrm.judges.written import told_to_think
 from edit_rrm.principles import Principle
-from edit_rrm.prompts import PromptProfile
 from edit_rrm.wire import Usage
 from edit_rrm_server.admission.batching import Admission, Batcher
 from edit_rrm_server.engines.engine import Completion, Engine, SamplingSettings
@@ -70,7 +71,7 @@ class Decomposer:
     def __init__(
         self,
         engine: Engine,
-        profile: PromptProfile,
+        judge: Judge,
         batcher: Batcher,
         attempts: Attempts,
         metrics: ScoringMetrics,
@@ -79,7 +80,8 @@ class Decomposer:
         cache: PrincipleCache,
     ) -> None:
         self._engine = engine
-        self._profile = profile
+        self._judge = judge
+        self._profile = judge.decomposition
         self._batcher = batcher
         self._metrics = metrics
         self._weights_digest = weights_digest
@@ -132,9 +134,10 @@ class Decomposer:
         with tracing.span("decomposition"), room as admission:
 
             async def generate(settings: SamplingSettings) -> Completion:
-                prompt = self._profile.decompose(
+                asked = self._profile.decompose(
                     edit.instruction, seed=settings.seed, sources=len(edit.sources)
                 )
+                prompt = told_to_think(asked, self._judge.thinking, wanted=False)
                 async with admission.slot():
                     return await self._engine.generate(prompt, edit.images, settings, group=edit.group)
 
@@ -152,7 +155,9 @@ class Decomposer:
 
     def _read(self, completion: Completion) -> tuple[Principle, ...]:
         try:
-            return self._profile.parse_principles(completion.text)
+            return self._profile.parse_principles(
+                completion.text, opened=completion.thought_opened, whole=True
+            )
         except DecompositionError:
             self._metrics.decomposition_unparsed()
             raise

@@ -31,6 +31,8 @@ class Plan:
     decomposes: bool
     sampling: tuple[SamplingSettings, ...]
     """Of each kind of ask, in the judge's order."""
+    thinking: bool
+    """Whether the model is to think before it answers."""
     may_grow: bool
     """Whether a text that is cut off may take more tokens: the caller has set no limit."""
     samples: int
@@ -66,8 +68,16 @@ def plan_of(request: ScoreRequest, card: RRMCard, judge: Judge, *, structured: b
     what this judge does not take.
     """
     _refuse_what_it_does_not_take(request, judge)
+    thinking, thinking_tokens = _thinking(request, judge)
     sampling = tuple(
-        ask_sampling(kind, request.sampling, judge.sampling, card.sampling, structured=structured)
+        ask_sampling(
+            kind,
+            request.sampling,
+            judge.sampling,
+            card.sampling,
+            structured=structured,
+            thinking_tokens=thinking_tokens,
+        )
         for kind in judge.kinds
     )
     samples = request.samples or judge.passes
@@ -79,6 +89,7 @@ def plan_of(request: ScoreRequest, card: RRMCard, judge: Judge, *, structured: b
         principles=principles if judge.needs_principles else (),
         decomposes=judge.needs_principles and principles is None,
         sampling=sampling,
+        thinking=thinking,
         may_grow=request.sampling.max_tokens is None,
         samples=samples,
         distinct_samples=1 if greedy else samples,
@@ -87,6 +98,20 @@ def plan_of(request: ScoreRequest, card: RRMCard, judge: Judge, *, structured: b
         guards=request.guards,
         include=tuple(sorted(set(request.include))),
     )
+
+
+def _thinking(request: ScoreRequest, judge: Judge) -> tuple[bool, int]:
+    """Whether the model is to think, and the tokens it has for that. Raises RequestRefusedError."""
+    wanted, known = request.thinking, judge.thinking
+    if known is None or any(kind.one_token for kind in judge.kinds):
+        if wanted is not None and wanted.enabled:
+            raise RequestRefusedError(
+                "invalid_request", f"thinking: the judge {judge.name!r} knows no way to ask for it"
+            )
+        return False, 0
+    enabled = known.enabled if wanted is None else wanted.enabled
+    budget = known.budget_tokens if wanted is None else wanted.budget_tokens or known.budget_tokens
+    return enabled, budget if enabled else 0
 
 
 def _refuse_what_it_does_not_take(request: ScoreRequest, judge: Judge) -> None:

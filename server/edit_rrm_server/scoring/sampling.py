@@ -41,12 +41,24 @@ def sampling_of(defaults: SamplingDefaults, *wishes: Wishes) -> SamplingSettings
 
 
 def ask_sampling(
-    kind: AskKind, wanted: Sampling, judge: AskSampling, defaults: SamplingDefaults, *, structured: bool
+    kind: AskKind,
+    wanted: Sampling,
+    judge: AskSampling,
+    defaults: SamplingDefaults,
+    *,
+    structured: bool,
+    thinking_tokens: int = 0,
 ) -> SamplingSettings:
-    """How an ask is drawn. Of an answer of one token only the probabilities count, so it is greedy."""
+    """How an ask is drawn. Of an answer of one token only the probabilities count, so it is greedy.
+
+    A thought has tokens of its own beside those of the answer; a grammar would not let it be written.
+    """
     settings = sampling_of(defaults, wanted, kind.sampling, judge)
     if kind.one_token:
         return replace(settings, temperature=0.0, max_tokens=1)
+    if thinking_tokens:
+        budget = settings.max_tokens + thinking_tokens
+        return replace(settings, max_tokens=budget, thinking_tokens=thinking_tokens)
     return replace(settings, json_schema=kind.json_schema if structured else None)
 
 
@@ -56,7 +68,7 @@ class Attempts:
 
     One that does not parse is drawn with another seed and at least `retry_temperature`: greedy would repeat
     itself. One that was cut off is drawn the same way with a larger budget, within the model's length
-    (`max_model_len`, None where it is not known). One that the engine failed at is run once more as it was.
+    (`max_model_len`, None where it is not known).
     """
 
     retries: int

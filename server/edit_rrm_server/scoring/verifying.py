@@ -7,7 +7,7 @@ from functools import reduce
 
 from edit_rrm.errors import TraceError, TraceTruncatedError
 from edit_rrm.images import EditImage
-from edit_rrm.judges.judge import Ask, Judge, Judgement, Reading
+from edit_rrm.judges.judge import Ask, Judge, Judgement, Reading, Written
 from edit_rrm.prompts import ImageSlot
 from edit_rrm.wire import Usage
 from edit_rrm_server.admission.batching import Admission
@@ -45,7 +45,7 @@ class Verifier:
     async def verify(self, asked: Verification, candidate: EditImage, admission: Admission) -> Verified:
         """All samples of a candidate. Errors of single samples are part of the result, not raised."""
         plan, edit = asked.plan, asked.edit
-        asks = self._judge.asks(edit.instruction, asked.principles, len(edit.sources))
+        asks = self._judge.asks(edit.instruction, asked.principles, len(edit.sources), thinking=plan.thinking)
         admission.release_room(plan.jobs_a_candidate - plan.distinct_samples * len(asks))
         async with asyncio.TaskGroup() as group:
             tasks = [
@@ -108,7 +108,8 @@ class Verifier:
         def read(completion: Completion) -> Reading:
             with tracing.span("judging", principles=len(asked.principles)):
                 try:
-                    reading = self._judge.read(ask, completion.text, completion.tokens, asked.principles)
+                    written = Written(completion.text, completion.tokens, completion.thought_opened)
+                    reading = self._judge.read(ask, written, asked.principles)
                     if len(asked.plan.sampling) == 1 and not ask.kind.each:  # else it is judged with others
                         self._judge.judgement([reading], asked.principles, asked.plan.aggregator)
                     return reading

@@ -1,4 +1,8 @@
-"""One short verification after loading: the first one is several times slower, and should be no caller's."""
+"""Short verifications after loading: the first one is several times slower, and should be no caller's.
+
+They are a group as callers send it: one source, one instruction, and a candidate each, so that an engine
+that is looked at meanwhile (engines/vllm/probe.py) shows what it makes of a group's prompts.
+"""
 
 from PIL import Image
 
@@ -6,16 +10,24 @@ from edit_rrm.images import EditImage
 from edit_rrm.judges.judge import Judge
 from edit_rrm.principles import numbered
 from edit_rrm.prompts import ImageSlot
-from edit_rrm_server.engines.engine import Engine, SamplingSettings
+from edit_rrm_server.engines.engine import PromptRunner, SamplingSettings
 
-_SIDE_PIXELS = 64
+_SOURCE_PIXELS = (64, 64)
+_CANDIDATE_PIXELS = (128, 64)
+_SOURCE_GREY = 16
+_CANDIDATE_GREYS = (200, 210)
 _TOKENS = 2
 
 
-async def warm_up(engine: Engine, judge: Judge) -> None:
-    """Asks `engine` every kind of ask of the judge. Raises what `Engine.generate` does."""
-    grey = EditImage.from_pil(Image.new("RGB", (_SIDE_PIXELS, _SIDE_PIXELS), (128, 128, 128)))
-    images = dict.fromkeys(ImageSlot, grey)
+async def warm_up(engine: PromptRunner, judge: Judge) -> None:
+    """Asks `engine` all that the judge asks, about two candidates. Raises what `Engine.generate` does."""
     sampling = SamplingSettings(temperature=0.0, top_p=1.0, seed=0, max_tokens=_TOKENS)
-    for ask in judge.asks("nothing", numbered([("keep", "is it grey?")]), sources=1):
-        await engine.generate(ask.prompt, images, sampling, ask.watched)
+    source = _plain(_SOURCE_PIXELS, _SOURCE_GREY)
+    for ask in judge.asks("nothing", numbered([("keep", "is it grey?")])):
+        for grey in _CANDIDATE_GREYS:
+            images = {ImageSlot.SOURCE: source, ImageSlot.CANDIDATE: _plain(_CANDIDATE_PIXELS, grey)}
+            await engine.generate(ask.prompt, images, sampling, ask.watched)
+
+
+def _plain(pixels: tuple[int, int], grey: int) -> EditImage:
+    return EditImage.from_pil(Image.new("RGB", pixels, (grey, grey, grey)))

@@ -169,7 +169,8 @@ class ServerSettings(FleetSettings, AdminSettings):
 
     # Engine (passed on to vLLM)
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = Field(
-        default="auto", description="type of weights and activations; auto is float32 on a CPU"
+        default="auto",
+        description="type of weights and activations; auto is float32 on a CPU, or bfloat16 where it must",
     )
     max_model_len: int | None = Field(
         default=None, ge=64, description="longest prompt plus trace in tokens; default: the checkpoint's"

@@ -6,11 +6,13 @@ prefix are found again.
 """
 
 import asyncio
+import functools
 import gc
 import itertools
 import logging
 import os
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,21 +25,24 @@ from edit_rrm.prompts import ImageSlot, Prompt
 from edit_rrm.tokens import TokenReader
 from edit_rrm_server.engines.child_processes import handles_of, kill
 from edit_rrm_server.engines.detached_thread import run_detached
-from edit_rrm_server.engines.engine import Completion, Engine, SamplingSettings
+from edit_rrm_server.engines.engine import Completion, PromptRunner, SamplingSettings
 from edit_rrm_server.engines.loaded_model import LoadedModel
 from edit_rrm_server.engines.vllm import internals
 from edit_rrm_server.engines.vllm.chat_text import ChatText
 from edit_rrm_server.engines.vllm.errors import finish_error, service_error
+from edit_rrm_server.engines.vllm.probe import ProbedEngine
+from edit_rrm_server.engines.vllm.rendering import PromptRenderer, RenderedPrompt
 from edit_rrm_server.engines.vllm.start import adjust_config, engine_arguments
 from edit_rrm_server.engines.watched_engine import engine_dead
 from edit_rrm_server.engines.weights_digest import default_cache_file, weights_digest
+from edit_rrm_server.errors import ServiceError
 from edit_rrm_server.observe import tracing
 from edit_rrm_server.settings.server import ServerSettings
 
 logger = logging.getLogger(__name__)
 
 Progress = Callable[[str], None]
-WarmUp = Callable[[Engine, Judge], Coroutine[Any, Any, None]]
+WarmUp = Callable[[PromptRunner, Judge], Coroutine[Any, Any, None]]
 _SHUTDOWN_S = 10.0
 
 
@@ -45,8 +50,7 @@ async def load_vllm_model(settings: ServerSettings, progress: Progress, warm_up:
     """Loads the checkpoint of the settings and warms it up; `progress` is told each step.
 
     Raises CheckpointError, JudgeError, UnavailableError (engine_dead) and vLLM's own errors; no engine is
-    left then.
-    Cancelling ends it at once, although the steps themselves cannot be interrupted.
+    left then. Cancelling ends it at once, although the steps themselves cannot be interrupted.
     """
     directory = Path(settings.model)
     if not (directory / "config.json").is_file():
@@ -59,12 +63,27 @@ async def load_vllm_model(settings: ServerSettings, progress: Progress, warm_up:
         model = LoadedModel(
             engine, card, digest, engine.architecture, engine.max_model_len, chosen_judge=judge
         )
+        probe = ProbedEngine(engine.run, engine.text_of)
         progress("warming up")
-        await _unless_dead(engine, warm_up(engine, model.judge))
+        await _unless_dead(engine, warm_up(probe, model.judge))
     except BaseException:
         await engine.stop()
         raise
-    return model
+    _tell(probe, engine)
+    return replace(model, prefix_reuse=None if probe.reuse is None else probe.reuse.share)
+
+
+def _tell(probe: ProbedEngine, engine: "VllmEngine") -> None:
+    """Warns of what a judge on this checkpoint loses."""
+    if probe.misplaced is not None:
+        logger.warning("the checkpoint's chat template moves images: %s", probe.misplaced)
+    if probe.reuse is not None and probe.reuse.lessened:
+        logger.warning(
+            "candidates of a group share less: %d of %d common prompt tokens came from the cache (%s)",
+            probe.reuse.cached,
+            probe.reuse.common,
+            engine.sharing,
+        )
 
 
 async def _unless_dead(engine: "VllmEngine", work: Coroutine[Any, Any, None]) -> None:
@@ -101,12 +120,16 @@ class VllmEngine:
         self._llm = llm
         self._ids = itertools.count()
         tokenizer = internals.tokenizer_of(llm)
-        self._chat = ChatText(
-            tokenizer, internals.processor_template(llm) if tokenizer.chat_template is None else None
+        chat = ChatText(
+            tokenizer,
+            internals.processor_template(llm) if tokenizer.chat_template is None else None,
+            functools.partial(internals.image_text, llm.model_config),
         )
+        self._renderer = PromptRenderer(llm.renderer, chat)
         self._reader = TokenReader(tokenizer)
         self._processes = handles_of(process.pid for process in internals.engine_processes(llm))
         self._stopped = False
+        self.sharing = internals.sharing(llm)
         self.architecture: str = llm.model_config.architectures[0]
         self.max_model_len: int = llm.model_config.max_model_len
 
@@ -123,24 +146,55 @@ class VllmEngine:
         watched: tuple[str, ...] = (),
         group: str = "",
     ) -> Completion:
-        """See `Engine.generate`. A group needs no care here: there is one prefix cache."""
-        shown = [images[slot] for slot in prompt.slots]
-        request = {
-            "prompt": self._chat.render(prompt),
-            "multi_modal_data": {"image": [image.image for image in shown]},
-            "multi_modal_uuids": {"image": [image.digest for image in shown]},
-        }
+        """See `Engine.generate`. A group needs no care here: there is one prefix cache.
+
+        A prompt that ends in vLLM's "error" is run again once, sampled the same: its engine may not have
+        had an image that was taken for known. vLLM forgets such an image when it finds out.
+        """
+        return (await self.run(prompt, images, sampling, watched))[1]
+
+    async def run(
+        self,
+        prompt: Prompt,
+        images: Mapping[ImageSlot, EditImage],
+        sampling: SamplingSettings,
+        watched: tuple[str, ...] = (),
+    ) -> tuple[RenderedPrompt, Completion]:
+        """`generate`, with what the prompt became."""
+        parameters = self._parameters(sampling, watched)
+        rendered, output = await self._run(prompt, images, parameters)
+        if output is not None and output.outputs and output.outputs[0].finish_reason == "error":
+            rendered, output = await self._run(prompt, images, parameters)
+        return rendered, self._completion(output, rendered)
+
+    def text_of(self, token_ids: Sequence[int]) -> str:
+        """The text of some tokens of a prompt."""
+        return self._reader.text(token_ids)
+
+    async def _run(
+        self, prompt: Prompt, images: Mapping[ImageSlot, EditImage], parameters: Any
+    ) -> tuple[RenderedPrompt, Any]:
+        """What the prompt became and vLLM's last output for it, None for none."""
+        try:
+            rendered = await self._renderer.render(prompt, images, parameters.max_tokens)
+        except ServiceError:
+            raise
+        except Exception as error:
+            raise service_error(error) from error
+        if not self.alive:
+            raise engine_dead()
         drawn = self._llm.generate(
-            request,
-            self._parameters(sampling, watched),
+            rendered.engine_input,
+            parameters,
             f"job-{next(self._ids)}",
             trace_headers=tracing.headers(),
         )
         try:
             outputs = [output async for output in drawn]
         except Exception as error:
+            self._renderer.forget(rendered)
             raise service_error(error) from error
-        return self._completion(outputs[-1] if outputs else None)
+        return rendered, outputs[-1] if outputs else None
 
     async def died(self) -> None:
         """Returns once an engine process has ended, or vLLM's reading of its answers.
@@ -210,7 +264,6 @@ class VllmEngine:
         from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 
         schema = sampling.json_schema
-
         return SamplingParams(
             temperature=sampling.temperature,
             top_p=sampling.top_p,
@@ -224,7 +277,7 @@ class VllmEngine:
             flat_logprobs=True,
         )
 
-    def _completion(self, output: Any) -> Completion:
+    def _completion(self, output: Any, rendered: RenderedPrompt) -> Completion:
         if output is None or not output.outputs:
             raise finish_error(None)
         written = output.outputs[0]
@@ -238,4 +291,5 @@ class VllmEngine:
             cached_prompt_tokens=output.num_cached_tokens or 0,
             completion_tokens=len(written.token_ids),
             finish_reason=written.finish_reason,
+            thought_opened=rendered.thought_opened,
         )

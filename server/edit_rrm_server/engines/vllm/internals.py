@@ -1,5 +1,6 @@
 """The one place that touches names which vLLM does not promise to keep (seen in 0.31)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -25,6 +26,65 @@ def processor_template(llm: Any) -> str | None:
 
     template: str | None = cached_processor_from_config(llm.model_config).chat_template
     return template
+
+
+def image_text(model_config: Any, number: int) -> str | None:
+    """What stands for the image of that number, from 1 on, in the texts of the checkpoint's model class."""
+    from vllm.model_executor.model_loader import get_model_cls
+
+    text: str | None = get_model_cls(model_config).get_placeholder_str("image", number)
+    return text
+
+
+async def render(renderer: Any, prompt: Any, *, special_tokens: bool, max_prompt_tokens: int) -> Any:
+    """What the engine takes: token ids and processed images. Raises vLLM's errors for too long a text.
+
+    `special_tokens` has the tokenizer add its own. The images count as sent from here on (`forget_images`).
+    """
+    from vllm.renderers.inputs.preprocess import parse_model_prompt
+
+    parsed = parse_model_prompt(renderer.model_config, prompt)
+    parameters = renderer.default_cmpl_tok_params.with_kwargs(
+        add_special_tokens=special_tokens, max_length=max_prompt_tokens
+    )
+    (made,) = await renderer.render_cmpl_async([parsed], parameters)
+    return made
+
+
+def forget_images(renderer: Any, made: Any) -> None:
+    """Has the images of a rendered prompt that the engine may never have got be processed and sent again.
+
+    vLLM keeps a list, on this side, of the images that the engine holds, and sends none of them twice.
+    """
+    cache = renderer.mm_processor_cache
+    if cache is None or made["type"] != "multimodal":
+        return
+    for modality, hashes in made["mm_hashes"].items():
+        for name, item in zip(hashes, made["mm_kwargs"][modality], strict=True):
+            if item is not None:
+                cache.invalidate(name)
+
+
+def image_spans(made: Any) -> Sequence[tuple[int, int]]:
+    """Start and length of each image among a rendered prompt's tokens, in the order of the images."""
+    return [(span.offset, span.length) for span in made["mm_placeholders"]["image"]]
+
+
+def image_brightness(made: Any) -> list[float | None]:
+    """The mean of what the processor made of each image's pixels; None for one the engine has already."""
+    return [
+        None if item is None else float(item["pixel_values"].data.float().mean())
+        for item in made["mm_kwargs"]["image"]
+    ]
+
+
+def sharing(llm: Any) -> str:
+    """How vLLM shares the beginnings of this model's prompts, in words."""
+    cache, model = llm.vllm_config.cache_config, llm.model_config
+    if not cache.enable_prefix_caching:
+        return "vLLM shares no prefixes of this model"
+    kind = "a hybrid of attention and state" if model.is_hybrid else "attention in every layer"
+    return f"{kind}, shared in blocks of {cache.block_size} tokens"
 
 
 def start_processes_from_forkserver() -> None:

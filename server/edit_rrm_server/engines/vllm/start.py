@@ -11,10 +11,12 @@ import multiprocessing.forkserver
 import os
 import signal
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edit_rrm.wire import MAX_SOURCES
 from edit_rrm_server.engines.vllm.internals import start_processes_from_forkserver
+from edit_rrm_server.engines.vllm.precision import cpu_dtype
 from edit_rrm_server.settings.server import ServerSettings
 
 if TYPE_CHECKING:
@@ -35,6 +37,8 @@ _ENVIRONMENT = {
 # The CPU kernels want multiples of 32, and a smaller block lets shorter prefixes be shared.
 _CPU_BLOCK_TOKENS = 32
 _CPU_KV_CACHE_GIB = 1.0
+_CPU_WORKER = "vllm.v1.worker.cpu_worker.CPUWorker"
+_SEEDED_CPU_WORKER = "edit_rrm_server.engines.vllm.cpu_worker.SeededCPUWorker"
 
 
 def is_cpu_build() -> bool:
@@ -79,7 +83,7 @@ def engine_arguments(settings: ServerSettings) -> dict[str, Any]:
     kv_cache_gib = settings.kv_cache_gib or (_CPU_KV_CACHE_GIB if cpu else None)
     arguments: dict[str, Any] = {
         "model": str(settings.model),
-        "dtype": "float32" if cpu and settings.dtype == "auto" else settings.dtype,
+        "dtype": cpu_dtype(Path(settings.model)) if cpu and settings.dtype == "auto" else settings.dtype,
         "max_model_len": settings.max_model_len,
         "max_num_seqs": settings.max_num_seqs,
         "tensor_parallel_size": settings.tensor_parallel_size,
@@ -103,7 +107,9 @@ def engine_arguments(settings: ServerSettings) -> dict[str, Any]:
 
 
 def adjust_config(config: "VllmConfig", settings: ServerSettings) -> None:
-    """Applies the two measures of the module's docstring, which vLLM's arguments for the CPU do not offer."""
+    """Applies what vLLM's arguments for CPUs do not offer: the module's two measures, and cpu_worker.py."""
+    if config.parallel_config.worker_cls == _CPU_WORKER:
+        config.parallel_config.worker_cls = _SEEDED_CPU_WORKER
     if is_cpu_build() and _is_single(settings):
         config.parallel_config.distributed_executor_backend = "uni"
     if uses_forkserver(settings):

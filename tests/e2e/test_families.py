@@ -1,0 +1,22 @@
+"""Families of checkpoints in the real engine, each a tiny random one of its very class (tests/families).
+
+The four that differ most; `benchmarks/families.py` looks at all of them in the same way.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from families.looking import look_at, problems
+
+KEYS = (
+    "gemma3",  # SentencePiece, a BOS that the template writes and the tokenizer too
+    "llava",  # SentencePiece that drops first spaces, strings for content, no system role
+    "qwen3_5",  # hybrid: bfloat16 on CPUs, prefixes shared in large blocks
+    "llava_onevision",  # a template that moves images first
+)
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_family_is_asked_read_and_shared_as_it_allows(key: str, tmp_path: Path) -> None:
+    assert problems(key, look_at(key, tmp_path)) == []
