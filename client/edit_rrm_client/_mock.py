@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from edit_rrm.principles import Category, Principle
 from edit_rrm.wire import (
+    MAX_SOURCES,
     CandidateAnswer,
     CandidateError,
     CandidateFailed,
@@ -229,6 +230,7 @@ def _model() -> ModelAnswer:
         architecture="none",
         profile="trained",
         trace_format="1",
+        max_sources=MAX_SOURCES,
         categories=list(Category),
         sampling={"temperature": 0.0},
         aggregator="model_score",

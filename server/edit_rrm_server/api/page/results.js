@@ -2,8 +2,9 @@
 
 import { adviceFor } from "./advice.js";
 import { byId, el, fillFacts, plural, seconds } from "./dom.js";
+import { sourceRole } from "./pictures.js";
 
-/** Shows {answer, request, source, candidates, decomposedS}; returns a sentence that sums it up. */
+/** Shows {answer, request, sources, candidates, decomposedS}; returns a sentence that sums it up. */
 export function showResults(scored) {
   const { answer, candidates } = scored;
   const best = bestReward(answer.results);
@@ -54,15 +55,15 @@ function cost({ answer, decomposedS }) {
   ];
 }
 
-function card({ answer, request, source }, candidate, result, index, best) {
+function card({ answer, request, sources }, candidate, result, index, best) {
   const number = index + 1;
   const heading = `card-${number}`;
   const isBest = best !== null && result.reward === best;
   return el("article", { class: isBest ? "result best" : "result", "aria-labelledby": heading },
     el("h3", { id: heading }, `Candidate ${number}`, el("span", { class: "name" }, candidate.name)),
     isBest ? el("p", { class: "mark" }, "Best reward") : null,
-    el("div", { class: "pair" },
-      el("img", { src: source.url, alt: `Source: ${source.name}` }),
+    el("div", { class: sources.length > 1 ? "pair several" : "pair" },
+      ...sources.map(({ url, name }, place) => el("img", { src: url, alt: `${sourceRole(sources, place)}: ${name}` })),
       el("img", { src: candidate.url, alt: `Candidate ${number}: ${candidate.name}` })),
     ...(result.status === "ok" ? scoredParts(answer, request, result) : failedParts(result.error)),
     candidate.expect ? el("p", { class: "hint" }, `Expected: ${candidate.expect}`) : null,
