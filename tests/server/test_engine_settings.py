@@ -2,13 +2,14 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from edit_rrm_server.engines.vllm.precision import cpu_dtype
-from edit_rrm_server.engines.vllm.start import engine_arguments, uses_forkserver
+from edit_rrm_server.engines.vllm.start import adjust_config, engine_arguments, uses_forkserver
 from edit_rrm_server.settings.server import ServerSettings, load_settings
 
 FLEET = {"engine": "openai", "upstreams": "http://a:8000/v1, http://b:8000/v1/,"}
@@ -57,6 +58,36 @@ def test_a_cpu_serves_in_float32_what_has_kernels_in_it(tmp_path: Path, config: 
     (tmp_path / "config.json").write_text(json.dumps(config))
     assert cpu_dtype(tmp_path) == dtype
     assert engine_arguments(ServerSettings(model=tmp_path))["dtype"] in (dtype, "auto")  # auto: on a GPU
+
+
+@pytest.mark.parametrize(("given", "set_to"), [(0, None), (256, 256), (None, None)])
+def test_what_a_group_shares_is_kept_from_its_first_prompt_on(given: int | None, set_to: int | None) -> None:
+    """vLLM's own 0 keeps it from the second on: in a group of two a sliding window would share nothing."""
+    config = configuration(prefix_cache_retention_interval=given)
+    adjust_config(config, ServerSettings(tensor_parallel_size=2))
+    assert config.cache_config.prefix_cache_retention_interval == set_to
+
+
+@pytest.mark.parametrize(
+    ("given", "set_to"),
+    [
+        ("vllm.v1.worker.cpu_worker.CPUWorker", "edit_rrm_server.engines.vllm.cpu_worker.SeededCPUWorker"),
+        ("vllm.v1.worker.gpu_worker.Worker", "vllm.v1.worker.gpu_worker.Worker"),
+        ("mine.Worker", "mine.Worker"),
+    ],
+)
+def test_cpus_have_the_worker_that_seeds_do_not_end(given: str, set_to: str) -> None:
+    config = configuration(worker_cls=given)
+    adjust_config(config, ServerSettings(tensor_parallel_size=2))
+    assert config.parallel_config.worker_cls == set_to
+
+
+def configuration(prefix_cache_retention_interval: int | None = 0, worker_cls: str = "auto") -> Any:
+    """The parts of vLLM's configuration that are adjusted."""
+    return SimpleNamespace(
+        cache_config=SimpleNamespace(prefix_cache_retention_interval=prefix_cache_retention_interval),
+        parallel_config=SimpleNamespace(worker_cls=worker_cls),
+    )
 
 
 def test_traces_go_where_the_services_go_and_nowhere_by_default() -> None:

@@ -28,7 +28,7 @@ class Family:
     """A model of characters: 8 tokens for the source, 16 for a candidate, `cached` of each prompt."""
 
     def __init__(
-        self, cached: Sequence[int] = (0, 0), *, images_first: bool = False, bright: Any = None
+        self, cached: Sequence[int] = (0, 0, 0), *, images_first: bool = False, bright: Any = None
     ) -> None:
         self._cached = iter(cached)
         self._images_first = images_first
@@ -83,8 +83,8 @@ async def probed(family: Family) -> ProbedEngine:
 async def test_a_template_that_keeps_the_order_and_a_full_cache_are_nothing_to_tell() -> None:
     whole = Family()
     await probed(whole)
-    common = whole.lengths[0] - 16
-    probe = await probed(Family((0, common - 32)))
+    common = whole.lengths[-1] - 16
+    probe = await probed(Family((0, 0, common - 32)))
     assert probe.misplaced is None
     assert probe.reuse == PrefixReuse(common, common - 32)
     assert not probe.reuse.lessened
@@ -96,7 +96,7 @@ async def test_a_template_that_moves_images_first_is_told_with_the_text_that_suf
     assert "The edited image:' stands behind 2 images, not 1" in probe.misplaced
 
 
-@pytest.mark.parametrize("cached", [(0, 0), (0, 576)])
+@pytest.mark.parametrize("cached", [(0, 0, 0), (0, 0, 576)])
 async def test_a_group_that_shares_less_is_told_by_its_last_candidate(cached: tuple[int, ...]) -> None:
     probe = await probed(Family(cached))
     assert probe.reuse is not None

@@ -1,7 +1,7 @@
 """Short verifications after loading: the first one is several times slower, and should be no caller's.
 
-They are a group as callers send it: one source, one instruction, and a candidate each, so that an engine
-that is looked at meanwhile (engines/vllm/probe.py) shows what it makes of a group's prompts.
+They are one candidate of a group and then two of another, as callers send them, so that an engine that is
+looked at meanwhile (engines/vllm/probe.py) shows what it makes of a group's prompts, and what those share.
 """
 
 from PIL import Image
@@ -14,18 +14,20 @@ from edit_rrm_server.engines.engine import PromptRunner, SamplingSettings
 
 _SOURCE_PIXELS = (64, 64)
 _CANDIDATE_PIXELS = (128, 64)
-_SOURCE_GREY = 16
-_CANDIDATE_GREYS = (200, 210)
+# Instruction, grey of the source, grey of the candidate; the candidate is the lighter one.
+_VERIFICATIONS = (("something else", 8, 190), ("nothing", 16, 200), ("nothing", 16, 210))
 _TOKENS = 2
 
 
 async def warm_up(engine: PromptRunner, judge: Judge) -> None:
-    """Asks `engine` all that the judge asks, about two candidates. Raises what `Engine.generate` does."""
+    """Asks `engine` all that the judge asks, about each of `_VERIFICATIONS`. Raises what `generate` does."""
     sampling = SamplingSettings(temperature=0.0, top_p=1.0, seed=0, max_tokens=_TOKENS)
-    source = _plain(_SOURCE_PIXELS, _SOURCE_GREY)
-    for ask in judge.asks("nothing", numbered([("keep", "is it grey?")])):
-        for grey in _CANDIDATE_GREYS:
-            images = {ImageSlot.SOURCE: source, ImageSlot.CANDIDATE: _plain(_CANDIDATE_PIXELS, grey)}
+    for instruction, source, candidate in _VERIFICATIONS:
+        images = {
+            ImageSlot.SOURCE: _plain(_SOURCE_PIXELS, source),
+            ImageSlot.CANDIDATE: _plain(_CANDIDATE_PIXELS, candidate),
+        }
+        for ask in judge.asks(instruction, numbered([("keep", "is it grey?")])):
             await engine.generate(ask.prompt, images, sampling, ask.watched)
 
 

@@ -42,6 +42,9 @@ _ENVIRONMENT = {
 # The CPU kernels want multiples of 32, and a smaller block lets shorter prefixes be shared.
 _CPU_BLOCK_TOKENS = 32
 _CPU_KV_CACHE_GIB = 1.0
+# vLLM's default for sliding windows and state: what prompts share is kept once the second has been seen, so
+# that a group's second candidate finds nothing. None keeps it from the first on; other models ignore both.
+_SPARSE = 0
 _CPU_WORKER = "vllm.v1.worker.cpu_worker.CPUWorker"
 _SEEDED_CPU_WORKER = "edit_rrm_server.engines.vllm.cpu_worker.SeededCPUWorker"
 _CONTEXT_NAMES = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length", "model_max_length")
@@ -148,7 +151,9 @@ def engine_arguments(
 
 
 def adjust_config(config: "VllmConfig", settings: ServerSettings) -> None:
-    """Applies what vLLM's arguments for CPUs do not offer: the module's two measures, and cpu_worker.py."""
+    """Applies what vLLM's arguments do not offer: prefixes kept, the module's two measures, cpu_worker.py."""
+    if config.cache_config.prefix_cache_retention_interval == _SPARSE:
+        config.cache_config.prefix_cache_retention_interval = None
     if config.parallel_config.worker_cls == _CPU_WORKER:
         config.parallel_config.worker_cls = _SEEDED_CPU_WORKER
     if is_cpu_build() and _is_single(settings):
