@@ -24,6 +24,9 @@ class JsonScores(Ranged):
     reasoning: Literal["first", "last", "none"] = Field(
         default="first", description="where a grammar puts the reasoning; reading does not mind"
     )
+    reasoning_chars: int = Field(
+        default=1000, ge=1, description="a grammar ends the reasoning there: an answer must fit its budget"
+    )
     as_list: bool = Field(default=False, description="a grammar writes a single number as a list of one too")
 
     @property
@@ -73,7 +76,8 @@ class JsonScores(Ranged):
         count = len(self.subscores)
         numbers = {"type": "array", "items": number, "minItems": count, "maxItems": count}
         scores: dict[str, object] = {self.key: numbers if count > 1 or self.as_list else number}
-        reasoning: dict[str, object] = {"reasoning": {"type": "string"}}
+        said = {"type": "string", "maxLength": self.reasoning_chars}
+        reasoning: dict[str, object] = {"reasoning": said}
         properties = {
             "first": {**reasoning, **scores},
             "last": {**scores, **reasoning},
