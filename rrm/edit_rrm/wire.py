@@ -263,6 +263,7 @@ class ModelAnswer(AnswerModel):
     judge: str = ""
     """Who judges: a profile of ours, or a judge file as name.version."""
     subscores: list[str] = Field(default_factory=list)
+    needs_principles: bool = True
     max_sources: int = 1
     categories: list[Category]
     sampling: dict[str, Any]

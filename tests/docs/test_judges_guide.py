@@ -41,7 +41,3 @@ def test_every_form_every_judge_of_ours_and_every_importer_is_in_a_table() -> No
 def test_every_field_of_a_judge_file_is_told() -> None:
     fields = {*JudgeSpec.model_fields, *AskSpec.model_fields} - {"name", "about", "messages"}
     assert {name for name in fields if f"`{name}`" not in PAGE and f"`{name} =" not in PAGE} == set()
-
-
-def test_the_table_of_families_has_its_place() -> None:
-    assert PAGE.count("<!-- families -->") == PAGE.count("<!-- /families -->") == 1

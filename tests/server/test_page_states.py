@@ -391,6 +391,21 @@ def test_where_the_judge_takes_one_source_there_is_no_other_to_add(open_page: Op
     assert sent_request(page)["source"] == {"part": "source"}
 
 
+def test_a_judge_with_questions_of_its_own_is_sent_no_principles(open_page: OpenPage) -> None:
+    visit, _ = open_page(
+        lambda _: '{"reasoning": "seen", "score": [9, 4, 6]}', judge=find_judge("three_scores")
+    )
+    page = visit.page
+    choose(page)
+    expect(page.locator("#principles-part")).to_be_hidden()
+    press(page, "Score")
+    expect(page.locator("#results-summary")).to_have_text("1 candidate scored; reward 0.60.")
+    assert "principles" not in sent_request(page)
+    facts = page.locator("article").get_by_text("follow 0.90")
+    expect(facts).to_have_text("follow 0.90 · keep 0.40 · quality 0.60")
+    assert visit.complaints == []
+
+
 def test_the_answer_and_the_request_can_be_taken_along(open_page: OpenPage, tmp_path: Path) -> None:
     visit, _ = open_page()
     page = visit.page

@@ -105,6 +105,7 @@ async def models(request: Request) -> ModelsAnswer:
                 trace_format=card.trace_format,
                 judge=model.judge_name,
                 subscores=list(model.judge.subscore_names),
+                needs_principles=model.judge.needs_principles,
                 max_sources=model.judge.max_sources,
                 categories=list(card.categories),
                 sampling=card.sampling.model_dump(),

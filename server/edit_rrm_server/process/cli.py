@@ -46,6 +46,12 @@ def serve(
         str | None,
         typer.Option(help="Checkpoint an adapter belongs to. Default: what its configuration names."),
     ] = None,
+    judge: Annotated[
+        str | None,
+        typer.Option(
+            help="Who judges: a name (edit-rrm judges list) or a judge file. Default: the checkpoint's own."
+        ),
+    ] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on. Default: 127.0.0.1.")] = None,
     port: Annotated[int | None, typer.Option(help="Port; 0 takes a free one. Default: 8000.")] = None,
     allow_open: Annotated[
@@ -97,6 +103,7 @@ def serve(
     given = {
         "model": model,
         "base": base,
+        "judge": judge,
         "host": host,
         "port": port,
         "allow_open": allow_open,

@@ -31,6 +31,7 @@ async function askModel() {
     principles.categories = checkpoint.categories;
     showModel(checkpoint);
     pictures.allowSources(checkpoint.max_sources);
+    byId("principles-part").hidden = !needsPrinciples();
     showSamplingHint();
     askForKey(null);
   } catch (error) {
@@ -88,6 +89,11 @@ async function run(work) {
   }
 }
 
+/** Whether the judge asks by principles; one with questions of its own takes none. */
+function needsPrinciples() {
+  return checkpoint?.needs_principles ?? true;
+}
+
 async function askPrinciples(signal) {
   if (!isComplete(sourceNeed())) return [""];
   await decompose(signal);
@@ -108,7 +114,7 @@ async function decompose(signal) {
 
 async function score(signal) {
   if (!isComplete(sourceNeed(), [pictures.candidates[0], byId("candidates-file"), "candidate"])) return [""];
-  const decomposedS = principles.wanted ? await decompose(signal) : null;
+  const decomposedS = needsPrinciples() && principles.wanted ? await decompose(signal) : null;
   const invalid = principles.firstInvalid() ?? byId("edit").querySelector("input:invalid");
   if (invalid !== null) {
     showRefusal("A field is empty or out of its range.");
@@ -148,7 +154,7 @@ function scoreRequest(sources, candidates) {
     instruction: byId("instruction").value,
     ...asSources(sources),
     candidates: candidates.map(([part]) => ({ part })),
-    principles: principles.asRequest(),
+    ...(needsPrinciples() ? { principles: principles.asRequest() } : {}),
     samples: byId("samples-count").valueAsNumber,
     ...(Number.isNaN(temperature) ? {} : { sampling: { temperature } }),
     ...(aggregator ? { aggregator } : {}),

@@ -85,7 +85,7 @@ function scoredParts(answer, request, result) {
       el("span", { class: "number" }, result.reward.toFixed(2)), " reward",
       judged ? el("span", { class: "aside" }, `score ${result.score.toFixed(1)} of 10`) : null),
     judged ? null : el("p", {}, "A guard decided; the model was not asked."),
-    judged ? el("ul", { class: "verdicts", "aria-label": "Verdicts" }, ...result.verdicts.map((v) => verdict(v, answer.principles))) : null,
+    judged && result.verdicts.length > 0 ? el("ul", { class: "verdicts", "aria-label": "Verdicts" }, ...result.verdicts.map((v) => verdict(v, answer.principles))) : null,
     guards(result.guards, request.guards),
     judged ? means(result) : null,
     ...result.samples.map((sample, index) => reasoning(sample, index, result.samples.length)),
@@ -116,9 +116,9 @@ function guards(found, mode) {
   );
 }
 
-function means({ average, categories, disagreement, samples, cached }) {
-  const facts = Object.entries(categories).map(([name, share]) => `${name} ${share.toFixed(2)}`);
-  facts.push(`average verdict ${average.toFixed(2)}`);
+function means({ average, categories, subscores, disagreement, samples, cached }) {
+  const facts = Object.entries({ ...subscores, ...categories }).map(([name, share]) => `${name} ${share.toFixed(2)}`);
+  if (average !== null) facts.push(`average verdict ${average.toFixed(2)}`);
   if (samples.length > 1) facts.push(`disagreement ${disagreement.toFixed(2)}`);
   if (cached) facts.push("from the score cache");
   return el("p", { class: "hint" }, facts.join(" · "));
