@@ -206,7 +206,7 @@ def _qwen3_5(directory: Path) -> None:
             linear_key_head_dim=128,
             linear_value_head_dim=128,
             linear_num_key_heads=2,
-            linear_num_value_heads=2,
+            linear_num_value_heads=4,
         ),
         vision_config=dict(_QWEN3_EYES),
         **_qwen_ids(vocabulary),
