@@ -44,6 +44,9 @@ class RRMCard(BaseModel):
         description="how principles are drawn, whatever a score asks for; absent: as traces",
     )
     aggregator: AggregatorName = "model_score"
+    template_arguments: dict[str, bool | int | float | str] = Field(
+        default_factory=dict, description="of the chat template, besides the judge's own"
+    )
     max_image_side: int | None = Field(
         default=None, ge=28, description="longest side in pixels the model takes"
     )

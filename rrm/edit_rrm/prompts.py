@@ -5,8 +5,8 @@ Conventions): the second to last candidate of a group then pay only for their ow
 """
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -47,6 +47,10 @@ class Prompt:
 
     messages: tuple[Message, ...]
     template_arguments: TemplateArguments = ()
+
+    def told(self, arguments: Mapping[str, bool | int | float | str]) -> "Prompt":
+        """The prompt with further template arguments; those it has stay."""
+        return replace(self, template_arguments=(*arguments.items(), *self.template_arguments))
 
     @property
     def begun(self) -> bool:

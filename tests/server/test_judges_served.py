@@ -218,6 +218,35 @@ async def test_a_thought_that_the_prompt_opened_needs_its_end(judged: Judged) ->
     assert result["subscores"]["success"] == 0.8
 
 
+async def test_card_and_settings_say_what_the_template_is_told_and_whether_the_judge_thinks(
+    start: Start,
+) -> None:
+    engine = ScriptedEngine(lambda asked: trace(asked) if asked.verifies else "no principles")
+    card = CARD.model_copy(update={"template_arguments": {"style": "card", "brief": True}})
+
+    async def load() -> LoadedModel:
+        return LoadedModel(engine, card, "0123456789ab", "Q", LENGTH)
+
+    running = await start(engine, load, template_arguments={"style": "operator"})
+    await running.score()
+    await running.score(principles=None)
+    told = [dict(asked.prompt.template_arguments) for asked in engine.asked]
+    assert told[:2] == [{"style": "operator", "brief": True}] * 2
+
+
+async def test_the_operator_may_have_a_judge_think_where_calls_do_not_say(start: Start) -> None:
+    engine = ScriptedEngine(lambda asked: f"<think>hm</think>{both_numbers(asked)}")
+    chosen = WrittenJudge(judge_spec({**SCORES, "chat": {"thinking": {}}}, "the test"))
+
+    async def load() -> LoadedModel:
+        return LoadedModel(engine, CARD, "0123456789ab", "Q", LENGTH, chosen_judge=chosen)
+
+    running = await start(engine, load, thinking=True)
+    await running.score(principles=None)
+    await running.score(principles=None, thinking={"enabled": False})
+    assert [a.sampling.thinking_tokens for a in engine.asked] == [2048, 2048, 0, 0]
+
+
 async def test_a_judge_that_cannot_think_refuses_to_be_told(running: Running) -> None:
     answer = await running.score(thinking={"enabled": True})
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")

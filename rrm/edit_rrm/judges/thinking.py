@@ -72,6 +72,11 @@ _QUOTES = frozenset("\"'`“”‘’「」『』")
 _LOOK_BACK = 80
 
 
+def is_thought_tag(text: str) -> bool:
+    """Whether a text, such as a control token, is a tag that begins or ends a thought."""
+    return _TAG.fullmatch(text.strip()) is not None
+
+
 def opens_thought(prompt: str) -> bool:
     """Whether a rendered prompt ends inside a thought, which the model then has to finish."""
     return _OPENING_AT_END.search(prompt[-200:]) is not None

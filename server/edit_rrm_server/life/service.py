@@ -220,6 +220,7 @@ class Service:
                 self.intake.limits, max_side=judge.pictures.max_side or model.card.max_image_side
             )
         attempts = Attempts(self.settings.retries, self.settings.retry_temperature, model.max_model_len)
+        template_arguments = {**model.card.template_arguments, **self.settings.template_arguments}
         decomposer = Decomposer(
             model.engine,
             judge,
@@ -228,8 +229,9 @@ class Service:
             self.metrics.scoring,
             weights_digest=model.weights_digest,
             cache=self.principle_cache,
+            template_arguments=template_arguments,
         )
-        verifier = Verifier(model.engine, judge, attempts, self.metrics.scoring)
+        verifier = Verifier(model.engine, judge, attempts, self.metrics.scoring, template_arguments)
         self._rewards = RewardService(
             model.card,
             judge,
@@ -240,6 +242,7 @@ class Service:
             self.score_cache,
             self.metrics.scoring,
             structured=self.settings.structured_output,
+            thinking_by_default=self.settings.thinking,
         )
 
     def _unavailable(self, state: State) -> UnavailableError:

@@ -2,7 +2,9 @@
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 from edit_rrm.errors import DecompositionError, DecompositionTruncatedError
@@ -78,9 +80,11 @@ class Decomposer:
         *,
         weights_digest: str,
         cache: PrincipleCache,
+        template_arguments: Mapping[str, bool | int | float | str] = MappingProxyType({}),
     ) -> None:
         self._engine = engine
         self._judge = judge
+        self._template_arguments = template_arguments
         self._profile = judge.decomposition
         self._batcher = batcher
         self._metrics = metrics
@@ -137,7 +141,9 @@ class Decomposer:
                 asked = self._profile.decompose(
                     edit.instruction, seed=settings.seed, sources=len(edit.sources)
                 )
-                prompt = told_to_think(asked, self._judge.thinking, wanted=False)
+                prompt = told_to_think(asked, self._judge.thinking, wanted=False).told(
+                    self._template_arguments
+                )
                 async with admission.slot():
                     return await self._engine.generate(prompt, edit.images, settings, group=edit.group)
 

@@ -61,14 +61,21 @@ class Plan:
         return any(sampling.temperature > 0.0 for sampling in self.sampling)
 
 
-def plan_of(request: ScoreRequest, card: RRMCard, judge: Judge, *, structured: bool = True) -> Plan:
+def plan_of(
+    request: ScoreRequest,
+    card: RRMCard,
+    judge: Judge,
+    *,
+    structured: bool = True,
+    thinking_by_default: bool | None = None,
+) -> Plan:
     """The plan of a request to the checkpoint with that card and judge.
 
     `structured`: answers in JSON are held to their form. Raises RequestRefusedError (invalid_request) for
     what this judge does not take.
     """
     _refuse_what_it_does_not_take(request, judge)
-    thinking, thinking_tokens = _thinking(request, judge)
+    thinking, thinking_tokens = _thinking(request, judge, thinking_by_default)
     sampling = tuple(
         ask_sampling(
             kind,
@@ -100,7 +107,7 @@ def plan_of(request: ScoreRequest, card: RRMCard, judge: Judge, *, structured: b
     )
 
 
-def _thinking(request: ScoreRequest, judge: Judge) -> tuple[bool, int]:
+def _thinking(request: ScoreRequest, judge: Judge, by_default: bool | None) -> tuple[bool, int]:
     """Whether the model is to think, and the tokens it has for that. Raises RequestRefusedError."""
     wanted, known = request.thinking, judge.thinking
     if known is None or any(kind.one_token for kind in judge.kinds):
@@ -109,7 +116,9 @@ def _thinking(request: ScoreRequest, judge: Judge) -> tuple[bool, int]:
                 "invalid_request", f"thinking: the judge {judge.name!r} knows no way to ask for it"
             )
         return False, 0
-    enabled = known.enabled if wanted is None else wanted.enabled
+    enabled = known.enabled if by_default is None else by_default
+    if wanted is not None:
+        enabled = wanted.enabled
     budget = known.budget_tokens if wanted is None else wanted.budget_tokens or known.budget_tokens
     return enabled, budget if enabled else 0
 

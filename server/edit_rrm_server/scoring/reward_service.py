@@ -79,10 +79,12 @@ class RewardService:
         metrics: ScoringMetrics,
         *,
         structured: bool = True,
+        thinking_by_default: bool | None = None,
     ) -> None:
         self._card = card
         self._judge = judge
         self._structured = structured
+        self._thinking_by_default = thinking_by_default
         self._model_name = model_name
         self._verifier = verifier
         self._decomposer = decomposer
@@ -95,7 +97,13 @@ class RewardService:
 
         Raises RequestRefusedError for what the judge does not take.
         """
-        return plan_of(request, self._card, self._judge, structured=self._structured)
+        return plan_of(
+            request,
+            self._card,
+            self._judge,
+            structured=self._structured,
+            thinking_by_default=self._thinking_by_default,
+        )
 
     async def decompose(self, edit: Edit, sampling: Sampling, admission: Admission) -> Decomposed:
         """The principles of an edit, drawn as `sampling` says or else the card.

@@ -1,9 +1,10 @@
 """`Verifier`: the samples of one candidate, each from an answer to every ask of the judge."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from types import MappingProxyType
 
 from edit_rrm.errors import TraceError, TraceTruncatedError
 from edit_rrm.images import EditImage
@@ -36,11 +37,19 @@ class Verified:
 class Verifier:
     """Runs a candidate's jobs on the engine. See the module."""
 
-    def __init__(self, engine: Engine, judge: Judge, attempts: Attempts, metrics: ScoringMetrics) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        judge: Judge,
+        attempts: Attempts,
+        metrics: ScoringMetrics,
+        template_arguments: Mapping[str, bool | int | float | str] = MappingProxyType({}),
+    ) -> None:
         self._engine = engine
         self._judge = judge
         self._attempts = attempts
         self._metrics = metrics
+        self._template_arguments = template_arguments
 
     async def verify(self, asked: Verification, candidate: EditImage, admission: Admission) -> Verified:
         """All samples of a candidate. Errors of single samples are part of the result, not raised."""
@@ -98,12 +107,11 @@ class Verifier:
         """The answer to one ask, or why the last attempt at it failed."""
         images = {**asked.edit.images, ImageSlot.CANDIDATE: candidate}
         kind = self._judge.kinds.index(ask.kind)
+        prompt = ask.prompt.told(self._template_arguments)
 
         async def generate(sampling: SamplingSettings) -> Completion:
             async with admission.slot():
-                return await self._engine.generate(
-                    ask.prompt, images, sampling, ask.watched, asked.edit.group
-                )
+                return await self._engine.generate(prompt, images, sampling, ask.watched, asked.edit.group)
 
         def read(completion: Completion) -> Reading:
             with tracing.span("judging", principles=len(asked.principles)):

@@ -162,6 +162,13 @@ class ServerSettings(FleetSettings, AdminSettings):
         default=None,
         description="who judges: a name (edit-rrm judges list) or a judge file; default: the model's own",
     )
+    template_arguments: dict[str, bool | int | float | str] = Field(
+        default_factory=dict, description="of the chat template, besides those of card and judge"
+    )
+    thinking: bool | None = Field(
+        default=None,
+        description="whether a judge that can thinks first where a call does not say; default: the judge's",
+    )
     structured_output: bool = Field(
         default=True, description="hold judges that answer in JSON to their form, by the engine's grammar"
     )

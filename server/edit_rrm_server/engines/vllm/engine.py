@@ -19,6 +19,7 @@ from edit_rrm.errors import EditRRMError
 from edit_rrm.images import EditImage
 from edit_rrm.judges.judge import Judge
 from edit_rrm.judges.shelf import chosen_judge, profiled
+from edit_rrm.judges.thinking import is_thought_tag
 from edit_rrm.prompts import ImageSlot, Prompt
 from edit_rrm.tokens import TokenReader
 from edit_rrm_server.engines.checkpoints.adapters import Adapter
@@ -140,7 +141,7 @@ class VllmEngine:
             functools.partial(internals.image_text, llm.model_config),
         )
         self._renderer = PromptRenderer(llm.renderer, chat)
-        self._reader = TokenReader(tokenizer)
+        self._reader = TokenReader(tokenizer, is_thought_tag)
         self._processes = handles_of(process.pid for process in internals.engine_processes(llm))
         self._stopped = False
         self.sharing = internals.sharing(llm)
