@@ -31,7 +31,7 @@ async function askModel() {
     principles.categories = checkpoint.categories;
     showModel(checkpoint);
     pictures.allowSources(checkpoint.max_sources);
-    byId("principles-part").hidden = !needsPrinciples();
+    principles.needed = checkpoint.needs_principles;
     showSamplingHint();
     askForKey(null);
   } catch (error) {
@@ -89,11 +89,6 @@ async function run(work) {
   }
 }
 
-/** Whether the judge asks by principles; one with questions of its own takes none. */
-function needsPrinciples() {
-  return checkpoint?.needs_principles ?? true;
-}
-
 async function askPrinciples(signal) {
   if (!isComplete(sourceNeed())) return [""];
   await decompose(signal);
@@ -114,7 +109,7 @@ async function decompose(signal) {
 
 async function score(signal) {
   if (!isComplete(sourceNeed(), [pictures.candidates[0], byId("candidates-file"), "candidate"])) return [""];
-  const decomposedS = needsPrinciples() && principles.wanted ? await decompose(signal) : null;
+  const decomposedS = principles.wanted ? await decompose(signal) : null;
   const invalid = principles.firstInvalid() ?? byId("edit").querySelector("input:invalid");
   if (invalid !== null) {
     showRefusal("A field is empty or out of its range.");
@@ -154,7 +149,7 @@ function scoreRequest(sources, candidates) {
     instruction: byId("instruction").value,
     ...asSources(sources),
     candidates: candidates.map(([part]) => ({ part })),
-    ...(needsPrinciples() ? { principles: principles.asRequest() } : {}),
+    ...principles.asField(),
     samples: byId("samples-count").valueAsNumber,
     ...(Number.isNaN(temperature) ? {} : { sampling: { temperature } }),
     ...(aggregator ? { aggregator } : {}),
