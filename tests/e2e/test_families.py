@@ -1,6 +1,6 @@
 """Families of checkpoints in the real engine, each a tiny random one of its very class (tests/families).
 
-The four that differ most; `benchmarks/families.py` looks at all of them in the same way.
+The four that differ most; `benchmarks/checkpoint_families.py` looks at all of them in the same way.
 """
 
 from pathlib import Path

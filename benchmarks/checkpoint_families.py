@@ -1,6 +1,6 @@
 """What each family of checkpoints makes of a group's prompts in the real engine: the table of docs/judges.md.
 
-    python benchmarks/families.py [--only gemma3] [--write]
+    python benchmarks/checkpoint_families.py [--only gemma3] [--write]
 
 Every family is a tiny random checkpoint of its very class (tests/families), started in a process of its own:
 half a minute each. `--write` puts the table between the markers of docs/judges.md. Status 1 if something is
@@ -21,7 +21,7 @@ from families.checkpoints import FAMILIES
 from families.looking import look_at, problems
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "judges.md"
-BEGIN, END = "<!-- families: benchmarks/families.py --write -->", "<!-- /families -->"
+BEGIN, END = "<!-- families: benchmarks/checkpoint_families.py --write -->", "<!-- /families -->"
 HEADER = (
     "| family | class | particular | prompt | shareable | cached: candidates 1 / 2 / 3 | told at start |\n"
     "|---|---|---|---|---|---|---|"
