@@ -74,12 +74,22 @@ def checkpoint_directory(name_or_path: str | Path) -> Path:
     """Where a checkpoint lies that is given by its directory, or by the name an installed package registers.
 
     The entry point group is `edit_rrm.checkpoints`: a directory by its name. A directory goes before a name.
+    What is neither is given back as it is: `no_such_checkpoint` has the words for it.
     """
     path = Path(name_or_path)
     if not path.exists() and str(name_or_path) in plugins.names(_GROUP):
         registered: Path = plugins.load(_GROUP, str(name_or_path))
         return registered
     return path
+
+
+def no_such_checkpoint(name_or_path: str | Path) -> str:
+    """Says what is there instead."""
+    known = ", ".join(plugins.names(_GROUP)) or "none"
+    return (
+        f"there is no checkpoint {name_or_path}: no such folder, and none of that name is installed "
+        f"(there are: {known}; edit-rrm-shapes brings more)"
+    )
 
 
 def write_card(directory: Path, card: RRMCard) -> None:
