@@ -207,6 +207,14 @@ def test_a_name_that_nobody_knows_lists_those_there_are(folder: Path) -> None:
     assert "edit-rrm-shapes" in said
 
 
+def test_a_configuration_that_nobody_knows_lists_those_there_are(tmp_path: Path) -> None:
+    (tmp_path / "edits.jsonl").touch()
+    words = ("--edits", tmp_path / "edits.jsonl", "--out", tmp_path / "out.jsonl", "--config", "shape")
+    said = told("pipeline", "decompose", *words)
+    assert "configuration shape: no such file" in said
+    assert "there are: shapes" in said
+
+
 @pytest.mark.parametrize("address", ["nonsense", "localhost:8000", "ftp://host", "http://", "http://[x"])
 def test_an_address_that_is_none_is_refused_at_once(folder: Path, address: str) -> None:
     (folder / "edits.jsonl").write_text(lines(edit()))
