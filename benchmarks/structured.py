@@ -7,7 +7,6 @@ is noise, so each answer that is read is the grammar's work. Without the grammar
 """
 
 import asyncio
-import sys
 import tempfile
 from collections import Counter
 from dataclasses import replace
@@ -30,7 +29,17 @@ from edit_rrm_server.engines.vllm.start import end_forkserver, prepare_environme
 from edit_rrm_server.scoring.sampling import ask_sampling
 from edit_rrm_server.settings.server import ServerSettings
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+def untrained(directory: Path) -> Path:
+    """Writes the small size of the miniature with random weights, and no card, to `directory`."""
+    import torch
+
+    from edit_rrm_shapes.tiny_rrm.model import build_config, new_model, save_servable
+    from edit_rrm_shapes.tiny_rrm.tokenizer import build_tokenizer
+
+    tokenizer = build_tokenizer(corpus_size=600)
+    save_servable(new_model(tokenizer, 0, build_config(tokenizer, "s")), tokenizer, directory, torch.float32)
+    return directory
 
 
 async def read_answers(engine: Engine, judge: Judge, answers: int, structured: bool) -> Counter[str]:
@@ -76,11 +85,9 @@ async def measure(checkpoint: Path, answers: int) -> dict[str, Counter[str]]:
 
 def main(answers: Annotated[int, typer.Option(help="Answers of each kind.")] = 1000) -> None:
     """Prints the table."""
-    from shapes_rows import save_untrained
-
     prepare_environment(ServerSettings())
     with tempfile.TemporaryDirectory() as folder:
-        checkpoint = save_untrained(Path(folder))
+        checkpoint = untrained(Path(folder))
         try:
             found = asyncio.run(measure(checkpoint, answers))
         finally:

@@ -58,7 +58,8 @@ def answers(name: str, judge: WrittenJudge) -> list[Any]:
 
 def ours(name: str, judge: WrittenJudge, answer: Any) -> float | str:
     """Our number on their scale, or why there is none."""
-    text, tokens = answer, ()
+    text: str = answer
+    tokens: tuple[Token, ...] = ()
     if isinstance(answer, dict):
         shown = {spelled: math.log(share) for spelled, share in answer.items()}
         text = max(shown, key=lambda spelled: shown[spelled])

@@ -148,7 +148,7 @@ def unified_reward(root: Path, editscore_root: Path) -> Theirs:
 
     sent: list[Any] = []
     request = types.ModuleType("vllm_qwen.vllm_request")
-    request.evaluate_batch = lambda rows, url: sent.append(rows[0]) or [{"model_output": ""}]  # type: ignore[attr-defined]
+    request.evaluate_batch = lambda rows, url: sent.append(rows[0]) or [{"model_output": ""}]  # type: ignore[attr-defined, func-returns-value]
     sys.modules["vllm_qwen"], sys.modules["vllm_qwen.vllm_request"] = types.ModuleType("vllm_qwen"), request
     Image.open = lambda *_: Image.new("RGB", (8, 8))  # type: ignore[assignment]
     for name in ("edit_pointwise_instruction_following.py", "edit_pointwise_quality.py"):

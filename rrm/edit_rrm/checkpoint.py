@@ -78,6 +78,7 @@ def checkpoint_directory(name_or_path: str | Path) -> Path:
 
     The entry point group is `edit_rrm.checkpoints`: a directory by its name. A directory goes before a name.
     What begins like a path and is not there becomes absolute: a Path drops "./" and could be a hub's id.
+    What is neither is given back as it is: `no_such_checkpoint` has the words for it.
     """
     path = Path(name_or_path)
     if not path.exists() and isinstance(name_or_path, str) and name_or_path.startswith(("./", "../", "~")):
@@ -86,6 +87,15 @@ def checkpoint_directory(name_or_path: str | Path) -> Path:
         registered: Path = plugins.load(_GROUP, str(name_or_path))
         return registered
     return path
+
+
+def no_such_checkpoint(name_or_path: str | Path) -> str:
+    """Says what is there instead."""
+    known = ", ".join(plugins.names(_GROUP)) or "none"
+    return (
+        f"there is no checkpoint {name_or_path}: no such folder, and none of that name is installed "
+        f"(there are: {known}; edit-rrm-shapes brings more)"
+    )
 
 
 def write_card(directory: Path, card: RRMCard) -> None:

@@ -10,6 +10,7 @@ EditRRMError
 ├── CheckpointError     a checkpoint's rrm.json is missing a field or holds an unknown value
 ├── JudgeError          a judge file does not fit, or no judge has that name
 ├── SettingsFileError   a file of settings cannot be read, or a setting is wrong
+├── OutputError         results cannot be written where they shall go
 └── PluginError         a name that no installed package registers
 """
 
@@ -80,6 +81,12 @@ class SettingsFileError(EditRRMError):
     """The message names the file, and every setting that is wrong."""
 
     code: str = "bad_settings"
+
+
+class OutputError(EditRRMError):
+    """The message names the path and what is in the way."""
+
+    code: str = "output_not_writable"
 
 
 class PluginError(EditRRMError):

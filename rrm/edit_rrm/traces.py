@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from edit_rrm.errors import TraceError
 
-TRACE_FORMAT = 1
 MAX_SCORE = 10.0
 
 _LINE = re.compile(r"(?P<number>[1-9][0-9]{0,3})\. (?P<evidence>.*\S) => (?P<verdict>[01])")
