@@ -280,14 +280,12 @@ class VllmEngine:
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 
-        held = None
-        if sampling.json_schema is not None:  # white space without end would be in the grammar too
-            held = StructuredOutputsParams(json=sampling.json_schema, disable_any_whitespace=True)
+        schema = sampling.json_schema
         return SamplingParams(
             temperature=sampling.temperature,
             top_p=sampling.top_p,
             top_k=sampling.top_k,
-            structured_outputs=held,
+            structured_outputs=None if schema is None else StructuredOutputsParams(json=schema),
             seed=sampling.seed,
             max_tokens=sampling.max_tokens,
             logprob_token_ids=list(self._reader.watched_ids(watched)) or None,

@@ -160,6 +160,9 @@ def adjust_config(config: "VllmConfig", settings: ServerSettings) -> None:
         config.parallel_config.distributed_executor_backend = "uni"
     if uses_forkserver(settings):
         start_processes_from_forkserver()
+    if "structured_outputs_config" not in settings.engine_args:
+        held = config.structured_outputs_config
+        held.backend, held.disable_any_whitespace = "xgrammar", True  # else white space without end fits too
 
 
 def _lora_rank(adapter: Adapter) -> int:
