@@ -9,9 +9,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 EXTRAS := cpu,otel,ray,training,edit-training,docs,dev
 INSTALLED := .venv/.installed
-# Processes that share the tests: one a core. 0 is none but pytest's own.
+# Processes that share the tests: one a core. 0 is none but pytest's own. One that dies is replaced a few times.
 TEST_WORKERS ?= logical
-PYTEST := $(BIN)/python tests/watched.py -n $(TEST_WORKERS) --maxprocesses 8 --no-loadscope-reorder
+PYTEST := $(BIN)/python tests/watched.py -n $(TEST_WORKERS) --maxprocesses 8 --max-worker-restart 4 --no-loadscope-reorder
 
 # Nothing here looks for models on a hub or reports usage.
 export HF_HUB_OFFLINE := 1

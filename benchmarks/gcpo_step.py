@@ -20,7 +20,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 import torch
 import typer
 from rich.table import Table

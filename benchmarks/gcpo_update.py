@@ -40,7 +40,7 @@ def ways(trainer: GcpoTrainer) -> Mapping[str, Loss]:
 
     def plain(batch: Any) -> torch.Tensor:
         trainer._share_prompts = False
-        return GRPOTrainer._compute_loss(trainer, trainer.model, batch)  # type: ignore[no-any-return]
+        return GRPOTrainer._compute_loss(trainer, trainer.model, batch)
 
     def ours(share: bool) -> Loss:
         def loss(batch: Any) -> torch.Tensor:

@@ -40,7 +40,7 @@ async def bare(engine: Any, card: Any, edit: EditRecord) -> tuple[float, int]:
     prompt = get_profile(card.profile).verify(edit.request.instruction, principles(edit))
     source = EditImage.from_pil(edit.picture())
     images = [{ImageSlot.SOURCE: source, ImageSlot.CANDIDATE: c} for c in candidates(edit)]
-    draw = sampling_of(Sampling(), card.sampling)
+    draw = sampling_of(card.sampling, Sampling())
     started = time.perf_counter()
     completions = await asyncio.gather(*(engine.generate(prompt, i, draw, VERDICT_TEXTS) for i in images))
     return time.perf_counter() - started, sum(c.completion_tokens for c in completions)

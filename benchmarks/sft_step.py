@@ -77,7 +77,7 @@ def main(
                 progress.print(f"round {number + 1} of {rounds}, {way}: {total} steps of {batch}")
                 config = SftConfig(
                     base=model, out=out / f"{way}-{number}", rows=(out / "rows.jsonl",), steps=total,
-                    batch_per_device=batch, lr=1e-5, role_weights=True, optimizer="muon", workers=0,
+                    batch_per_device=batch, lr=1e-5, token_weights="shapes", optimizer="muon", workers=0,
                     gradient_checkpointing=False, equal_images=True, log_every=1, save_every=10_000,
                     **options,
                 )  # fmt: skip

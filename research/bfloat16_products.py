@@ -27,7 +27,7 @@ def gflops(matrix: torch.Tensor) -> float:
     while time.perf_counter() - begun < SECONDS:
         matrix @ matrix
         products += 1
-    return products * 2 * matrix.shape[0] ** 3 / (time.perf_counter() - begun) / 1e9
+    return products * 2 * int(matrix.shape[0]) ** 3 / (time.perf_counter() - begun) / 1e9
 
 
 def main(

@@ -121,6 +121,7 @@ def add_pair(found: Found, trainer: GcpoTrainer, weights: Sequence[nn.Parameter]
         **{name: pair.get(name) for name in _SEEN_BY_THE_MODEL},
     )
     tokenizer = trainer.processing_class.tokenizer
+    assert entropies is not None
     kinds = [parts_of([tokenizer.decode([token]) for token in row]) for row in ids.tolist()]
     whole = [torch.zeros_like(weight) for weight in weights]
     for part, sums in found.parts.items():
@@ -141,7 +142,7 @@ def table_of(found: Found) -> Table:
         title=f"{found.pairs} pairs, {found.heard} of them with a gradient",
     )  # fmt: skip
     found.whole.entropy_nats = sum(sums.entropy_nats for sums in found.parts.values())
-    for name, sums in {**found.parts, "all": found.whole}.items():
+    for name, sums in [*found.parts.items(), ("all", found.whole)]:
         row = [name, f"{sums.entropy_nats / found.heard:.2f}", f"{sums.squares / found.whole.squares:.2f}"]
         if sums.squares:
             row += [f"{sums.largest_square / sums.squares:.2f}", f"{sums.signal(found.pairs):+.4f}"]

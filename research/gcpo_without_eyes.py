@@ -92,7 +92,10 @@ def features(edit: EditRecord, candidate: Candidate) -> list[float]:
 
 def world_of(seed: int, edits: int) -> World:
     """The first `edits` edits of a world, and its pairs with a preference."""
-    seen, given, counted, pairs = [], [], [], []
+    seen: list[list[float]] = []
+    given: list[list[float]] = []
+    counted: list[float] = []
+    pairs: list[tuple[int, int]] = []
     rng = random.Random(seed)
     for edit in (make_edit(seed, index, 4) for index in range(edits)):
         first = len(seen)

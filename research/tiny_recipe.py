@@ -24,6 +24,7 @@ from edit_rrm_shapes.tiny_rrm.looking import run_look_stage
 from edit_rrm_shapes.tiny_rrm.recipe import LOOK, load_processor
 from edit_rrm_shapes.tiny_rrm.tasks import Task
 from edit_rrm_shapes.tiny_rrm.training import BETAS, CLIP_NORM, MUON_SCALE, completion_loss, make_optimizers
+from edit_rrm_training.runs.equal_images import batch_vision_attention
 
 LR = 1e-3
 WARMUP_STEPS = 40
@@ -49,7 +50,7 @@ def main() -> None:
         if given.look_steps:
             run_look_stage(replace(LOOK, steps=given.look_steps), model, processor, Path(directory))
         look_s = time.monotonic() - started
-        tiny_model.batch_vision_attention(model)
+        batch_vision_attention(model)
         optimizers = make_optimizers(model)
         rates = [LR * MUON_SCALE, LR]
         if given.optimizer == "adamw":

@@ -1,6 +1,5 @@
 """What tests of several packages share: a browser, who runs with whom under `-n`, and how a run ends."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,27 +11,16 @@ from xdist.scheduler import LoadScopeScheduling
 
 import own_process
 from browsing import launched_chromium
-from watched import ENDED_FILE
+from watched import tell
+from workers import SERVED, WholeFiles
 
 # Property tests are bounded by examples, not by the clock: the machine may be busy.
 hypothesis.settings.register_profile("edit-rrm", deadline=None, max_examples=80)
 hypothesis.settings.load_profile("edit-rrm")
 
 HERE = Path(__file__).parent
-SERVED = HERE / "e2e" / "served"
 # What takes longest begins first, or one process is left working alone.
 FIRST = (SERVED, HERE / "e2e", HERE / "shapes", HERE / "rrm_training")
-
-
-class WholeFiles(LoadScopeScheduling):
-    """A file runs in one process, and all that share the session's service in one together.
-
-    xdist's own `--dist loadgroup` would say so with a mark, which 3.8 does not read under pytest 9.
-    """
-
-    def _split_scope(self, nodeid: str) -> str:
-        file = Path(nodeid.partition("::")[0])
-        return SERVED.name if SERVED.name in file.parts else str(file)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -52,11 +40,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items.sort(key=lambda item: _place(item.path))
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """From here on an end without a summary is none: tests/watched.py may know."""
+    if not hasattr(session.config, "workerinput"):
+        tell("started")
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Everything is told: tests/watched.py may know."""
-    if ENDED_FILE in os.environ and not hasattr(config, "workerinput"):
-        Path(os.environ[ENDED_FILE]).touch()
+    """Everything is told."""
+    if not hasattr(config, "workerinput"):
+        tell("ended")
 
 
 @pytest.fixture(scope="module")

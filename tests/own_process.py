@@ -3,8 +3,10 @@
 `tests/watched.py` runs that pytest, too, so that nothing outlives it. Its reports come through a file.
 """
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -14,6 +16,7 @@ import pytest
 
 WATCHED = Path(__file__).with_name("watched.py")
 TEST_LIMIT_S = 600.0
+END_LIMIT_S = 60.0
 # What C++ says last is not kept back.
 _OPTIONS = ("-p", "no:cacheprovider", "--capture=tee-sys")
 _REPORTS_FILE = "WATCHED_REPORTS"
@@ -80,8 +83,10 @@ def _run_module(items: list[pytest.Item]) -> dict[str, list[pytest.TestReport]]:
             try:
                 status = process.wait(TEST_LIMIT_S * len(items))
             except subprocess.TimeoutExpired:
-                process.terminate()  # tests/watched.py ends all below it
-                status = process.wait()
+                status = _ended(process)
+            except BaseException:  # Ctrl-C does not reach a session of its own
+                _ended(process)
+                raise
         reports: dict[str, list[pytest.TestReport]] = {item.nodeid: [] for item in items}
         for line in reports_file.read_text().splitlines():
             report = items[0].config.hook.pytest_report_from_serializable(
@@ -99,6 +104,18 @@ def _run_module(items: list[pytest.Item]) -> dict[str, list[pytest.TestReport]]:
     if status != 0 and not failed:
         reports[items[-1].nodeid].append(_failure(items[-1], f"its process ended with {status}\n{told}"))
     return reports
+
+
+def _ended(process: subprocess.Popen[bytes]) -> int:
+    """Its exit status. tests/watched.py ends all below it; where it cannot, its group is killed."""
+    process.terminate()
+    try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(END_LIMIT_S)
+    finally:  # at a second Ctrl-C, too
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    return process.wait()
 
 
 def _failure(item: pytest.Item, what: str) -> pytest.TestReport:

@@ -1,8 +1,10 @@
 """A run of the tests ends with pytest's summary, or says that it did not, and leaves no process."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psutil
@@ -17,14 +19,23 @@ import os, sys
 from pathlib import Path
 sys.path.insert(0, {here!r})
 import own_process
-from watched import ENDED_FILE
+from watched import tell
+from workers import WholeFiles
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "own_process: …")
     config.pluginmanager.register(own_process)
 
+def pytest_xdist_make_scheduler(config, log):
+    return WholeFiles(config, log)
+
+def pytest_sessionstart(session):
+    if not hasattr(session.config, "workerinput"):
+        tell("started")
+
 def pytest_unconfigure(config):
-    Path(os.environ[ENDED_FILE]).touch()
+    if not hasattr(config, "workerinput"):
+        tell("ended")
 """
 SLEEPER = """
 import subprocess, sys
@@ -35,18 +46,25 @@ def start():
 """
 
 
-def run(folder: Path, body: str) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, body: str, *options: str) -> subprocess.CompletedProcess[str]:
     """The body as a module of tests, run as `make test` runs all."""
+    command, environment = prepared(folder, body, WATCHED)
+    return subprocess.run(
+        [*command, *options], cwd=folder, env=environment, capture_output=True, text=True, timeout=120,
+        check=False,
+    )  # fmt: skip
+
+
+def prepared(folder: Path, body: str, *program: str | Path) -> tuple[list[str], dict[str, str]]:
+    """The command that has Python's `program` run the body, and its environment."""
     (folder / "conftest.py").write_text(CONFTEST.format(here=str(HERE)))
     (folder / "sleeper.py").write_text(SLEEPER)
     (folder / "test_body.py").write_text(f"import os, signal, pytest, sleeper\n{body}")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    environment.pop("WATCHED_REPORTS", None)
     environment |= {"PYTHONPATH": str(folder), "WATCHED_LEAVE_S": "0.2"}
-    command = [sys.executable, str(WATCHED), "-qs", "-p", "no:cacheprovider", "--rootdir", str(folder)]
-    return subprocess.run(
-        [*command, str(folder / "test_body.py")], cwd=folder, env=environment, capture_output=True, text=True,
-        timeout=120, check=False,
-    )  # fmt: skip
+    options = ["-qs", "-p", "no:cacheprovider", "--rootdir", str(folder), str(folder / "test_body.py")]
+    return [sys.executable, *map(str, program), *options], environment
 
 
 def test_a_pytest_that_dies_is_said_to_have_ended_without_its_summary(tmp_path: Path) -> None:
@@ -98,3 +116,71 @@ def test_two(): pass
     ended = run(tmp_path, outer + body)
     assert ended.returncode == 0, ended.stdout
     assert "1 passed, 1 skipped" in ended.stdout
+
+
+@pytest.mark.slow
+def test_an_end_of_pytest_that_needs_no_summary_has_its_own_status(tmp_path: Path) -> None:
+    body = "def test_it(): pass"
+    assert run(tmp_path, body, "--version").returncode == pytest.ExitCode.OK
+    assert run(tmp_path, body, "--help").returncode == pytest.ExitCode.OK
+    misused = run(tmp_path, body, "--no-such-option")
+    assert misused.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "without its summary" not in misused.stderr
+    assert run(tmp_path, "raise KeyboardInterrupt").returncode == pytest.ExitCode.INTERRUPTED
+
+
+def test_an_interrupt_or_a_death_before_the_session_is_told_apart(tmp_path: Path) -> None:
+    (tmp_path / "early.py").write_text("import os; os.kill(os.getpid(), 2)")
+    assert run(tmp_path, "", "-p", "early").returncode == pytest.ExitCode.INTERRUPTED
+    (tmp_path / "early.py").write_text("import os; os._exit(0)")
+    assert run(tmp_path, "", "-p", "early").returncode == NO_SUMMARY
+
+
+def test_a_test_that_ends_its_worker_fails_once_and_the_others_are_run(tmp_path: Path) -> None:
+    body = """
+def test_before(): pass
+def test_dies():
+    with open("deaths", "a") as deaths:
+        deaths.write("x")
+    os._exit(1)
+def test_after(): pass
+"""
+    ended = run(tmp_path, body, "-n1")
+    assert ended.returncode == 1
+    assert "1 failed, 2 passed" in ended.stdout
+    assert (tmp_path / "deaths").read_text() == "x"
+
+
+@pytest.mark.slow
+def test_ctrl_c_in_plain_pytest_ends_a_process_of_its_own(tmp_path: Path) -> None:
+    body = """
+pytestmark = pytest.mark.own_process
+def test_sleeps():
+    sleeper.start()
+    import time; time.sleep(600)
+"""
+    command, environment = prepared(tmp_path, body, "-m", "pytest")
+    outer = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL)
+    try:
+        pid = _waited_for(tmp_path / "sleeper")
+        below = psutil.Process(outer.pid).children(recursive=True)
+        outer.send_signal(signal.SIGINT)
+        assert outer.wait(60) == pytest.ExitCode.INTERRUPTED
+        _, left = psutil.wait_procs([*below, *_if_alive(pid)], timeout=20)
+        assert not left
+    finally:
+        outer.kill()
+        outer.wait()
+
+
+def _waited_for(file: Path) -> int:
+    """What a test that runs elsewhere writes into it."""
+    for _ in range(600):
+        if file.exists() and (text := file.read_text()):
+            return int(text)
+        time.sleep(0.1)
+    raise AssertionError(f"there is no {file} after a minute")
+
+
+def _if_alive(pid: int) -> list[psutil.Process]:
+    return [psutil.Process(pid)] if psutil.pid_exists(pid) else []

@@ -11,12 +11,17 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Literal
 
 import psutil
 
-ENDED_FILE = "WATCHED_ENDED"
+STATE_FILE = "WATCHED_STATE"
+State = Literal["started", "ended"]
 NO_SUMMARY, LEFT_BEHIND = 70, 71
 """Exit statuses of this program; others are pytest's."""
+# What pytest ends with before any test is run: interrupted, misused.
+_BEFORE_TESTS = 2, 4
+_ONLY_TELLS = {"-h", "--help", "-V", "--version"}
 LEAVE_LIMIT_S = float(os.environ.get("WATCHED_LEAVE_S", "20"))
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -26,19 +31,34 @@ def main(arguments: list[str]) -> int:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     with tempfile.TemporaryDirectory(prefix="watched-") as folder:
-        ended = Path(folder, "ended")
+        state = Path(folder, "state")
         command = [sys.executable, "-m", "pytest", *arguments]
-        process = subprocess.Popen(command, env={**os.environ, ENDED_FILE: str(ended)})
+        process = subprocess.Popen(command, env={**os.environ, STATE_FILE: str(state)})
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # pytest gets it, too, and writes its summary
         signal.signal(signal.SIGTERM, lambda *_: process.terminate())
         status = _wait(process.pid)
-        if not ended.exists():
+        if not state.exists() and _ended_by_itself(status, arguments):
+            status = 2 if status == -signal.SIGINT else status
+        elif not state.exists() or state.read_text() != "ended":
             print(f"\npytest ended without its summary: {_named(status)}", file=sys.stderr)
             status = NO_SUMMARY
     left = _end_what_is_left()
     for line in left:
         print(f"left behind by the tests and ended: {line}", file=sys.stderr)
     return LEFT_BEHIND if left and status == 0 else status
+
+
+def tell(state: State) -> None:
+    """From the watched pytest: its session has started; all of its summary is written."""
+    if STATE_FILE in os.environ:
+        Path(os.environ[STATE_FILE]).write_text(state)
+
+
+def _ended_by_itself(status: int, arguments: list[str]) -> bool:
+    """Of a pytest that started no session: was there none to start?"""
+    if status == 0:
+        return not _ONLY_TELLS.isdisjoint(arguments)
+    return status in _BEFORE_TESTS or status == -signal.SIGINT
 
 
 def _wait(pid: int) -> int:

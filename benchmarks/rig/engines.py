@@ -107,7 +107,7 @@ class Judge:
         self._tokenizer = tokenizer
         self._chat = ChatText(tokenizer)
         self.watched_ids = list(TokenReader(tokenizer).watched_ids(VERDICT_TEXTS))
-        self.draw = sampling_of(Sampling(), self._card.sampling)
+        self.draw = sampling_of(self._card.sampling, Sampling())
 
     def prompt(self, group: Group, layout: Layout = as_served) -> Prompt:
         """The prompt of a group; its candidates differ in an image only."""

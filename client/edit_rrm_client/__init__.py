@@ -15,7 +15,7 @@ from edit_rrm_client._async_client import AsyncRewardClient
 from edit_rrm_client._client import RewardClient
 from edit_rrm_client._flows import Probe
 from edit_rrm_client._groups import OnError
-from edit_rrm_client._images import Encoding, ImageInput
+from edit_rrm_client._images import Encoding, ImageInput, SourceInput
 from edit_rrm_client._many import ItemFailed, ItemResult, ItemScored, Progress, ScoreItem, ScoreOptions
 from edit_rrm_client._mock import MockCall, MockRewardServer
 from edit_rrm_client._retries import RetryPolicy
@@ -65,6 +65,7 @@ __all__ = [
     "ScoreItem",
     "ScoreOptions",
     "ScoringFailedError",
+    "SourceInput",
     "UnavailableError",
     "__version__",
     "rewards",

@@ -16,7 +16,7 @@ from edit_rrm.wire import DecomposeAnswer, GuardMode, ModelsAnswer, Priority, Sa
 from edit_rrm_client._calls import AnswerT, Call, Include, Transport, decompose_call, models_call, score_call
 from edit_rrm_client._flows import Flow, Probe, Reply, Step, T, Wait, call_flow, probe_flow, wait_flow
 from edit_rrm_client._groups import OnError, checked_on_error, rewards_of_answer, rewards_of_failure
-from edit_rrm_client._images import Encoding, ImageInput
+from edit_rrm_client._images import Encoding, ImageInput, SourceInput
 from edit_rrm_client._many import (
     DEFAULT_CONCURRENCY,
     ItemResult,
@@ -82,7 +82,7 @@ class AsyncRewardClient:
     async def score(
         self,
         instruction: str,
-        source: ImageInput,
+        source: SourceInput,
         candidates: Sequence[ImageInput],
         *,
         principles: Sequence[Principle] | None = None,
@@ -93,6 +93,7 @@ class AsyncRewardClient:
         include: Sequence[Include] = (),
         deadline_s: float | None = None,
         priority: Priority = "training",
+        source_of_guards: int = 0,
     ) -> ScoreAnswer:
         """See `RewardClient.score`."""
         call = await asyncio.to_thread(
@@ -107,6 +108,7 @@ class AsyncRewardClient:
             guards=guards,
             include=include,
             priority=priority,
+            source_of_guards=source_of_guards,
             transport=self._transport,
             encoding=self._encoding,
         )
@@ -115,7 +117,7 @@ class AsyncRewardClient:
     async def score_group(
         self,
         instruction: str,
-        source: ImageInput,
+        source: SourceInput,
         candidates: Sequence[ImageInput],
         *,
         principles: Sequence[Principle] | None = None,
@@ -157,7 +159,7 @@ class AsyncRewardClient:
     async def decompose(
         self,
         instruction: str,
-        source: ImageInput,
+        source: SourceInput,
         *,
         sampling: Sampling | None = None,
         deadline_s: float | None = None,

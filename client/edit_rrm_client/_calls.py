@@ -5,13 +5,14 @@ import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, Literal, TypeAlias, TypeVar
+from typing import Generic, Literal, TypeAlias, TypeVar, cast
 
 from pydantic import ValidationError
 
 from edit_rrm.checkpoint import AggregatorName
 from edit_rrm.principles import Principle
 from edit_rrm.wire import (
+    MAX_SOURCES,
     AnswerModel,
     CandidateScored,
     DecomposeAnswer,
@@ -25,7 +26,7 @@ from edit_rrm.wire import (
     ScoreAnswer,
     ScoreRequest,
 )
-from edit_rrm_client._images import EncodedImage, Encoding, ImageInput, encode_image
+from edit_rrm_client._images import EncodedImage, Encoding, ImageInput, SourceInput, encode_image
 from edit_rrm_client.errors import InvalidRequestError, ProtocolError
 
 Transport: TypeAlias = Literal["multipart", "base64"]
@@ -53,7 +54,7 @@ class Call(Generic[AnswerT]):
         request = self.request
         if isinstance(request, ScoreRequest):
             request = request.model_copy(update={"deadline_s": min(remaining_s, MAX_DEADLINE_S)})
-        return request.model_dump_json(exclude_none=True).encode()
+        return request.model_dump_json(exclude_none=True, exclude=_unsaid(request)).encode()
 
 
 def models_call() -> Call[ModelsAnswer]:
@@ -63,7 +64,7 @@ def models_call() -> Call[ModelsAnswer]:
 
 def decompose_call(
     instruction: str,
-    source: ImageInput,
+    source: SourceInput,
     *,
     sampling: Sampling | None,
     transport: Transport,
@@ -71,10 +72,10 @@ def decompose_call(
 ) -> Call[DecomposeAnswer]:
     """POST /v1/decompose. Raises InvalidRequestError."""
     outbox = _Outbox(transport, encoding)
-    source_ref = outbox.add("source", source, "source")
+    one, several = _source_refs(outbox, source)
     try:
         request = DecomposeRequest(
-            instruction=instruction, source=source_ref, sampling=sampling or Sampling()
+            instruction=instruction, source=one, sources=several, sampling=sampling or Sampling()
         )
     except ValidationError as error:
         raise _refusal(error) from error
@@ -83,7 +84,7 @@ def decompose_call(
 
 def score_call(
     instruction: str,
-    source: ImageInput,
+    source: SourceInput,
     candidates: Sequence[ImageInput],
     *,
     principles: Sequence[Principle] | None,
@@ -93,6 +94,7 @@ def score_call(
     guards: GuardMode,
     include: Sequence[Include],
     priority: Priority,
+    source_of_guards: int,
     transport: Transport,
     encoding: Encoding,
 ) -> Call[ScoreAnswer]:
@@ -100,7 +102,7 @@ def score_call(
     if isinstance(candidates, str | bytes | bytearray | os.PathLike) or not isinstance(candidates, Sequence):
         raise InvalidRequestError(f"candidates must be a list of images, got {type(candidates).__name__}")
     outbox = _Outbox(transport, encoding)
-    source_ref = outbox.add("source", source, "source")
+    one, several = _source_refs(outbox, source)
     candidate_refs = [
         outbox.add(f"candidate-{index}", candidate, f"candidates[{index}]")
         for index, candidate in enumerate(candidates)
@@ -108,7 +110,9 @@ def score_call(
     try:
         request = ScoreRequest(
             instruction=instruction,
-            source=source_ref,
+            source=one,
+            sources=several,
+            source_of_guards=source_of_guards,
             candidates=candidate_refs,
             principles=None if principles is None else list(principles),
             samples=samples,
@@ -144,6 +148,28 @@ class _Outbox:
             return ImageRef(b64=base64.b64encode(encoded.data).decode("ascii"))
         self.parts[part] = encoded
         return ImageRef(part=part)
+
+
+def _unsaid(request: RequestModel) -> set[str]:
+    """Fields that say nothing at their default, and that a service before them would refuse."""
+    first = isinstance(request, ScoreRequest) and request.source_of_guards == 0
+    return {"source_of_guards"} if first else set()
+
+
+def _source_refs(outbox: _Outbox, source: SourceInput) -> tuple[ImageRef | None, list[ImageRef] | None]:
+    """What goes to `source` and what to `sources`: one image is named as it always was.
+
+    Raises InvalidRequestError for none, or more than a request takes, before any is read.
+    """
+    if not isinstance(source, list | tuple):
+        return outbox.add("source", cast("ImageInput", source), "source"), None
+    if not 1 <= len(source) <= MAX_SOURCES:
+        raise InvalidRequestError(f"source: expected 1 to {MAX_SOURCES} images, got {len(source)}")
+    if len(source) == 1:
+        return outbox.add("source", source[0], "source[0]"), None
+    return None, [
+        outbox.add(f"source-{index}", image, f"source[{index}]") for index, image in enumerate(source)
+    ]
 
 
 def _refusal(error: ValidationError) -> InvalidRequestError:

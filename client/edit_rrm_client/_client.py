@@ -16,7 +16,7 @@ from edit_rrm.wire import DecomposeAnswer, GuardMode, ModelsAnswer, Priority, Sa
 from edit_rrm_client._calls import AnswerT, Call, Include, Transport, decompose_call, models_call, score_call
 from edit_rrm_client._flows import Flow, Probe, Reply, Step, T, Wait, call_flow, probe_flow, wait_flow
 from edit_rrm_client._groups import OnError, checked_on_error, rewards_of_answer, rewards_of_failure
-from edit_rrm_client._images import Encoding, ImageInput
+from edit_rrm_client._images import Encoding, ImageInput, SourceInput
 from edit_rrm_client._many import (
     DEFAULT_CONCURRENCY,
     AbandonedError,
@@ -93,7 +93,7 @@ class RewardClient:
     def score(
         self,
         instruction: str,
-        source: ImageInput,
+        source: SourceInput,
         candidates: Sequence[ImageInput],
         *,
         principles: Sequence[Principle] | None = None,
@@ -104,9 +104,13 @@ class RewardClient:
         include: Sequence[Include] = (),
         deadline_s: float | None = None,
         priority: Priority = "training",
+        source_of_guards: int = 0,
     ) -> ScoreAnswer:
         """Scores the candidates of one edit; a GRPO group is one call.
 
+        `source` is one image, or a list of 1 to 4 in the order in which the instruction speaks of them;
+        guards compare with the one at the index `source_of_guards`. A judge that takes fewer refuses them
+        (`max_sources` of `models`).
         `results` has the candidates' order and length. A candidate that could not be scored is a
         `CandidateFailed` whose reward is None; the call raises only when there is no result at all.
         `principles=None` lets the service decompose the instruction. `deadline_s` replaces the
@@ -123,6 +127,7 @@ class RewardClient:
             guards=guards,
             include=include,
             priority=priority,
+            source_of_guards=source_of_guards,
             transport=self._transport,
             encoding=self._encoding,
         )
@@ -131,7 +136,7 @@ class RewardClient:
     def score_group(
         self,
         instruction: str,
-        source: ImageInput,
+        source: SourceInput,
         candidates: Sequence[ImageInput],
         *,
         principles: Sequence[Principle] | None = None,
@@ -188,6 +193,7 @@ class RewardClient:
                 guards=given.get("guards", "enforce"),
                 include=given.get("include", ()),
                 priority=given.get("priority", "bulk"),
+                source_of_guards=given.get("source_of_guards", 0),
                 transport=self._transport,
                 encoding=self._encoding,
             )
@@ -199,7 +205,7 @@ class RewardClient:
     def decompose(
         self,
         instruction: str,
-        source: ImageInput,
+        source: SourceInput,
         *,
         sampling: Sampling | None = None,
         deadline_s: float | None = None,

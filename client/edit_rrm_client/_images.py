@@ -2,7 +2,7 @@
 
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
@@ -35,6 +35,8 @@ ImageInput: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | Image.Imag
 Images and arrays are sent as PNG, lossless, unless the client's `encoding` says otherwise. Any other
 range, dtype, shape or number of channels is an InvalidImageError.
 """
+SourceInput: TypeAlias = "ImageInput | Sequence[ImageInput]"
+"""An edit's source: one image, or a list or tuple of 1 to 4 that an instruction calls by their order."""
 Encoding: TypeAlias = Literal["png", "jpeg"]
 """How pixels become a file: "png" keeps every pixel; "jpeg" is smaller and does not (quality 95, 4:4:4)."""
 

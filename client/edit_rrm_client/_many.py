@@ -23,7 +23,7 @@ from edit_rrm.checkpoint import AggregatorName
 from edit_rrm.principles import Principle
 from edit_rrm.wire import GuardMode, Priority, Sampling, ScoreAnswer
 from edit_rrm_client._calls import Include
-from edit_rrm_client._images import ImageInput
+from edit_rrm_client._images import ImageInput, SourceInput
 from edit_rrm_client.errors import EditRRMClientError, InvalidRequestError
 
 DEFAULT_CONCURRENCY = 8
@@ -39,6 +39,7 @@ class ScoreOptions(TypedDict, total=False):
     include: Sequence[Include]
     deadline_s: float | None
     priority: Priority
+    source_of_guards: int
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class ScoreItem:
 
     key: str | int
     instruction: str
-    source: ImageInput
+    source: SourceInput
     candidates: Sequence[ImageInput]
     principles: Sequence[Principle] | None = None
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from edit_rrm.principles import Category, Principle
 from edit_rrm.wire import (
+    MAX_SOURCES,
     CandidateAnswer,
     CandidateError,
     CandidateFailed,
@@ -172,7 +173,7 @@ class MockRewardServer(httpx.MockTransport):
             model=f"{_MODEL}@{_DIGEST}",
             principles=principles,
             principles_from="model" if request.principles is None else "request",
-            results=[_result(reward, principles, request.samples) for reward in given],
+            results=[_result(reward, principles, request.samples or 1) for reward in given],
         )
         return _json(answer)
 
@@ -229,6 +230,7 @@ def _model() -> ModelAnswer:
         architecture="none",
         profile="trained",
         trace_format="1",
+        max_sources=MAX_SOURCES,
         categories=list(Category),
         sampling={"temperature": 0.0},
         aggregator="model_score",
@@ -265,7 +267,7 @@ def _parts(body: bytes, content_type: str) -> dict[str, bytes]:
 
 
 def _missing_parts(request: ScoreRequest | DecomposeRequest, files: Mapping[str, bytes]) -> list[str]:
-    images: list[ImageRef] = [request.source]
+    images: list[ImageRef] = [*request.all_sources.values()]
     if isinstance(request, ScoreRequest):
         images += request.candidates
     return [image.part for image in images if image.part is not None and image.part not in files]

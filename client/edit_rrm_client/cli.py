@@ -16,7 +16,7 @@ from rich.console import Console
 
 from edit_rrm.checkpoint import AggregatorName
 from edit_rrm.principles import Principle
-from edit_rrm.wire import AnswerModel, CandidateFailed, GuardMode, ModelAnswer
+from edit_rrm.wire import MAX_SOURCES, AnswerModel, CandidateFailed, GuardMode, ModelAnswer
 from edit_rrm_client import (
     AuthenticationError,
     EditRRMClientError,
@@ -30,6 +30,7 @@ from edit_rrm_client.bench.commands import app as bench
 from edit_rrm_client.bulk.analysis_commands import best_of_n as bulk_best_of
 from edit_rrm_client.bulk.analysis_commands import compare as bulk_compare
 from edit_rrm_client.bulk.commands import score as bulk_score
+from edit_rrm_client.judges.commands import app as judges
 from edit_rrm_client.report.command import report
 from edit_rrm_client.tables import judges_panel, models_table, principle_table, printable, score_view
 
@@ -62,7 +63,13 @@ AsJson = Annotated[
     bool, typer.Option("--json", help="Print the service's answer as JSON instead of a table.")
 ]
 Instruction = Annotated[str, typer.Option(help="What the editor was asked to do.")]
-Source = Annotated[Path, typer.Option(help="The image before the edit: PNG, JPEG or WebP.")]
+Source = Annotated[
+    list[Path],
+    typer.Option(
+        help="The image before the edit: PNG, JPEG or WebP. Given again, up to four times, where the edit "
+        "has several; their order is that of the instruction."
+    ),
+]
 
 
 def connect(url: str, api_key: str | None, timeout_s: float) -> RewardClient:
@@ -85,6 +92,9 @@ def score_one(
         typer.Option(help="How verdicts become a reward; default: the checkpoint's way."),
     ] = None,
     guards: Annotated[GuardMode, typer.Option(help="What a triggered image check may do.")] = "enforce",
+    source_of_guards: Annotated[
+        int, typer.Option(min=0, max=MAX_SOURCES - 1, help="Which source image checks compare with, from 0.")
+    ] = 0,
     url: Url = DEFAULT_URL,
     api_key: ApiKey = None,
     timeout: Timeout = 300.0,
@@ -100,6 +110,10 @@ def score_one(
 
         edit-rrm score-one --source a.png --edited b.png --instruction "remove the dog" \\
             --principles mine.json --samples 8 --json
+
+    An edit of two images:
+
+        edit-rrm score-one --source a.png --source hat.png --edited b.png --instruction "add the hat"
     """
     with _reported(), connect(url, api_key, timeout) as client:
         answer = client.score(
@@ -111,6 +125,7 @@ def score_one(
             aggregator=aggregator,
             guards=guards,
             priority="interactive",
+            source_of_guards=source_of_guards,
         )
         if as_json:
             _print_json(answer)
@@ -185,6 +200,7 @@ app.command("compare")(bulk_compare)
 app.command("best-of")(bulk_best_of)
 app.command()(report)
 app.add_typer(bench, name="bench")
+app.add_typer(judges, name="judges")
 
 
 def read_principles(path: Path) -> list[Principle]:

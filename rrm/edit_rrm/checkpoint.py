@@ -24,6 +24,7 @@ class SamplingDefaults(BaseModel):
 
     temperature: float = Field(default=0.0, ge=0.0, le=2.0)
     top_p: float = Field(default=1.0, gt=0.0, le=1.0)
+    top_k: int | None = Field(default=None, ge=1, description="tokens to choose among; absent: all")
     seed: int = 0
     max_tokens: int = Field(default=1024, ge=1)
 
@@ -38,7 +39,14 @@ class RRMCard(BaseModel):
     trace_format: Literal["1", "json"]
     categories: tuple[Category, ...] = tuple(Category)
     sampling: SamplingDefaults = SamplingDefaults()
+    decomposition: SamplingDefaults | None = Field(
+        default=None,
+        description="how principles are drawn, whatever a score asks for; absent: as traces",
+    )
     aggregator: AggregatorName = "model_score"
+    template_arguments: dict[str, bool | int | float | str] = Field(
+        default_factory=dict, description="of the chat template, besides the judge's own"
+    )
     max_image_side: int | None = Field(
         default=None, ge=28, description="longest side in pixels the model takes"
     )
@@ -51,14 +59,14 @@ def zero_shot_card(name: str) -> RRMCard:
     return RRMCard(name=name, profile="zero_shot", trace_format="json", max_image_side=1280)
 
 
-def read_card(directory: Path) -> RRMCard:
-    """`directory/rrm.json`, or the zero-shot card named after the directory when there is none.
+def read_card(directory: Path, name: str | None = None) -> RRMCard:
+    """`directory/rrm.json`, or the zero-shot card of that name (the directory's) when there is none.
 
     Raises CheckpointError for a file that exists and does not fit.
     """
     path = directory / FILE_NAME
     if not path.exists():
-        return zero_shot_card(directory.name)
+        return zero_shot_card(name or directory.absolute().name)
     try:
         return RRMCard.model_validate_json(path.read_bytes())
     except ValidationError as error:
@@ -69,12 +77,25 @@ def checkpoint_directory(name_or_path: str | Path) -> Path:
     """Where a checkpoint lies that is given by its directory, or by the name an installed package registers.
 
     The entry point group is `edit_rrm.checkpoints`: a directory by its name. A directory goes before a name.
+    What begins like a path and is not there becomes absolute: a Path drops "./" and could be a hub's id.
+    What is neither is given back as it is: `no_such_checkpoint` has the words for it.
     """
     path = Path(name_or_path)
+    if not path.exists() and isinstance(name_or_path, str) and name_or_path.startswith(("./", "../", "~")):
+        return path.expanduser().absolute()
     if not path.exists() and str(name_or_path) in plugins.names(_GROUP):
         registered: Path = plugins.load(_GROUP, str(name_or_path))
         return registered
     return path
+
+
+def no_such_checkpoint(name_or_path: str | Path) -> str:
+    """Says what is there instead."""
+    known = ", ".join(plugins.names(_GROUP)) or "none"
+    return (
+        f"there is no checkpoint {name_or_path}: no such folder, and none of that name is installed "
+        f"(there are: {known}; edit-rrm-shapes brings more)"
+    )
 
 
 def write_card(directory: Path, card: RRMCard) -> None:

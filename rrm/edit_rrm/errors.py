@@ -4,9 +4,13 @@ EditRRMError
 ├── ImageError          an image cannot be used (code: image_too_large, too_many_pixels,
 │                       unsupported_image, broken_image)
 ├── TraceError          a verifier's text could not be turned into verdicts (trace_unparseable)
+│   └── TraceTruncatedError  the text ended at its budget: it is no answer (trace_truncated)
 ├── DecompositionError  a decomposition's text could not be turned into principles (decomposition_failed)
+│   └── DecompositionTruncatedError  the same (decomposition_truncated)
 ├── CheckpointError     a checkpoint's rrm.json is missing a field or holds an unknown value
+├── JudgeError          a judge file does not fit, or no judge has that name
 ├── SettingsFileError   a file of settings cannot be read, or a setting is wrong
+├── OutputError         results cannot be written where they shall go
 └── PluginError         a name that no installed package registers
 """
 
@@ -49,16 +53,40 @@ class DecompositionError(EditRRMError):
         self.text = text
 
 
+class TraceTruncatedError(TraceError):
+    """A trace was cut off, so it says nothing, whatever it looks like."""
+
+    code = "trace_truncated"
+
+
+class DecompositionTruncatedError(DecompositionError):
+    """A decomposition was cut off, so principles are missing."""
+
+    code = "decomposition_truncated"
+
+
 class CheckpointError(EditRRMError):
     """A checkpoint directory cannot be served as it is."""
 
     code: str = "bad_checkpoint"
 
 
+class JudgeError(EditRRMError):
+    """A judge cannot be asked as it is described; the message names the place."""
+
+    code: str = "bad_judge"
+
+
 class SettingsFileError(EditRRMError):
     """The message names the file, and every setting that is wrong."""
 
     code: str = "bad_settings"
+
+
+class OutputError(EditRRMError):
+    """The message names the path and what is in the way."""
+
+    code: str = "output_not_writable"
 
 
 class PluginError(EditRRMError):

@@ -15,6 +15,7 @@ from edit_rrm.errors import PluginError
 
 Group = Literal[
     "edit_rrm.checkpoints",
+    "edit_rrm.judges",
     "edit_rrm.pictures",
     "edit_rrm_training.editors",
     "edit_rrm_training.endpoints",

@@ -5,20 +5,29 @@ Conventions): the second to last candidate of a group then pay only for their ow
 """
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Protocol
 
 from edit_rrm.principles import Principle
-from edit_rrm.traces import Trace
+from edit_rrm.traces import PartialTrace, Trace
 
 
 class ImageSlot(StrEnum):
-    """Which image of the quadruple a slot holds."""
+    """Which image a slot holds: a source (most edits have one) or the candidate."""
 
     SOURCE = "source"
+    SOURCE_2 = "source_2"
+    SOURCE_3 = "source_3"
+    SOURCE_4 = "source_4"
     CANDIDATE = "candidate"
+
+
+SOURCE_SLOTS = (ImageSlot.SOURCE, ImageSlot.SOURCE_2, ImageSlot.SOURCE_3, ImageSlot.SOURCE_4)
+"""Those of the sources, in order."""
+
+TemplateArguments = tuple[tuple[str, bool | int | float | str], ...]
 
 
 @dataclass(frozen=True)
@@ -31,9 +40,22 @@ class Message:
 
 @dataclass(frozen=True)
 class Prompt:
-    """A chat prompt with image slots."""
+    """A chat prompt with image slots. A last message of the assistant is the beginning of the answer.
+
+    `template_arguments` are those of the chat template, such as enable_thinking.
+    """
 
     messages: tuple[Message, ...]
+    template_arguments: TemplateArguments = ()
+
+    def told(self, arguments: Mapping[str, bool | int | float | str]) -> "Prompt":
+        """The prompt with further template arguments; those it has stay."""
+        return replace(self, template_arguments=(*arguments.items(), *self.template_arguments))
+
+    @property
+    def begun(self) -> bool:
+        """Whether the answer's beginning is part of the prompt."""
+        return bool(self.messages) and self.messages[-1].role == "assistant"
 
     @property
     def slots(self) -> tuple[ImageSlot, ...]:
@@ -54,25 +76,52 @@ class Prompt:
         ]
 
 
+def numbered_sources(sources: int, above: str, several: str) -> tuple[str | ImageSlot, ...]:
+    """The parts that show the sources: one, or each under its number. The text after them begins with a word.
+
+    `above` says what the one image is; `several` says it of all of them.
+    """
+    if sources == 1:
+        return (ImageSlot.SOURCE, above)
+    parts: list[str | ImageSlot] = []
+    for number, slot in enumerate(SOURCE_SLOTS[:sources], start=1):
+        parts += [f"Source image {number}:", slot]
+    return (*parts, several)
+
+
 class PromptProfile(Protocol):
     """How one family of checkpoints is asked, and how its text is read back."""
 
     name: str
 
-    def decompose(self, instruction: str, *, seed: int) -> Prompt:
-        """The prompt that asks for the principles of (source, instruction)."""
+    def decompose(self, instruction: str, *, seed: int, sources: int = 1) -> Prompt:
+        """The prompt that asks for the principles of (sources, instruction)."""
         ...
 
-    def parse_principles(self, text: str) -> tuple[Principle, ...]:
-        """Principles from a decomposition's text. Raises DecompositionError."""
+    def parse_principles(
+        self, text: str, *, opened: bool | None = None, whole: bool = False
+    ) -> tuple[Principle, ...]:
+        """Principles from a decomposition's text. Raises DecompositionError.
+
+        `opened`: whether the prompt ended inside a thought, None where that is not known. `whole`: whether
+        the model is known to have ended the text by itself.
+        """
         ...
 
-    def verify(self, instruction: str, principles: Sequence[Principle]) -> Prompt:
-        """The prompt that asks for the trace of one candidate."""
+    def verify(self, instruction: str, principles: Sequence[Principle], sources: int = 1) -> Prompt:
+        """The prompt that asks for the trace of one candidate of an edit with that many source images."""
         ...
 
-    def parse_trace(self, text: str, principles: Sequence[Principle]) -> Trace:
-        """Φ: the trace from a verification's text. Raises TraceError."""
+    def parse_answer(
+        self, text: str, principles: Sequence[Principle], *, opened: bool | None = None, whole: bool = False
+    ) -> PartialTrace:
+        """As `parse_trace`, but for a text that may state no score. Raises TraceError."""
+        ...
+
+    def parse_trace(
+        self, text: str, principles: Sequence[Principle], *, opened: bool | None = None, whole: bool = False
+    ) -> Trace:
+        """Φ: the trace from a verification's text; arguments as of `parse_principles`. Raises TraceError."""
         ...
 
 

@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,11 +31,14 @@ class TokenReader:
     """Reads the output of a model with `tokenizer`.
 
     A token's text is what it writes behind another one: some tokenizers (SentencePiece) leave out the
-    space of a token that is decoded alone, and " 0" would pass for "0".
+    space of a token that is decoded alone, and " 0" would pass for "0". Control tokens write nothing, but
+    for those that `shown` is true of: a thought whose tags are gone runs into the answer.
     """
 
-    def __init__(self, tokenizer: Any) -> None:
+    def __init__(self, tokenizer: Any, shown: Callable[[str], bool] = lambda _: False) -> None:
         self._tokenizer = tokenizer
+        special = zip(tokenizer.all_special_ids, tokenizer.all_special_tokens, strict=True)
+        self._shown: dict[int, str] = {number: str(text) for number, text in special if shown(str(text))}
         self._before: list[int] = list(tokenizer.encode("a", add_special_tokens=False))
         self._before_text = self._decode(self._before)
         self._text_of = functools.lru_cache(4096)(lambda token_id: self._behind([token_id]))
@@ -124,6 +127,19 @@ class TokenReader:
         return self._decode([*self._before, *token_ids]).removeprefix(self._before_text)
 
     def _decode(self, token_ids: Sequence[int]) -> str:
+        if self._shown.keys().isdisjoint(token_ids):
+            return self._decode_plain(token_ids)
+        parts: list[str] = []
+        plain: list[int] = []
+        for number in token_ids:
+            if number in self._shown:
+                parts += [self._decode_plain(plain), self._shown[number]]
+                plain = []
+            else:
+                plain.append(number)
+        return "".join(parts) + self._decode_plain(plain)
+
+    def _decode_plain(self, token_ids: Sequence[int]) -> str:
         text: str = self._tokenizer.decode(
             list(token_ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
         )

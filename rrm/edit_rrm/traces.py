@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from edit_rrm.errors import TraceError
 
-TRACE_FORMAT = 1
 MAX_SCORE = 10.0
 
 _LINE = re.compile(r"(?P<number>[1-9][0-9]{0,3})\. (?P<evidence>.*\S) => (?P<verdict>[01])")
@@ -32,17 +31,34 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Trace:
-    """A parsed trace: one verdict per principle in order, and the final score τ in [0, 10]."""
+class PartialTrace:
+    """What a verification's text says: one verdict per principle in order, and the score if it states one."""
 
     verdicts: tuple[Verdict, ...]
-    score: float
+    score: float | None
     text: str
 
     @property
     def average(self) -> float:
         """Mean verdict in [0, 1]; computed here, whatever average the model wrote."""
         return sum(verdict.met for verdict in self.verdicts) / len(self.verdicts)
+
+    def with_score(self) -> "Trace":
+        """The same as a trace. Raises TraceError where the text states no score."""
+        if self.score is None:
+            raise TraceError("no <score> after the verdicts", self.text)
+        return Trace(self.verdicts, self.score, self.text)
+
+
+@dataclass(frozen=True)
+class Trace(PartialTrace):
+    """A parsed trace: one verdict per principle in order, and the final score τ in [0, 10]."""
+
+    score: float
+
+    def with_score(self) -> "Trace":
+        """Itself."""
+        return self
 
 
 def format_score(score: float) -> str:
@@ -70,15 +86,17 @@ def render_trace(findings: Sequence[tuple[str, bool]], score: float) -> str:
     return "\n".join(lines)
 
 
-def parse_trace(text: str, principle_count: int) -> Trace:
+def parse_trace(text: str, principle_count: int, *, start: int = 0) -> Trace:
     """Φ for trace format 1: strict. Raises TraceError naming the first thing that is wrong.
 
-    Raises ValueError for a `principle_count` below 1.
+    `start` is the offset at which the trace begins, after the thinking that some bases write first. Raises
+    ValueError for a `principle_count` below 1.
     """
     if principle_count < 1:
         raise ValueError(f"a trace has at least one principle, got {principle_count}")
-    offset = len(text) - len(text.lstrip())
-    lines = text.strip().split("\n")
+    written = text[start:]
+    offset = start + len(written) - len(written.lstrip())
+    lines = written.strip().split("\n")
     expected = principle_count + 2
     if len(lines) != expected:
         raise TraceError(

@@ -3,7 +3,7 @@
 Requests forbid unknown fields. Answers ignore them, so that a newer server does not break an older client.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -14,6 +14,7 @@ MAX_INSTRUCTION_CHARS = 4000
 MAX_CANDIDATES = 64
 MAX_PRINCIPLES = 32
 MAX_SAMPLES = 32
+MAX_SOURCES = 4
 
 Instruction = Annotated[str, Field(min_length=1, max_length=MAX_INSTRUCTION_CHARS, pattern=r"\S")]
 GuardMode = Literal["enforce", "report", "off"]
@@ -51,27 +52,62 @@ class Sampling(RequestModel):
 
     temperature: float | None = Field(default=None, ge=0.0, le=2.0, allow_inf_nan=False)
     top_p: float | None = Field(default=None, gt=0.0, le=1.0, allow_inf_nan=False)
+    top_k: int | None = Field(default=None, ge=1, description="tokens to choose among; absent: all")
     seed: int | None = Field(default=None, ge=0, lt=2**31)
     max_tokens: int | None = Field(default=None, ge=1, le=16384)
 
 
-class DecomposeRequest(RequestModel):
+class Thinking(RequestModel):
+    """Whether a model that can is to think before it answers, and how long; absent: as the judge says."""
+
+    enabled: bool
+    budget_tokens: int | None = Field(
+        default=None, ge=1, le=16384, description="tokens for the thought, besides those of the answer"
+    )
+
+
+class EditRequest(RequestModel):
+    """Base of what names an edit: an instruction, and one source image or several."""
+
+    instruction: Instruction
+    source: ImageRef | None = None
+    sources: list[ImageRef] | None = Field(
+        default=None, min_length=1, max_length=MAX_SOURCES, description="instead of `source`, in order"
+    )
+
+    @model_validator(mode="after")
+    def _one_or_several(self) -> Self:
+        if (self.source is None) == (self.sources is None):
+            raise ValueError("an edit needs exactly one of 'source' and 'sources'")
+        return self
+
+    @property
+    def all_sources(self) -> dict[str, ImageRef]:
+        """The sources by the path of their field, in order."""
+        if self.source is not None:
+            return {"source": self.source}
+        return {f"sources.{index}": image for index, image in enumerate(self.sources or ())}
+
+
+class DecomposeRequest(EditRequest):
     """POST /v1/decompose."""
 
-    instruction: Instruction
-    source: ImageRef
     sampling: Sampling = Sampling()
 
 
-class ScoreRequest(RequestModel):
+class ScoreRequest(EditRequest):
     """POST /v1/score: one or more candidates of one edit; a GRPO group is one call."""
 
-    instruction: Instruction
-    source: ImageRef
+    source_of_guards: int = Field(
+        default=0, ge=0, lt=MAX_SOURCES, description="index of the source that guards compare with"
+    )
     candidates: list[ImageRef] = Field(min_length=1, max_length=MAX_CANDIDATES)
     principles: list[Principle] | None = Field(default=None, min_length=1, max_length=MAX_PRINCIPLES)
-    samples: int = Field(default=1, ge=1, le=MAX_SAMPLES)
+    samples: int | None = Field(
+        default=None, ge=1, le=MAX_SAMPLES, description="traces a candidate; absent: the judge's, mostly 1"
+    )
     sampling: Sampling = Sampling()
+    thinking: Thinking | None = None
     aggregator: AggregatorName | None = None
     guards: GuardMode = "enforce"
     include: list[Literal["reasoning", "tokens"]] = Field(default_factory=list)
@@ -83,6 +119,13 @@ class ScoreRequest(RequestModel):
         ids = [p.id for p in self.principles or ()]
         if len(set(ids)) != len(ids):
             raise ValueError("principle ids must be unique")
+        return self
+
+    @model_validator(mode="after")
+    def _guards_have_a_source(self) -> "ScoreRequest":
+        if self.source_of_guards >= len(self.all_sources):
+            count = len(self.all_sources)
+            raise ValueError(f"source_of_guards is {self.source_of_guards}, of {count} sources")
         return self
 
 
@@ -114,10 +157,14 @@ class GuardAnswer(AnswerModel):
 
 
 class SampleAnswer(AnswerModel):
-    """One trace's score in [0, 10] and reward in [0, 1]; its text when `include` asked for it."""
+    """One trace's score in [0, 10] and reward in [0, 1]; its text when `include` asked for it.
+
+    Of a judge that asks several questions, the texts stand under one another.
+    """
 
     score: float
     reward: float
+    subscores: dict[str, float] = Field(default_factory=dict)
     reasoning: str | None = None
     tokens: list[dict[str, Any]] | None = None
 
@@ -145,6 +192,8 @@ class CandidateScored(AnswerModel):
     guards: list[GuardAnswer] = Field(default_factory=list)
     samples: list[SampleAnswer] = Field(default_factory=list)
     disagreement: float = 0.0
+    subscores: dict[str, float] = Field(default_factory=dict)
+    """Of judges that give numbers: each from 0 to 1, the mean over samples."""
     cached: bool = False
     """Whether an earlier, equal and deterministic request had computed it."""
 
@@ -211,6 +260,11 @@ class ModelAnswer(AnswerModel):
     architecture: str
     profile: str
     trace_format: str
+    judge: str = ""
+    """Who judges: a profile of ours, or a judge file as name.version."""
+    subscores: list[str] = Field(default_factory=list)
+    needs_principles: bool = True
+    max_sources: int = 1
     categories: list[Category]
     sampling: dict[str, Any]
     aggregator: AggregatorName

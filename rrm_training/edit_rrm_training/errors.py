@@ -22,10 +22,10 @@ class TrainingError(Exception):
 
 
 class RowError(TrainingError):
-    """`row` counts from 1; `field` is empty when the row as a whole cannot be read."""
+    """`row` counts from 1, 0 stands for the file; `field` is empty when the row as a whole cannot be read."""
 
     def __init__(self, path: Path, row: int, field: str, detail: str) -> None:
-        where = f"{path}, row {row}" + (f", field {field!r}" if field else "")
+        where = f"{path}" + (f", row {row}" if row else "") + (f", field {field!r}" if field else "")
         super().__init__(f"{where}: {detail}")
         self.path, self.row, self.field = path, row, field
 

@@ -12,6 +12,7 @@ ServiceError
 ├── CallerGoneError         caller_gone: nobody is left to answer
 ├── ReloadRunningError      reload_running: the weights are being replaced already
 ├── ReloadError             reload_failed: the weights were not replaced, the old ones serve
+├── EngineStartError        engine_dead: the engine did not come up; the detail has its own words
 ├── EngineLostError         engine_dead: the engine died and is given up
 └── EngineError             engine_failed: the engine could not finish one prompt, others may still work
 
@@ -103,6 +104,12 @@ class ReloadError(ServiceError):
     """The weights could not be replaced; the detail tells what serves now."""
 
     code = "reload_failed"
+
+
+class EngineStartError(ServiceError):
+    """The engine did not come up. `detail` says why in its own words, which are the operator's to read."""
+
+    code = "engine_dead"
 
 
 class EngineLostError(ServiceError):

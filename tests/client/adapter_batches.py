@@ -32,16 +32,22 @@ def floats(*reds: int) -> np.ndarray[Any, Any]:
 
 
 class Judge(MockRewardServer):
-    """The mock service, with rewards read off the pictures; `groups` tells what each call asked for."""
+    """The mock service, with rewards read off the pictures; `groups` tells what each call asked for.
+
+    `sources` tells all its sources.
+    """
 
     def __init__(self) -> None:
         super().__init__(self._judge)
         self.groups: list[tuple[str, int, list[int]]] = []
+        self.sources: list[list[int]] = []
 
     def _judge(self, request: ScoreRequest) -> list[float | None]:
         files = self.calls[-1].files
         reds = [_red(files[candidate.part or ""]) for candidate in request.candidates]
-        self.groups.append((request.instruction, _red(files[request.source.part or ""]), reds))
+        sources = [_red(files[source.part or ""]) for source in request.all_sources.values()]
+        self.groups.append((request.instruction, sources[0], reds))
+        self.sources.append(sources)
         return [None if red == UNSCORABLE else red / 100 for red in reds]
 
     def client(self) -> RewardClient:

@@ -13,7 +13,7 @@ from PIL import Image
 from edit_rrm_client import InvalidImageError, InvalidRequestError, ScoringFailedError
 from edit_rrm_client._images import encode_image
 from edit_rrm_client.adapters._edits import Edit, groups_of
-from edit_rrm_client.adapters._media import image_input, only_one, rows_of
+from edit_rrm_client.adapters._media import image_input, rows_of, source_input
 from edit_rrm_client.adapters._outcomes import Failed, Scored
 from edit_rrm_client.adapters._scoring import score_edits
 
@@ -40,6 +40,19 @@ class TestGroups:
         edits[1] = Edit("y", picture(1), picture(9), group=7)
         with pytest.raises(InvalidRequestError, match="edits 0 and 1 have the group id 7"):
             groups_of(edits, "png")
+
+    def test_several_sources_make_a_group_by_their_content_and_order(self) -> None:
+        edits = [
+            Edit("x", [picture(1), picture(2)], picture(9)),
+            Edit("x", [picture(2), picture(1)], picture(9)),
+            Edit("x", picture(1), picture(9)),
+            Edit("x", (picture(1), picture(2)), picture(9)),
+        ]
+        groups = groups_of(edits, "png")
+        assert [group.places for group in groups] == [(0, 3), (1,), (2,)]
+        judge = Judge()
+        score_edits(judge.client(), edits, {})
+        assert sorted(judge.sources) == [[1], [1, 2], [2, 1]]
 
     def test_a_group_of_more_than_a_call_may_hold_is_cut(self) -> None:
         edits = [Edit("x", picture(1), picture(9))] * 65
@@ -123,9 +136,11 @@ class TestImages:
             with pytest.raises(InvalidRequestError, match="images: expected a list of images or a batch"):
                 rows_of(given, "images")
 
-    def test_one_source_is_taken_out_of_its_list_and_none_or_two_are_refused(self) -> None:
-        assert only_one(["a"], "source") == "a"
-        assert only_one("a", "source") == "a"
-        for given in ([], ["a", "b"]):
-            with pytest.raises(InvalidRequestError, match="expected one source image"):
-                only_one(given, "source")
+    def test_a_list_is_one_source_or_several_and_none_or_five_are_refused(self) -> None:
+        assert source_input("a", "source") == source_input(["a"], "source") == "a"
+        assert source_input(("a", {"bytes": b"b", "path": None}), "source") == ["a", b"b"]
+        for given in ([], ["a"] * 5):
+            with pytest.raises(InvalidRequestError, match=f"1 to 4 source images, got {len(given)}"):
+                source_input(given, "source")
+        with pytest.raises(InvalidImageError, match=r"source\[1\]: expected 'bytes' or 'path'"):
+            source_input(["a", {}], "source")

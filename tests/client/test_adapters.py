@@ -89,13 +89,16 @@ class TestTRL:
         assert judge.groups == [("x", 1, [4, 7])]
         assert log.extra["edit_rrm/verdicts"][1] == "failed: no_edited_image"
 
-    def test_the_source_may_be_the_one_image_of_images(self) -> None:
+    def test_the_sources_may_be_the_images_of_images(self) -> None:
         judge, log = Judge(), Log()
         columns = {"instruction": ["x"], "images": [[picture(7)]], "edited_image": [picture(10)]}
         assert trl_reward(judge.client())(**log.as_trl_passes(1, **columns)) == [0.1]
         assert judge.groups == [("x", 7, [10])]
         columns["images"] = [[picture(7), picture(8)]]
-        with pytest.raises(InvalidRequestError, match="expected one source image, got 2"):
+        assert trl_reward(judge.client())(**log.as_trl_passes(1, **columns)) == [0.1]
+        assert judge.sources == [[7], [7, 8]]
+        columns["images"] = [[picture(7)] * 5]
+        with pytest.raises(InvalidRequestError, match=r"source of completion 0: expected 1 to 4 .* got 5"):
             trl_reward(judge.client())(**log.as_trl_passes(1, **columns))
 
     def test_a_group_column_tells_groups_apart_that_look_alike(self) -> None:
@@ -198,6 +201,24 @@ class TestEditScore:
         for text, reason in (("{", "is not JSON"), ("{}", "`instruction`"), ("[]", "expected an object")):
             with pytest.raises(InvalidRequestError, match=reason):
                 evaluate_images([[picture(1)]], [picture(2)], [text])
+
+
+async def test_every_adapter_passes_all_source_images_of_an_edit() -> None:
+    judge, two = Judge(), [picture(1), picture(2)]
+    flow_grpo_reward(judge.client())(floats(20, 40), ["x", "x"], {}, [two, two])
+    edit_r1_scorer(judge.client())([two], floats(20), ["x"], [{}])
+    editscore_evaluate(judge.client())([two], [picture(20)], [json.dumps({"instruction": "x"})])
+    sample = {"data_source": "", "ground_truth": "x", "extra_info": {"source_img": two}}
+    verl_reward(judge.client(), edited=lambda *_: picture(20))(solution_str="", **sample)
+    await verl_omni_reward(judge.asyncio_client())(solution_image=floats(20)[0], **sample)
+    assert judge.sources == [[1, 2]] * 5
+
+
+def test_a_judge_that_takes_one_source_ends_the_run_with_its_reason() -> None:
+    judge = Judge()
+    judge.fail(422)
+    with pytest.raises(InvalidRequestError):
+        flow_grpo_reward(judge.client())(floats(20), ["x"], {}, [[picture(1), picture(2)]])
 
 
 VERL_SAMPLE: dict[str, Any] = {

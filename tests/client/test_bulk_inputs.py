@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from edit_rrm_client.bulk.errors import InputError
-from edit_rrm_client.bulk.groups import grouped
-from edit_rrm_client.bulk.input_rows import InputRow
+from edit_rrm_client.bulk.groups import Group, grouped
+from edit_rrm_client.bulk.input_row import InputRow
 from edit_rrm_client.bulk.inputs import open_input
 
 EDITS = [
@@ -91,6 +91,59 @@ def test_embedded_images_are_bytes_base64_or_as_datasets_stores_them(tmp_path: P
     assert from_jsonl.id == from_parquet.id  # made of the image and the instruction
 
 
+SEVERAL = {**EDITS[0], "source_2": "i/a.png", "source_3": "i/b.png"}
+
+
+def test_further_sources_stand_in_columns_of_their_own_in_every_layout(tmp_path: Path) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    rows = [SEVERAL, {**SEVERAL, "edited": "i/b.png"}, EDITS[1]]
+    from_jsonl = rows_of(lines(tmp_path / "e.jsonl", rows))
+    with (tmp_path / "e.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, SEVERAL)
+        writer.writeheader()
+        writer.writerows(rows)
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "e.parquet")
+    assert from_jsonl == rows_of(tmp_path / "e.csv") == rows_of(tmp_path / "e.parquet")
+    paths = tuple(str(tmp_path / f"i/{name}.png") for name in "sab")
+    assert [row.sources for row in from_jsonl] == [paths, paths, paths[:1]]
+    assert [source.path for source in from_jsonl[0].more_sources] == ["i/a.png", "i/b.png"]
+    assert [len(group.rows) for group in grouped(from_jsonl)] == [2, 1]
+    assert not any(row.problem for row in from_jsonl)
+
+
+def test_a_source_of_its_own_makes_another_edit_and_one_source_the_same_as_ever(tmp_path: Path) -> None:
+    bare = {name: EDITS[0][name] for name in ("instruction", "source", "edited")}
+    rows = [
+        bare,
+        {**bare, "source_2": "i/a.png"},
+        {**bare, "source_2": "i/b.png"},
+        {**bare, "source_2": None},
+    ]
+    found = rows_of(lines(tmp_path / "e.jsonl", rows))
+    assert len({row.id for row in found}) == 3
+    assert found[0].id == found[3].id == "c067385e245f61e9"
+
+
+def test_further_sources_may_be_embedded_named_otherwise_or_in_a_folders_instructions(tmp_path: Path) -> None:
+    row = {**EDITS[0], "hat": {"bytes": b64(b"hat"), "path": "hat.png"}, "source_3_image": b64(b"bag")}
+    [found] = rows_of(lines(tmp_path / "e.jsonl", [row]), source_2="hat")
+    assert found.sources == (str(tmp_path / "i/s.png"), b"hat", b"bag")
+    [group] = grouped([found])
+    assert Group.model_validate_json(group.model_dump_json()) == group  # as it is spooled for a cluster
+    for path in ("source/e1.png", "edited/flux/e1.png", "hats/1.png"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text("x")
+    lines(tmp_path / "instructions.jsonl", [{"id": "e1", "instruction": "x", "source_2": "hats/1.png"}])
+    [listed] = rows_of(tmp_path)
+    assert listed.sources == (str(tmp_path / "source/e1.png"), str(tmp_path / "hats/1.png"))
+
+
+def b64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
 def test_a_folder_gives_every_model_a_row_for_every_edit(tmp_path: Path) -> None:
     for path in ("source/e1.jpg", "source/e2.png", "edited/flux/e1/0.png", "edited/flux/e1/1.webp"):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
@@ -131,6 +184,12 @@ def test_a_folder_gives_every_model_a_row_for_every_edit(tmp_path: Path) -> None
         ({"model": "\ud800"}, "model", "bad_value"),
         ({"edited": "\ud800"}, "edited", "bad_value"),
         ({"key": "e1/flux/0"}, "key", "duplicate_key"),
+        ({"source_3": "i/a.png"}, "source_3", "source_gap"),
+        ({"source_2": "i/a.png", "source_4_image": "eA=="}, "source_4", "source_gap"),
+        ({"source": None, "source_2": "i/a.png"}, "source", "missing_column"),
+        ({"source_2": "i/none.png"}, "source_2", "missing_file"),
+        ({"source_2_image": "no base64"}, "source_2_image", "bad_image"),
+        ({f"source_{n}": "i/a.png" for n in (2, 3, 4, 5)}, "source_5", "too_many_sources"),
     ],
 )
 def test_a_bad_row_names_row_and_field_and_costs_no_other(

@@ -227,6 +227,48 @@ def test_images_are_embedded_on_demand(tmp_path: Path, service: MockRewardServer
     assert (copied.key, copied.edited_image) == (row.key, b"e0/0")
 
 
+def test_several_sources_are_asked_with_and_told_by_the_results(
+    tmp_path: Path, service: MockRewardServer
+) -> None:
+    source, out = edits_file(tmp_path, 2, candidates=2), tmp_path / "r.parquet"
+    rows = [{**row, "source_2": "images/e0-1.png"} for row in jsonl(source)]
+    rows[3]["source_3"] = "images/no.png"
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert score(source, out, "--embed-images").exit_code == 1
+    calls = [call for call in service.calls if isinstance(call.request, ScoreRequest)]
+    sent = [
+        [call.files[image.part or ""] for image in call.request.all_sources.values()]
+        for call in calls
+        if call.request is not None
+    ]
+    assert sorted(sent) == [[b"source of e0", b"e0/1"], [b"source of e1", b"e0/1"]]
+    first, _, third, failed = read_results(out)
+    assert [row.source_2 for row in (first, third)] == ["images/e0-1.png"] * 2
+    assert (first.source_2_image, first.source_3_image) == (b"e0/1", None)
+    assert (failed.error_code, failed.reward) == ("missing_file", None)
+    again = tmp_path / "again.jsonl"
+    score(out, again)
+    assert [row.source_2_image for row in read_results(again)][:3] == [b"e0/1"] * 3
+
+
+def test_a_judge_of_one_source_gives_rows_without_a_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mock = MockRewardServer()
+
+    def refuse(request: httpx.Request) -> httpx.Response:
+        refused = problem(422, "invalid_request")
+        return refused if request.url.path == "/v1/score" else mock.handle_request(request)
+
+    behind_httpx(monkeypatch, httpx.MockTransport(refuse))
+    source, out = edits_file(tmp_path, 1), tmp_path / "r.jsonl"
+    [row] = jsonl(source)
+    source.write_text(json.dumps({**row, "source_2": row["source"]}) + "\n")
+    score(source, out)
+    [told] = read_results(out)
+    assert (told.error_code, told.reward, told.source_2) == ("invalid_request", None, row["source"])
+
+
 def test_a_signal_drains_what_is_on_the_wire_and_the_next_run_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,13 +8,22 @@ import pytest
 from bulk_rows import failed_row, scored_row
 from pydantic import ValidationError
 
+from edit_rrm.wire import MAX_SOURCES
 from edit_rrm_client.bulk.errors import InputError, MissingExtraError
-from edit_rrm_client.bulk.rows import ResultRow, image_path, read_results, write_results
+from edit_rrm_client.bulk.rows import (
+    IMAGE_COLUMNS,
+    SOURCE_COLUMNS,
+    ResultRow,
+    image_path,
+    read_results,
+    write_results,
+)
 
 BOTH = pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
 ROWS = [
     scored_row("e1", 0.25, source_image=b"\x89PNG\x00\xff", edited_image=b"\x00", reasoning="because"),
     failed_row("e2"),
+    scored_row("e4", source_2="t.png", source_2_image=b"\x01", source_3_image=b"\x02"),
     scored_row("e3", 1.0, model="", category="colour", keep=0.5, quality=0.0, verdicts=(), guards=()),
 ]
 
@@ -52,6 +61,19 @@ def test_images_are_base64_in_jsonl_and_bytes_in_parquet(tmp_path: Path) -> None
     table = pyarrow.parquet.read_table(tmp_path / "r.parquet")
     assert table["edited_image"].to_pylist() == [b"\x00"]
     assert table.schema.names == list(ResultRow.model_fields)
+
+
+def test_a_row_tells_its_sources_in_order() -> None:
+    assert ROWS[1].sources == (("s.png", None),)
+    assert ROWS[2].sources == (("s.png", None), ("t.png", b"\x01"), (None, b"\x02"))
+
+
+def test_there_is_a_column_for_every_source_an_edit_may_have() -> None:
+    columns = {*SOURCE_COLUMNS, *IMAGE_COLUMNS}
+    assert len(SOURCE_COLUMNS) == MAX_SOURCES
+    assert columns == {name for name in ResultRow.model_fields if name.startswith("source")} | {
+        "edited_image"
+    }
 
 
 @pytest.mark.parametrize(

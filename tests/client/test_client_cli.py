@@ -6,7 +6,17 @@ from pathlib import Path
 import httpx
 import pytest
 from PIL import Image
-from scripted_service import MODELS_JSON, PRINCIPLES, Script, failed, problem, score_json, scored, sent_json
+from scripted_service import (
+    MODELS_JSON,
+    PRINCIPLES,
+    Script,
+    failed,
+    problem,
+    read_parts,
+    score_json,
+    scored,
+    sent_json,
+)
 from typer.testing import CliRunner, Result
 
 from edit_rrm_client import RetryPolicy, RewardClient, cli
@@ -52,6 +62,26 @@ def test_score_one_prints_verdicts_and_what_the_scores_are_good_for(
     for words in ("Is the circle blue?", "0.97", "reward 0.620", "Judges shapes and nothing else."):
         assert words in result.stdout
     assert sent_json(script.requests[0])["priority"] == "interactive"
+
+
+def test_source_given_again_is_another_source(
+    monkeypatch: pytest.MonkeyPatch, image: str, tmp_path: Path
+) -> None:
+    hat = str(tmp_path / "hat.png")
+    Image.new("RGB", (8, 8), "red").save(hat)
+    scored_once = httpx.Response(200, json=score_json(scored(0.62)))
+    script = Script(scored_once, httpx.Response(200, json=DECOMPOSED))
+    more = ["--source", hat, "--source-of-guards", "1", "--json"]
+    assert invoke(monkeypatch, script, *score_one(image, *more)).exit_code == 0
+    two = ["decompose", "--source", image, "--source", hat, "--instruction", "add the hat"]
+    assert invoke(monkeypatch, script, *two).exit_code == 0
+    for request in script.requests:
+        parts, sources = read_parts(request), sent_json(request)["sources"]
+        sent = [parts[source["part"]].get_payload(decode=True) for source in sources]
+        assert sent == [Path(image).read_bytes(), Path(hat).read_bytes()]
+    assert sent_json(script.requests[0])["source_of_guards"] == 1
+    five = invoke(monkeypatch, Script(), *score_one(image, *["--source", hat] * 4))
+    assert (five.exit_code, "expected 1 to 4 images, got 5" in five.stderr) == (2, True)
 
 
 def test_json_is_the_answer_and_nothing_else(monkeypatch: pytest.MonkeyPatch, image: str) -> None:

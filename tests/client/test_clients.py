@@ -73,6 +73,66 @@ def test_base64_sends_plain_json(drive: Driver) -> None:
     assert base64.b64decode(body["candidates"][0]["b64"]) == b"first file"
 
 
+ONE_SOURCE = (
+    '{"instruction":"make it brighter","source":%s,"candidates":[%s],"samples":1,"sampling":{},'
+    '"guards":"enforce","include":[],"deadline_s":300.0,"priority":"training"}'
+)
+
+
+@pytest.mark.parametrize("source", [b"one", [b"one"]], ids=["an image", "a list of one"])
+def test_one_source_is_sent_as_ever_byte_for_byte(drive: Driver, source: object) -> None:
+    script = Script(ok(), ok())
+    drive(script, "score", "make it brighter", source, [b"two"], options={"transport": "base64"})
+    drive(script, "score", "make it brighter", source, [b"two"])
+    inline, parts = script.requests
+    assert inline.content.decode() == ONE_SOURCE % ('{"b64":"b25l"}', '{"b64":"dHdv"}')
+    sent = read_parts(parts)["request"].get_payload(decode=True)
+    assert isinstance(sent, bytes)
+    assert sent.decode() == ONE_SOURCE % ('{"part":"source"}', '{"part":"candidate-0"}')
+
+
+@pytest.mark.parametrize("kind", [list, tuple])
+def test_several_sources_travel_in_order_and_so_does_the_one_of_guards(drive: Driver, kind: type) -> None:
+    sources = kind([b"first", b"second", b"third"])
+    script = Script(ok(), ok())
+    drive(script, "score", "x", sources, [b"edit"], source_of_guards=2)
+    drive(script, "score", "x", sources, [b"edit"], source_of_guards=2, options={"transport": "base64"})
+    parts, bodies = read_parts(script.requests[0]), [sent_json(request) for request in script.requests]
+    named = [parts[source["part"]].get_payload(decode=True) for source in bodies[0]["sources"]]
+    inline = [base64.b64decode(source["b64"]) for source in bodies[1]["sources"]]
+    assert named == inline == [b"first", b"second", b"third"]
+    assert [body["source_of_guards"] for body in bodies] == [2, 2]
+    assert not any("source" in body for body in bodies)
+
+
+def test_an_edit_is_decomposed_with_all_its_sources(drive: Driver) -> None:
+    answer = {"id": "r", "model": "tiny@0", "principles": PRINCIPLES, "principles_from": "model"}
+    script = Script(httpx.Response(200, json=answer))
+    drive(script, "decompose", "x", [b"first", b"second"], options={"transport": "base64"})
+    sent = sent_json(script.requests[0])["sources"]
+    assert [base64.b64decode(source["b64"]) for source in sent] == [b"first", b"second"]
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "words"),
+    [
+        ([], {}, "source: expected 1 to 4 images, got 0"),
+        ([b"x"] * 5, {}, "source: expected 1 to 4 images, got 5"),
+        ([b"x", b""], {}, r"source\[1\]: the image file is empty"),
+        ([b"x", b"y"], {"source_of_guards": 2}, "source_of_guards is 2, of 2 sources"),
+        (b"x", {"source_of_guards": -1}, "source_of_guards: "),
+    ],
+    ids=["none", "five", "an empty one", "no such source", "below the first"],
+)
+def test_sources_that_no_request_has_are_refused_before_anything_is_sent(
+    drive: Driver, source: object, options: dict[str, int], words: str
+) -> None:
+    script = Script()
+    with pytest.raises(InvalidRequestError, match=words):
+        drive(script, "score", "x", source, [b"edit"], **options)
+    assert not script.requests
+
+
 def test_every_option_reaches_the_service(drive: Driver) -> None:
     script = Script(ok())
     drive(

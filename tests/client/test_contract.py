@@ -12,12 +12,14 @@ from PIL import Image
 
 from edit_rrm.checkpoint import RRMCard
 from edit_rrm.images import EditImage
+from edit_rrm.judges.shelf import find_judge
 from edit_rrm.prompts import ImageSlot, Prompt
 from edit_rrm.traces import render_trace
 from edit_rrm_client import (
     AsyncRewardClient,
     AuthenticationError,
     InvalidImageError,
+    InvalidRequestError,
     Principle,
     RetryPolicy,
     ScoringFailedError,
@@ -63,13 +65,19 @@ class WritingEngine:
 
 @asynccontextmanager
 async def served(
-    engine: WritingEngine | None = None, *, key: str = "", api_keys: str = "", transport: str = "multipart"
+    engine: WritingEngine | None = None,
+    *,
+    key: str = "",
+    api_keys: str = "",
+    transport: str = "multipart",
+    judge: str | None = None,
 ) -> AsyncIterator[AsyncRewardClient]:
     """A client of a ready service."""
 
     async def load(_: Path) -> LoadedModel:
         card = RRMCard(name="written", profile="trained", trace_format="1", judges="Judges nothing.")
-        return LoadedModel(engine or WritingEngine(), card, "0" * 12, "None", 4096)
+        chosen = None if judge is None else find_judge(judge)
+        return LoadedModel(engine or WritingEngine(), card, "0" * 12, "None", 4096, chosen_judge=chosen)
 
     service = Service(ServerSettings(api_keys=api_keys), load)
     app = create_app(service)
@@ -116,6 +124,24 @@ async def test_decomposed_principles_can_be_given_back_and_every_option_is_accep
         )
     assert answer.principles == decomposed.principles
     assert rewards(answer) == [pytest.approx(2 / 3)]
+
+
+@pytest.mark.parametrize("transport", ["multipart", "base64"])
+async def test_several_sources_reach_a_judge_that_takes_them_and_guards_compare_with_the_one_named(
+    transport: str,
+) -> None:
+    async with served(WritingEngine("5"), transport=transport, judge="digit") as client:
+        assert (await client.models()).models[0].max_sources == 4
+        answer = await client.score("add the hat", [SOURCE, FIRST], [SECOND, FIRST])
+        assert rewards(answer) == [1.0, 1.0]
+        answer = await client.score("add the hat", [SOURCE, FIRST], [SECOND, FIRST], source_of_guards=1)
+        assert rewards(answer) == [1.0, 0.0]  # the second source, untouched
+
+
+async def test_a_judge_of_one_source_refuses_two_by_a_typed_error() -> None:
+    async with served() as client:
+        with pytest.raises(InvalidRequestError, match="takes 1, got 2"):
+            await client.score("add the hat", [SOURCE, FIRST], [SECOND])
 
 
 async def test_models_and_probes_are_understood() -> None:

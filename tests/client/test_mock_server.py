@@ -82,6 +82,20 @@ def test_what_arrived_is_kept(transport: str) -> None:
     assert call.files == sent
 
 
+def test_several_sources_arrive_as_parts_of_their_own() -> None:
+    server = MockRewardServer()
+    client = client_of(server)
+    client.score("x", [b"first", b"second"], [b"edit"], source_of_guards=1)
+    (call,) = server.calls
+    assert isinstance(call.request, ScoreRequest)
+    assert call.request.source_of_guards == 1
+    assert [call.files[image.part or ""] for image in call.request.all_sources.values()] == [
+        b"first",
+        b"second",
+    ]
+    assert client.models().models[0].max_sources == 4
+
+
 def test_a_request_that_the_service_would_refuse_is_refused() -> None:
     http = httpx.Client(transport=MockRewardServer(), base_url="http://mock")
     unknown = http.post("/v1/score", json={"instruction": "x", "colour": 1})

@@ -86,6 +86,10 @@ NOT_RUN = {
     ("../README.md", 1): "serve --model: tests/e2e/test_any_checkpoint.py starts it",
     ("../README.md", 2): "make serve, the same process as tests/e2e starts",
     ("index.md", 0): "make demo and make serve",
+    ("judges.md", 0): "tests/client/test_judge_commands.py runs each of them",
+    ("judges.md", 1): "somebody's repository: tests/rrm/test_judge_importing.py has files of its layout",
+    ("notes/judges-imported.md", 0): "checkouts of eight repositories",
+    ("operations.md", 0): "checkpoints of a hub: tests/server/test_hub_checkpoints.py has a small one",
     (
         "train-the-rrm.md",
         1,
@@ -99,6 +103,7 @@ OTHERS = {
     ("trainers.md", "python"): "test_trainers_guide.py",
     ("trainers.md", "yaml"): "test_trainers_guide.py",
     ("api.md", "jsonc"): "test_wire.py",
+    ("judges.md", "toml"): "test_judges_guide.py",
     ("fleet.md", "json"): "test_reload_under_load.py",
     ("metrics.md", "promql"): "test_prometheus_scrapes.py",
     ("rrm-data.md", "toml"): "test_pipeline_steps.py",

@@ -79,6 +79,16 @@ def test_an_image_that_rows_share_is_in_the_page_once_and_no_larger_than_asked(t
     assert (row[columns.index("source")], row[columns.index("edited")]) == (0, 1)
 
 
+def test_every_source_of_an_edit_is_shown(tmp_path: Path) -> None:
+    two = scored_row("e1", source_image=RED, edited_image=BLUE, source_2_image=BLUE, source_3="no.png")
+    report, page = made(tmp_path, two, scored_row("e2"))
+    columns, rows = data_of(page)["columns"], data_of(page)["rows"]
+    assert report.images == 2
+    index, note, missing, why = rows[0][columns.index("more_sources")]
+    assert (index, note, missing, data_of(page)["texts"][why]) == (1, -1, -1, "the file cannot be read")
+    assert rows[1][columns.index("more_sources")] == []
+
+
 def test_images_lie_beside_the_results_file_and_what_is_missing_or_broken_is_said(
     tmp_path: Path,
 ) -> None:

@@ -113,6 +113,18 @@ def test_filters_and_orders_show_exactly_these_edits(
     assert report.page.locator("#count").inner_text().startswith(f"{len(keys)} of 5 rows")
 
 
+def test_an_edit_of_several_sources_shows_all_of_them(browser: Browser, tmp_path: Path) -> None:
+    two = scored_row("e1", source_image=RED, source_2_image=BLUE, edited_image=BLUE)
+    opened = open_file(browser, write_page(tmp_path, [two]))
+    shown = opened.page.locator(".card .pictures")
+    assert shown.locator("figcaption").all_inner_texts() == ["source 1", "source 2", "edited"]
+    assert len({shown.locator("figure").nth(place).bounding_box()["y"] for place in range(3)}) == 1  # type: ignore[index]
+    shown.click()
+    assert opened.page.locator("dialog figure").count() == 3
+    assert opened.errors == []
+    opened.page.close()
+
+
 def test_a_link_restores_the_view_and_clear_forgets_it(
     browser: Browser, report: Opened, report_file: Path
 ) -> None:

@@ -129,6 +129,21 @@ def test_options_reach_every_call_and_bulk_is_the_default_priority(kind: str) ->
 
 
 @both
+def test_items_of_several_sources_and_of_too_many(kind: str) -> None:
+    bodies = []
+
+    def keep(request: httpx.Request) -> httpx.Response:
+        bodies.append(sent_json(request))
+        return ok()
+
+    items = [ScoreItem(n, "x", [IMAGE] * n, [IMAGE]) for n in (2, 5, 1)]
+    two, five, one = run(kind, keep, items, concurrency=1, source_of_guards=1)
+    assert (two.status, [len(body["sources"]) for body in bodies]) == ("ok", [2])
+    assert bodies[0]["source_of_guards"] == 1
+    assert (type(five.error), type(one.error)) == (InvalidRequestError, InvalidRequestError)
+
+
+@both
 def test_progress_counts_what_was_given_out(kind: str) -> None:
     seen: list[Progress] = []
     run(kind, reward_of, [item(3), item(4), item(5)], concurrency=1, on_progress=seen.append)

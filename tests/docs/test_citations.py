@@ -24,6 +24,7 @@ NOT_OURS = {
     "docs/rrm-data.md": {"evaluation.md"},  # the same
     "shapes/edit_rrm_shapes/reproduce_editor/reporting.py": {"table.md"},  # this module writes it
     "shapes/edit_rrm_shapes/reproduce_rrm/reporting.py": {"table.md"},  # the same
+    "shapes/edit_rrm_shapes/tiny_rrm/bundle.py": {"RESULTS.md"},  # the same, beside a checkpoint
     "docs/notes/the-shapes-editor.md": {"vx.py"},  # "in commit f6e0606"
     "docs/trainers.md": {  # flow_grpo's, Edit-R1's and EditScore's
         "scripts/train_flux_kontext.py",

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 
+import httpx
 import psutil
 import pytest
 from service_process import ServiceProcess
@@ -35,13 +36,25 @@ def test_it_is_served_with_the_zero_shot_profile(zero_shot: ServiceProcess) -> N
     assert model["limits"]["max_model_len"] == 8192
 
 
+NO_TRACE = {"trace_unparseable", "trace_truncated"}
+
+
+def failures(response: httpx.Response) -> set[str]:
+    """The codes of a call none of whose candidates has a reward."""
+    answer = response.json()
+    if response.status_code == 200:
+        assert [result["reward"] for result in answer["results"]] == [None] * len(answer["results"])
+        return {result["error"]["code"] for result in answer["results"]}
+    assert response.status_code == 502
+    return {answer["code"]}
+
+
 def test_its_prompts_run_and_its_noise_is_no_score(zero_shot: ServiceProcess, edit: EditRecord) -> None:
     call = group_call(edit, 3, sampling={"max_tokens": 24}, guards="off")
-    response = zero_shot.http.post("/v1/score", **call)
-    assert (response.status_code, response.json()["code"]) == (502, "trace_unparseable")
+    assert failures(zero_shot.http.post("/v1/score", **call)) <= NO_TRACE
     call = group_call(edit, 1, sampling={"max_tokens": 24}, guards="off", principles=None)
-    response = zero_shot.http.post("/v1/score", **call)
-    assert (response.status_code, response.json()["code"]) == (502, "decomposition_failed")
+    found = failures(zero_shot.http.post("/v1/score", **call))
+    assert found <= {"decomposition_failed", "decomposition_truncated"}
 
 
 def test_a_sampled_prompt_that_is_read_in_several_steps_kills_nobody(
@@ -51,8 +64,7 @@ def test_a_sampled_prompt_that_is_read_in_several_steps_kills_nobody(
     sampling = {"temperature": 0.8, "max_tokens": 8}
     for instruction in ("make it blue", "make it blue " * 60):
         call = group_call(edit, 2, sampling=sampling, guards="off", instruction=instruction)
-        response = zero_shot.http.post("/v1/score", **call)
-        assert (response.status_code, response.json()["code"]) == (502, "trace_unparseable")
+        assert failures(zero_shot.http.post("/v1/score", **call)) <= NO_TRACE
 
 
 def test_the_death_of_the_engine_is_told_and_the_service_still_ends_well(

@@ -56,6 +56,14 @@ def train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Resu
     return run
 
 
+def test_sampling_asks_first_whether_it_can_write(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    words = ["sample", "--checkpoint", "none", "--edits", str(tmp_path), "--out", str(tmp_path / "file")]
+    ended = CliRunner().invoke(cli.app, words, env={"COLUMNS": "200"})
+    assert ended.exit_code == 2
+    assert "is a file, not a folder" in ended.output
+
+
 def test_the_help_teaches_a_first_run_and_names_the_exit_codes() -> None:
     text = CliRunner().invoke(cli.app, ["train", "--help"], env={"COLUMNS": "200"}).output
     for words in (

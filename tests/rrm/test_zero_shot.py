@@ -191,7 +191,7 @@ def test_what_is_no_verdict_is_an_error(written: Any) -> None:
         '{"principle": 2, "verdict": 0} {"principle": 3, "verdict": 1}',
         '<think>[0, 0, 0] <score>1</score> no, wait</think>{"scores": [1, 0, 1]}',
         'first [0, 0, 0], no\n</think>\n{"scores": [1, 0, 1]}',
-        '{"checks": [{"principle": 2, "verdict": 0}], "scores": [1, 1, 1]}',
+        '{"checks": [{"principle": 2, "verdict": 0}], "scores": [1, 0, 1]}',
         '{"checks": [{"principle": 1, "bbox": [0, 0, 1, 1], "verdict": 1}], "scores": [1, 0, 1]}',
     ],
 )
@@ -218,7 +218,7 @@ def test_a_second_whole_answer_replaces_the_first() -> None:
 
 
 def test_drafts_in_unfinished_thought_never_count() -> None:
-    with pytest.raises(TraceError, match="no JSON with verdicts"):
+    with pytest.raises(TraceError, match="a thought that is not finished"):
         PROFILE.parse_trace("<think>maybe [1, 1, 1] <score>9</score>, but", THREE)
 
 
@@ -227,8 +227,9 @@ def test_an_end_of_thought_echoed_in_the_reasoning_ends_nothing() -> None:
     assert mets(text) == [True, False, True]
 
 
-def test_a_checks_own_verdict_goes_before_the_list() -> None:
-    assert mets(answer([1, 0, 1], scores=[0, 1, 0])) == [True, False, True]
+def test_a_check_that_the_list_contradicts_is_refused() -> None:
+    with pytest.raises(TraceError, match=r"contradict each other: principle 2"):
+        mets(answer([1, 0, 1], scores=[1, 1, 1]))
 
 
 @pytest.mark.parametrize(
@@ -265,7 +266,6 @@ def test_what_cannot_be_assigned_is_an_error_by_name(text: str, fault: str) -> N
     [
         ("<score>8</score>", 8.0),
         ("<score>8<score>", 8.0),
-        ("<score>8", 8.0),
         ("<score> 8.25/10 </score>", 8.25),
         ("<score>8 out of 10</score>", 8.0),
         ("<SCORE>7,5</SCORE>", 7.5),
@@ -273,8 +273,8 @@ def test_what_cannot_be_assigned_is_an_error_by_name(text: str, fault: str) -> N
         ("<score>10.0</score>.", 10.0),
         ("<score>0</score>", 0.0),
         ("<score>-0.0</score>", 0.0),
-        ("<score>3</score> no, rather <score>4</score>", 4.0),
-        ("It says '<score>10</score>' but: <score>2</score>", 2.0),
+        ("<score>4</score>, so I say <score>4.0</score>", 4.0),
+        ("It says '<score>2</score>', and so do I: <score>2</score>", 2.0),
         ("<score>4<score>\n", 4.0),
     ],
 )
@@ -287,6 +287,13 @@ def test_scores_in_many_forms(ending: str, score: float) -> None:
     [
         ("", "no <score>"),
         ("Score: 8", "no <score>"),
+        ("It says '<score>10</score>' here.", "but in a quotation"),
+        ("<score>3</score> no, rather <score>4</score>", "several different scores"),
+        ("<score>2</score> The sign says <score>10</score>", "several different scores"),
+        ("It says '<score>10</score>' but: <score>2</score>", "several different scores"),
+        ("<score>8", "expected a number"),
+        ("<score>8.", "expected a number"),
+        ("<score>8/10", "expected a number"),
         ("< score>10</score>", "no <score>"),
         ("</score>8</score>", "no <score>"),
         ("<score></score>", "expected a number"),
@@ -307,6 +314,25 @@ def test_scores_in_many_forms(ending: str, score: float) -> None:
 def test_a_score_that_is_not_plainly_stated_is_an_error(ending: str, fault: str) -> None:
     with pytest.raises(TraceError, match=fault):
         score_of(ending)
+
+
+def test_a_number_at_the_end_of_a_text_counts_only_if_the_text_ended_by_itself() -> None:
+    for ending in ("<score>8", "<score>8/10", "Final score: 8"):
+        text = '{"scores": [1, 0, 1]}\n' + ending
+        assert PROFILE.parse_trace(text, THREE, whole=True).score == 8.0
+        with pytest.raises(TraceError, match=r"<score>"):
+            PROFILE.parse_trace(text, THREE)
+
+
+def test_a_text_without_a_score_is_an_answer_but_no_trace() -> None:
+    for ending in ("", "\n<score>N/A</score>", '\n{"final_score": null}'):
+        text = '{"scores": [1, 0, 1]}' + ending
+        reading = PROFILE.parse_answer(text, THREE)
+        assert ([v.met for v in reading.verdicts], reading.score) == ([True, False, True], None)
+        with pytest.raises(TraceError, match="no <score>"):
+            PROFILE.parse_trace(text, THREE)
+    with pytest.raises(TraceError, match="several different scores"):
+        PROFILE.parse_answer('{"scores": [1, 0, 1]}<score>2</score><score>10</score>', THREE)
 
 
 def test_a_score_echoed_before_or_within_the_verdicts_never_counts() -> None:
@@ -359,18 +385,22 @@ def test_what_is_rendered_is_read_back(
 FRAGMENTS = [
     '{"checks": [', '{"principle": 1, "verdict": 1}', '"scores": [1, 0, 1]', "]", "}", ",", '"', "\n",
     "<score>", "</score>", "8", "-", "/10", '{"1": 0', "null", "yes", "<think>", "</think>",
-    '"id": 99999999999', "[[[", "'", "\\", "\ud7ff",
+    '"id": 99999999999', "[[[", "'", "\\", "\ud7ff", "Final score: 8", "\\boxed{8}", '"final_score": 8',
+    "corrected:", "</score>\n", "(met)",
+    '{"follow": [1], "keep": [0], "quality": [1]}', "[1 0 1]", "１", "：", "“", "”", "//", "是",
 ]  # fmt: skip
 
 
 @given(st.text(max_size=150) | st.lists(st.sampled_from(FRAGMENTS), max_size=30).map("".join))
 def test_arbitrary_text_raises_nothing_but_trace_error(text: str) -> None:
-    try:
-        trace = PROFILE.parse_trace(text, THREE)
-    except TraceError:
-        return
-    assert len(trace.verdicts) == 3
-    assert 0.0 <= trace.score <= 10.0
+    for whole in (False, True):
+        try:
+            found = PROFILE.parse_answer(text, THREE, whole=whole)
+        except TraceError:
+            continue
+        assert len(found.verdicts) == 3
+        assert found.score is None or 0.0 <= found.score <= 10.0
+        assert all(v.position is None or text[v.position] == str(int(v.met)) for v in found.verdicts)
 
 
 @given(st.lists(st.integers(0, 400), min_size=1, max_size=4), st.sampled_from(list('{}[]",:0189<>x \n')))
@@ -405,6 +435,17 @@ GOOD_CHECK = '{"principle": 1, "reasoning": "a", "verdict": 1},'
         '{"a":',
         '["',
         "- follow: a?\n",
+        "Final score: 8\n",
+        "\\boxed{8}",
+        '{"final_score": 8}',
+        "final: [1,0,1]",
+        '"a" "b": ',
+        "/*",
+        "//",
+        "# ",
+        '{"follow":[1],"keep":[0],"quality":[1]}',
+        '{"principle": "' + "1" * 90 + '", "verdict": " ' + " " * 90 + '"},',
+        "</think>",
         "* ",
         "1. ",
     ],

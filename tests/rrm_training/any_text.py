@@ -11,7 +11,9 @@ from edit_rrm.traces import Trace
 class AnyText(TrainedProfile):
     """Φ of a world in which every text has a score, its count of letters modulo 11, but for a fifth."""
 
-    def parse_trace(self, text: str, principles: Sequence[Principle]) -> Trace:
+    def parse_trace(
+        self, text: str, principles: Sequence[Principle], *, opened: bool | None = None, whole: bool = False
+    ) -> Trace:
         if len(text) % 5 == 0:
             raise TraceError("a length divisible by five", text)
         return Trace((), float(sum(map(str.isalpha, text)) % 11), text)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from edit_rrm.errors import ImageError
+from edit_rrm.errors import ImageError, PluginError
 from edit_rrm.images import encode_png
 from edit_rrm_shapes.world.dataset import make_edit
 from edit_rrm_shapes.world.references import ShapesRef
@@ -50,3 +50,14 @@ def test_only_relative_paths_change_when_a_row_moves(tmp_path: Path) -> None:
     assert rebased("images/x.png", old, new) == "../../a/images/x.png"
     for fixed in ("/abs/x.png", "shapes:1/2/source", data_url(b"x"), b"bytes"):
         assert rebased(fixed, old, new) == fixed
+
+
+def test_a_scheme_that_nothing_draws_is_named_and_is_no_path(tmp_path: Path) -> None:
+    for reference, scheme in (("blobs:1/0/source", "blobs"), ("https://host/a.png", "https")):
+        with pytest.raises(PluginError, match=f"no installed package draws {scheme}: .*edit-rrm-shapes"):
+            load_image(reference, tmp_path)
+        assert rebased(reference, tmp_path / "a", tmp_path / "b" / "c") == reference
+    RED.save(tmp_path / "blobs:1.png")
+    assert load_image("blobs:1.png", tmp_path).size == RED.size
+    with pytest.raises(ImageError, match="no base64"):
+        load_image("data:image/png;base64,x", tmp_path)

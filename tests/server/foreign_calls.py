@@ -3,7 +3,13 @@
 import base64
 from typing import Any
 
+from running_service import CARD, Running, Start
+from scripted_engine import Asked, ScriptedEngine
 from small_calls import BLUE, RED, picture, png
+
+from edit_rrm.judges.shelf import find_judge
+from edit_rrm_server.engines.engine import Completion, Token
+from edit_rrm_server.engines.loaded_model import LoadedModel
 
 GREEN = png(picture((30, 200, 30)))
 
@@ -11,6 +17,22 @@ GREEN = png(picture((30, 200, 30)))
 def text(file: bytes) -> str:
     """The base64 of a file."""
     return base64.b64encode(file).decode()
+
+
+async def start_many_sources(start: Start, **settings: Any) -> Running:
+    """A service with a judge that takes several sources and gives every edit the full reward."""
+    engine = ScriptedEngine(lambda asked: Completion("5", (Token("5", 0, 0.0, {}),), 100, 64, 1, "length"))
+
+    async def load() -> LoadedModel:
+        return LoadedModel(engine, CARD, "0123456789ab", "Q", 2048, chosen_judge=find_judge("digit"))
+
+    return await start(engine, load, **settings)
+
+
+def colours(asked: Asked) -> str:
+    """What colour each image of a prompt has at its middle, in the prompt's order."""
+    middles = [asked.images[slot].image.getpixel((24, 24)) for slot in asked.prompt.slots]
+    return " ".join(("red", "green", "blue")[middle.index(max(middle))] for middle in middles)
 
 
 def compute_body(*edited: bytes, **fields: Any) -> dict[str, Any]:

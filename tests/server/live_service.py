@@ -12,6 +12,7 @@ from running_service import CARD
 from scripted_engine import ScriptedEngine
 
 from edit_rrm.checkpoint import RRMCard
+from edit_rrm.judges.judge import Judge
 from edit_rrm_server.api.app import create_app
 from edit_rrm_server.engines.loaded_model import LoadedModel
 from edit_rrm_server.life.service import Service
@@ -25,10 +26,17 @@ class LiveService:
     """Runs in a thread of its own; a context manager. The model is loaded once `release` is called."""
 
     def __init__(
-        self, engine: ScriptedEngine, *, card: RRMCard = CARD, loaded: bool = True, **settings: Any
+        self,
+        engine: ScriptedEngine,
+        *,
+        card: RRMCard = CARD,
+        judge: Judge | None = None,
+        loaded: bool = True,
+        **settings: Any,
     ) -> None:
         self.engine = engine
         self._card = card
+        self._judge = judge
         self._release = threading.Event()
         if loaded:
             self._release.set()
@@ -73,5 +81,10 @@ class LiveService:
     async def _load(self, checkpoint: Path) -> LoadedModel:
         await asyncio.to_thread(self._release.wait)
         return LoadedModel(
-            self.engine, self._card, "0123456789ab", "Qwen2_5_VLForConditionalGeneration", 2048
+            self.engine,
+            self._card,
+            "0123456789ab",
+            "Qwen2_5_VLForConditionalGeneration",
+            2048,
+            chosen_judge=self._judge,
         )

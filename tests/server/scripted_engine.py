@@ -63,7 +63,7 @@ class ScriptedEngine:
     Setting `alive` to false kills it.
     """
 
-    def __init__(self, script: Callable[[Asked], str] = well_behaved) -> None:
+    def __init__(self, script: Callable[[Asked], str | Completion] = well_behaved) -> None:
         self.script = script
         self._death = asyncio.Event()
         self.gate: asyncio.Event | None = None
@@ -104,7 +104,8 @@ class ScriptedEngine:
                 await self.gate.wait()
             if not self.alive:
                 raise UnavailableError("engine_dead", "the scripted engine is dead", 30.0)
-            return completion(self.script(asked))
+            answer = self.script(asked)
+            return completion(answer) if isinstance(answer, str) else answer
         except asyncio.CancelledError:
             self.aborted += 1
             raise

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from foreign_calls import GREEN, compute_body, text
+from foreign_calls import GREEN, colours, compute_body, start_many_sources, text
 from running_service import Running, Start, until
 from scripted_engine import Asked, ScriptedEngine, trace, well_behaved
 from small_calls import BLUE, RED, picture, png
@@ -49,6 +49,30 @@ async def test_edits_of_one_source_and_prompt_are_one_group_wherever_they_stand(
     assert 'edit_rrm_requests_total{code="ok",route="/compute",status="200"} 1.0' in metrics
 
 
+async def test_condition_images_are_sources_in_order_and_make_groups_of_their_own(start: Start) -> None:
+    running = await start_many_sources(start, **DIALECT)
+    both, turned = [text(RED), text(BLUE)], [text(BLUE), text(RED)]
+    response = await compute(running, GREEN, GREEN, GREEN, condition_images=[both, turned, both[:1]])
+    assert (response.status_code, response.json()) == (200, {"rewards": [1.0, 1.0, 1.0]})
+    seen = {colours(asked) for asked in running.engine.asked}
+    assert seen == {"red blue green", "blue red green", "red green"}
+    running.assert_idle()
+
+
+async def test_a_judge_of_one_source_makes_an_edit_of_two_an_error_and_no_number(start: Start) -> None:
+    running = await start(ScriptedEngine(by_green), **DIALECT)
+    response = await compute(running, GREEN, BLUE, condition_images=[[text(RED)], [text(RED), text(BLUE)]])
+    answer = response.json()
+    assert (response.status_code, answer["code"], sorted(answer)) == (
+        200,
+        "invalid_request",
+        ["code", "error"],
+    )
+    assert "1 of 2 edits were not scored; item 1: sources: the judge" in answer["error"]
+    assert "takes 1, got 2" in answer["error"]
+    running.assert_idle()
+
+
 async def test_without_the_setting_there_is_no_such_address(running: Running) -> None:
     assert (await compute(running)).status_code == 404
 
@@ -75,8 +99,8 @@ async def test_an_edit_that_cannot_be_scored_is_an_error_and_no_number(start: St
     [
         ({"condition_images": None}, "condition_images: expected one for each of 1 prompts, got 0"),
         ({"image": None}, "image: expected one for each of 1 prompts, got 0"),
-        ({"condition_images": [[]]}, "condition_images.0: expected one source image, got 0"),
-        ({"condition_images": [["a", "b"]]}, "condition_images.0: expected one source image, got 2"),
+        ({"condition_images": [[]]}, "condition_images.0: expected 1 to 4 source images, got 0"),
+        ({"condition_images": [["a"] * 5]}, "condition_images.0: expected 1 to 4 source images, got 5"),
         ({"video": [["frame"]]}, "video: only images are judged"),
         ({"prompt": [" "]}, "item 0: instruction"),
         ({"prompt": "text"}, "prompt: Input should be a valid array"),

@@ -5,26 +5,32 @@ import math
 import pytest
 from scripted_engine import completion
 
+from edit_rrm.checkpoint import AggregatorName
 from edit_rrm.errors import TraceError
 from edit_rrm.guards import GuardResult
 from edit_rrm.judges import TrainedProfile
+from edit_rrm.judges.judge import Judgement, Written
+from edit_rrm.judges.profiled import ProfiledJudge
 from edit_rrm.principles import numbered
 from edit_rrm.traces import render_trace
-from edit_rrm_server.engines.engine import Token
-from edit_rrm_server.scoring.judging import (
-    Sample,
-    candidate_answer,
-    met_probability,
-    read_sample,
-    refused_by_guard,
-)
+from edit_rrm.verdict_probability import met_probability
+from edit_rrm_server.engines.engine import Completion, Token
+from edit_rrm_server.scoring.judging import candidate_answer, refused_by_guard
 
 PRINCIPLES = numbered([("follow", "is it blue?"), ("keep", "is the rest the same?")])
 
 
-def sample(score: float, *met: bool) -> Sample:
-    text = render_trace([(f"evidence {score:g}", m) for m in met], score)
-    return read_sample(completion(text), PRINCIPLES, TrainedProfile(), "model_score")
+JUDGE = ProfiledJudge(TrainedProfile())
+
+
+def judged(answer: Completion, aggregator: AggregatorName = "model_score") -> Judgement:
+    (ask,) = JUDGE.asks("make it blue", PRINCIPLES, 1)
+    reading = JUDGE.read(ask, Written(answer.text, answer.tokens), PRINCIPLES)
+    return JUDGE.judgement([reading], PRINCIPLES, aggregator)
+
+
+def sample(score: float, *met: bool) -> Judgement:
+    return judged(completion(render_trace([(f"evidence {score:g}", m) for m in met], score)))
 
 
 @pytest.mark.parametrize(
@@ -106,7 +112,7 @@ def test_extras_come_only_when_asked_for() -> None:
     plain = candidate_answer(one, PRINCIPLES, (), enforce=True, include=()).samples[0]
     assert (plain.reasoning, plain.tokens) == (None, None)
     full = candidate_answer(one, PRINCIPLES, (), enforce=True, include=("reasoning", "tokens")).samples[0]
-    assert full.reasoning == one[0].trace.text
+    assert full.reasoning == one[0].text
     assert full.tokens is not None
     assert "".join(token["text"] for token in full.tokens) == full.reasoning
 
@@ -116,5 +122,5 @@ def test_a_soft_reward_without_probabilities_is_a_failure() -> None:
     bare = completion(text)
     blind = bare.__class__(text, (), 1, 0, 1, "stop")
     with pytest.raises(TraceError, match="probability"):
-        read_sample(blind, PRINCIPLES, TrainedProfile(), "soft")
-    assert read_sample(bare, PRINCIPLES, TrainedProfile(), "soft").reward == pytest.approx(0.9)
+        judged(blind, "soft")
+    assert judged(bare, "soft").reward == pytest.approx(0.9)

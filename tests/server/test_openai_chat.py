@@ -8,10 +8,10 @@ import pytest
 from scripted_fleet import GREEDY, PROMPT, chat_answer
 
 from edit_rrm.prompts import ImageSlot
+from edit_rrm.verdict_probability import met_probability
 from edit_rrm_server.engines.engine import Completion
 from edit_rrm_server.engines.openai.chat import ChatForm, Dialect, read_completion
 from edit_rrm_server.engines.openai.upstream_errors import UpstreamError
-from edit_rrm_server.scoring.judging import met_probability
 
 
 def asked(dialect: Dialect = "vllm", top_logprobs: int = 20) -> dict[str, Any]:
@@ -90,6 +90,23 @@ def test_texts_serve_where_bytes_are_absent_or_wrong() -> None:
 
 def test_tokens_of_another_text_are_not_trusted() -> None:
     assert read(spelled("x => ", "1", text=" => 1")).tokens == ()
+
+
+@pytest.mark.parametrize("opening", [("<think>",), ()], ids=["whole", "opened by the prompt"])
+def test_behind_a_reasoning_parser_the_answer_s_tokens_are_found(opening: tuple[str, ...]) -> None:
+    place = {"top_logprobs": [{"token": "0", "logprob": math.log(0.1)}], "logprob": math.log(0.9)}
+    thought = (*opening, "is it => ", "0", "?", "</think>", "\n\n")
+    tokens = read(spelled(*thought, "blue => ", "1", "<|im_end|>", text="blue => 1", **place)).tokens
+    assert [(token.text, token.offset) for token in tokens] == [("blue => ", 0), ("1", 8), ("", 9)]
+    assert met_probability(tokens, 8) == pytest.approx(0.9)
+
+
+def test_a_token_that_ends_the_thought_and_begins_the_answer_has_no_probability_of_its_own() -> None:
+    tokens = read(spelled("<think>", "hm", "</think>\n1", " blue", text="1 blue")).tokens
+    assert [(token.text, token.offset, token.logprob is None) for token in tokens] == [
+        ("1", 0, True),
+        (" blue", 1, False),
+    ]
 
 
 def test_a_logprob_that_vllm_does_not_know_is_none() -> None:

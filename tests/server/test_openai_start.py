@@ -1,7 +1,6 @@
 """Meeting a fleet: its model, its card, what identifies the weights. And the service in front of one."""
 
 import asyncio
-import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -17,6 +16,7 @@ from edit_rrm.errors import CheckpointError
 from edit_rrm_server.engines.loaded_model import LoadedModel
 from edit_rrm_server.engines.openai.start import fleet_digest, load_openai_model, meant_model
 from edit_rrm_server.engines.openai.upstreams import ReportedModel
+from edit_rrm_server.engines.weights_digest import weights_digest
 from edit_rrm_server.settings.server import BUNDLED_MODEL, ServerSettings
 
 JUDGE, OTHER = ReportedModel("judge", 2048), ReportedModel("other")
@@ -44,8 +44,7 @@ def test_a_model_that_is_not_clear_is_refused_by_naming_those_there_are(
 
 
 def test_the_digest_is_that_of_the_local_weights_where_there_are_any() -> None:
-    weights = (BUNDLED_MODEL / "model.safetensors").read_bytes()
-    assert fleet_digest(BUNDLED_MODEL, CARD, "judge") == (hashlib.sha256(weights).hexdigest()[:12], True)
+    assert fleet_digest(BUNDLED_MODEL, CARD, "judge") == (weights_digest(BUNDLED_MODEL), True)
 
 
 def test_else_it_names_card_and_model_id_and_says_so(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from small_calls import BLUE, RED
 
 from browsing import Visit, visiting
 from edit_rrm.checkpoint import RRMCard
+from edit_rrm.judges.shelf import find_judge
 from edit_rrm.traces import render_trace
 
 pytestmark = pytest.mark.slow
@@ -337,6 +338,72 @@ def test_pictures_can_be_dropped_and_pasted(open_page: OpenPage) -> None:
     ]
     press(page, "Remove candidate 1: b.png")
     expect(shown).to_have_count(2)
+
+
+def zero_shot(asked: Asked) -> str:
+    """Principles, or a trace that finds each of them met, as a zero-shot model writes them."""
+    if not asked.verifies:
+        questions = [{"category": name, "question": f"{name}?"} for name in ("follow", "keep", "quality")]
+        return json.dumps({"principles": questions})
+    checks = [{"principle": number, "reasoning": "seen", "verdict": 1} for number in (1, 2, 3)]
+    return json.dumps({"checks": checks, "scores": [1, 1, 1], "average": 1.0}) + "\n<score>6.0</score>"
+
+
+def test_sources_are_added_up_to_what_the_judge_takes(open_page: OpenPage) -> None:
+    visit, live = open_page(zero_shot, judge=find_judge("zero_shot"))
+    page = visit.page
+    choose(page)
+    another = page.get_by_label("Add another source")
+    files = [{"name": f"{name}.png", "mimeType": "image/png", "buffer": BLUE} for name in "wxyz"]
+    another.set_input_files(files[:1])
+    another.set_input_files(files[1:])
+    expect(page.locator("#problem")).to_have_text("The judge takes at most 4 sources.")
+    expect(another).to_be_hidden()
+    shown = page.locator("#source-thumbnails img")
+    names = ["Source 1: red.png", "Source 2: w.png", "Source 3: x.png", "Source 4: y.png"]
+    assert [shown.nth(place).get_attribute("alt") for place in range(shown.count())] == names
+    press(page, "Remove source 4: y.png")
+    expect(another).to_be_attached()
+    press(page, "Score")
+    expect(page.locator("#results-summary")).to_have_text("1 candidate scored; reward 0.60.")
+    request = sent_request(page)
+    assert "source" not in request
+    assert request["sources"] == [{"part": "source"}, {"part": "source2"}, {"part": "source3"}]
+    assert 'source3=@"x.png"' in page.locator("#curl-text").input_value()
+    assert [len(asked.images) for asked in live.engine.asked] == [3, 4]
+    result = page.locator("article .pair img")
+    assert [result.nth(place).get_attribute("alt") for place in range(result.count())] == [
+        *names[:3],
+        "Candidate 1: blue0.png",
+    ]
+    assert visit.complaints == []
+
+
+def test_where_the_judge_takes_one_source_there_is_no_other_to_add(open_page: OpenPage) -> None:
+    visit, _ = open_page()
+    page = visit.page
+    choose(page)
+    choose(page)
+    expect(page.locator("#source-thumbnails img")).to_have_count(1)
+    expect(page.get_by_text("Add another source")).to_have_count(0)
+    press(page, "Score")
+    expect(page.locator("#results")).to_be_visible()
+    assert sent_request(page)["source"] == {"part": "source"}
+
+
+def test_a_judge_with_questions_of_its_own_is_sent_no_principles(open_page: OpenPage) -> None:
+    visit, _ = open_page(
+        lambda _: '{"reasoning": "seen", "score": [9, 4, 6]}', judge=find_judge("three_scores")
+    )
+    page = visit.page
+    choose(page)
+    expect(page.locator("#principles-part")).to_be_hidden()
+    press(page, "Score")
+    expect(page.locator("#results-summary")).to_have_text("1 candidate scored; reward 0.60.")
+    assert "principles" not in sent_request(page)
+    facts = page.locator("article").get_by_text("follow 0.90")
+    expect(facts).to_have_text("follow 0.90 · keep 0.40 · quality 0.60")
+    assert visit.complaints == []
 
 
 def test_the_answer_and_the_request_can_be_taken_along(open_page: OpenPage, tmp_path: Path) -> None:

@@ -363,3 +363,24 @@ async def test_a_body_that_is_wrong_is_refused(start: Start, root: Path, body: b
     headers = {**ADMIN, "content-type": "application/json"}
     response = await running.http.post("/v1/admin/reload", content=body, headers=headers)
     assert response.json()["code"] in ("malformed_json", "invalid_request")
+
+
+async def test_an_adapter_below_the_root_is_taken_where_the_operator_has_set_its_base(
+    start: Start, root: Path
+) -> None:
+    adapter = root / "adapter"
+    adapter.mkdir()
+    (adapter / "adapter_config.json").write_text('{"base_model_name_or_path": "/etc"}')
+    weights = Weights()
+    running = await reloadable(start, root, weights)
+    refused = await reload(running, "adapter")
+    assert (refused.status_code, refused.json()["code"]) == (422, "invalid_request")
+    assert "only where `base` is set" in refused.json()["detail"]
+    with_base = await reloadable(start, root, Weights(), base=str(root / "old"))
+    assert (await reload(with_base, "adapter")).status_code == 200
+
+
+async def test_a_hub_id_is_no_path_below_the_root(start: Start, root: Path) -> None:
+    running = await reloadable(start, root, Weights())
+    response = await reload(running, "org/name")
+    assert (response.status_code, response.json()["code"]) == (422, "invalid_request")

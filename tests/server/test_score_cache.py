@@ -13,7 +13,8 @@ from edit_rrm_server.engines.engine import SamplingSettings
 from edit_rrm_server.scoring.score_cache import ScoreCache, ScoreKey
 
 KEY = ScoreKey(
-    "tiny@1", "s", "c", "make it blue", (Principle(**PRINCIPLES[0]),), SamplingSettings(0.0, 1.0, 0, 64), 1,
+    "tiny@1", ("s",), 0, "c", "make it blue", (Principle(**PRINCIPLES[0]),),
+    (SamplingSettings(0.0, 1.0, 0, 64),), 1,
     "model_score", "enforce", (),
 )  # fmt: skip
 

@@ -175,10 +175,15 @@ class TestDecomposition:
         assert sorted(a["principles_from"] for a in answers) == ["cache", "cache", "cache", "model"]
         assert sum(not asked.verifies for asked in running.engine.asked) == 1
 
+    async def test_a_score_s_own_settings_are_no_other_decomposition(self, running: Running) -> None:
+        calls = [await running.score(principles=None, sampling={"seed": seed}) for seed in (1, 2)]
+        assert [call.json()["principles_from"] for call in calls] == ["model", "cache"]
+
     async def test_other_settings_are_another_decomposition(self, running: Running) -> None:
+        edit = {"instruction": "make it blue", "source": b64(RED)}
         for seed in (1, 2):
-            answer = (await running.score(principles=None, sampling={"seed": seed})).json()
-            assert answer["principles_from"] == "model"
+            answer = await running.http.post("/v1/decompose", json={**edit, "sampling": {"seed": seed}})
+            assert answer.json()["principles_from"] == "model"
 
     async def test_the_cache_is_bounded(self, start: Start) -> None:
         running = await start(principle_cache_entries=1)

@@ -141,3 +141,18 @@ async def test_another_request_id_is_replaced(running: Running, given: str) -> N
 
 def b64_blue() -> dict[str, str]:
     return b64(BLUE)
+
+
+@pytest.mark.parametrize(
+    ("sequences", "changes", "window"), [(1024, {}, 1152), (1024, {"window": 7}, 7), (None, {}, 72)]
+)
+async def test_the_window_is_that_of_the_engine_in_force(
+    start: Start, sequences: int | None, changes: dict[str, Any], window: int
+) -> None:
+    engine = ScriptedEngine()
+
+    async def load() -> LoadedModel:
+        return LoadedModel(engine, CARD, "0123456789ab", "Q", 2048, sequences)
+
+    running = await start(engine, load, **changes)
+    assert running.service.batcher.window == window

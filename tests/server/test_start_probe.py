@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from edit_rrm.checkpoint import RRMCard
 from edit_rrm.errors import CheckpointError
 from edit_rrm.images import EditImage
+from edit_rrm.judges import ZeroShotProfile
+from edit_rrm.judges.profiled import ProfiledJudge
 from edit_rrm.prompts import ImageSlot, Message, Prompt
 from edit_rrm_server.engines.engine import Completion, SamplingSettings
 from edit_rrm_server.engines.vllm.probe import PrefixReuse, ProbedEngine, check_images, misplaced, segments
@@ -17,7 +18,6 @@ from edit_rrm_server.scoring.warm_up import warm_up
 
 IMAGE = 0x10FFFF
 """Stands for one token of an image; every other token is a character."""
-CARD = RRMCard(name="judge", profile="zero_shot", trace_format="json")
 
 
 def text_of(ids: Sequence[int]) -> str:
@@ -76,7 +76,7 @@ class Pixels:
 
 async def probed(family: Family) -> ProbedEngine:
     probe = ProbedEngine(family.run, text_of)
-    await warm_up(probe, CARD)
+    await warm_up(probe, ProfiledJudge(ZeroShotProfile()))
     return probe
 
 

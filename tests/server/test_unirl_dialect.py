@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
-from foreign_calls import GREEN, score_batch, wire_request
+from foreign_calls import GREEN, colours, score_batch, start_many_sources, text, wire_request
 from running_service import Running, Start, until
 from scripted_engine import Asked, ScriptedEngine, trace, well_behaved
 from small_calls import BLUE, RED, picture, png
@@ -82,6 +82,40 @@ async def test_a_request_that_fails_is_an_error_of_its_own(start: Start) -> None
     codes = [error.get("edit_rrm", "").partition(":")[0] for error in answer["errors"]]
     assert codes == ["", "broken_image", "invalid_request", "invalid_request", "broken_image"]
     assert "got 1 turns" in answer["errors"][2]["edit_rrm"]
+
+
+def of_sources(*sources: bytes, edited: bytes = GREEN, **fields: Any) -> dict[str, Any]:
+    """A request whose source turn holds a list."""
+    turns = [{"text": "x", "image_b64": [text(source) for source in sources]}]
+    return wire_request(history=[*turns, {"text": "x", "image_b64": text(edited)}], **fields)
+
+
+async def test_a_source_turn_with_a_list_has_several_sources_in_order(start: Start) -> None:
+    running = await start_many_sources(start, **DIALECT)
+    answer = (await score(running, of_sources(BLUE, RED), of_sources(RED))).json()
+    assert [result["edit_rrm"]["overall"] for result in answer["results"]] == [10.0, 10.0]
+    assert {colours(asked) for asked in running.engine.asked} == {"blue red green", "red green"}
+    keyed = [of_sources(*sources, idempotency_key="k") for sources in ((RED, BLUE), (BLUE, RED))]
+    assert (await score(running, keyed[0])).status_code == 200
+    assert "another payload" in (await score(running, keyed[1])).json()["detail"]
+
+
+async def test_sources_beyond_four_or_beyond_the_judges_are_the_errors_of_their_item(start: Start) -> None:
+    running = await start(**DIALECT)
+    two = {"text": "x", "image_b64": [text(BLUE), text(GREEN)]}
+    wrong = [of_sources(RED, BLUE), of_sources(*[RED] * 5), wire_request(history=[two, two]), of_sources()]
+    answer = (await score(running, wire_request(BLUE), *wrong)).json()
+    assert [sorted(result) for result in answer["results"]] == [["edit_rrm"], [], [], [], []]
+    told = [error.get("edit_rrm", "") for error in answer["errors"]]
+    assert told[0] == ""
+    assert all(each.startswith("invalid_request: ") for each in told[1:])
+    for each, words in zip(
+        told[1:],
+        ("takes 1, got 2", "1 to 4 sources, got 5", "one edited image, got 2", "needs an image_b64"),
+        strict=True,
+    ):
+        assert words in each
+    running.assert_idle()
 
 
 @pytest.mark.parametrize(

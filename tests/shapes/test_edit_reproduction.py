@@ -152,6 +152,24 @@ def test_at_least_0_15_takes_a_whole_interval_above_it(tmp_path: Path) -> None:
     assert found.verdict == "not shown"
 
 
+def test_a_comparison_of_two_rewards_is_open_whatever_the_edits_say(tmp_path: Path) -> None:
+    around = Surroundings(tmp_path / "out", tmp_path / "results", tmp_path / "none.yaml")
+    plan = replace(FULL, seeds=(0,), updates=1, measure_every=1)
+    text = "success after GCPO's reward − after SFT's, at least 0"
+    for right, verdict in ((30, "open"), (6, "not shown")):
+        for reward, end in (("gcpo", right), ("sft", 5)):
+            for update, met in ((0, 0), (1, end)):
+                rows = [measured(number, number < met) for number in range(40)]
+                write_measured(around.measurement(Run(reward, 0), update).with_suffix(".jsonl"), rows)
+        write_results(plan, around)
+        found = read_results(around.results).claims[text]
+        assert found is not None
+        assert found.verdict == verdict
+    published = read_results(RESULTS).claims[text]
+    assert published is not None
+    assert published.verdict == "open"
+
+
 def test_the_committed_table_is_what_the_command_makes_of_the_published_results(tmp_path: Path) -> None:
     """Else: `edit-rrm-shapes reproduce-editor --published`."""
     shutil.copy(RESULTS / "results.json", tmp_path)
@@ -174,6 +192,7 @@ def test_what_a_reader_has_to_know_stands_above_the_editor_s_tables() -> None:
         f"{UNDAMAGED} to {DAMAGED}; on the edits here it is 0.09 before training and 0.26–0.36 after",
         "*keep* 4.0–4.1 → 11.4–18.2 %, *quality* 8.5–8.6 → 26.7–34.9 %",
         "+0.010 (seed 0), +0.097 (seed 1)",
+        "two earlier trainings, of 15 and 25 updates by other recipes, gained nothing",
         "No control reward was trained",
         "No real editor, and no 3B or 7B reward model, has been trained or run on a GPU",
     ):

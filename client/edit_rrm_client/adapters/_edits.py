@@ -1,4 +1,4 @@
-"""Edits as a trainer hands them over, and their groups: one call for a source and an instruction.
+"""Edits as a trainer hands them over, and their groups: one call for the sources and an instruction.
 
 A group is told by content or by the trainer's own id, never by a decoded prompt alone: two edits of
 different images may share an instruction.
@@ -6,9 +6,10 @@ different images may share an instruction.
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from edit_rrm.wire import MAX_CANDIDATES
-from edit_rrm_client._images import Encoding, ImageInput, encode_image
+from edit_rrm_client._images import Encoding, ImageInput, SourceInput, encode_image
 from edit_rrm_client.errors import InvalidRequestError
 
 
@@ -17,7 +18,7 @@ class Edit:
     """One edited image to score. `edited` is None where the editor made none: it has no reward."""
 
     instruction: str
-    source: ImageInput
+    source: SourceInput
     edited: "ImageInput | None"
     group: Hashable | None = None
     """The trainer's id of the group, where it has one."""
@@ -25,10 +26,10 @@ class Edit:
 
 @dataclass(frozen=True)
 class Group:
-    """Edits of one source and instruction: their places in the batch, and the source as a file."""
+    """Edits of the same sources and instruction: their places in the batch, and the sources as files."""
 
     instruction: str
-    source: bytes
+    sources: tuple[bytes, ...]
     places: tuple[int, ...]
 
 
@@ -41,17 +42,22 @@ def groups_of(edits: Sequence[Edit], encoding: Encoding) -> list[Group]:
     """
     files: dict[int, bytes] = {}
 
-    def source_file(place: int) -> bytes:
-        source = edits[place].source
-        if id(source) not in files:  # a batch repeats one object rather than its content
-            files[id(source)] = encode_image(source, f"source of edit {place}", encoding).data
-        return files[id(source)]
+    def file_of(image: ImageInput, name: str) -> bytes:
+        if id(image) not in files:  # a batch repeats one object rather than its content
+            files[id(image)] = encode_image(image, name, encoding).data
+        return files[id(image)]
+
+    def source_files(place: int) -> tuple[bytes, ...]:
+        source, name = edits[place].source, f"source of edit {place}"
+        if isinstance(source, list | tuple):
+            return tuple(file_of(image, f"{name}[{number}]") for number, image in enumerate(source))
+        return (file_of(cast("ImageInput", source), name),)
 
     members: dict[Hashable, list[int]] = {}
     for place, edit in enumerate(edits):
         if edit.edited is None:
             continue
-        key = (edit.instruction, source_file(place)) if edit.group is None else ("id", edit.group)
+        key = (edit.instruction, source_files(place)) if edit.group is None else ("id", edit.group)
         members.setdefault(key, []).append(place)
     groups = []
     for places in members.values():
@@ -63,7 +69,7 @@ def groups_of(edits: Sequence[Edit], encoding: Encoding) -> list[Group]:
             )
         for start in range(0, len(places), MAX_CANDIDATES):
             part = tuple(places[start : start + MAX_CANDIDATES])
-            groups.append(Group(first.instruction, source_file(places[0]), part))
+            groups.append(Group(first.instruction, source_files(places[0]), part))
     return groups
 
 

@@ -53,7 +53,7 @@ async def score_edits_async(
 def _items(edits: Sequence[Edit], groups: Sequence[Group]) -> Iterable[ScoreItem]:
     for number, group in enumerate(groups):
         candidates = [edited for place in group.places if (edited := edits[place].edited) is not None]
-        yield ScoreItem(number, group.instruction, group.source, candidates)
+        yield ScoreItem(number, group.instruction, group.sources, candidates)
 
 
 def _at_once(groups: Sequence[Group]) -> int:

@@ -19,7 +19,7 @@ from typing import Any, TypeAlias, Unpack
 from edit_rrm_client._client import RewardClient
 from edit_rrm_client._many import ScoreOptions
 from edit_rrm_client.adapters._edits import Edit, same_length
-from edit_rrm_client.adapters._media import image_input, only_one, rows_of
+from edit_rrm_client.adapters._media import image_input, rows_of, source_input
 from edit_rrm_client.adapters._outcomes import (
     Failed,
     OnFailure,
@@ -65,7 +65,7 @@ def editscore_evaluate(
         edits = [
             Edit(
                 meta_data[i]["instruction"],
-                image_input(only_one(sources[i], f"input_images[{i}]"), f"input_images[{i}]"),
+                source_input(sources[i], f"input_images[{i}]"),
                 image_input(edited[i], f"output_image[{i}]"),
             )
             for i in range(count)

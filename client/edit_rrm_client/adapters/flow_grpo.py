@@ -18,7 +18,7 @@ from typing import Any, Unpack
 from edit_rrm_client._client import RewardClient
 from edit_rrm_client._many import ScoreOptions
 from edit_rrm_client.adapters._edits import Edit, same_length
-from edit_rrm_client.adapters._media import image_input, only_one, rows_of
+from edit_rrm_client.adapters._media import image_input, rows_of, source_input
 from edit_rrm_client.adapters._outcomes import OnFailure, checked_on_failure, rewards_or
 from edit_rrm_client.adapters._scoring import blocking_client, score_edits
 from edit_rrm_client.errors import InvalidRequestError
@@ -33,7 +33,8 @@ def flow_grpo_reward(
 ) -> Callable[..., tuple[dict[str, list[float]], dict[str, Any]]]:
     """`reward_fn(images, prompts, metadata, ref_images, only_strict=True)`, rewards in [0, 1].
 
-    The scores are `{name: [...], "avg": [...]}`. Images of equal reference image and prompt are one call.
+    The scores are `{name: [...], "avg": [...]}`. Images of equal reference image (or list of
+    several) and prompt are one call.
     Raises EditRRMClientError. Options as in `RewardClient.score`.
     """
     rewarder = blocking_client(client)
@@ -60,7 +61,7 @@ def batch_edits(images: Any, prompts: Sequence[str], ref_images: Any) -> list[Ed
     return [
         Edit(
             str(prompts[i]),
-            image_input(only_one(sources[i], f"ref_images[{i}]"), f"ref_images[{i}]"),
+            source_input(sources[i], f"ref_images[{i}]"),
             image_input(edited[i], f"images[{i}]"),
         )
         for i in range(count)

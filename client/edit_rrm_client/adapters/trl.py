@@ -15,7 +15,7 @@ from edit_rrm_client._async_client import AsyncRewardClient
 from edit_rrm_client._client import RewardClient
 from edit_rrm_client._many import ScoreOptions
 from edit_rrm_client.adapters._edits import Edit, same_length
-from edit_rrm_client.adapters._media import image_input, only_one
+from edit_rrm_client.adapters._media import image_input, source_input
 from edit_rrm_client.adapters._outcomes import Failed, Outcome, rewards_or_none, verdict_counts
 from edit_rrm_client.adapters._scoring import (
     asyncio_client,
@@ -59,7 +59,7 @@ class _Columns:
         return [
             Edit(
                 instructions[i],
-                image_input(only_one(sources[i], f"source of completion {i}"), f"source of completion {i}"),
+                source_input(sources[i], f"source of completion {i}"),
                 None if edited[i] is None else image_input(edited[i], f"edited image of completion {i}"),
                 groups[i],
             )
@@ -82,10 +82,10 @@ def trl_reward(
     `edited`, `instruction`, `source` and `group` name a dataset column each, or are functions called with
     all that TRL passes, which return a value per completion: this is where an editor that runs on the
     completions hooks in. An edited image may be None: no image, no reward. `source` defaults to the
-    column `image`, or else to the one image in `images`. Completions of equal source and instruction, or
-    of equal `group`, are scored in one call. Logged: the share of met verdicts by category and of edits
-    without a reward as metrics, the counts per completion as a column, all under `name`, which is also
-    what TRL calls the reward. Options as in `RewardClient.score`.
+    column `image`, or else `images`; a list is one source or several, in order. Completions of equal
+    sources and instruction, or of equal `group`, are scored in one call. Logged: the share of met verdicts
+    by category and of edits without a reward as metrics, the counts per completion as a column, all under
+    `name`, which is also what TRL calls the reward. Options as in `RewardClient.score`.
     """
     rewarder = blocking_client(client)
     columns = _Columns(instruction, source, edited, group)

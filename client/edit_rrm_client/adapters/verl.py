@@ -19,7 +19,7 @@ from edit_rrm_client._async_client import AsyncRewardClient
 from edit_rrm_client._client import RewardClient
 from edit_rrm_client._many import ScoreOptions
 from edit_rrm_client.adapters._edits import Edit
-from edit_rrm_client.adapters._media import image_input, only_one
+from edit_rrm_client.adapters._media import image_input, source_input
 from edit_rrm_client.adapters._outcomes import (
     OnFailure,
     Outcome,
@@ -51,9 +51,9 @@ def verl_reward(
 ) -> Callable[..., dict[str, float]]:
     """A `compute_score` that answers `{"score": reward in [0, 1], "follow", "keep", "quality"}`.
 
-    `extra_info` holds the source image as `source_img` and the instruction as `instruction`, or else
-    `ground_truth` is the instruction. The categories are the shares of met verdicts, NaN where there was
-    none. Raises EditRRMClientError. Options as in `RewardClient.score`.
+    `extra_info` holds the source image (or a list of several) as `source_img` and the instruction as
+    `instruction`, or else `ground_truth` is the instruction. The categories are the shares of met verdicts,
+    NaN where there was none. Raises EditRRMClientError. Options as in `RewardClient.score`.
     """
     rewarder = blocking_client(client)
     checked_on_failure(on_failure)
@@ -100,7 +100,7 @@ def edit_of(edited: Any, ground_truth: Any, extra_info: Any) -> Edit:
         raise InvalidRequestError(f"expected the source image in extra_info[{SOURCE_KEY!r}], got none")
     return Edit(
         instruction,
-        image_input(only_one(found[SOURCE_KEY], SOURCE_KEY), SOURCE_KEY),
+        source_input(found[SOURCE_KEY], SOURCE_KEY),
         None if edited is None else image_input(edited, "edited image"),
     )
 

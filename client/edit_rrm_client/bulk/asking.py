@@ -1,6 +1,7 @@
 """One group asked, its answer as result rows. Knows the client; nothing of files, journals or concurrency."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -10,8 +11,8 @@ from edit_rrm.wire import MAX_SAMPLES, CandidateFailed, CandidateScored, GuardMo
 from edit_rrm_client import AsyncRewardClient
 from edit_rrm_client.bulk.errors import ModelChangedError
 from edit_rrm_client.bulk.groups import Group
-from edit_rrm_client.bulk.input_rows import InputRow
-from edit_rrm_client.bulk.rows import ResultRow, RowGuard, RowVerdict
+from edit_rrm_client.bulk.input_row import InputRow
+from edit_rrm_client.bulk.rows import SOURCE_COLUMNS, ResultRow, RowGuard, RowVerdict
 from edit_rrm_client.errors import (
     AuthenticationError,
     EditRRMClientError,
@@ -47,7 +48,7 @@ async def ask(client: AsyncRewardClient, group: Group, settings: ScoreSettings, 
     try:
         answer = await client.score(
             rows[0].instruction,
-            _image(rows[0].source_image, rows[0].source_file),
+            rows[0].sources,
             [_image(row.edited_image, row.edited_file) for row in rows],
             samples=settings.samples,
             aggregator=settings.aggregator,
@@ -83,18 +84,18 @@ def rows_of_answer(rows: Sequence[InputRow], answer: ScoreAnswer) -> list[Result
 def failed(row: InputRow, code: str, detail: str) -> ResultRow:
     """The row without a reward, and why."""
     return ResultRow(
-        key=row.key,
-        id=row.id,
-        candidate=row.candidate,
-        model=row.model,
-        category=row.category,
-        instruction=row.instruction,
-        source=row.source,
-        edited=row.edited,
+        **_asked(row),
         status="error",
         error_code=code,
         error_detail=detail,
     )
+
+
+def _asked(row: InputRow) -> dict[str, Any]:
+    """The columns that a result shares with its row."""
+    names = ("key", "id", "candidate", "model", "category", "instruction", "source", "edited")
+    more = zip(SOURCE_COLUMNS[1:], (source.path for source in row.more_sources), strict=False)
+    return {**{name: getattr(row, name) for name in names}, **dict(more)}
 
 
 def _scored(row: InputRow, answer: ScoreAnswer, result: CandidateScored) -> ResultRow:
@@ -102,14 +103,7 @@ def _scored(row: InputRow, answer: ScoreAnswer, result: CandidateScored) -> Resu
     judged = [(verdict, principles.get(verdict.principle)) for verdict in result.verdicts]
     texts = [sample.reasoning for sample in result.samples if sample.reasoning is not None]
     return ResultRow(
-        key=row.key,
-        id=row.id,
-        candidate=row.candidate,
-        model=row.model,
-        category=row.category,
-        instruction=row.instruction,
-        source=row.source,
-        edited=row.edited,
+        **_asked(row),
         status="ok",
         reward=result.reward,
         score=result.score,

@@ -76,7 +76,8 @@ def score(
     """Score many edits. Run the same command again after a stop of any kind, and it goes on.
 
     A row is one edited image. Columns: `instruction`, `source`, `edited` (paths from the file's folder), and
-    if you like `id`, `candidate`, `model` (the editor), `category`, `key`:
+    if you like `id`, `candidate`, `model` (the editor), `category`, `key`, and `source_2` to `source_4` where
+    an edit has several sources:
 
         edit-rrm score edits.jsonl -o results.parquet
 

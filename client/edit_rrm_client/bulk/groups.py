@@ -1,4 +1,4 @@
-"""Groups: the candidates of one source and instruction that go to the service in one call. Pure."""
+"""Groups: the candidates of the same sources and instruction that go to the service in one call. Pure."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -6,13 +6,13 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from edit_rrm.wire import MAX_CANDIDATES
-from edit_rrm_client.bulk.input_rows import InputRow
+from edit_rrm_client.bulk.input_row import InputRow
 
 GROUP_BYTES = 64 * 2**20  # a call's images stay well below what the service takes in one body
 
 
 class Group(BaseModel):
-    """Rows without a problem that share source and instruction."""
+    """Rows without a problem that share sources and instruction."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -22,7 +22,7 @@ class Group(BaseModel):
 def grouped(
     rows: Iterable[InputRow], most: int = MAX_CANDIDATES, most_bytes: int = GROUP_BYTES
 ) -> Iterator[Group]:
-    """Rows that follow one another and share source and instruction, at most `most` and `most_bytes` a group.
+    """Neighbouring rows that share sources and instruction, at most `most` and `most_bytes` a group.
 
     Only neighbours are grouped, so that nothing is held but one group.
     """
@@ -41,11 +41,7 @@ def grouped(
 
 
 def _same_edit(first: InputRow, second: InputRow) -> bool:
-    return (
-        first.instruction == second.instruction
-        and first.source_file == second.source_file
-        and first.source_image == second.source_image
-    )
+    return first.instruction == second.instruction and first.sources == second.sources
 
 
 def _image_bytes(file: str | None, data: bytes | None) -> int:

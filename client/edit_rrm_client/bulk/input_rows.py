@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
-from edit_rrm.wire import MAX_INSTRUCTION_CHARS
+from edit_rrm.wire import MAX_INSTRUCTION_CHARS, MAX_SOURCES
+from edit_rrm_client.bulk.input_row import InputImage, InputRow, RowProblem
 from edit_rrm_client.bulk.records import Record
-from edit_rrm_client.bulk.rows import ImageBytes
+from edit_rrm_client.bulk.rows import IMAGE_COLUMNS, SOURCE_COLUMNS
 
 COLUMNS = (
     "key",
@@ -21,42 +20,10 @@ COLUMNS = (
     "model",
     "category",
     "instruction",
-    "source",
+    *SOURCE_COLUMNS,
     "edited",
-    "source_image",
-    "edited_image",
+    *IMAGE_COLUMNS,
 )
-
-
-class RowProblem(BaseModel):
-    """What is wrong with a row, so that the service is not asked."""
-
-    model_config = ConfigDict(frozen=True)
-
-    field: str
-    code: str
-    detail: str
-
-
-class InputRow(BaseModel):
-    """One candidate to score. `source`, `edited`: what results call the files; `…_file`: where they are."""
-
-    model_config = ConfigDict(frozen=True)
-
-    row: int
-    key: str
-    id: str
-    candidate: int = 0
-    model: str = ""
-    category: str = ""
-    instruction: str = ""
-    source: str | None = None
-    edited: str | None = None
-    source_file: str | None = None
-    edited_file: str | None = None
-    source_image: ImageBytes = None
-    edited_image: ImageBytes = None
-    problem: RowProblem | None = None
 
 
 @dataclass(frozen=True)
@@ -105,9 +72,12 @@ class _Reading:
             self._refuse("row", "unreadable_row", self._record.unreadable)
             return InputRow(row=number, key=f"#{number}", id="", problem=self._problem)
         instruction = self._instruction()
-        images = {**self._image("source"), **self._image("edited")}
+        images, more = self._image("source"), self._more_sources()
+        images.update(self._image("edited"))
         model, category = self._text("model"), self._text("category")
-        edit = self._text("id") or _edit_of(images["source_image"] or self._get("source"), instruction)
+        shown = [images["source_image"], *(source.image for source in more)]
+        named = [image or self._get(name) for name, image in zip(SOURCE_COLUMNS, shown, strict=False)]
+        edit = self._text("id") or _edit_of(named, instruction)
         counted = counter.next_of(edit, model)
         candidate = self._candidate(counted)
         key = self._text("key") or "/".join([edit, *([model] if model else []), str(candidate)])
@@ -120,6 +90,7 @@ class _Reading:
             category=category,
             instruction=instruction,
             problem=self._problem,
+            more_sources=more,
             **images,
         )
 
@@ -164,6 +135,29 @@ class _Reading:
         self._refuse("candidate", "bad_value", f"expected a number from 0, got {value!r}")
         return counted
 
+    def _more_sources(self) -> tuple[InputImage, ...]:
+        """The sources beyond the first, which are numbered without a gap."""
+        found, missing = [], ""
+        for name in SOURCE_COLUMNS[1:]:
+            if not self._has(name):
+                missing = missing or name
+            elif missing:
+                self._refuse(name, "source_gap", f"there is a {name!r} and no {missing!r}")
+            else:
+                image = self._image(name)
+                found.append(
+                    InputImage(path=image[name], file=image[f"{name}_file"], image=image[f"{name}_image"])
+                )
+        beyond = f"source_{MAX_SOURCES + 1}"
+        if self._has(beyond):
+            detail = f"there is a {beyond!r}: an edit has at most {MAX_SOURCES} sources"
+            self._refuse(beyond, "too_many_sources", detail)
+        return tuple(found)
+
+    def _has(self, name: str) -> bool:
+        values = (self._get(name), self._get(f"{name}_image"))
+        return any(any(v.values()) if isinstance(v, Mapping) else v is not None for v in values)
+
     def _image(self, name: str) -> dict[str, Any]:
         """The image's bytes, or its file, under the names that a row has for them."""
         data, path = self._get(f"{name}_image"), self._get(name)
@@ -205,10 +199,11 @@ def _is_text(value: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in value)
 
 
-def _edit_of(source: object, instruction: str) -> str:
-    """A stable id for the edit where the input names none: of the image, or its path as it is written."""
-    image = source if isinstance(source, bytes) else repr(source).encode()
-    return hashlib.sha256(hashlib.sha256(image).digest() + instruction.encode()).hexdigest()[:16]
+def _edit_of(sources: Iterable[object], instruction: str) -> str:
+    """A stable id for the edit where the input names none: of its images, or their paths as written."""
+    images = (source if isinstance(source, bytes) else repr(source).encode() for source in sources)
+    digests = b"".join(hashlib.sha256(image).digest() for image in images)
+    return hashlib.sha256(digests + instruction.encode()).hexdigest()[:16]
 
 
 def missing_column(name: str, present: Iterable[object]) -> str:

@@ -6,14 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edit_rrm_client.bulk.errors import InputError
-from edit_rrm_client.bulk.input_rows import (
-    COLUMNS,
-    InputRow,
-    Places,
-    RowProblem,
-    checked_rows,
-    missing_column,
-)
+from edit_rrm_client.bulk.input_row import InputRow, RowProblem
+from edit_rrm_client.bulk.input_rows import COLUMNS, Places, checked_rows, missing_column
 from edit_rrm_client.bulk.keys import KeySet
 from edit_rrm_client.bulk.records import Records, open_records
 

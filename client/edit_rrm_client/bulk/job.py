@@ -14,11 +14,11 @@ from pathlib import Path
 from edit_rrm_client.bulk.asking import ScoreSettings, failed
 from edit_rrm_client.bulk.errors import AccountingError, ResumeRefusedError
 from edit_rrm_client.bulk.groups import Group, grouped
-from edit_rrm_client.bulk.input_rows import InputRow
+from edit_rrm_client.bulk.input_row import InputRow
 from edit_rrm_client.bulk.inputs import BulkInput
 from edit_rrm_client.bulk.journal import JobHeader, Journal
 from edit_rrm_client.bulk.outcome import FailuresFile, Summary, Tally, write_summary
-from edit_rrm_client.bulk.rows import ResultRow, suffix_of, write_results
+from edit_rrm_client.bulk.rows import SOURCE_COLUMNS, ResultRow, suffix_of, write_results
 
 Keep = Callable[[Sequence[ResultRow]], None]
 
@@ -154,12 +154,13 @@ def _result(row: InputRow, journal: Journal) -> ResultRow | None:
 
 def _with_images(row: InputRow, result: ResultRow, *, embed: bool) -> ResultRow:
     """The result with the images that the input embedded, and the files' when they are to be embedded."""
-    return result.model_copy(
-        update={
-            "source_image": _image(row.source_image, row.source_file, embed),
-            "edited_image": _image(row.edited_image, row.edited_file, embed),
-        }
-    )
+    images = {
+        "source_image": _image(row.source_image, row.source_file, embed),
+        "edited_image": _image(row.edited_image, row.edited_file, embed),
+    }
+    for name, source in zip(SOURCE_COLUMNS[1:], row.more_sources, strict=False):
+        images[f"{name}_image"] = _image(source.image, source.file, embed)
+    return result.model_copy(update=images)
 
 
 def _image(data: bytes | None, file: str | None, embed: bool) -> bytes | None:

@@ -18,7 +18,7 @@ from edit_rrm_client.bulk.asking import ScoreSettings
 from edit_rrm_client.bulk.durable import sync_folder
 from edit_rrm_client.bulk.errors import ResumeRefusedError
 from edit_rrm_client.bulk.keys import Recorded, RecordIndex
-from edit_rrm_client.bulk.rows import ResultRow
+from edit_rrm_client.bulk.rows import IMAGE_COLUMNS, ResultRow
 
 SYNC_ROWS = 256
 SYNC_S = 1.0
@@ -78,9 +78,7 @@ class Journal:
 
     def append(self, rows: Sequence[ResultRow]) -> None:
         """Keeps the rows: handed to the system at once, forced to the disk every 256 rows or second."""
-        lines = [
-            row.model_dump_json(exclude={"source_image", "edited_image"}).encode() + b"\n" for row in rows
-        ]
+        lines = [row.model_dump_json(exclude=set(IMAGE_COLUMNS)).encode() + b"\n" for row in rows]
         self._file.write(b"".join(lines))
         self._file.flush()
         for row, line in zip(rows, lines, strict=True):

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from edit_rrm_client.bulk.asking import ScoreSettings
 from edit_rrm_client.bulk.durable import partial_of, put_in_place
-from edit_rrm_client.bulk.input_rows import InputRow
+from edit_rrm_client.bulk.input_row import InputRow
 from edit_rrm_client.bulk.rows import ResultRow
 
 

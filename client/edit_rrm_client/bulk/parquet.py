@@ -8,7 +8,7 @@ from typing import Any
 
 from edit_rrm_client.bulk.durable import partial_of, put_in_place
 from edit_rrm_client.bulk.errors import InputError, MissingExtraError
-from edit_rrm_client.bulk.rows import ResultRow
+from edit_rrm_client.bulk.rows import IMAGE_COLUMNS, ResultRow
 
 ROWS_A_READ = 64  # rows held while reading: images may be embedded
 ROWS_A_GROUP = 1000
@@ -30,7 +30,7 @@ class ParquetWriter:
     def write(self, row: ResultRow) -> None:
         """Takes one row; a full row group goes to the disk."""
         self._rows.append(row.model_dump(mode="python"))
-        self._image_bytes += len(row.source_image or b"") + len(row.edited_image or b"")
+        self._image_bytes += sum(len(getattr(row, name) or b"") for name in IMAGE_COLUMNS)
         if len(self._rows) >= ROWS_A_GROUP or self._image_bytes >= GROUP_BYTES:
             self._flush()
 
@@ -73,8 +73,7 @@ def result_schema() -> Any:
     guard = arrow.struct({"name": text, "triggered": flag, "value": number})
     special = {
         "candidate": arrow.int32(),
-        "source_image": arrow.binary(),
-        "edited_image": arrow.binary(),
+        **dict.fromkeys(IMAGE_COLUMNS, arrow.binary()),
         "verdicts": arrow.list_(verdict),
         "guards": arrow.list_(guard),
         **dict.fromkeys(

@@ -21,13 +21,14 @@ from pydantic import (
 )
 
 from edit_rrm.principles import Category
-from edit_rrm.wire import PrinciplesFrom
+from edit_rrm.wire import MAX_SOURCES, PrinciplesFrom
 from edit_rrm_client.bulk.durable import partial_of, put_in_place
 from edit_rrm_client.bulk.errors import InputError
 
 Suffix = Literal[".jsonl", ".parquet"]
 SUFFIXES: tuple[Suffix, ...] = (".jsonl", ".parquet")
-IMAGE_COLUMNS = ("source_image", "edited_image")
+SOURCE_COLUMNS = ("source", *(f"source_{number}" for number in range(2, MAX_SOURCES + 1)))
+IMAGE_COLUMNS = tuple(f"{name}_image" for name in (*SOURCE_COLUMNS, "edited"))
 
 
 def _bytes_of_base64(value: Any) -> Any:
@@ -92,6 +93,13 @@ class ResultRow(RowModel):
     edited: str | None = None
     source_image: ImageBytes = None
     edited_image: ImageBytes = None
+    source_2: str | None = None
+    source_3: str | None = None
+    source_4: str | None = None
+    source_2_image: ImageBytes = None
+    source_3_image: ImageBytes = None
+    source_4_image: ImageBytes = None
+    """Of an edit with several sources."""
     status: Literal["ok", "error"]
     reward: Reward | None = None
     score: Score | None = None
@@ -113,6 +121,17 @@ class ResultRow(RowModel):
     principles_from: PrinciplesFrom | None = None
     total_s: float | None = None
     """Seconds of the call that scored this candidate; its group shares them."""
+
+    @property
+    def sources(self) -> tuple[tuple[str | None, bytes | None], ...]:
+        """Path and bytes of each source, in order; one at least."""
+        first, *others = (
+            (self.source, self.source_image),
+            (self.source_2, self.source_2_image),
+            (self.source_3, self.source_3_image),
+            (self.source_4, self.source_4_image),
+        )
+        return (first, *(other for other in others if other != (None, None)))
 
     @model_validator(mode="after")
     def _a_failure_has_no_number(self) -> "ResultRow":

@@ -56,8 +56,8 @@ def write_report(
         if row.rrm is not None:
             rrms.setdefault(row.rrm)
         if len(records) < settings.gallery_rows:
-            source = thumbnails.add(row.source, row.source_image)
-            records.add(row, source, thumbnails.add(row.edited, row.edited_image))
+            source, *more = (thumbnails.add(path, data) for path, data in row.sources)
+            records.add(row, source, thumbnails.add(row.edited, row.edited_image), more)
         on_row(rows)
     notes = _notes(rows, len(records), list(rrms), thumbnails, settings.thumbnails)
     judge = ", ".join(rrms) or "no reward model answered"

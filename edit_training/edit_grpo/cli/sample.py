@@ -7,15 +7,28 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from edit_rrm.errors import OutputError
+from edit_rrm.outputs import check_output_folder
+
 EXIT_BAD_INPUT = 2
 EDITS = "edits.jsonl"
 console = Console()
 
 
+def _writable(out: Path) -> Path:
+    try:
+        check_output_folder(out)
+    except OutputError as error:
+        raise typer.BadParameter(str(error)) from error
+    return out
+
+
 def sample(
     checkpoint: Annotated[str, typer.Option(help="A diffusers pipeline's folder, or a registered editor.")],
     edits: Annotated[Path, typer.Option(help=f"JSONL file of edits, or a folder with {EDITS}.", exists=True)],
-    out: Annotated[Path, typer.Option(help="Folder for <edit id>.png and contact-sheet.png.")],
+    out: Annotated[
+        Path, typer.Option(help="Folder for EDIT-ID.png and contact-sheet.png.", callback=_writable)
+    ],
     adapter: Annotated[Path | None, typer.Option(help="Folder of a trained adapter.")] = None,
     count: Annotated[int | None, typer.Option(min=1, help="Only the first edits.")] = None,
     steps: Annotated[int, typer.Option(min=1, help="ODE steps.")] = 10,

@@ -81,8 +81,9 @@ def _index_of(name_or_folder: str | Path) -> Mapping[str, Any]:
         if folder.is_dir():
             raise PolicyFolderError(f"{folder} is not a diffusers pipeline's folder: no model_index.json")
         raise UnknownPolicyError(
-            f"{asked!r} is neither a registered editor ({', '.join(known) or 'there is none'}) nor a folder; "
-            "give the folder that `save_pretrained` of a diffusers pipeline wrote"
+            f"{asked!r} is neither a registered editor ({', '.join(known) or 'there is none'}; "
+            "edit-rrm-shapes brings shapes-editor) nor a folder; give the folder "
+            "that `save_pretrained` of a diffusers pipeline wrote"
         )
     index: Mapping[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     return index

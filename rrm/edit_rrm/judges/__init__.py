@@ -1,4 +1,8 @@
-"""The prompt profiles by name: `trained` for our checkpoints, `zero_shot` for any instruction-tuned VLM."""
+"""How families of judges are asked, and how their answers become numbers. It runs no model and knows no HTTP.
+
+A judge is one of ours by its profile (`trained`, `zero_shot`), a judge file (spec.py), or what another
+package registers as `edit_rrm.judges`.
+"""
 
 from edit_rrm.errors import CheckpointError
 from edit_rrm.judges.trained import TrainedProfile

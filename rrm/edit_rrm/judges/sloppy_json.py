@@ -1,12 +1,13 @@
 """Reads JSON as foreign models write it, and remembers where each value stands in the text.
 
-Forgives prose around the JSON, single quotes, trailing and missing commas, bare words, unescaped quotes
-inside strings and forgotten closing brackets. The work is bounded by a few times the text's length.
-Knows nothing of principles or verdicts.
+Forgives prose around the JSON, single and typographic quotes, full-width punctuation, comments, trailing and
+missing commas, bare words, unescaped quotes inside strings and forgotten closing brackets (these it tells).
+The work is bounded by a few times the text's length. Knows nothing of principles or verdicts.
 """
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 _MAX_DEPTH = 16
@@ -14,11 +15,17 @@ _WORK_PER_CHARACTER = 8
 _WORK_PER_BRACKET = 10
 
 _SPACE = re.compile(r"\s*")
-_SEPARATORS = re.compile(r"[\s,]*")
+_SEPARATORS = re.compile(r"(?:[\s,，]|//[^\n]*|/\*[^*]{0,200}\*/|#[ \t][^\n]*)*")
 _OPENING = re.compile(r"[\[{]")
-_WORD = re.compile(r"[^\s,:\[\]{}\"'<>`]+(?:[ \t]+[^\s,:\[\]{}\"'<>`]+)*")
-_LAST_WORD = re.compile(r"\w+\s*[,:\]}]")
-_UNTIL_QUOTE = {quote: re.compile(rf"[^{quote}\\]*(?:\\.[^{quote}\\]*)*", re.DOTALL) for quote in "\"'"}
+_OUTSIDE_WORDS = r"\s,，:：\[\]{}\"'“”<>`"
+_WORD = re.compile(rf"(?!//|#[ \t])[^{_OUTSIDE_WORDS}]+(?:[ \t]+(?!//|#[ \t])[^{_OUTSIDE_WORDS}]+)*")
+_LAST_WORD = re.compile(r"\w+\s*[,，:：\]}]")
+_NEXT_KEY = re.compile(r"\"[^\"\\\n:{}\[\]]{1,40}\"\s*[:：]")
+_CLOSING_QUOTE = {'"': '"', "'": "'", "“": "”"}
+_UNTIL_QUOTE = {
+    quote: re.compile(rf"[^{closing}\\]*(?:\\.[^{closing}\\]*)*", re.DOTALL)
+    for quote, closing in _CLOSING_QUOTE.items()
+}
 _BARE_QUOTE = re.compile(r'(?<!\\)((?:\\\\)*)"')
 
 
@@ -32,16 +39,18 @@ class Scalar:
 
 @dataclass(frozen=True)
 class Array:
-    """The values between brackets."""
+    """The values between brackets. `closed` is False where the closing one was forgotten or cut off."""
 
     items: tuple["Value", ...]
+    closed: bool = True
 
 
 @dataclass(frozen=True)
 class Object:
-    """The pairs between braces, in order; a repeated key stays repeated."""
+    """The pairs between braces, in order; a repeated key stays repeated. `closed` as an array's."""
 
     pairs: tuple[tuple[str, "Value"], ...]
+    closed: bool = True
 
 
 Value = Scalar | Array | Object
@@ -76,6 +85,11 @@ def find_blocks(text: str, start: int = 0) -> list[Block]:
             blocks.append(Block(value, opening.start(), end))
             start = end
     return blocks
+
+
+def ends_open(text: str, blocks: Sequence[Block]) -> bool:
+    """Whether nothing follows the last block, which was not closed: it may have been cut off."""
+    return bool(blocks) and not blocks[-1].value.closed and not text[blocks[-1].end :].strip()
 
 
 class _NotAValueError(Exception):
@@ -128,12 +142,14 @@ class _Reader:
         after = _end(_SPACE, self._text, at)
         self._account(1 + after - at)
         following = self._text[after : after + 1]
-        if following == ",":
+        if following in (",", "，"):
             after = _end(_SPACE, self._text, after + 1)
             following = self._text[after : after + 1]
-            return following in ("", *"\"'[{]}") or _LAST_WORD.match(self._text, after) is not None
-        if following in ("", *":]}"):
+            return following in ("", *"\"'“[{]}") or _LAST_WORD.match(self._text, after) is not None
+        if following in ("", *":：]}"):
             return True
+        if following == '"' and _NEXT_KEY.match(self._text, after) is not None:
+            return True  # a forgotten comma before the next key
         # On the next line: a forgotten comma, or the text after a forgotten bracket.
         return following in "\"'{<`" and self._text.find("\n", at, after) >= 0
 
@@ -148,7 +164,7 @@ class _Reader:
             except _NotAValueError:
                 if not items:
                     raise
-                return Array(tuple(items)), at  # the closing bracket was forgotten
+                return Array(tuple(items), closed=False), at
             items.append(item)
 
     def _read_object(self, at: int, depth: int) -> tuple[Object, int]:
@@ -162,13 +178,13 @@ class _Reader:
             except _NotAValueError:
                 if not pairs:
                     raise
-                return Object(tuple(pairs)), at  # the closing brace was forgotten
+                return Object(tuple(pairs), closed=False), at
             pairs.append(pair)
 
     def _read_pair(self, at: int, depth: int) -> tuple[tuple[str, Value], int]:
         key, at = self._read_scalar(at)
         at = _end(_SPACE, self._text, at)
-        if self._text[at : at + 1] != ":":
+        if self._text[at : at + 1] not in (":", "："):
             raise _NotAValueError
         value, at = self.read(_end(_SPACE, self._text, at + 1), depth + 1)
         return (key.text, value), at

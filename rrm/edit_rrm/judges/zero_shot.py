@@ -1,20 +1,22 @@
 """The profile of any instruction-tuned VLM: all it must know stands in the prompt, and it answers in JSON.
 
 The rules are those of the paper (docs/paper.md, What the verifier is told). Reading the answers is in
-`zero_shot_answers`.
+`zero_shot_answers` and `stated_principles`.
 """
 
 import json
 from collections.abc import Sequence
 
 from edit_rrm.judges.exemplars import Exemplar, draw_exemplars
-from edit_rrm.judges.zero_shot_answers import read_principles, read_trace
+from edit_rrm.judges.stated_principles import read_principles
+from edit_rrm.judges.zero_shot_answers import read_answer, read_trace
 from edit_rrm.principles import Category, Principle
-from edit_rrm.prompts import ImageSlot, Message, Prompt, neutralise
-from edit_rrm.traces import Trace
+from edit_rrm.prompts import ImageSlot, Message, Prompt, neutralise, numbered_sources
+from edit_rrm.traces import PartialTrace, Trace
 
 EXEMPLAR_COUNT = 4
 _SOURCE_ABOVE = "The image above is the source image."
+_SOURCES_ABOVE = "The images above are the source images; the instruction may call them by their numbers."
 
 VERIFY_SYSTEM = """\
 You verify image edits. You get a source image, an edit instruction, a numbered list of principles (yes/no
@@ -103,7 +105,7 @@ class ZeroShotProfile:
         self._exemplars = exemplars
         self._pool = pool
 
-    def decompose(self, instruction: str, *, seed: int = 0) -> Prompt:
+    def decompose(self, instruction: str, *, seed: int = 0, sources: int = 1) -> Prompt:
         """Rules and exemplars (drawn by `seed`) first: they are the same for every source image."""
         exemplars = "\n\n".join(
             f"Example {number}\n{_exemplar_text(exemplar)}"
@@ -111,28 +113,44 @@ class ZeroShotProfile:
         )
         system = Message("system", (f"{DECOMPOSE_SYSTEM}\n{exemplars}",))
         request = f"{_instruction_text(instruction)}\n\nWrite the principles of this edit."
-        return Prompt((system, Message("user", (ImageSlot.SOURCE, f"{_SOURCE_ABOVE}\n\n{request}"))))
+        *shown, above = _shown_sources(sources)
+        return Prompt((system, Message("user", (*shown, f"{above}\n\n{request}"))))
 
-    def parse_principles(self, text: str) -> tuple[Principle, ...]:
+    def parse_principles(
+        self, text: str, *, opened: bool | None = None, whole: bool = False
+    ) -> tuple[Principle, ...]:
         """See `read_principles`. Raises DecompositionError."""
-        return read_principles(text)
+        return read_principles(text, opened=opened, whole=whole)
 
-    def verify(self, instruction: str, principles: Sequence[Principle]) -> Prompt:
-        """System, source, instruction, principles and answer format, then the candidate."""
+    def verify(self, instruction: str, principles: Sequence[Principle], sources: int = 1) -> Prompt:
+        """System, sources, instruction, principles and answer format, then the candidate."""
         lines = "\n".join(
             f"{number}. [{principle.category.value}] {neutralise(principle.question)}"
             for number, principle in enumerate(principles, start=1)
         )
+        *shown, above = _shown_sources(sources)
         shared = (
-            f"{_SOURCE_ABOVE}\n\n{_instruction_text(instruction)}\n\n<principles>\n{lines}\n</principles>\n\n"
+            f"{above}\n\n{_instruction_text(instruction)}\n\n<principles>\n{lines}\n</principles>\n\n"
             f"{VERIFY_FORMAT.format(count=len(principles))}"
         )
-        user = Message("user", (ImageSlot.SOURCE, shared, ImageSlot.CANDIDATE))
+        user = Message("user", (*shown, shared, ImageSlot.CANDIDATE))
         return Prompt((Message("system", (VERIFY_SYSTEM,)), user))
 
-    def parse_trace(self, text: str, principles: Sequence[Principle]) -> Trace:
+    def parse_answer(
+        self, text: str, principles: Sequence[Principle], *, opened: bool | None = None, whole: bool = False
+    ) -> PartialTrace:
+        """See `read_answer`. Raises TraceError."""
+        return read_answer(text, principles, opened=opened, whole=whole)
+
+    def parse_trace(
+        self, text: str, principles: Sequence[Principle], *, opened: bool | None = None, whole: bool = False
+    ) -> Trace:
         """See `read_trace`. Raises TraceError."""
-        return read_trace(text, principles)
+        return read_trace(text, principles, opened=opened, whole=whole)
+
+
+def _shown_sources(sources: int) -> tuple[str | ImageSlot, ...]:
+    return numbered_sources(sources, _SOURCE_ABOVE, _SOURCES_ABOVE)
 
 
 def _instruction_text(instruction: str) -> str:

@@ -5,12 +5,13 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
 
 import typer
 from rich.markdown import Markdown
 
 from edit_rrm.errors import EditRRMError
-from edit_rrm_training.cli.terminal import console, progress_bars
+from edit_rrm_training.cli.terminal import console, progress_bars, writable_file, writable_folder
 from edit_rrm_training.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -30,31 +31,72 @@ ScoreOnly = Annotated[
     bool, typer.Option(help="The checkpoint is a holistic scorer: no principles, no trace.")
 ]
 Samples = Annotated[int, typer.Option(min=1, max=8, help="Also measure pairs with up to so many samples.")]
-Out = Annotated[Path | None, typer.Option(help="Directory for evaluation.json, .md, traces.jsonl and plots.")]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        help="Directory for evaluation.json, .md, traces.jsonl and plots.", callback=writable_folder
+    ),
+]
 Temperature = Annotated[float, typer.Option(min=0.01, help="Of those samples.")]
 
 
-def judge_of(checkpoint: Path | None, server: str | None, score_only: bool, trained: bool = False) -> "Judge":
-    """The judge that the options name; `trained` refuses a checkpoint without the trained profile."""
+def chosen_checkpoint(
+    checkpoint: Path | None,
+    server: str | None,
+    *,
+    score_only: bool = False,
+    trained: bool = False,
+    record: bool = False,
+) -> Path | None:
+    """The directory of the checkpoint that the options name; None where they name a service.
+
+    `trained` refuses one without the trained profile. All that can be said before anything is loaded.
+    """
+    if record and checkpoint is None:
+        raise typer.BadParameter("--record writes into a --checkpoint")
     if (checkpoint is None) == (server is None):
         raise typer.BadParameter("expected exactly one of --checkpoint and --server")
     if server is not None:
-        from edit_rrm_training.evaluation.http_judge import HttpJudge
-
         if score_only:
             raise typer.BadParameter("the service serves verifiers: --score-only needs a --checkpoint")
-        return HttpJudge(server, api_key=os.environ.get(API_KEY_VARIABLE))
+        _check_address(server)
+        return None
     assert checkpoint is not None
-    from edit_rrm.checkpoint import checkpoint_directory, read_card
+    from edit_rrm.checkpoint import FILE_NAME, checkpoint_directory, no_such_checkpoint, read_card
+    from edit_rrm.outputs import check_output_file
+
+    directory = checkpoint_directory(checkpoint)
+    if not directory.is_dir():
+        raise typer.BadParameter(no_such_checkpoint(checkpoint))
+    if trained and read_card(directory).profile != "trained":
+        raise typer.BadParameter(f"{directory} has no rrm.json of a trained checkpoint")
+    if record:
+        check_output_file(directory / FILE_NAME)
+    return directory
+
+
+def _check_address(server: str) -> None:
+    try:
+        url = urlsplit(server)
+        usable = url.scheme in ("http", "https") and url.hostname and url.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise typer.BadParameter(f"--server: expected an address like http://127.0.0.1:8000, got {server!r}")
+
+
+def judge_of(checkpoint: Path | None, server: str | None, score_only: bool) -> "Judge":
+    """The judge of a `chosen_checkpoint`, or of the service where that is None."""
+    if checkpoint is None:
+        from edit_rrm_training.evaluation.http_judge import HttpJudge
+
+        assert server is not None
+        return HttpJudge(server, api_key=os.environ.get(API_KEY_VARIABLE))
+    from edit_rrm.checkpoint import read_card
     from edit_rrm_training.evaluation.in_process import InProcessJudge, ScoreOnlyJudge
     from edit_rrm_training.rollouts.offline_engine import OfflineEngine
 
-    checkpoint = checkpoint_directory(checkpoint)
-    if not checkpoint.is_dir():
-        raise typer.BadParameter(f"there is no checkpoint {checkpoint}")
     card = read_card(checkpoint)
-    if trained and card.profile != "trained":
-        raise typer.BadParameter(f"{checkpoint} has no rrm.json of a trained checkpoint")
     console.print("loading vLLM (half a minute) …")
     engine = OfflineEngine(checkpoint)
     return ScoreOnlyJudge(engine, card) if score_only else InProcessJudge(engine, card)
@@ -92,14 +134,13 @@ def evaluate(
     """
     from itertools import islice
 
-    from edit_rrm_training.data.gold_edits import read_gold_edits
+    from edit_rrm_training.data.gold_edits import check_gold_edits, read_gold_edits
     from edit_rrm_training.evaluation.evaluate import evaluate as run
 
-    if record and checkpoint is None:
-        raise typer.BadParameter("--record writes into a --checkpoint")
     try:
-        total = sum(1 for _ in islice(read_gold_edits(edits), count))
-        judge = judge_of(checkpoint, server, score_only, trained=True)
+        directory = chosen_checkpoint(checkpoint, server, score_only=score_only, trained=True, record=record)
+        total = check_gold_edits(edits, count)
+        judge = judge_of(directory, server, score_only)
         with progress_bars() as progress:
             bar = progress.add_task("edits", total=total)
             evaluation, judged = run(
@@ -111,10 +152,10 @@ def evaluate(
         console.print(str(error), style="red", markup=False)
         raise typer.Exit(1) from error
     show_evaluation(evaluation, judged, judge, same_zone, out)
-    if record and checkpoint is not None:
+    if record and directory is not None:
         from edit_rrm_training.evaluation.report import record_results
 
-        record_results(checkpoint, evaluation)
+        record_results(directory, evaluation)
 
 
 def warm_drawing(samples: int, temperature: float) -> "Drawing | None":
@@ -152,16 +193,18 @@ def evaluate_pairs(
     samples: Annotated[int, typer.Option(min=1, max=32, help="Samples a candidate, averaged.")] = 1,
     temperature: Annotated[float | None, typer.Option(help="The checkpoint's own without it.")] = None,
     like_source: Annotated[bool, typer.Option(help="Resize candidates to the source's size first.")] = False,
-    out: Annotated[Path | None, typer.Option(help="JSON file to write.")] = None,
+    out: Annotated[Path | None, typer.Option(help="JSON file to write.", callback=writable_file)] = None,
 ) -> None:
     """Measure pairwise accuracy on preference pairs, over all and by category. Ties count as wrong."""
-    from edit_rrm_training.data.preferences import read_pairs
+    from edit_rrm_training.data.preferences import check_pairs, read_pairs
     from edit_rrm_training.evaluation.judging import Drawing
     from edit_rrm_training.evaluation.pairs import evaluate_pairs as run
 
     try:
+        directory = chosen_checkpoint(checkpoint, server, score_only=score_only)
+        check_pairs(pairs)
         data = read_pairs(pairs)
-        judge = judge_of(checkpoint, server, score_only)
+        judge = judge_of(directory, server, score_only)
         with progress_bars() as progress:
             bar = progress.add_task("pairs", total=len(data.pairs))
             found = run(
@@ -173,5 +216,6 @@ def evaluate_pairs(
         raise typer.Exit(1) from error
     console.print(Markdown(found.markdown()))
     if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(json.dumps(found.as_dict(), indent=2) + "\n")
         console.print(f"written to {out}")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from edit_rrm_training.cli.terminal import console
+from edit_rrm_training.cli.terminal import console, writable_file
 from edit_rrm_training.data.preferences import PreferencePair
 from edit_rrm_training.errors import TrainingError
 
@@ -19,7 +19,9 @@ def main() -> None:
     """Keeps `import` a command of its own."""
 
 
-Out = Annotated[Path, typer.Option(help="JSONL file of PreferencePair rows to write.")]
+Out = Annotated[
+    Path, typer.Option(help="JSONL file of PreferencePair rows to write.", callback=writable_file)
+]
 
 
 @pairs_app.command("import")

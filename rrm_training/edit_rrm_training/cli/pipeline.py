@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from edit_rrm_training.cli.terminal import console, progress_bars
+from edit_rrm.errors import EditRRMError
+from edit_rrm_training.cli.terminal import console, progress_bars, writable_file, writable_folder
 from edit_rrm_training.errors import TrainingError
 
 pipeline_app = typer.Typer(
@@ -15,8 +16,8 @@ pipeline_app = typer.Typer(
     help="From instructions to SFT rows: decompose, candidates, reason, verify, select. Every step may be "
     "killed at any moment and goes on when it is run again; what failed is in OUT's .failed.jsonl, with why.",
 )
-Config = Annotated[str, typer.Option(help="TOML configuration, or the name of a registered one.")]
-Out = Annotated[Path, typer.Option(help="JSONL file to write, or to go on with.")]
+Config = Annotated[str, typer.Option(help="TOML, YAML or JSON file, or the name of a registered one.")]
+Out = Annotated[Path, typer.Option(help="JSONL file to write, or to go on with.", callback=writable_file)]
 RetryFailed = Annotated[bool, typer.Option(help="Forget the failures of earlier runs and try them again.")]
 Editors = Annotated[
     list[str],
@@ -36,7 +37,7 @@ def _run(name: str, total: Callable[[], int], step: Callable[[OnDone], Coroutine
         with progress_bars() as progress:
             bar = progress.add_task(name, total=total())
             report = asyncio.run(step(lambda: progress.advance(bar)))
-    except (TrainingError, FileNotFoundError) as error:
+    except (TrainingError, EditRRMError, OSError) as error:
         console.print(f"{name}: {error}", style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from error
     console.print(f"{name}: {report}", markup=False, soft_wrap=True)
@@ -60,7 +61,7 @@ def hard_subset_command(
 
     try:
         kept = hard_subset(read_unique(edits, EditRow), hard, others, seed)
-    except TrainingError as error:
+    except (TrainingError, OSError) as error:
         console.print(str(error), style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from error
     write_rows(out, kept)
@@ -152,7 +153,10 @@ def select_command(
     traces: Annotated[Path, typer.Option(help="What reason wrote.")],
     gold: Annotated[Path, typer.Option(help="What verify wrote.")],
     out: Annotated[
-        Path, typer.Option(help="Directory for think, verify, think+verify, score-only, decompose.")
+        Path,
+        typer.Option(
+            help="Directory for think, verify, think+verify, score-only, decompose.", callback=writable_folder
+        ),
     ],
     seed: Annotated[int, typer.Option(help="Of the random trace of 'think'.")] = 0,
 ) -> None:
@@ -168,7 +172,9 @@ def select_command(
 @pipeline_app.command("run")
 def run_all(
     edits: Annotated[Path, typer.Option(help="EditRow JSONL.")],
-    out: Annotated[Path, typer.Option(help="Directory for every step's file and sft/.")],
+    out: Annotated[
+        Path, typer.Option(help="Directory for every step's file and sft/.", callback=writable_folder)
+    ],
     config: Config,
     editor: Editors,
     per_editor: Annotated[int, typer.Option(min=1, help="Candidates per edit and editor.")] = 1,

@@ -1,5 +1,8 @@
-"""How commands speak to the terminal: one console, one progress bar."""
+"""How commands speak to the terminal: one console, one progress bar, and `--out` checked before the work."""
 
+from pathlib import Path
+
+import typer
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -10,6 +13,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from edit_rrm.errors import OutputError
+from edit_rrm.outputs import check_output_file, check_output_folder
+
 console = Console()
 
 
@@ -19,3 +25,23 @@ def progress_bars() -> Progress:
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
         TimeRemainingColumn(), console=console,
     )  # fmt: skip
+
+
+def writable_file(out: Path | None) -> Path | None:
+    """Callback of an option that names a file to write."""
+    try:
+        if out is not None:
+            check_output_file(out)
+    except OutputError as error:
+        raise typer.BadParameter(str(error)) from error
+    return out
+
+
+def writable_folder(out: Path | None) -> Path | None:
+    """Callback of an option that names a folder to write to."""
+    try:
+        if out is not None:
+            check_output_folder(out)
+    except OutputError as error:
+        raise typer.BadParameter(str(error)) from error
+    return out

@@ -22,7 +22,7 @@ from edit_rrm_training.runs.settings import (
 S = TypeVar("S", bound=RunSettings)
 
 ConfigOption = Annotated[
-    Path | None, typer.Option("--config", help="YAML file, one setting a line; --set goes before it.")
+    Path | None, typer.Option("--config", help="YAML, JSON or TOML file of settings; --set goes before it.")
 ]
 SetOption = Annotated[
     list[str] | None,
@@ -43,7 +43,7 @@ def sft(config: ConfigOption = None, set_: SetOption = None, settings: SettingsF
     Settings come from --config and --set; every one is listed by --settings. Safe to kill: the same command
     continues. Leaves OUT/final, which edit-rrm-server serves.
 
-        edit-rrm-train sft --set base=runs/base-m/base --set rows=[rows.jsonl] --set out=runs/sft \\
+        edit-rrm-train sft --set base=runs/base-m/base --set rows=\\[rows.jsonl] --set out=runs/sft \\
             --set steps=2000 --set dtype=float32
 
     On several GPUs:

@@ -8,6 +8,8 @@ really is, on any scale that orders candidates.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,8 +17,11 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from edit_rrm.principles import Principle
-from edit_rrm_training.data.jsonl import read_rows
-from edit_rrm_training.data.pictures import PictureRef, load_image
+from edit_rrm.wire import MAX_CANDIDATES, Instruction
+from edit_rrm_training.data.jsonl import numbered_rows
+from edit_rrm_training.data.judged import Principles
+from edit_rrm_training.data.pictures import PictureRef, load_picture_of_row
+from edit_rrm_training.errors import RowError
 
 FILE = "edits.jsonl"
 Picture = Callable[[], Image.Image]
@@ -63,10 +68,10 @@ class GoldEditRow(BaseModel):
 
     id: str = Field(min_length=1)
     category: str = ""
-    instruction: str = Field(min_length=1)
+    instruction: Instruction
     source: PictureRef
-    principles: tuple[Principle, ...] = Field(min_length=1)
-    candidates: tuple[GoldCandidateRow, ...] = Field(min_length=1)
+    principles: Principles
+    candidates: tuple[GoldCandidateRow, ...] = Field(min_length=1, max_length=MAX_CANDIDATES)
 
     @field_validator("principles", mode="before")
     @classmethod
@@ -91,16 +96,36 @@ class GoldEditRow(BaseModel):
 
 
 def read_gold_edits(folder: Path) -> Iterator[GoldEdit]:
-    """The edits of a folder, in their order. Raises RowError, and FileNotFoundError without `edits.jsonl`."""
-    for row in read_rows(folder / FILE, GoldEditRow):
+    """The edits of a folder, in their order. Raises FileNotFoundError without `edits.jsonl`.
+
+    Raises RowError, also when a picture is wanted.
+    """
+    file = folder / FILE
+    for number, row in numbered_rows(file, GoldEditRow):
+        picture = partial(_picture, file, number, row.id)
         yield GoldEdit(
-            row.id, row.category, row.instruction, _picture(row.source, folder), row.principles,
+            row.id, row.category, row.instruction, picture("source", row.source), row.principles,
             tuple(
-                GoldCandidate(_picture(c.image, folder), c.verdicts, c.score, c.utility)
-                for c in row.candidates
+                GoldCandidate(picture(f"candidates.{place}.image", c.image), c.verdicts, c.score, c.utility)
+                for place, c in enumerate(row.candidates)
             ),
         )  # fmt: skip
 
 
-def _picture(reference: str | bytes, folder: Path) -> Picture:
-    return lambda: load_image(reference, folder)
+def check_gold_edits(folder: Path, count: int | None = None) -> int:
+    """Reads the first `count` edits with all their pictures, and says how many there are.
+
+    Raises RowError for a row or a picture that cannot be judged, before anything is.
+    """
+    found = 0
+    for edit in islice(read_gold_edits(folder), count):
+        for picture in (edit.source, *(candidate.picture for candidate in edit.candidates)):
+            picture()
+        found += 1
+    if not found:
+        raise RowError(folder / FILE, 0, "", "holds no edit")
+    return found
+
+
+def _picture(file: Path, row: int, edit: str, field: str, reference: str | bytes) -> Picture:
+    return lambda: load_picture_of_row(reference, file, row, field, f"edit {edit!r}")

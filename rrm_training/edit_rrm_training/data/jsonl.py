@@ -3,6 +3,7 @@
 JSONL is read and written, since rows can be appended to it one by one; Parquet is read.
 """
 
+import codecs
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -18,7 +19,10 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def read_rows(path: Path, model: type[M]) -> Iterator[M]:
-    """One model a line of JSONL, empty lines left out, or a row of a `.parquet` file. Raises RowError."""
+    """One model a line of JSONL, empty lines left out, or a row of a `.parquet` file. Raises RowError.
+
+    The text is UTF-8; a byte order mark before it is let be.
+    """
     return (row for _, row in numbered_rows(path, model))
 
 
@@ -35,8 +39,20 @@ def numbered_rows(path: Path, model: type[M]) -> Iterator[tuple[int, M]]:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    with path.open(encoding="utf-8") as lines:
-        yield from ((number, line) for number, line in enumerate(lines, start=1) if line.strip())
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            if number == 1:
+                if line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+                    raise RowError(path, 0, "", "expected UTF-8, got UTF-16")
+                line = line.removeprefix(codecs.BOM_UTF8)
+            try:
+                text = line.decode()
+            except UnicodeDecodeError as error:
+                raise RowError(
+                    path, number, "", f"expected UTF-8, got byte 0x{line[error.start]:02x} at {error.start}"
+                ) from error
+            if text.strip():
+                yield number, text
 
 
 @contextmanager

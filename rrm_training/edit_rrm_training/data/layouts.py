@@ -21,11 +21,12 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from edit_rrm.wire import Instruction
 from edit_rrm_training.data.gold_edits import FILE as GOLD_EDITS
 from edit_rrm_training.data.gold_edits import GoldEditRow
 from edit_rrm_training.data.jsonl import numbered_rows, read_rows
 from edit_rrm_training.data.parquet import parquet_rows
-from edit_rrm_training.data.pictures import rebased
+from edit_rrm_training.data.pictures import PicturePath, rebased
 from edit_rrm_training.data.preferences import PreferencePair
 from edit_rrm_training.errors import RowError
 
@@ -44,16 +45,16 @@ class HubImage(_Published):
     """An image as Hugging Face datasets keep it in Parquet: the file's bytes, or a path."""
 
     bytes: Any = None
-    path: str | None = None
+    path: PicturePath | None = None
 
 
 class EditRewardDataRow(_Published):
     """A row of EditReward-Data."""
 
-    prompt: str = Field(min_length=1)
-    path_src: str = Field(min_length=1)
-    path1: str = Field(min_length=1)
-    path2: str = Field(min_length=1)
+    prompt: Instruction
+    path_src: PicturePath
+    path1: PicturePath
+    path2: PicturePath
     tie_case: bool
 
 
@@ -61,7 +62,7 @@ class EditScoreBenchRow(_Published):
     """A row of EditScore's EditReward-Bench."""
 
     key: tuple[str, str]
-    instruction: str = Field(min_length=1)
+    instruction: Instruction
     input_image: HubImage
     output_images: tuple[HubImage, HubImage]
     dimension: Literal["prompt_following", "consistency", "overall"]
@@ -71,7 +72,7 @@ class TigerBenchRow(_Published):
     """A row of TIGER-Lab's EditReward-Bench."""
 
     id: str | int
-    instruction: str = Field(min_length=1)
+    instruction: Instruction
     ranking: str
     source_image: HubImage
     candidate_1: HubImage
@@ -83,7 +84,7 @@ class TigerBenchRow(_Published):
 
 
 class _GoldPair(_Published):
-    id: str
+    id: str = Field(min_length=1)
     edit: str
     preferred: int = Field(ge=0)
     non_preferred: int = Field(ge=0)
@@ -118,7 +119,7 @@ def _parquet_rows(data: Path) -> Iterator[tuple[Path, int, dict[str, Any]]]:
 def read_editreward_data(data: Path) -> Iterator[PreferencePair]:
     """See the module."""
     try:
-        rows = json.loads(data.read_text(encoding="utf-8"))
+        rows = json.loads(data.read_text(encoding="utf-8-sig"))
     except ValueError as error:
         raise RowError(data, 0, "", f"not JSON: {error}") from error
     if not isinstance(rows, list):

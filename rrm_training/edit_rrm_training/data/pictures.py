@@ -9,14 +9,20 @@ import base64
 import os
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from PIL import Image
-from pydantic import PlainSerializer
+from pydantic import AfterValidator, Field, PlainSerializer
 
 from edit_rrm import plugins
+from edit_rrm.errors import EditRRMError, ImageError, PluginError
 from edit_rrm.images import decode_image
+from edit_rrm_training.errors import RowError
 
+R = TypeVar("R", str, str | bytes)
+_GROUP: plugins.Group = "edit_rrm.pictures"
+# A letter alone is a drive.
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):")
 _DATA_URL = re.compile(r"data:image/[a-z]+;base64,")
 
 
@@ -24,20 +30,33 @@ def _as_text(reference: str | bytes) -> str:
     return reference if isinstance(reference, str) else data_url(reference)
 
 
-PictureRef = Annotated[str | bytes, PlainSerializer(_as_text, when_used="json")]
+def _without_nul(reference: R) -> R:
+    if isinstance(reference, str) and "\0" in reference:
+        raise ValueError("a path holds no NUL")
+    return reference
+
+
+PicturePath = Annotated[str, Field(min_length=1), AfterValidator(_without_nul)]
+PictureRef = Annotated[str | bytes, AfterValidator(_without_nul), PlainSerializer(_as_text, when_used="json")]
 
 
 def _scheme(reference: str) -> str | None:
     """The registered scheme that a reference begins with; a path may hold a colon, too."""
     scheme, colon, _ = reference.partition(":")
-    return scheme if colon and scheme in plugins.names("edit_rrm.pictures") else None
+    return scheme if colon and scheme in plugins.names(_GROUP) else None
+
+
+def _strange_scheme(reference: str, base_dir: Path) -> str | None:
+    """What a reference begins with that is no path: `shapes:…` where nothing that is installed draws it."""
+    found = _SCHEME.match(reference)
+    return None if found is None or (base_dir / reference).exists() else found[1]
 
 
 def rebased(reference: str | bytes, old_base: Path, new_base: Path) -> str | bytes:
     """The same reference for a file in another directory: only relative paths change."""
     if isinstance(reference, bytes) or _scheme(reference) or _DATA_URL.match(reference):
         return reference
-    if Path(reference).is_absolute():
+    if Path(reference).is_absolute() or _strange_scheme(reference, old_base):
         return reference
     return os.path.relpath(old_base.resolve() / reference, new_base.resolve())
 
@@ -50,13 +69,41 @@ def data_url(image_file: bytes) -> str:
 def load_image(reference: str | bytes, base_dir: Path) -> Image.Image:
     """The upright RGB picture a reference means; relative paths start at `base_dir`.
 
-    Raises ImageError for bytes that are no image, OSError for a file that cannot be read.
+    Raises ImageError for bytes that are no image, OSError for a file that cannot be read, PluginError for a
+    scheme that nothing draws.
     """
     if isinstance(reference, str):
         scheme = _scheme(reference)
         if scheme is not None:
-            drawn: Image.Image = plugins.load("edit_rrm.pictures", scheme)(reference)
+            drawn: Image.Image = plugins.load(_GROUP, scheme)(reference)
             return drawn
         url = _DATA_URL.match(reference)
-        reference = base64.b64decode(reference[url.end() :]) if url else (base_dir / reference).read_bytes()
+        reference = _decoded(reference[url.end() :]) if url else _read(reference, base_dir)
     return decode_image(reference).image
+
+
+def load_picture_of_row(reference: str | bytes, file: Path, row: int, field: str, what: str) -> Image.Image:
+    """`load_image` for a row of `file`. Raises RowError, which names `what` the picture is of."""
+    try:
+        return load_image(reference, file.parent)
+    except (EditRRMError, OSError, ValueError) as error:
+        named = f" {reference[:80]!r}" if isinstance(reference, str) else ""
+        raise RowError(file, row, field, f"the picture{named} of {what}: {error}") from error
+
+
+def _decoded(text: str) -> bytes:
+    try:
+        return base64.b64decode(text)
+    except ValueError as error:
+        raise ImageError("broken_image", f"a data: URL that is no base64: {error}") from error
+
+
+def _read(reference: str, base_dir: Path) -> bytes:
+    scheme = _strange_scheme(reference, base_dir)
+    if scheme is None:
+        return (base_dir / reference).read_bytes()
+    known = ", ".join(plugins.names(_GROUP)) or "none"
+    raise PluginError(
+        f"no installed package draws {scheme}: pictures (there are: {known}; edit-rrm-shapes brings shapes), "
+        "and there is no such file"
+    )

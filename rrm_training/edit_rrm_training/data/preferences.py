@@ -8,9 +8,11 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from edit_rrm.principles import Principle
-from edit_rrm_training.data.jsonl import read_rows
-from edit_rrm_training.data.pictures import PictureRef
+from edit_rrm.wire import Instruction
+from edit_rrm_training.data.jsonl import numbered_rows, read_rows
+from edit_rrm_training.data.judged import Principles
+from edit_rrm_training.data.pictures import PictureRef, load_picture_of_row
+from edit_rrm_training.errors import RowError
 
 
 class PreferencePair(BaseModel):
@@ -20,8 +22,8 @@ class PreferencePair(BaseModel):
 
     id: str = Field(min_length=1)
     source: PictureRef
-    instruction: str = Field(min_length=1)
-    principles: tuple[Principle, ...] | None = Field(default=None, min_length=1)
+    instruction: Instruction
+    principles: Principles | None = None
     preferred: PictureRef
     non_preferred: PictureRef
     label: Literal["prefer", "same"]
@@ -48,3 +50,20 @@ def read_pairs(path: Path) -> PreferencePairs:
     """The pairs of a JSONL file of `PreferencePair`; picture paths in them are relative to the file, so load
     them with `load_image(pair.preferred, path.parent)`. Raises RowError."""
     return without_same(read_rows(path, PreferencePair))
+
+
+def check_pairs(path: Path) -> None:
+    """Loads every picture of a file's pairs once. Raises RowError, also where no pair has a preference."""
+    loaded: set[str | bytes] = set()
+    preferences = 0
+    for number, pair in numbered_rows(path, PreferencePair):
+        if pair.label == "same":
+            continue
+        preferences += 1
+        for field in ("source", "preferred", "non_preferred"):
+            reference = getattr(pair, field)
+            if reference not in loaded:
+                load_picture_of_row(reference, path, number, field, f"pair {pair.id!r}")
+                loaded.add(reference)
+    if not preferences:
+        raise RowError(path, 0, "", "holds no pair with a preference")

@@ -29,7 +29,9 @@ from edit_rrm.wire import (
 from edit_rrm_training.endpoints.http_calls import Caller, Patience
 from edit_rrm_training.evaluation.judging import Decomposition, Drawing, Opinion, Question
 
-_UNUSABLE = frozenset({"trace_unparseable", "decomposition_failed"})
+_UNUSABLE = frozenset(
+    {"trace_unparseable", "trace_truncated", "decomposition_failed", "decomposition_truncated"}
+)
 """The codes of a model whose text could not be used. Every other failure is the service's, and no opinion."""
 _ANSWERS = frozenset({200, 502})
 

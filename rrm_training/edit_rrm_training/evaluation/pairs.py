@@ -1,6 +1,6 @@
 """Evaluates a judge on preference pairs: is the candidate that people preferred scored higher?
 
-Every candidate is judged once, however many pairs it is in.
+Every candidate is judged once, however many pairs it is in, up to 64 candidates of an edit.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,6 +10,7 @@ from typing import Any
 
 from PIL import Image
 
+from edit_rrm.wire import MAX_CANDIDATES
 from edit_rrm_training.data.pictures import load_image
 from edit_rrm_training.data.preferences import PreferencePair, PreferencePairs
 from edit_rrm_training.evaluation.evaluate import share_table
@@ -51,16 +52,19 @@ class _Edit:
 
 
 def _edits(pairs: Sequence[PreferencePair]) -> list[_Edit]:
-    grouped: dict[object, list[PreferencePair]] = {}
+    """At most as many candidates each as one request may have."""
+    open_ones: dict[object, tuple[list[PreferencePair], dict[str | bytes, None]]] = {}
+    edits = []
     for pair in pairs:
-        grouped.setdefault((pair.source, pair.instruction, pair.principles), []).append(pair)
-    return [
-        _Edit(
-            tuple(group),
-            tuple(dict.fromkeys(picture for p in group for picture in (p.preferred, p.non_preferred))),
-        )
-        for group in grouped.values()
-    ]
+        key = (pair.source, pair.instruction, pair.principles)
+        group, pictures = open_ones.setdefault(key, ([], {}))
+        both = dict.fromkeys((pair.preferred, pair.non_preferred))
+        if len(pictures | both) > MAX_CANDIDATES:
+            edits.append(_Edit(tuple(group), tuple(pictures)))
+            group, pictures = open_ones[key] = ([], {})
+        group.append(pair)
+        pictures.update(both)
+    return edits + [_Edit(tuple(group), tuple(pictures)) for group, pictures in open_ones.values()]
 
 
 def evaluate_pairs(

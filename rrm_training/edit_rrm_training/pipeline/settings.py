@@ -153,12 +153,18 @@ class PipelineSettings(_Settings):
 
 
 def read_settings(config: str) -> PipelineSettings:
-    """The settings in a TOML file, or those that an installed package registers under that name.
+    """The settings in a TOML, YAML or JSON file, or those that a package registers under that name.
 
     The entry point group is `edit_rrm_training.pipelines`: a function without arguments that returns the
     file's path. Raises StepError.
     """
-    path: Path = plugins.load(_GROUP, config)() if config in plugins.names(_GROUP) else Path(config)
+    registered = plugins.names(_GROUP)
+    path: Path = plugins.load(_GROUP, config)() if config in registered else Path(config)
+    if not path.exists():
+        raise StepError(
+            f"configuration {config}: no such file, and none of that name is installed "
+            f"(there are: {', '.join(registered) or 'none'}; edit-rrm-shapes brings shapes)"
+        )
     try:
         settings = PipelineSettings.model_validate(read_settings_file(path))
     except SettingsFileError as error:

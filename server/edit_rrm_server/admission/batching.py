@@ -109,12 +109,15 @@ def _reason(kind: type[BaseException] | None) -> Dropped:
 
 
 class Batcher:
-    """See the module. `capacity` and `window` count jobs, `bulk_share` is lanes.py's."""
+    """See the module. `capacity` and `window` count jobs, `bulk_share` is lanes.py's.
+
+    `window` may be set when an engine turns out to take more or fewer at once.
+    """
 
     def __init__(self, capacity: int, window: int, bulk_share: float, metrics: AdmissionMetrics) -> None:
         self.metrics = metrics
         self._capacity = capacity
-        self._window = window
+        self.window = window
         self._admissions: set[Admission] = set()
         self._lanes: Lanes[Admission] = Lanes(bulk_share)
         self._waiting = dict.fromkeys(LANES, 0)
@@ -217,7 +220,7 @@ class Batcher:
                 self._withdraw(admission, ticket)
             raise
         waited_s = time.monotonic() - started
-        self.metrics.job_started(admission.lane, waited_s, self._in_flight / self._window)
+        self.metrics.job_started(admission.lane, waited_s, self._in_flight / self.window)
 
     def release(self, finished: bool) -> None:
         """A job left the engine; only what `finished` there tells how fast the queue drains."""
@@ -264,7 +267,7 @@ class Batcher:
         self.changed.tell()
 
     def _fill(self) -> None:
-        while self._in_flight < self._window and (admission := self._lanes.next()) is not None:
+        while self._in_flight < self.window and (admission := self._lanes.next()) is not None:
             ticket = admission.waiting.popleft()
             admission.reserved = max(0, admission.reserved - 1)
             self.recount(admission)
@@ -286,4 +289,4 @@ class Batcher:
                 room.set_result(None)
 
     def _has_stream_room(self) -> bool:
-        return self._waiting["bulk"] < min(2 * self._window, max(1, self._capacity // 2))
+        return self._waiting["bulk"] < min(2 * self.window, max(1, self._capacity // 2))

@@ -47,7 +47,8 @@ async def reload(request: Request) -> ReloadAnswer:
         )
         root = service.settings.reload_root
         assert root is not None  # else this route is not served
-        checkpoint = checkpoint_below(root, envelope.body.path)
+        adapters = service.settings.base is not None
+        checkpoint = checkpoint_below(root, envelope.body.path, adapters=adapters)
         previous = service.model.name
         reloaded = await service.reload(checkpoint)
     return ReloadAnswer(

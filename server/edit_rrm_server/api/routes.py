@@ -38,7 +38,7 @@ async def score(request: Request) -> ScoreAnswer:
         note(
             request,
             candidates=len(body.candidates),
-            samples=body.samples,
+            samples=body.samples or 0,
             principles=len(body.principles or ()),
             body_bytes=envelope.body_bytes,
             priority=body.priority,
@@ -103,9 +103,13 @@ async def models(request: Request) -> ModelsAnswer:
                 architecture=model.architecture,
                 profile=card.profile,
                 trace_format=card.trace_format,
+                judge=model.judge_name,
+                subscores=list(model.judge.subscore_names),
+                needs_principles=model.judge.needs_principles,
+                max_sources=model.judge.max_sources,
                 categories=list(card.categories),
                 sampling=card.sampling.model_dump(),
-                aggregator=card.aggregator,
+                aggregator=model.judge.aggregator or card.aggregator,
                 limits={
                     "max_image_bytes": limits.max_encoded_bytes,
                     "max_image_pixels": limits.max_pixels,
@@ -136,9 +140,9 @@ async def _decompose(
     admission: Admission,
 ) -> DecomposeAnswer:
     body = envelope.body
-    encoded = envelope.encoded_images({"source": body.source})
-    source = await service.intake.decode(encoded["source"], "source")
-    found = await rewards.decompose(Edit.of(source, body.instruction), body.sampling, admission)
+    encoded = envelope.encoded_images(body.all_sources)
+    sources = [await service.intake.decode(image, path) for path, image in encoded.items()]
+    found = await rewards.decompose(Edit.of(sources, body.instruction), body.sampling, admission)
     return DecomposeAnswer(
         id=request.state.request_id,
         model=service.model.name,

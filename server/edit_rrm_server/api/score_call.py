@@ -25,14 +25,17 @@ async def answer_score(
 ) -> ScoreAnswer:
     """The answer to an admitted call. Raises ServiceError and EditRRMError."""
     body = envelope.body
-    refs = {"source": body.source, **{f"candidates.{i}": ref for i, ref in enumerate(body.candidates)}}
+    sources = body.all_sources
+    refs = {**sources, **{f"candidates.{i}": ref for i, ref in enumerate(body.candidates)}}
     with tracing.span("images", count=len(refs)):
         found = await _decode(service, envelope, refs)
-    source = found[0]
-    if isinstance(source, ImageError):
-        raise source
-    edit = Edit.of(source, body.instruction)
-    return await rewards.score(ScoreCall(call_id, plan, edit, found[1:], arrived_at), admission)
+    shown = []
+    for source in found[: len(sources)]:
+        if isinstance(source, ImageError):
+            raise source
+        shown.append(source)
+    edit = Edit.of(shown, body.instruction, body.source_of_guards)
+    return await rewards.score(ScoreCall(call_id, plan, edit, found[len(sources) :], arrived_at), admission)
 
 
 async def _decode(

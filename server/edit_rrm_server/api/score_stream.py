@@ -55,7 +55,7 @@ class ScoreStream(StreamingResponse):
         self._state = request.state
         self._id: str = request.state.request_id
         self._answers = AnswerSpool(_MEMORY_LINES, service.settings.stream_spool_bytes)
-        self._held = _Held(2 * service.settings.engine_window, service.settings.max_body_bytes)
+        self._held = _Held(2 * service.batcher.window, service.settings.max_body_bytes)
         self._lines = 0
         self._failed = 0
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +27,11 @@ def break_control(text: str, control: Sequence[str]) -> str:
 
 def with_texts(prompt: Prompt, change: Callable[[str], str]) -> Prompt:
     """The prompt with every text changed."""
-    return Prompt(
-        tuple(
-            Message(m.role, tuple(part if isinstance(part, ImageSlot) else change(part) for part in m.parts))
-            for m in prompt.messages
-        )
+    messages = tuple(
+        Message(m.role, tuple(part if isinstance(part, ImageSlot) else change(part) for part in m.parts))
+        for m in prompt.messages
     )
+    return replace(prompt, messages=messages)
 
 
 def read_added_tokens(directory: Path) -> dict[str, bool]:

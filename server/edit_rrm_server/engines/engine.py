@@ -16,12 +16,19 @@ FinishReason = Literal["stop", "length"]
 
 @dataclass(frozen=True)
 class SamplingSettings:
-    """How one completion is drawn. Temperature 0 is greedy; the same settings give the same text."""
+    """How one completion is drawn. Temperature 0 is greedy; the same settings give the same text.
+
+    `top_k` is the number of tokens to choose among, 0 for all. `json_schema` holds the text to a form.
+    `thinking_tokens` of `max_tokens` are for a thought before the answer, 0 where the model is not to think.
+    """
 
     temperature: float
     top_p: float
     seed: int
     max_tokens: int
+    top_k: int = 0
+    json_schema: str | None = None
+    thinking_tokens: int = 0
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,8 @@ class Completion:
     cached_prompt_tokens: int
     completion_tokens: int
     finish_reason: FinishReason
+    thought_opened: bool | None = None
+    """Whether the prompt ended inside a thought; None where that is not known."""
 
 
 class PromptRunner(Protocol):

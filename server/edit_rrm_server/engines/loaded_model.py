@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 from edit_rrm.checkpoint import RRMCard
+from edit_rrm.judges.judge import Judge
+from edit_rrm.judges.shelf import profiled
 from edit_rrm_server.engines.engine import Engine
 
 
@@ -15,12 +17,25 @@ class LoadedModel:
     weights_digest: str  # 12 hex digits
     architecture: str
     max_model_len: int | None  # tokens; None where a fleet does not say
+    sequences: int | None = None  # what the engine runs in one step; None where a fleet does not say
     digest_of_weights: bool = True  # else of card and name: a fleet's weights that nobody here has seen
+    chosen_judge: Judge | None = None  # another than the card's profile
+
+    @property
+    def judge(self) -> Judge:
+        """Who judges."""
+        return self.chosen_judge or profiled(self.card)
+
+    @property
+    def judge_name(self) -> str:
+        """The judge's name, with the version of a judge file."""
+        return ".".join(filter(None, (self.judge.name, self.judge.version)))
 
     prefix_reuse: float | None = None
     """Share of a group's common prompt that came from the cache at warm-up; None: nobody looked."""
 
     @property
     def name(self) -> str:
-        """`name@weights_digest`, reported with every score."""
-        return f"{self.card.name}@{self.weights_digest}"
+        """`name@weights_digest`, reported with every score; `name+judge@…` for a judge that was chosen."""
+        judge = f"+{self.judge_name}" if self.chosen_judge is not None else ""
+        return f"{self.card.name}{judge}@{self.weights_digest}"

@@ -15,7 +15,6 @@ from typing import Literal, Protocol, get_args
 
 from edit_rrm.errors import EditRRMError
 from edit_rrm.images import ImageLimits
-from edit_rrm.judges import get_profile
 from edit_rrm_server.admission.batching import Batcher
 from edit_rrm_server.admission.body_budget import BodyBudget
 from edit_rrm_server.engines.loaded_model import LoadedModel
@@ -200,7 +199,7 @@ class Service:
         model = await self._load(checkpoint)
         engine = WatchedEngine(model.engine)
         known = self._model
-        if known is not None and (known.weights_digest, known.card) != (model.weights_digest, model.card):
+        if known is not None and _identity(known) != _identity(model):
             self._weights_changed()
         self.checkpoint = checkpoint
         self._serve(replace(model, engine=engine))
@@ -213,22 +212,37 @@ class Service:
 
     def _serve(self, model: LoadedModel) -> None:
         self._model = model
+        if model.sequences is not None:
+            self.batcher.window = self.settings.window_for(model.sequences)
+        judge = model.judge
         if self.settings.max_image_side is None:
-            self.intake.limits = replace(self.intake.limits, max_side=model.card.max_image_side)
-        profile = get_profile(model.card.profile)
-        attempts = Attempts(self.settings.retries, self.settings.retry_temperature)
+            self.intake.limits = replace(
+                self.intake.limits, max_side=judge.pictures.max_side or model.card.max_image_side
+            )
+        attempts = Attempts(self.settings.retries, self.settings.retry_temperature, model.max_model_len)
+        template_arguments = {**model.card.template_arguments, **self.settings.template_arguments}
         decomposer = Decomposer(
             model.engine,
-            profile,
+            judge,
             self.batcher,
             attempts,
             self.metrics.scoring,
             weights_digest=model.weights_digest,
             cache=self.principle_cache,
+            template_arguments=template_arguments,
         )
-        verifier = Verifier(model.engine, profile, attempts, self.metrics.scoring)
+        verifier = Verifier(model.engine, judge, attempts, self.metrics.scoring, template_arguments)
         self._rewards = RewardService(
-            model.card, model.name, verifier, decomposer, self.intake, self.score_cache, self.metrics.scoring
+            model.card,
+            judge,
+            model.name,
+            verifier,
+            decomposer,
+            self.intake,
+            self.score_cache,
+            self.metrics.scoring,
+            structured=self.settings.structured_output,
+            thinking_by_default=self.settings.thinking,
         )
 
     def _unavailable(self, state: State) -> UnavailableError:
@@ -250,6 +264,11 @@ class Service:
         self._active_calls -= 1
         if self._active_calls == 0:
             self._idle.set()
+
+
+def _identity(model: LoadedModel) -> tuple[object, ...]:
+    """What decides what a model says."""
+    return model.name, model.judge_name, model.card
 
 
 class _ActiveCall:

@@ -36,8 +36,21 @@ def main() -> None:
 @app.command()
 def serve(
     model: Annotated[
-        Path | None,
-        typer.Option(help="Checkpoint directory or name. Default: the bundled edit-rrm-tiny."),
+        str | None,
+        typer.Option(
+            help="Checkpoint or LoRA adapter: a directory, a name, or a hub id such as org/name@revision. "
+            "Default: the bundled edit-rrm-tiny."
+        ),
+    ] = None,
+    base: Annotated[
+        str | None,
+        typer.Option(help="Checkpoint an adapter belongs to. Default: what its configuration names."),
+    ] = None,
+    judge: Annotated[
+        str | None,
+        typer.Option(
+            help="Who judges: a name (edit-rrm judges list) or a judge file. Default: the checkpoint's own."
+        ),
     ] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on. Default: 127.0.0.1.")] = None,
     port: Annotated[int | None, typer.Option(help="Port; 0 takes a free one. Default: 8000.")] = None,
@@ -72,9 +85,13 @@ def serve(
 
         edit-rrm-server serve
 
-    A checkpoint trained by edit-rrm-train, or any local Qwen2.5-VL, on all addresses and with a key:
+    A checkpoint trained by edit-rrm-train, on all addresses and with a key:
 
         EDIT_RRM_API_KEYS=secret edit-rrm-server serve --model runs/gcpo --host 0.0.0.0
+
+    Any vision-language model of the hub, or an adapter, downloaded once; vLLM's own arguments where needed:
+
+        edit-rrm-server serve --model Qwen/Qwen3-VL-8B-Instruct --set engine_args.quantization=fp8
 
     Ask it whether it is ready, and what it serves:
 
@@ -85,6 +102,8 @@ def serve(
     """
     given = {
         "model": model,
+        "base": base,
+        "judge": judge,
         "host": host,
         "port": port,
         "allow_open": allow_open,
@@ -117,7 +136,7 @@ def show_settings() -> None:
     """Shows every setting, its variable and its default."""
     table = Table("variable", "default", "what it is", title="Settings of edit-rrm-server")
     for name, field in ServerSettings.model_fields.items():
-        default = "" if field.default in (None, ()) else str(field.default)
+        default = "" if field.default in (None, (), {}) else str(field.default)
         table.add_row((ENV_PREFIX + name).upper(), default, field.description)
     Console().print(table)
 

@@ -1,23 +1,27 @@
-"""Principles of a (source, instruction) from the model: cached, and computed once for simultaneous calls."""
+"""Principles of (sources, instruction) from the model: cached, and computed once for simultaneous calls."""
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
-from edit_rrm.errors import DecompositionError
+from edit_rrm.errors import DecompositionError, DecompositionTruncatedError
+from edit_rrm.judges.judge import Judge
+from edit_rrm.judges.written import told_to_think
 from edit_rrm.principles import Principle
-from edit_rrm.prompts import ImageSlot, PromptProfile
 from edit_rrm.wire import Usage
 from edit_rrm_server.admission.batching import Admission, Batcher
-from edit_rrm_server.engines.engine import Engine, SamplingSettings
+from edit_rrm_server.engines.engine import Completion, Engine, SamplingSettings
 from edit_rrm_server.observe import tracing
 from edit_rrm_server.observe.scoring_metrics import ScoringMetrics
+from edit_rrm_server.scoring.attempts import attempted
 from edit_rrm_server.scoring.plan import Edit
 from edit_rrm_server.scoring.sampling import Attempts
-from edit_rrm_server.scoring.usage import NO_USAGE, add_usage, usage_of
+from edit_rrm_server.scoring.usage import NO_USAGE
 
-Key = tuple[str, str, str, SamplingSettings]
+Key = tuple[str, tuple[str, ...], str, SamplingSettings]
 
 
 @dataclass(frozen=True)
@@ -69,16 +73,19 @@ class Decomposer:
     def __init__(
         self,
         engine: Engine,
-        profile: PromptProfile,
+        judge: Judge,
         batcher: Batcher,
         attempts: Attempts,
         metrics: ScoringMetrics,
         *,
         weights_digest: str,
         cache: PrincipleCache,
+        template_arguments: Mapping[str, bool | int | float | str] = MappingProxyType({}),
     ) -> None:
         self._engine = engine
-        self._profile = profile
+        self._judge = judge
+        self._template_arguments = template_arguments
+        self._profile = judge.decomposition
         self._batcher = batcher
         self._metrics = metrics
         self._weights_digest = weights_digest
@@ -86,14 +93,16 @@ class Decomposer:
         self._cache = cache
         self._flights: dict[Key, _Flight] = {}
 
-    async def principles(self, edit: Edit, sampling: SamplingSettings, admission: Admission) -> Decomposed:
+    async def principles(
+        self, edit: Edit, sampling: SamplingSettings, admission: Admission, *, may_grow: bool = True
+    ) -> Decomposed:
         """The principle set, from the cache or the model; gives back the job `admission` reserved for it.
 
-        Raises DecompositionError when no attempt's text held one, and what the engine raises. A
-        failure is not cached.
+        `may_grow`: principles that were cut off may take more tokens. Raises DecompositionError when no
+        attempt's text held a set, and what the engine raises. A failure is not cached.
         """
         admission.release_room(1)  # the flight holds room of its own: it may outlive the call that started it
-        key = (self._weights_digest, edit.source.digest, edit.instruction, sampling)
+        key = (self._weights_digest, edit.digests, edit.instruction, sampling)
         cached = self._cache.get(key)
         if cached is not None:
             self._metrics.principles_served("cache")
@@ -102,7 +111,7 @@ class Decomposer:
         first = flight is None
         if flight is None:
             room = self._batcher.admit_unbounded(1, admission.lane, admission.deadline_at)
-            task = asyncio.create_task(self._decompose(key, edit, sampling, room))
+            task = asyncio.create_task(self._decompose(key, edit, sampling, may_grow, room))
             task.add_done_callback(lambda _: self._batcher.leave(room))  # also if it never began to run
             flight = _Flight(task, room)
             self._flights[key] = flight
@@ -124,25 +133,45 @@ class Decomposer:
                     del self._flights[key]
 
     async def _decompose(
-        self, key: Key, edit: Edit, sampling: SamplingSettings, room: Admission
+        self, key: Key, edit: Edit, sampling: SamplingSettings, may_grow: bool, room: Admission
     ) -> Decomposed:
-        usage = NO_USAGE
-        failure: DecompositionError | None = None
         with tracing.span("decomposition"), room as admission:
-            for settings in self._attempts.settings(sampling):
-                prompt = self._profile.decompose(edit.instruction, seed=settings.seed)
+
+            async def generate(settings: SamplingSettings) -> Completion:
+                asked = self._profile.decompose(
+                    edit.instruction, seed=settings.seed, sources=len(edit.sources)
+                )
+                prompt = told_to_think(asked, self._judge.thinking, wanted=False).told(
+                    self._template_arguments
+                )
                 async with admission.slot():
-                    completion = await self._engine.generate(
-                        prompt, {ImageSlot.SOURCE: edit.source}, settings, group=edit.group
-                    )
-                usage = add_usage(usage, usage_of(completion))
-                try:
-                    principles = self._profile.parse_principles(completion.text)
-                except DecompositionError as error:
-                    failure = error
-                    self._metrics.decomposition_unparsed()
-                    continue
-                self._cache.put(key, principles)
-                return Decomposed(principles, "model", usage, admission.longest_wait_s)
-        assert failure is not None
-        raise DecompositionError(f"after {1 + self._attempts.retries} attempts: {failure}", failure.text)
+                    return await self._engine.generate(prompt, edit.images, settings, group=edit.group)
+
+            drawn = await attempted(
+                self._attempts, sampling, generate, self._read, cut_off=self._cut_off, may_grow=may_grow
+            )
+        if drawn.read is not None:
+            self._cache.put(key, drawn.read)
+            return Decomposed(drawn.read, "model", drawn.usage, room.longest_wait_s)
+        assert drawn.failure is not None
+        if isinstance(drawn.failure, DecompositionError):
+            kind, text = type(drawn.failure), drawn.failure.text
+            raise kind(f"after {1 + self._attempts.retries} attempts: {drawn.failure}", text)
+        raise drawn.failure
+
+    def _read(self, completion: Completion) -> tuple[Principle, ...]:
+        try:
+            return self._profile.parse_principles(
+                completion.text, opened=completion.thought_opened, whole=True
+            )
+        except DecompositionError:
+            self._metrics.decomposition_unparsed()
+            raise
+
+    def _cut_off(self, completion: Completion) -> DecompositionTruncatedError | None:
+        if completion.finish_reason == "stop":
+            return None
+        self._metrics.decomposition_unparsed()
+        return DecompositionTruncatedError(
+            f"the principles were cut off after {completion.completion_tokens} tokens", completion.text
+        )

@@ -1,81 +1,49 @@
-"""From completions to judgements: verdict probabilities, samples, a candidate's answer. Pure functions."""
+"""From a candidate's judgements to its answer. Pure functions."""
 
 import statistics
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from edit_rrm.aggregators import aggregate, category_means, majority
-from edit_rrm.checkpoint import AggregatorName
+from edit_rrm.aggregators import category_means, majority
 from edit_rrm.guards import GuardResult, reward_ceiling
-from edit_rrm.principles import Principle
-from edit_rrm.prompts import PromptProfile
+from edit_rrm.judges.judge import Judgement, category_scores, mean_subscores
+from edit_rrm.principles import Category, Principle
 from edit_rrm.tokens import Token
-from edit_rrm.traces import Trace
-from edit_rrm.verdict_probability import met_probability
 from edit_rrm.wire import CandidateScored, GuardAnswer, SampleAnswer, VerdictAnswer
-from edit_rrm_server.engines.engine import Completion
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One parsed trace. `probabilities` of "met" are 0 to 1, one per principle, None where unknown."""
-
-    trace: Trace
-    probabilities: tuple[float | None, ...]
-    reward: float
-    tokens: tuple[Token, ...]
-
-
-def read_sample(
-    completion: Completion,
-    principles: Sequence[Principle],
-    profile: PromptProfile,
-    aggregator: AggregatorName,
-) -> Sample:
-    """The sample a completion holds. Raises TraceError."""
-    trace = profile.parse_trace(completion.text, principles)
-    probabilities = tuple(
-        None if verdict.position is None else met_probability(completion.tokens, verdict.position)
-        for verdict in trace.verdicts
-    )
-    reward = aggregate(
-        aggregator,
-        score=trace.score,
-        principles=principles,
-        met=[verdict.met for verdict in trace.verdicts],
-        probabilities=probabilities,
-    )
-    return Sample(trace, probabilities, reward, completion.tokens)
 
 
 def candidate_answer(
-    samples: Sequence[Sample],
+    samples: Sequence[Judgement],
     principles: Sequence[Principle],
     guards: Sequence[GuardResult],
     *,
     enforce: bool,
     include: Sequence[str],
+    subscore_categories: Mapping[str, Category] | None = None,
 ) -> CandidateScored:
     """A candidate's answer from at least one sample.
 
     Reward and score are means over samples; an enforced guard caps the reward and leaves the score
     and the samples as the model gave them. Verdicts are majorities, and average and categories follow
-    from them; the evidence is that of the first sample that agrees with the majority.
+    from them; the evidence is that of the first sample that agrees with the majority. Where a judge gives
+    subscores instead, categories are the means of theirs.
     """
-    met = [majority([s.trace.verdicts[i].met for s in samples]) for i in range(len(principles))]
-    scores = [sample.trace.score for sample in samples]
+    judged = principles if samples[0].verdicts else ()
+    met = [majority([s.verdicts[i].met for s in samples]) for i in range(len(judged))]
+    scores = [sample.score for sample in samples]
     reward = statistics.fmean(sample.reward for sample in samples)
     ceiling = reward_ceiling(guards) if enforce else None
+    subscores = mean_subscores([sample.subscores for sample in samples])
     return CandidateScored(
         reward=reward if ceiling is None else min(reward, ceiling),
         score=statistics.fmean(scores),
-        average=statistics.fmean(met),
-        categories=category_means(principles, met),
-        verdicts=[_verdict(i, principle, met[i], samples) for i, principle in enumerate(principles)],
+        average=statistics.fmean(met) if met else None,
+        categories=category_means(judged, met) or category_scores(subscores, subscore_categories or {}),
+        verdicts=[_verdict(i, principle, met[i], samples) for i, principle in enumerate(judged)],
         guards=guard_answers(guards),
         samples=[_sample_answer(sample, include) for sample in samples],
         disagreement=statistics.pstdev(scores),
+        subscores=subscores,
     )
 
 
@@ -89,9 +57,9 @@ def guard_answers(guards: Sequence[GuardResult]) -> list[GuardAnswer]:
     return [GuardAnswer(name=g.name, triggered=g.triggered, value=g.value) for g in guards]
 
 
-def _verdict(index: int, principle: Principle, met: bool, samples: Sequence[Sample]) -> VerdictAnswer:
+def _verdict(index: int, principle: Principle, met: bool, samples: Sequence[Judgement]) -> VerdictAnswer:
     known = [p for p in (sample.probabilities[index] for sample in samples) if p is not None]
-    verdicts = [sample.trace.verdicts[index] for sample in samples]
+    verdicts = [sample.verdicts[index] for sample in samples]
     return VerdictAnswer(
         principle=principle.id,
         met=met,
@@ -100,11 +68,12 @@ def _verdict(index: int, principle: Principle, met: bool, samples: Sequence[Samp
     )
 
 
-def _sample_answer(sample: Sample, include: Sequence[str]) -> SampleAnswer:
+def _sample_answer(sample: Judgement, include: Sequence[str]) -> SampleAnswer:
     return SampleAnswer(
-        score=sample.trace.score,
+        score=sample.score,
         reward=sample.reward,
-        reasoning=sample.trace.text if "reasoning" in include else None,
+        subscores=mean_subscores([sample.subscores]),
+        reasoning=sample.text if "reasoning" in include else None,
         tokens=[_token_answer(token) for token in sample.tokens] if "tokens" in include else None,
     )
 

@@ -15,6 +15,7 @@ from edit_rrm.checkpoint import RRMCard
 from edit_rrm.errors import EditRRMError, ImageError
 from edit_rrm.guards import EditGuards, GuardResult, reward_ceiling
 from edit_rrm.images import EditImage
+from edit_rrm.judges.judge import Judge
 from edit_rrm.principles import Principle
 from edit_rrm.wire import (
     CandidateError,
@@ -28,8 +29,7 @@ from edit_rrm.wire import (
     Usage,
 )
 from edit_rrm_server.admission.batching import Admission
-from edit_rrm_server.engines.engine import SamplingSettings
-from edit_rrm_server.errors import AllCandidatesFailedError, ServiceError
+from edit_rrm_server.errors import AllCandidatesFailedError, RequestRefusedError, ServiceError
 from edit_rrm_server.observe import tracing
 from edit_rrm_server.observe.scoring_metrics import ScoringMetrics
 from edit_rrm_server.scoring.decomposition import Decomposed, Decomposer
@@ -70,14 +70,21 @@ class RewardService:
     def __init__(
         self,
         card: RRMCard,
+        judge: Judge,
         model_name: str,
         verifier: Verifier,
         decomposer: Decomposer,
         intake: ImageIntake,
         cache: ScoreCache,
         metrics: ScoringMetrics,
+        *,
+        structured: bool = True,
+        thinking_by_default: bool | None = None,
     ) -> None:
         self._card = card
+        self._judge = judge
+        self._structured = structured
+        self._thinking_by_default = thinking_by_default
         self._model_name = model_name
         self._verifier = verifier
         self._decomposer = decomposer
@@ -86,12 +93,29 @@ class RewardService:
         self._metrics = metrics
 
     def plan(self, request: ScoreRequest) -> Plan:
-        """What a request asks of this checkpoint; its `jobs` are the ones to reserve."""
-        return plan_of(request, self._card)
+        """What a request asks of this checkpoint; its `jobs` are the ones to reserve.
+
+        Raises RequestRefusedError for what the judge does not take.
+        """
+        return plan_of(
+            request,
+            self._card,
+            self._judge,
+            structured=self._structured,
+            thinking_by_default=self._thinking_by_default,
+        )
 
     async def decompose(self, edit: Edit, sampling: Sampling, admission: Admission) -> Decomposed:
-        """The principles of an edit."""
-        decomposed = await self._decompose(edit, sampling_of(sampling, self._card.sampling), admission)
+        """The principles of an edit, drawn as `sampling` says or else the card.
+
+        Raises RequestRefusedError where the judge asks questions of its own.
+        """
+        if not self._judge.needs_principles:
+            raise RequestRefusedError(
+                "invalid_request",
+                f"the judge {self._judge.name!r} has questions of its own, and no principles",
+            )
+        decomposed = await self._decompose(edit, sampling, admission)
         self._metrics.tokens_used(decomposed.usage)
         return decomposed
 
@@ -102,7 +126,7 @@ class RewardService:
 
     async def _score(self, call: ScoreCall, admission: Admission) -> ScoreAnswer:
         plan = call.plan
-        guards = self._intake.guards_of(call.edit.source)
+        guards = self._intake.guards_of(call.edit.sources[call.edit.guarded])
         settling = [
             asyncio.create_task(self._settle(candidate, guards, plan, admission))
             for candidate in call.candidates
@@ -116,7 +140,7 @@ class RewardService:
             started = time.monotonic()
             asked = Verification(self._model_name, plan, call.edit, principles)
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._judge(asked, settled, admission)) for settled in settling]
+                tasks = [group.create_task(self._outcome(asked, settled, admission)) for settled in settling]
             verify_s = time.monotonic() - started
         finally:
             for task in settling:
@@ -160,27 +184,31 @@ class RewardService:
             if plan.guards == "enforce" and reward_ceiling(found) == 0.0:
                 outcome = refused_by_guard(found)
         if outcome is not None:
-            admission.release_room(plan.distinct_samples)
+            admission.release_room(plan.jobs_a_candidate)
         return _Settled(candidate, found, outcome)
 
     async def _principles(
         self, call: ScoreCall, needed: bool, admission: Admission
     ) -> tuple[tuple[Principle, ...], PrinciplesFrom, Decomposed | None]:
         """Principles, their origin, and the decomposition if there was one. Not decomposed for nobody."""
-        if call.plan.principles is not None:
+        if call.plan.principles:
             return call.plan.principles, "request", None
-        if not needed:
+        if not needed or not call.plan.decomposes:
             return (), "model", None
-        decomposed = await self._decompose(call.edit, call.plan.sampling, admission)
+        decomposed = await self._decompose(call.edit, Sampling(), admission)
         return decomposed.principles, decomposed.origin, decomposed
 
-    async def _decompose(self, edit: Edit, sampling: SamplingSettings, admission: Admission) -> Decomposed:
+    async def _decompose(self, edit: Edit, wanted: Sampling, admission: Admission) -> Decomposed:
+        """A score's own sampling has no say, or two calls of one group would be judged by two sets."""
         started = time.monotonic()
-        decomposed = await self._decomposer.principles(edit, sampling, admission)
+        sampling = sampling_of(self._card.decomposition or self._card.sampling, wanted)
+        decomposed = await self._decomposer.principles(
+            edit, sampling, admission, may_grow=wanted.max_tokens is None
+        )
         self._metrics.phase_took("decompose", time.monotonic() - started)
         return decomposed
 
-    async def _judge(
+    async def _outcome(
         self, asked: Verification, settling: "asyncio.Task[_Settled]", admission: Admission
     ) -> tuple[Outcome, Usage]:
         """One candidate: samples that failed are left out; if none succeeded, the candidate failed."""
@@ -194,7 +222,7 @@ class RewardService:
             known = self._cache.get(key)
             self._metrics.score_looked_up(known is not None)
             if known is not None:
-                admission.release_room(1)
+                admission.release_room(asked.plan.jobs_a_candidate)
                 return known, NO_USAGE
         verified = await self._verifier.verify(asked, candidate, admission)
         if not verified.samples:
@@ -205,8 +233,9 @@ class RewardService:
             settled.guards,
             enforce=asked.plan.guards == "enforce",
             include=asked.plan.include,
+            subscore_categories=self._judge.categories,
         )
-        if key is not None:
+        if key is not None and verified.as_asked:
             self._cache.put(key, answer)
         return answer, verified.usage
 

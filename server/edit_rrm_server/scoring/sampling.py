@@ -1,50 +1,97 @@
-"""How completions are sampled: the checkpoint's defaults, the caller's wishes, a seed per sample and attempt.
+"""How completions are sampled: the caller's wishes, the judge's, the checkpoint's; seeds and attempts.
 
 Each sample is a prompt of its own with seed + index rather than one prompt with vLLM's `n`: the
 prompt is found in the prefix cache either way, every job counts in the window for what it is, and the
 samples of a call stay the same whatever else runs.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from edit_rrm.checkpoint import SamplingDefaults
+from edit_rrm.judges.judge import AskKind
+from edit_rrm.judges.spec import AskSampling
 from edit_rrm.wire import Sampling
 from edit_rrm_server.engines.engine import SamplingSettings
 
-# Attempts and samples sampling from disjoint seeds: a call has at most 32 samples.
+# Attempts and samples draw from disjoint seeds: a call has at most 32 samples.
 ATTEMPT_SEED_STEP = 1_000_003
+BUDGET_GROWTH = 4
+"""A text that was cut off is drawn again with that many times its budget."""
+_LARGEST_BUDGET_TOKENS = 16384
 _SEED_SPAN = 2**31
 
+Wishes = Sampling | AskSampling
 
-def sampling_of(wanted: Sampling, defaults: SamplingDefaults) -> SamplingSettings:
-    """The caller's settings, each absent one from the checkpoint."""
+
+def sampling_of(defaults: SamplingDefaults, *wishes: Wishes) -> SamplingSettings:
+    """The settings of the first of `wishes` that has them, else the checkpoint's defaults."""
+
+    def chosen(name: str) -> float | int | None:
+        found = (value for wish in wishes if (value := getattr(wish, name)) is not None)
+        default: float | int | None = getattr(defaults, name)
+        return next(found, default)
+
     return SamplingSettings(
-        temperature=defaults.temperature if wanted.temperature is None else wanted.temperature,
-        top_p=defaults.top_p if wanted.top_p is None else wanted.top_p,
-        seed=defaults.seed if wanted.seed is None else wanted.seed,
-        max_tokens=defaults.max_tokens if wanted.max_tokens is None else wanted.max_tokens,
+        temperature=float(chosen("temperature") or 0.0),
+        top_p=float(chosen("top_p") or 1.0),
+        seed=int(chosen("seed") or 0),
+        max_tokens=int(chosen("max_tokens") or 1),
+        top_k=int(chosen("top_k") or 0),
     )
 
 
-def distinct_samples(base: SamplingSettings, samples: int) -> int:
-    """How many of a candidate's samples differ: greedy ones are one trace, run once."""
-    return 1 if base.temperature == 0.0 else samples
+def ask_sampling(
+    kind: AskKind,
+    wanted: Sampling,
+    judge: AskSampling,
+    defaults: SamplingDefaults,
+    *,
+    structured: bool,
+    thinking_tokens: int = 0,
+) -> SamplingSettings:
+    """How an ask is drawn. Of an answer of one token only the probabilities count, so it is greedy.
+
+    A thought has tokens of its own beside those of the answer; a grammar would not let it be written.
+    """
+    settings = sampling_of(defaults, wanted, kind.sampling, judge)
+    if kind.one_token:
+        return replace(settings, temperature=0.0, max_tokens=1)
+    if thinking_tokens:
+        budget = settings.max_tokens + thinking_tokens
+        return replace(settings, max_tokens=budget, thinking_tokens=thinking_tokens)
+    return replace(settings, json_schema=kind.json_schema if structured else None)
 
 
 @dataclass(frozen=True)
 class Attempts:
-    """How often a text that cannot be used is drawn again.
+    """How often a text that cannot be used is asked for again.
 
-    A further attempt takes another seed and at least `retry_temperature`: greedy would repeat itself.
+    One that does not parse is drawn with another seed and at least `retry_temperature`: greedy would repeat
+    itself. One that was cut off is drawn the same way with a larger budget, within the model's length
+    (`max_model_len`, None where it is not known).
     """
 
     retries: int
     retry_temperature: float
+    max_model_len: int | None = None
 
-    def settings(self, base: SamplingSettings, sample: int = 0) -> Iterator[SamplingSettings]:
-        """The settings of each attempt at one sample, the first one first."""
-        for attempt in range(1 + self.retries):
-            seed = (base.seed + sample + attempt * ATTEMPT_SEED_STEP) % _SEED_SPAN
-            temperature = max(base.temperature, self.retry_temperature) if attempt else base.temperature
-            yield replace(base, seed=seed, temperature=temperature)
+    def redrawn(self, settings: SamplingSettings) -> SamplingSettings:
+        """After a text that does not parse."""
+        return replace(
+            settings,
+            seed=(settings.seed + ATTEMPT_SEED_STEP) % _SEED_SPAN,
+            temperature=max(settings.temperature, self.retry_temperature),
+        )
+
+    def longer(self, settings: SamplingSettings, prompt_tokens: int) -> SamplingSettings | None:
+        """After a text that was cut off; None where the model's length leaves no more."""
+        room = _LARGEST_BUDGET_TOKENS
+        if self.max_model_len is not None:
+            room = min(room, self.max_model_len - prompt_tokens)
+        budget = min(room, settings.max_tokens * BUDGET_GROWTH)
+        return replace(settings, max_tokens=budget) if budget > settings.max_tokens else None
+
+
+def sample_seed(settings: SamplingSettings, sample: int) -> SamplingSettings:
+    """The settings of a sample, counted from 0."""
+    return replace(settings, seed=(settings.seed + sample) % _SEED_SPAN)

@@ -1,84 +1,144 @@
-"""`Verifier`: the samples of one candidate, each from as many attempts as are configured."""
+"""`Verifier`: the samples of one candidate, each from an answer to every ask of the judge."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from types import MappingProxyType
 
-from edit_rrm.errors import EditRRMError, TraceError
+from edit_rrm.errors import TraceError, TraceTruncatedError
 from edit_rrm.images import EditImage
-from edit_rrm.prompts import ImageSlot, Prompt, PromptProfile
-from edit_rrm.verdict_probability import VERDICT_TEXTS
+from edit_rrm.judges.judge import Ask, Judge, Judgement, Reading, Written
+from edit_rrm.prompts import ImageSlot
 from edit_rrm.wire import Usage
 from edit_rrm_server.admission.batching import Admission
-from edit_rrm_server.engines.engine import Engine
-from edit_rrm_server.errors import ServiceError
+from edit_rrm_server.engines.engine import Completion, Engine, SamplingSettings
 from edit_rrm_server.observe import tracing
 from edit_rrm_server.observe.scoring_metrics import ScoringMetrics
-from edit_rrm_server.scoring.judging import Sample, read_sample
+from edit_rrm_server.scoring.attempts import Drawn, Failure, attempted
 from edit_rrm_server.scoring.plan import Verification
-from edit_rrm_server.scoring.sampling import Attempts
-from edit_rrm_server.scoring.usage import NO_USAGE, add_usage, usage_of
-
-Failure = ServiceError | EditRRMError
+from edit_rrm_server.scoring.sampling import Attempts, sample_seed
+from edit_rrm_server.scoring.usage import NO_USAGE, add_usage
 
 
 @dataclass(frozen=True)
 class Verified:
-    """A candidate's samples that succeeded, why the others did not, and what all of them cost."""
+    """A candidate's samples that succeeded, why the others did not, and what all of them cost.
 
-    samples: Sequence[Sample]
+    `as_asked`: no text of it had to be drawn with another seed.
+    """
+
+    samples: Sequence[Judgement]
     failures: Sequence[Failure]
     usage: Usage
+    as_asked: bool = True
 
 
 class Verifier:
     """Runs a candidate's jobs on the engine. See the module."""
 
     def __init__(
-        self, engine: Engine, profile: PromptProfile, attempts: Attempts, metrics: ScoringMetrics
+        self,
+        engine: Engine,
+        judge: Judge,
+        attempts: Attempts,
+        metrics: ScoringMetrics,
+        template_arguments: Mapping[str, bool | int | float | str] = MappingProxyType({}),
     ) -> None:
         self._engine = engine
-        self._profile = profile
+        self._judge = judge
         self._attempts = attempts
         self._metrics = metrics
+        self._template_arguments = template_arguments
 
     async def verify(self, asked: Verification, candidate: EditImage, admission: Admission) -> Verified:
         """All samples of a candidate. Errors of single samples are part of the result, not raised."""
-        plan = asked.plan
-        prompt = self._profile.verify(asked.edit.instruction, asked.principles)
+        plan, edit = asked.plan, asked.edit
+        asks = self._judge.asks(edit.instruction, asked.principles, len(edit.sources), thinking=plan.thinking)
+        admission.release_room(plan.jobs_a_candidate - plan.distinct_samples * len(asks))
         async with asyncio.TaskGroup() as group:
             tasks = [
-                group.create_task(self._sample(asked, prompt, candidate, index, admission))
+                group.create_task(self._sample(asked, asks, candidate, index, admission))
                 for index in range(plan.distinct_samples)
             ]
         drawn = [task.result() for task in tasks]
-        samples = [found for found, _ in drawn if isinstance(found, Sample)]
-        failures = [found for found, _ in drawn if not isinstance(found, Sample)]
-        usage = reduce(add_usage, (used for _, used in drawn), NO_USAGE)
-        return Verified(samples * (plan.samples // plan.distinct_samples), failures, usage)
+        samples = [sample.read for sample in drawn if sample.read is not None]
+        failures = [sample.failure for sample in drawn if sample.failure is not None]
+        usage = reduce(add_usage, (sample.usage for sample in drawn), NO_USAGE)
+        as_asked = not any(sample.redrawn for sample in drawn)
+        return Verified(samples * (plan.samples // plan.distinct_samples), failures, usage, as_asked)
 
     async def _sample(
-        self, asked: Verification, prompt: Prompt, candidate: EditImage, index: int, admission: Admission
-    ) -> tuple[Sample | Failure, Usage]:
-        """One sample, or why the last attempt at it failed."""
-        images = {ImageSlot.SOURCE: asked.edit.source, ImageSlot.CANDIDATE: candidate}
-        usage = NO_USAGE
-        failure: Failure | None = None
-        for sampling in self._attempts.settings(asked.plan.sampling, sample=index):
-            try:
-                async with admission.slot():
-                    completion = await self._engine.generate(
-                        prompt, images, sampling, VERDICT_TEXTS, asked.edit.group
-                    )
-                usage = add_usage(usage, usage_of(completion))
-                with tracing.span("judging", principles=len(asked.principles)):
-                    sample = read_sample(completion, asked.principles, self._profile, asked.plan.aggregator)
-                return sample, usage
-            except TraceError as error:
-                self._metrics.trace_unparsed()
-                failure = error
-            except ServiceError as error:  # not for another seed to mend: engines repeat what can be repeated
-                return error, usage
-        assert failure is not None
-        return failure, usage
+        self,
+        asked: Verification,
+        asks: Sequence[Ask],
+        candidate: EditImage,
+        index: int,
+        admission: Admission,
+    ) -> Drawn[Judgement]:
+        """One sample, or why the first of its asks failed. The other asks are answered then all the same.
+
+        Asks about each principle share all but their end, so the first goes ahead and the others find its
+        prefix in the engine's cache.
+        """
+        ahead = 1 if len(asks) > 1 and asks[0].kind.each else 0
+        answers = [await self._answer(asked, ask, candidate, index, admission) for ask in asks[:ahead]]
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(self._answer(asked, ask, candidate, index, admission))
+                for ask in asks[ahead:]
+            ]
+        answers += [task.result() for task in tasks]
+        usage = reduce(add_usage, (answer.usage for answer in answers), NO_USAGE)
+        redrawn = any(answer.redrawn for answer in answers)
+        readings = [answer.read for answer in answers if answer.read is not None]
+        failures = [answer.failure for answer in answers if answer.failure is not None]
+        if failures:
+            return Drawn(None, failures[0], usage, redrawn)
+        try:
+            judgement = self._judge.judgement(readings, asked.principles, asked.plan.aggregator)
+        except TraceError as error:
+            return Drawn(None, error, usage, redrawn)
+        return Drawn(judgement, None, usage, redrawn)
+
+    async def _answer(
+        self, asked: Verification, ask: Ask, candidate: EditImage, index: int, admission: Admission
+    ) -> Drawn[Reading]:
+        """The answer to one ask, or why the last attempt at it failed."""
+        images = {**asked.edit.images, ImageSlot.CANDIDATE: candidate}
+        kind = self._judge.kinds.index(ask.kind)
+        prompt = ask.prompt.told(self._template_arguments)
+
+        async def generate(sampling: SamplingSettings) -> Completion:
+            async with admission.slot():
+                return await self._engine.generate(prompt, images, sampling, ask.watched, asked.edit.group)
+
+        def read(completion: Completion) -> Reading:
+            with tracing.span("judging", principles=len(asked.principles)):
+                try:
+                    written = Written(completion.text, completion.tokens, completion.thought_opened)
+                    reading = self._judge.read(ask, written, asked.principles)
+                    if len(asked.plan.sampling) == 1 and not ask.kind.each:  # else it is judged with others
+                        self._judge.judgement([reading], asked.principles, asked.plan.aggregator)
+                    return reading
+                except TraceError:
+                    self._metrics.trace_unparsed()
+                    raise
+
+        def cut_off(completion: Completion) -> TraceTruncatedError | None:
+            if completion.finish_reason == "stop" or ask.kind.one_token:
+                return None
+            self._metrics.trace_unparsed()
+            return TraceTruncatedError(
+                f"the judge's text was cut off after {completion.completion_tokens} tokens", completion.text
+            )
+
+        return await attempted(
+            self._attempts,
+            sample_seed(asked.plan.sampling[kind], index),
+            generate,
+            read,
+            cut_off=cut_off,
+            may_grow=asked.plan.may_grow,
+            may_redraw=not ask.kind.one_token,
+        )

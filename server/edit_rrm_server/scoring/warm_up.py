@@ -6,12 +6,10 @@ looked at meanwhile (engines/vllm/probe.py) shows what it makes of a group's pro
 
 from PIL import Image
 
-from edit_rrm.checkpoint import RRMCard
 from edit_rrm.images import EditImage
-from edit_rrm.judges import get_profile
+from edit_rrm.judges.judge import Judge
 from edit_rrm.principles import numbered
 from edit_rrm.prompts import ImageSlot
-from edit_rrm.verdict_probability import VERDICT_TEXTS
 from edit_rrm_server.engines.engine import PromptRunner, SamplingSettings
 
 _SOURCE_PIXELS = (64, 64)
@@ -21,16 +19,16 @@ _VERIFICATIONS = (("something else", 8, 190), ("nothing", 16, 200), ("nothing", 
 _TOKENS = 2
 
 
-async def warm_up(engine: PromptRunner, card: RRMCard) -> None:
-    """Asks `engine` as the checkpoint with that card is asked. Raises what `Engine.generate` does."""
-    profile, principles = get_profile(card.profile), numbered([("keep", "is it grey?")])
+async def warm_up(engine: PromptRunner, judge: Judge) -> None:
+    """Asks `engine` all that the judge asks, about each of `_VERIFICATIONS`. Raises what `generate` does."""
     sampling = SamplingSettings(temperature=0.0, top_p=1.0, seed=0, max_tokens=_TOKENS)
     for instruction, source, candidate in _VERIFICATIONS:
         images = {
             ImageSlot.SOURCE: _plain(_SOURCE_PIXELS, source),
             ImageSlot.CANDIDATE: _plain(_CANDIDATE_PIXELS, candidate),
         }
-        await engine.generate(profile.verify(instruction, principles), images, sampling, VERDICT_TEXTS)
+        for ask in judge.asks(instruction, numbered([("keep", "is it grey?")])):
+            await engine.generate(ask.prompt, images, sampling, ask.watched)
 
 
 def _plain(pixels: tuple[int, int], grey: int) -> EditImage:

@@ -17,13 +17,18 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 from edit_rrm.checkpoint import checkpoint_directory
 from edit_rrm.errors import SettingsFileError
 from edit_rrm.guards import GuardSettings
+from edit_rrm.nested_settings import put
 from edit_rrm.settings_files import read_settings_file
 from edit_rrm_server.settings.admin import AdminSettings
 from edit_rrm_server.settings.api_keys import Keys, read_keys_file
+from edit_rrm_server.settings.engine_args import read_engine_args
 from edit_rrm_server.settings.fleet import FleetSettings
 from edit_rrm_server.settings.lists import split_at_commas
 
 ENV_PREFIX = "EDIT_RRM_"
+CPU_SEQUENCES = 64
+LONGEST_DEFAULT_TOKENS = 16_384
+"""A context of 128 k wants more KV cache for its one longest prompt than most cards have left."""
 BUNDLED_MODEL = Path(__file__).parents[1] / "models" / "edit-rrm-tiny"
 Dialect = Literal["flow_factory", "unirl"]
 # Variables with our prefix that belong to the client and may live in the same environment.
@@ -45,8 +50,20 @@ class ServerSettings(FleetSettings, AdminSettings):
     # What is served
     model: Annotated[Path, BeforeValidator(checkpoint_directory)] = Field(
         default=BUNDLED_MODEL,
-        description="directory or registered name of the checkpoint, served with the zero_shot profile if it "
-        "has no rrm.json; of a fleet: its card, or the fleet's id of a model without one",
+        description="directory, registered name or hub id (org/name, org/name@revision) of a checkpoint or a "
+        "LoRA adapter, served with the zero_shot profile if it has no rrm.json; of a fleet: its card, or the "
+        "fleet's id of a model without one",
+    )
+    base: str | None = Field(
+        default=None,
+        min_length=1,
+        description="directory or hub id of the checkpoint an adapter belongs to; default: what its "
+        "adapter_config.json names",
+    )
+    adapter_mode: Literal["merge", "lora"] = Field(
+        default="merge",
+        description="merge: an adapter is added to its base's weights once, and the result kept; lora: vLLM "
+        "applies it at every step",
     )
 
     # Where it is served
@@ -124,8 +141,8 @@ class ServerSettings(FleetSettings, AdminSettings):
     window: int | None = Field(
         default=None,
         ge=1,
-        description="jobs in the engine at once; default: an eighth above max_num_seqs, so that one that"
-        " ends is followed in the same step",
+        description="jobs in the engine at once; default: an eighth above the sequences of a step, so"
+        " that one that ends is followed in the same step",
     )
     bulk_share: float = Field(
         default=0.1,
@@ -141,6 +158,20 @@ class ServerSettings(FleetSettings, AdminSettings):
     image_threads: int = Field(default=2, ge=1, description="threads that decode and check images")
 
     # Scoring
+    judge: str | None = Field(
+        default=None,
+        description="who judges: a name (edit-rrm judges list) or a judge file; default: the model's own",
+    )
+    template_arguments: dict[str, bool | int | float | str] = Field(
+        default_factory=dict, description="of the chat template, besides those of card and judge"
+    )
+    thinking: bool | None = Field(
+        default=None,
+        description="whether a judge that can thinks first where a call does not say; default: the judge's",
+    )
+    structured_output: bool = Field(
+        default=True, description="hold judges that answer in JSON to their form, by the engine's grammar"
+    )
     retries: int = Field(default=1, ge=0, le=5, description="further attempts at a text that does not parse")
     retry_temperature: float = Field(
         default=0.3,
@@ -166,9 +197,17 @@ class ServerSettings(FleetSettings, AdminSettings):
         description="type of weights and activations; auto is float32 on a CPU, or bfloat16 where it must",
     )
     max_model_len: int | None = Field(
-        default=None, ge=64, description="longest prompt plus trace in tokens; default: the checkpoint's"
+        default=None,
+        ge=64,
+        description="longest prompt plus trace in tokens; default: the checkpoint's, but at most "
+        f"{LONGEST_DEFAULT_TOKENS}",
     )
-    max_num_seqs: int = Field(default=64, ge=1, description="sequences vLLM runs in one step")
+    max_num_seqs: int | None = Field(
+        default=None,
+        ge=1,
+        description=f"sequences vLLM runs in one step; default: {CPU_SEQUENCES} on a CPU, a vLLM server's "
+        "own on a GPU",
+    )
     tensor_parallel_size: int = Field(default=1, ge=1, description="devices that share each layer")
     pipeline_parallel_size: int = Field(default=1, ge=1, description="devices that share the stack of layers")
     data_parallel_size: int = Field(default=1, ge=1, description="whole copies of the model")
@@ -187,6 +226,11 @@ class ServerSettings(FleetSettings, AdminSettings):
     forkserver: bool | None = Field(
         default=None,
         description="import vLLM for the engine process meanwhile; default: only for one replica on a CPU",
+    )
+    engine_args: Annotated[dict[str, Any], BeforeValidator(read_engine_args)] = Field(
+        default={},
+        description="further arguments of vLLM by their names in Python, for what no setting here says: a "
+        "table, as a variable JSON, or --set engine_args.NAME=VALUE",
     )
 
     # When the engine dies
@@ -238,8 +282,12 @@ class ServerSettings(FleetSettings, AdminSettings):
 
     @property
     def engine_window(self) -> int:
-        """`window`, or what follows from `max_num_seqs`."""
-        return self.window or self.max_num_seqs + self.max_num_seqs // 8
+        """`window_for` an engine of which nothing is known yet."""
+        return self.window_for(self.max_num_seqs or CPU_SEQUENCES)
+
+    def window_for(self, sequences: int) -> int:
+        """`window`, or what follows from the sequences the engine runs in one step."""
+        return self.window or sequences + sequences // 8
 
     @cached_property
     def all_keys(self) -> tuple[SecretStr, ...]:
@@ -263,14 +311,16 @@ class ServerSettings(FleetSettings, AdminSettings):
 def load_settings(overrides: Mapping[str, Any], file: Path | None = None) -> ServerSettings:
     """Settings from the command line's `overrides`, the environment and `file`, in this order of precedence.
 
+    A dotted name reaches into a table, which is put together from all three.
     Raises SettingsFileError for an unreadable file or an unknown variable, pydantic.ValidationError for
     an unknown name or a value that does not fit.
     """
     _refuse_unknown_variables()
     from_file = {} if file is None else read_settings_file(file)
-    in_environment = {name for name in ServerSettings.model_fields if _is_in_environment(name)}
-    base = {name: value for name, value in from_file.items() if name not in in_environment}
-    return ServerSettings(**{**base, **overrides})
+    values = _below_environment(from_file, ENV_PREFIX)
+    for name, value in overrides.items():
+        put(values, name, value)
+    return ServerSettings(**values)
 
 
 def _is_loopback(host: str) -> bool:
@@ -280,9 +330,17 @@ def _is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
-def _is_in_environment(name: str) -> bool:
-    variable = (ENV_PREFIX + name).upper()
-    return any(key.upper() == variable or key.upper().startswith(variable + "__") for key in os.environ)
+def _below_environment(values: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """What no variable says; one for a table goes before all of it, one into it before that value alone."""
+    variables = {key.upper() for key in os.environ}
+    left = {}
+    for name, value in values.items():
+        variable = (prefix + name).upper()
+        if variable in variables:
+            continue
+        inner = isinstance(value, Mapping) and any(key.startswith(variable + "__") for key in variables)
+        left[name] = _below_environment(value, f"{variable}__") if inner else value
+    return left
 
 
 def _refuse_unknown_variables() -> None:

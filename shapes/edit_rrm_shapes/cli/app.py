@@ -9,7 +9,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="The miniature that proves edit-rrm: drawn edits whose truth is known. Start with 'show'.",
+    help="The miniature that tries edit-rrm out: drawn edits whose truth is known. Start with 'show'.",
 )
 for _command in (
     world.show, world.generate, world.edits, world.pairs, world.labels,

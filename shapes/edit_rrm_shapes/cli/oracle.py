@@ -8,14 +8,14 @@ import typer
 from rich.markdown import Markdown
 
 from edit_rrm_shapes.errors import ShapesError
-from edit_rrm_training.cli.terminal import console, progress_bars
+from edit_rrm_training.cli.terminal import console, progress_bars, writable_file
 from edit_rrm_training.errors import TrainingError
 
 
 def oracle(
     seed: Annotated[int, typer.Option(help="World seed; 2000 and above are held out.")] = 2000,
     count: Annotated[int, typer.Option(min=1, help="How many edits; each is eleven pictures.")] = 500,
-    out: Annotated[Path | None, typer.Option(help="JSON file to write.")] = None,
+    out: Annotated[Path | None, typer.Option(help="JSON file to write.", callback=writable_file)] = None,
 ) -> None:
     """Measure the oracle: scenes read from clean and treated renderings, judgements of simulated editors.
 
@@ -37,8 +37,12 @@ def oracle(
 def judge(
     edits: Annotated[Path, typer.Option(help="edits.jsonl of the shapes world.", exists=True)],
     pictures: Annotated[Path, typer.Option(help="Directory with one <edit id>.png an edit.", exists=True)],
-    out: Annotated[Path, typer.Option(help="JSONL file to write, one judged picture a line.")],
-    summary: Annotated[Path | None, typer.Option(help="JSON file to write the table to as well.")] = None,
+    out: Annotated[
+        Path, typer.Option(help="JSONL file to write, one judged picture a line.", callback=writable_file)
+    ],
+    summary: Annotated[
+        Path | None, typer.Option(help="JSON file to write the table to as well.", callback=writable_file)
+    ] = None,
 ) -> None:
     """Judge an editor's pictures by the oracle: success and mean utility, over all and by category.
 

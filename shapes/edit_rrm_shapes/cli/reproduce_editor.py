@@ -9,6 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from edit_rrm_training.cli.terminal import writable_folder
+
 if TYPE_CHECKING:
     from edit_rrm_shapes.reproduce_editor.plan import Stage
     from edit_rrm_shapes.staged.state import StageStates
@@ -20,12 +22,18 @@ def reproduce_editor(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Run directory; what is done there is not repeated.", show_default="runs/reproduce-edit"
+            help="Run directory; what is done there is not repeated.",
+            show_default="runs/reproduce-edit",
+            callback=writable_folder,
         ),
     ] = None,
     results: Annotated[
         Path | None,
-        typer.Option(help="Where results.json, table.md and pictures go.", show_default="docs/results/edit"),
+        typer.Option(
+            help="Where results.json, table.md and pictures go.",
+            show_default="docs/results/edit",
+            callback=writable_folder,
+        ),
     ] = None,
     config: Annotated[Path, typer.Option(help="Settings of the training.")] = Path(
         "shapes/configs/tiny_editor.yaml"

@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from edit_rrm_shapes.errors import ShapesError
-from edit_rrm_training.cli.terminal import console
+from edit_rrm_training.cli.terminal import console, writable_folder
 from edit_rrm_training.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -22,7 +22,9 @@ def reproduce_rrm(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Run directory; what is done there is not repeated.", show_default="runs/reproduce"
+            help="Run directory; what is done there is not repeated.",
+            show_default="runs/reproduce",
+            callback=writable_folder,
         ),
     ] = None,
     stage: Annotated[list[str] | None, typer.Option(help="Only this stage; repeat it for several.")] = None,
@@ -31,7 +33,11 @@ def reproduce_rrm(
     threads: Annotated[int, typer.Option(min=1, help="Threads of a stage; the estimates are for one.")] = 1,
     results: Annotated[
         Path | None,
-        typer.Option(help="Where results.json, table.md and plots go.", show_default="docs/results/rrm"),
+        typer.Option(
+            help="Where results.json, table.md and plots go.",
+            show_default="docs/results/rrm",
+            callback=writable_folder,
+        ),
     ] = None,
     train_bases: Annotated[
         bool, typer.Option("--train-bases", help="Train the bases anew; they ship with the package.")

@@ -8,6 +8,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from edit_rrm_training.cli.terminal import writable_folder
+
 if TYPE_CHECKING:
     from edit_rrm_shapes.tiny_editor.stepping import StepReport
 
@@ -18,7 +20,9 @@ console = Console()
 
 def tiny_editor(
     data: Annotated[list[Path], typer.Option(help="Folder of `edit-rrm-shapes generate`; may be repeated.")],
-    out: Annotated[Path, typer.Option(help="Run folder; a run found there goes on.")],
+    out: Annotated[
+        Path, typer.Option(help="Run folder; a run found there goes on.", callback=writable_folder)
+    ],
     held_out: Annotated[
         Path | None, typer.Option(help="Folder of edits for the grids; the first of --data if absent.")
     ] = None,

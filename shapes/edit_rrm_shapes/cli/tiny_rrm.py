@@ -13,18 +13,19 @@ from edit_rrm_training.cli.evaluate import (
     ScoreOnly,
     Server,
     Temperature,
+    chosen_checkpoint,
     judge_of,
     show_evaluation,
     warm_drawing,
 )
-from edit_rrm_training.cli.terminal import console, progress_bars
+from edit_rrm_training.cli.terminal import console, progress_bars, writable_folder
 from edit_rrm_training.errors import TrainingError
 
 
 def tiny_rrm(
-    out: Annotated[Path, typer.Option(help="Run directory; a run found there is continued.")] = Path(
-        "runs/tiny"
-    ),
+    out: Annotated[
+        Path, typer.Option(help="Run directory; a run found there is continued.", callback=writable_folder)
+    ] = Path("runs/tiny"),
     look_steps: Annotated[int | None, typer.Option(help="Steps of naming what image tokens show.")] = None,
     read_steps: Annotated[int | None, typer.Option(help="Steps of verifying without images.")] = None,
     see_steps: Annotated[int | None, typer.Option(help="Steps of describing one picture.")] = None,
@@ -33,7 +34,10 @@ def tiny_rrm(
     polish_steps: Annotated[int | None, typer.Option(help="The same, more to decompose.")] = None,
     find_steps: Annotated[int | None, typer.Option(help="Finding the named thing, to the end.")] = None,
     bundle_to: Annotated[
-        Path | None, typer.Option(help="Also write the finished checkpoint, with its card, here.")
+        Path | None,
+        typer.Option(
+            help="Also write the finished checkpoint, with its card, here.", callback=writable_folder
+        ),
     ] = None,
     workers: Annotated[int, typer.Option(min=0, help="Processes that draw the training data.")] = 1,
     device: Annotated[str, typer.Option(help="Where to train: cpu, or cuda for a GPU.")] = "cpu",
@@ -117,7 +121,9 @@ def tiny_rrm(
 
 
 def tiny_base(
-    out: Annotated[Path, typer.Option(help="Run directory; a run found there is continued.")],
+    out: Annotated[
+        Path, typer.Option(help="Run directory; a run found there is continued.", callback=writable_folder)
+    ],
     size: Annotated[
         Literal["s", "m"], typer.Option(help="m: 4 million parameters, as bundled; s: 1.5 million.")
     ] = "m",
@@ -167,10 +173,9 @@ def evaluate(
     from edit_rrm_shapes.world.dataset import SAME_ZONE
     from edit_rrm_shapes.world.evaluation import evaluate_on_world
 
-    if record and checkpoint is None:
-        raise typer.BadParameter("--record writes into a --checkpoint")
     try:
-        judge = judge_of(checkpoint, server, score_only, trained=True)
+        directory = chosen_checkpoint(checkpoint, server, score_only=score_only, trained=True, record=record)
+        judge = judge_of(directory, server, score_only)
         with progress_bars() as progress:
             bar = progress.add_task("edits", total=count)
             evaluation, judged = evaluate_on_world(
@@ -178,11 +183,12 @@ def evaluate(
                 warm=warm_drawing(samples, temperature),
                 progress=lambda done: progress.update(bar, completed=done),
             )  # fmt: skip
-    except (TrainingError, EditRRMError) as error:
+    except (TrainingError, EditRRMError, OSError) as error:
         console.print(str(error), style="red", markup=False)
         raise typer.Exit(1) from error
     show_evaluation(evaluation, judged, judge, SAME_ZONE, out)
-    if record and checkpoint is not None:
+    if record and directory is not None:
         from edit_rrm_shapes.tiny_rrm.bundle import record_results
 
-        record_results(checkpoint, evaluation, f"edit-rrm-shapes evaluate --seed {seed} --count {count}")
+        command = f"edit-rrm-shapes evaluate --seed {seed} --count {count}"
+        console.print(f"results are in {record_results(directory, evaluation, command)}")

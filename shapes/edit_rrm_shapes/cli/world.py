@@ -6,14 +6,22 @@ from typing import Annotated
 import typer
 from rich.markdown import Markdown
 
-from edit_rrm_training.cli.terminal import console, progress_bars
-from edit_rrm_training.errors import TrainingError
+from edit_rrm.errors import EditRRMError
+from edit_rrm_training.cli.terminal import console, progress_bars, writable_file, writable_folder
+from edit_rrm_training.errors import RowError, TrainingError
 
 Seed = Annotated[int, typer.Option(help="World seed: below 1000 for training, 2000 and above for tests.")]
 
 
+def _png(out: Path) -> Path:
+    if out.suffix.lower() != ".png":
+        raise typer.BadParameter(f"{out}: expected a name that ends in .png")
+    writable_file(out)
+    return out
+
+
 def show(
-    out: Annotated[Path, typer.Option(help="PNG to write.")] = Path("shapes.png"),
+    out: Annotated[Path, typer.Option(help="PNG to write.", callback=_png)] = Path("shapes.png"),
     seed: Seed = 0,
     count: Annotated[int, typer.Option(min=1, max=200, help="How many edits, one row each.")] = 8,
     candidates: Annotated[int, typer.Option(min=1, max=8, help="Candidates per edit.")] = 4,
@@ -24,12 +32,19 @@ def show(
     """
     from edit_rrm_shapes.world.contact_sheet import contact_sheet
 
-    contact_sheet(seed, count, candidates).save(out)
+    sheet = contact_sheet(seed, count, candidates)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    sheet.save(out)
     console.print(f"contact sheet of {count} edits: {out}")
 
 
 def generate(
-    out: Annotated[Path, typer.Option(help="Directory to write images/, edits.jsonl and pairs.jsonl to.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="Directory to write images/, edits.jsonl and pairs.jsonl to.", callback=writable_folder
+        ),
+    ],
     seed: Seed = 0,
     count: Annotated[int, typer.Option(min=1, help="How many edits.")] = 100,
     candidates: Annotated[int, typer.Option(min=1, max=24, help="Candidates per edit.")] = 4,
@@ -49,7 +64,7 @@ def generate(
 
 
 def edits(
-    out: Annotated[Path, typer.Option(help="JSONL file to write.")],
+    out: Annotated[Path, typer.Option(help="JSONL file to write.", callback=writable_file)],
     seed: Seed = 0,
     count: Annotated[int, typer.Option(min=1, help="How many edits.")] = 1000,
 ) -> None:
@@ -65,7 +80,9 @@ def edits(
 
 
 def pairs(
-    out: Annotated[Path, typer.Option(help="JSONL file of PreferencePair rows to write.")],
+    out: Annotated[
+        Path, typer.Option(help="JSONL file of PreferencePair rows to write.", callback=writable_file)
+    ],
     seed: Seed,
     count: Annotated[int, typer.Option(min=1, help="How many edits the pairs come from.")] = 1000,
     candidates: Annotated[int, typer.Option(min=2, max=8, help="Candidates per edit; all their pairs.")] = 4,
@@ -95,7 +112,10 @@ def labels(
     from edit_rrm_training.evaluation.evaluate import share_table
 
     try:
-        console.print(Markdown(share_table(rows.stem, label_shares(read_sft_rows(rows)))))
-    except TrainingError as error:
+        shares = label_shares(read_sft_rows(rows))
+        if not any(share.total for share in shares.values()):
+            raise RowError(rows, 0, "", "holds no row")
+        console.print(Markdown(share_table(rows.stem, shares)))
+    except (TrainingError, EditRRMError, OSError) as error:
         console.print(str(error), style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from error

@@ -1,4 +1,7 @@
-"""Checkpoints that ship: two judges, the bases they came from, and an editor; where each lies."""
+"""Checkpoints that ship: two judges, the bases they came from, and an editor; where each lies.
+
+It must not know what they are made of: they are files, which it does not open.
+"""
 
 from pathlib import Path
 

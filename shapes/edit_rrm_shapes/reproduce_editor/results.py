@@ -1,7 +1,8 @@
 """The figures of the claim as results.json holds them, and what came out. Pure but for that file."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -11,7 +12,7 @@ from edit_rrm.whole_files import write_whole
 from edit_rrm_shapes.reproduce_editor.measuring import Measured
 from edit_rrm_shapes.reproduce_editor.plan import EditPlan, Reward, Run, runs_of
 from edit_rrm_shapes.reproduce_editor.statistics import Gain, denied, fooled, gain, mean_of
-from edit_rrm_shapes.staged.verdicts import Verdict, verdict
+from edit_rrm_shapes.staged.verdicts import Verdict, verdict, verdict_on_trainings
 
 FILE = "results.json"
 CATEGORIES = ("follow", "keep", "quality")
@@ -131,17 +132,21 @@ def _claims(plan: EditPlan, curves: Curves) -> dict[str, Found | None]:
     claims: dict[str, Found | None] = {}
     for reward in plan.rewards:
         text = f"{NAMES[reward]}: success after training − before, at least {WANTED_GAIN:.2f}"
-        claims[text] = _found(successes(reward, 0), successes(reward, -1), WANTED_GAIN)
+        claims[text] = _found(
+            successes(reward, 0), successes(reward, -1), partial(verdict, at_least=WANTED_GAIN)
+        )
     if len(plan.rewards) == 2:
         text = "success after GCPO's reward − after SFT's, at least 0"
-        claims[text] = _found(successes("sft", -1), successes("gcpo", -1), 0.0)
+        claims[text] = _found(successes("sft", -1), successes("gcpo", -1), verdict_on_trainings)
     return claims
 
 
 def _found(
-    before: Sequence[Sequence[float]], after: Sequence[Sequence[float]], at_least: float
+    before: Sequence[Sequence[float]],
+    after: Sequence[Sequence[float]],
+    judge: Callable[[float, float], Verdict],
 ) -> Found | None:
     if not before or not after:
         return None
     one = gain(before, after)
-    return Found(value=one.value, low=one.low, high=one.high, verdict=verdict(one.low, one.high, at_least))
+    return Found(value=one.value, low=one.low, high=one.high, verdict=judge(one.low, one.high))

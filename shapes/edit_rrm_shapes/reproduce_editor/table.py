@@ -6,7 +6,7 @@ from edit_rrm.intervals import Share
 from edit_rrm_shapes.reproduce_editor.caveats import caveats
 from edit_rrm_shapes.reproduce_editor.plan import EditPlan, runs_of
 from edit_rrm_shapes.reproduce_editor.results import CATEGORIES, Point, Results
-from edit_rrm_shapes.staged.verdicts import MEANING
+from edit_rrm_shapes.staged.verdicts import MEANING, OPEN
 
 NOTE = (
     "Held-out edits, one picture each, sampled by the ODE with the same noise before and after. Success: "
@@ -14,7 +14,8 @@ NOTE = (
     "mean of the reward model the run was trained on, asked with the gold principles. Intervals of shares "
     "are Wilson's, those of gains take edits as units. Fooled: of the principles the oracle finds not met, "
     "the share that the reward model finds met. Denied: of those it finds met, the share that the model "
-    f"finds not met. The curves' last panel is the reward of the candidates that were trained on. {MEANING}"
+    "finds not met. The curves' last panel is the reward of the candidates that were trained on. "
+    f"{MEANING} {OPEN}"
 )
 
 

@@ -15,7 +15,7 @@ SIZES = (
     "No 3B or 7B model has been trained or run on a GPU with this code: M has 4.1 million parameters, S 1.5 "
     "million."
 )
-PAPER_T_AND_V = "T 64.1 and V 66.1 at 3B, 68.9 and 70.9 at 7B"
+PAPER_T_AND_V = "T 64.1 and V 66.1 at 3B, 68.9 and 70.9 at 7B (for Seed-1.6-VL T 71.2 and V 69.4)"
 
 
 def caveats(plan: Plan, outcomes: Mapping[Model, Sequence[JudgedPair]]) -> list[str]:
@@ -41,9 +41,9 @@ def _t_and_v(plan: Plan, outcomes: Mapping[Model, Sequence[JudgedPair]]) -> str:
         f"T {100 * t:.1f} and V {100 * v:.1f} in {size.upper()}" for size, (t, v) in shares.items()
     )
     as_there = {v > t for t, v in shares.values()}
-    order = "the other order than in the paper" if as_there == {False} else "the paper's order"
+    order = "the other order than" if as_there == {False} else "the order of"
     where = " in one size only" if len(as_there) == 2 else ""
-    return f"T and V stand in {order}{where}: here {here}, there {PAPER_T_AND_V}."
+    return f"T and V stand in {order} the paper's Qwen2.5-VL{where}: here {here}, there {PAPER_T_AND_V}."
 
 
 def _credits(plan: Plan) -> str:

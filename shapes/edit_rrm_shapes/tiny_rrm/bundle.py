@@ -17,6 +17,12 @@ JUDGES = (
     "verdicts mean nothing. Serve a 3B or 7B checkpoint for real edits."
 )
 MAX_TOKENS = 320
+_MADE_OF = (
+    "A Qwen2.5-VL of about 4 million parameters, trained from random weights on the shapes world of "
+    "edit-rrm (docs/shapes.md): no other data, no other model. Weights in float16; prompts, trace "
+    "format and sampling in rrm.json."
+)
+"""By which a model card that was written here is known."""
 _RENAMED = "edit-rrm-train tiny ", "edit-rrm-shapes tiny-rrm "
 
 
@@ -42,10 +48,13 @@ def bundle(run_directory: Path, stage: str, destination: Path, name: str, traini
     write_model_card(destination, "Not evaluated yet.")
 
 
-def record_results(checkpoint: Path, evaluation: Evaluation, command: str) -> None:
-    """Writes an evaluation, and the command that printed it, into the checkpoint's card and README."""
+def record_results(checkpoint: Path, evaluation: Evaluation, command: str) -> Path:
+    """Writes an evaluation, and the command that printed it, into the checkpoint's card and its model card.
+
+    Returns where the latter is.
+    """
     report.record_results(checkpoint, evaluation)
-    write_model_card(
+    return write_model_card(
         checkpoint,
         f"Free generation through vLLM on {evaluation.edits} held-out edits of {evaluation.data}, "
         f"{evaluation.candidates} candidates (`{command}`); intervals are Wilson's.\n\n"
@@ -53,19 +62,20 @@ def record_results(checkpoint: Path, evaluation: Evaluation, command: str) -> No
     )
 
 
-def write_model_card(checkpoint: Path, results: str) -> None:
-    """Writes README.md from `rrm.json`, with these results."""
+def write_model_card(checkpoint: Path, results: str) -> Path:
+    """Writes README.md from `rrm.json`, with these results; RESULTS.md beside a README of another hand."""
     card = read_card(checkpoint)
-    (checkpoint / "README.md").write_text(
-        f"# {card.name}\n\n{card.judges}\n\n"
-        "A Qwen2.5-VL of about 4 million parameters, trained from random weights on the shapes world of "
-        "edit-rrm (docs/shapes.md): no other data, no other model. Weights in float16; prompts, trace "
-        "format and sampling in rrm.json.\n\n"
+    readme = checkpoint / "README.md"
+    ours = not readme.exists() or _MADE_OF in readme.read_text(encoding="utf-8", errors="replace")
+    path = readme if ours else checkpoint / "RESULTS.md"
+    path.write_text(
+        f"# {card.name}\n\n{card.judges}\n\n{_MADE_OF}\n\n"
         "## Training\n\nOn two CPU cores in float32; with `--device cuda` on a GPU in TF32.\n\n"
         f"{_history(card.training)}\n\n"
         f"## Results\n\n{results}\n",
         encoding="utf-8",
     )
+    return path
 
 
 def _history(training: dict[str, Any]) -> str:

@@ -1,7 +1,6 @@
 """The real server process with the real engine and the bundled checkpoint."""
 
 import base64
-import hashlib
 import json
 import socket
 import time
@@ -12,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from service_process import ServiceProcess
 from shape_calls import gold_principles, group_call, png
 
+from edit_rrm_server.engines.weights_digest import weights_digest
 from edit_rrm_server.settings.server import BUNDLED_MODEL
 from edit_rrm_shapes.world.dataset import EditRecord
 
@@ -47,10 +47,9 @@ def score(server: ServiceProcess, edit: EditRecord, count: int = 8, **fields: An
 
 
 def test_it_says_what_it_serves(server: ServiceProcess) -> None:
-    weights = b"".join(file.read_bytes() for file in sorted(BUNDLED_MODEL.glob("*.safetensors")))
     (model,) = server.http.get("/v1/models").json()["models"]
     assert model["name"] == "edit-rrm-tiny"
-    assert model["weights_digest"] == hashlib.sha256(weights).hexdigest()[:12]
+    assert model["weights_digest"] == weights_digest(BUNDLED_MODEL)
     assert model["architecture"] == "Qwen2_5_VLForConditionalGeneration"
     assert "shapes" in model["judges"]
 

@@ -32,17 +32,21 @@ function picture(label, index, note) {
 }
 
 function picturesButton(row) {
-  const pair = () => [picture("source", row.source, textOf(row.source_note)), picture("edited", row.edited, textOf(row.edited_note))];
-  if (row.source < 0 && row.edited < 0) return make("div", { class: "pictures" }, ...pair());
+  const sources = sourcesOf(row);
+  const shown = sources.map((source) => source.index).concat(row.edited);
+  const pictures = () => [...sources.map((source) => picture(source.label, source.index, source.note)),
+    picture("edited", row.edited, textOf(row.edited_note))];
+  const box = { class: sources.length > 1 ? "pictures several" : "pictures" };
+  if (shown.every((index) => index < 0)) return make("div", box, ...pictures());
   return make("button", {
-    type: "button", class: "pictures", "aria-label": "Enlarge source and edited image", onclick: () => enlarge(row, pair()),
-  }, ...pair());
+    ...box, type: "button", "aria-label": "Enlarge source and edited image", onclick: () => enlarge(row, pictures()),
+  }, ...pictures());
 }
 
-function enlarge(row, pair) {
+function enlarge(row, pictures) {
   const viewer = document.getElementById("viewer");
   viewer.replaceChildren(
-    make("h3", {}, textOf(row.instruction)), make("div", { class: "pictures" }, ...pair),
+    make("h3", {}, textOf(row.instruction)), make("div", { class: "pictures" }, ...pictures),
     make("form", { method: "dialog" }, make("button", { type: "submit" }, "Close")));
   viewer.showModal();
 }

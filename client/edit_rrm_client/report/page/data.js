@@ -40,6 +40,16 @@ function guardsOf(row) {
   return guards;
 }
 
+/** The sources of a row: what each is called, its thumbnail, or why there is none. */
+function sourcesOf(row) {
+  const several = row.more_sources.length > 0;
+  const sources = [{ label: several ? "source 1" : "source", index: row.source, note: textOf(row.source_note) }];
+  for (let at = 0; at < row.more_sources.length; at += 2) {
+    sources.push({ label: `source ${sources.length + 1}`, index: row.more_sources[at], note: textOf(row.more_sources[at + 1]) });
+  }
+  return sources;
+}
+
 /** The lower-case text that the search looks through, made when a row is searched for the first time. */
 function searched(row) {
   if (row.searched === undefined) {

@@ -14,14 +14,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from edit_rrm.errors import EditRRMError
-from edit_rrm.wire import CandidateFailed
+from edit_rrm.wire import MAX_SOURCES, CandidateFailed
 from edit_rrm_server.api.dialects.holding import Holding
 from edit_rrm_server.api.dialects.items import Item, may_pass
 from edit_rrm_server.errors import RequestRefusedError, ServiceError
 
 
 class ComputeRequest(BaseModel):
-    """A batch of edits; the condition image is the source. What the trainer adds is passed over."""
+    """A batch of edits; the condition images are the sources. What the trainer adds is passed over."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -70,12 +70,13 @@ def items_of(body: ComputeRequest) -> list[Item]:
                 "is it among the `required_fields` of your reward class?",
             )
     for place, sources in enumerate(body.condition_images or ()):
-        if len(sources) != 1:
+        if not 1 <= len(sources) <= MAX_SOURCES:
             raise RequestRefusedError(
-                "invalid_request", f"condition_images.{place}: expected one source image, got {len(sources)}"
+                "invalid_request",
+                f"condition_images.{place}: expected 1 to {MAX_SOURCES} source images, got {len(sources)}",
             )
     edits = zip(body.prompt, body.condition_images or (), body.image or (), strict=True)
-    return [Item(prompt, sources[0], edited) for prompt, sources, edited in edits]
+    return [Item(prompt, tuple(sources), edited) for prompt, sources, edited in edits]
 
 
 def _error(request: Request, code: str, detail: str) -> JSONResponse:

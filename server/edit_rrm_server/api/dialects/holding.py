@@ -18,7 +18,7 @@ from edit_rrm_server.admission.batching import Admission
 from edit_rrm_server.admission.signal import Signal
 from edit_rrm_server.api.dialects.items import Group, Item, failed, groups_of, may_pass
 from edit_rrm_server.api.score_call import answer_score
-from edit_rrm_server.errors import ServiceError, UnavailableError
+from edit_rrm_server.errors import RequestRefusedError, ServiceError, UnavailableError
 from edit_rrm_server.http.access import note
 from edit_rrm_server.http.connection import run_for_caller
 from edit_rrm_server.http.envelope import Envelope, needed_bytes, read_envelope
@@ -70,16 +70,26 @@ class Holding:
         return await run_for_caller(request, work, self._deadline_at(request))
 
     async def score(self, request: Request, items: Sequence[Item]) -> list[CandidateAnswer]:
-        """A result for each item, in order; items of one source and instruction share a call.
+        """A result for each item, in order; items of the same sources and instruction share a call.
 
+        An edit that the judge does not take, such as one of too many sources, fails alone.
         To be run by `run`. Raises ServiceError for what may pass, whatever the other groups came to: a
         client that tries again finds their scores in the cache.
         """
         if not items:
             return []
-        groups = groups_of(items)
+        asked = groups_of(items)
         rewards = await self._engine(request)
-        plans = [rewards.plan(group.request) for group in groups]
+        found: dict[int, CandidateAnswer] = {}
+        groups: list[Group] = []
+        plans: list[Plan] = []
+        for group in asked:
+            try:
+                plans.append(rewards.plan(group.request))
+            except RequestRefusedError as error:
+                found.update(dict.fromkeys(group.places, failed(error.code, str(error))))
+            else:
+                groups.append(group)
         jobs = sum(plan.jobs for plan in plans)
         batcher = self.service.batcher
         await self._wait(request, self._for_queue, lambda: batcher.has_room(jobs), batcher.changed)
@@ -97,11 +107,10 @@ class Holding:
         finally:
             for admission in admissions:
                 batcher.leave(admission)  # of a group that was cancelled before it began
-        found: dict[int, CandidateAnswer] = {}
         for group, task in zip(groups, tasks, strict=True):
             found.update(zip(group.places, task.result(), strict=True))
         results = [found[place] for place in range(len(items))]
-        note(request, items=len(items), groups=len(groups), failed=sum(r.reward is None for r in results))
+        note(request, items=len(items), groups=len(asked), failed=sum(r.reward is None for r in results))
         _raise_passing(results)
         return results
 

@@ -15,16 +15,16 @@ _PASSING_STATUSES = frozenset({408, 429, 499, 503, 504})
 
 @dataclass(frozen=True)
 class Item:
-    """One edit; its images are base64 texts."""
+    """One edit of one source or several, in order; its images are base64 texts."""
 
     instruction: str
-    source: str
+    sources: tuple[str, ...]
     edited: str
 
 
 @dataclass(frozen=True)
 class Group:
-    """The items of one source and instruction, by their places, and the call that scores them."""
+    """The items of the same sources and instruction, by their places, and the call that scores them."""
 
     places: tuple[int, ...]
     request: ScoreRequest
@@ -35,9 +35,9 @@ def groups_of(items: Sequence[Item]) -> list[Group]:
 
     Raises RequestRefusedError (invalid_request) that names an item whose fields are wrong.
     """
-    members: dict[tuple[str, str], list[int]] = {}
+    members: dict[tuple[str, tuple[str, ...]], list[int]] = {}
     for place, item in enumerate(items):
-        members.setdefault((item.instruction, item.source), []).append(place)
+        members.setdefault((item.instruction, item.sources), []).append(place)
     groups = []
     for places in members.values():
         for start in range(0, len(places), MAX_CANDIDATES):
@@ -58,9 +58,11 @@ def may_pass(code: str) -> bool:
 
 def _request(items: Sequence[Item], place: int) -> ScoreRequest:
     try:
+        sources = [ImageRef(b64=source) for source in items[0].sources]
         return ScoreRequest(
             instruction=items[0].instruction,
-            source=ImageRef(b64=items[0].source),
+            source=sources[0] if len(sources) == 1 else None,
+            sources=sources if len(sources) != 1 else None,
             candidates=[ImageRef(b64=item.edited) for item in items],
         )
     except ValidationError as error:

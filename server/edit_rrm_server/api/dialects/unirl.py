@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
 from edit_rrm.principles import Category
-from edit_rrm.wire import CandidateAnswer, CandidateFailed
+from edit_rrm.wire import MAX_SOURCES, CandidateAnswer, CandidateFailed
 from edit_rrm_server.api import probes
 from edit_rrm_server.api.dialects.holding import Holding
 from edit_rrm_server.api.dialects.idempotency import IdempotentAnswers
@@ -41,10 +41,20 @@ class _Model(BaseModel):
 
 
 class HistoryTurn(_Model):
-    """One turn: the instruction and an image. Images as CUDA handles and videos are not served."""
+    """One turn: the instruction and an image. Images as CUDA handles and videos are not served.
+
+    UniRL itself sends the first reference image alone; of a trainer that has several, the source turn may
+    hold a list, in order.
+    """
 
     text: str
-    image_b64: str | None = None
+    image_b64: str | list[str] | None = None
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """The turn's images, in order."""
+        given = self.image_b64
+        return () if not given else (given,) if isinstance(given, str) else tuple(given)
 
 
 class Identity(_Model):
@@ -170,16 +180,20 @@ def _item(each: RewardRequest) -> Item | str:
     if len(each.history) != 2:
         return f"invalid_request: history: expected source and edited image, got {len(each.history)} turns"
     source, edited = each.history
-    if not source.image_b64 or not edited.image_b64:
+    if not source.images or not edited.images or not all(source.images):
         return "invalid_request: history: each turn needs an image_b64"
-    return Item(source.text, source.image_b64, edited.image_b64)
+    if len(source.images) > MAX_SOURCES:
+        return f"invalid_request: history: expected 1 to {MAX_SOURCES} sources, got {len(source.images)}"
+    if len(edited.images) > 1:
+        return f"invalid_request: history: expected one edited image, got {len(edited.images)}"
+    return Item(source.text, source.images, edited.images[0])
 
 
 def _fingerprint(each: RewardRequest) -> str:
     """A digest of all that the answer depends on."""
     digest = hashlib.sha256()
     for turn in each.history:
-        for text in (turn.text, turn.image_b64 or ""):
+        for text in (turn.text, str(len(turn.images)), *turn.images):
             encoded = text.encode("utf-8", "surrogatepass")
             digest.update(len(encoded).to_bytes(8, "big"))
             digest.update(encoded)

@@ -16,6 +16,8 @@ const ADVICE = {
   broken_image: "The file is damaged, or no picture: open and save it again.",
   decomposition_failed: "Add principles of your own, then score again.",
   trace_unparseable: "The model wrote something that is no trace. Try fewer or plainer principles.",
+  decomposition_truncated: "The model ran out of room for its principles. Add principles of your own, then score again.",
+  trace_truncated: "The model ran out of room for its text. Try fewer principles, or set sampling.max_tokens higher.",
   unreachable: "See whether the service still runs, then try again.",
 };
 

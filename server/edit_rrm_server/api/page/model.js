@@ -12,6 +12,7 @@ export function showModel(model) {
     ["architecture", model.architecture],
     ["profile", model.profile],
     ["aggregator", model.aggregator],
+    ["sources", model.max_sources > 1 ? `up to ${model.max_sources}` : "one"],
     ["temperature", String(sampling.temperature)],
     ["longest side", limits.max_image_side === null ? "as sent" : `${limits.max_image_side} pixels`],
     ["largest image", `${mebibytes(limits.max_image_bytes)}, ${limits.max_image_pixels / 1e6} megapixels`],

@@ -30,6 +30,8 @@ async function askModel() {
     checkpoint = models[0];
     principles.categories = checkpoint.categories;
     showModel(checkpoint);
+    pictures.allowSources(checkpoint.max_sources);
+    principles.needed = checkpoint.needs_principles;
     showSamplingHint();
     askForKey(null);
   } catch (error) {
@@ -97,8 +99,9 @@ async function askPrinciples(signal) {
 async function decompose(signal) {
   tell("Asking the model for principles …");
   const began = performance.now();
-  const request = { instruction: byId("instruction").value, source: { part: "source" } };
-  const body = () => multipart(request, [["source", pictures.source.file]]);
+  const parts = sourceParts();
+  const request = { instruction: byId("instruction").value, ...asSources(parts) };
+  const body = () => multipart(request, parts.map(([part, { file }]) => [part, file]));
   const answer = await answered("v1/decompose", body, signal);
   principles.take(answer.principles, answer.principles_from);
   return (performance.now() - began) / 1000;
@@ -114,28 +117,39 @@ async function score(signal) {
     invalid.focus();
     return [""];
   }
-  const { source } = pictures;
-  const candidates = [...pictures.candidates];
-  const parts = [["source", source], ...candidates.map((candidate, index) => [`candidate${index + 1}`, candidate])];
-  const request = scoreRequest(parts);
+  const [sources, candidates] = [[...pictures.sources], [...pictures.candidates]];
+  const before = sourceParts();
+  const edited = candidates.map((candidate, index) => [`candidate${index + 1}`, candidate]);
+  const parts = [...before, ...edited];
+  const request = scoreRequest(before, edited);
   tell("Scoring …");
   const body = () => multipart(request, parts.map(([part, { file }]) => [part, file]));
   const answer = await answered("v1/score", body, signal);
-  scored = { answer, request, parts, source, candidates, decomposedS };
+  scored = { answer, request, parts, sources, candidates, decomposedS };
   byId("curl-text").value = asCurl(scored);
   byId("copied").textContent = "";
   return [showResults(scored), el("a", { href: "#results" }, "See the results")];
 }
 
-function scoreRequest(parts) {
-  const [source, ...candidates] = parts.map(([part]) => ({ part }));
+/** The sources by the names of their parts, in order. */
+function sourceParts() {
+  return pictures.sources.map((source, index) => [index === 0 ? "source" : `source${index + 1}`, source]);
+}
+
+/** One source is `source`, several are `sources`. */
+function asSources(parts) {
+  const sources = parts.map(([part]) => ({ part }));
+  return sources.length === 1 ? { source: sources[0] } : { sources };
+}
+
+function scoreRequest(sources, candidates) {
   const temperature = byId("temperature").valueAsNumber;
   const aggregator = byId("aggregator").value;
   return {
     instruction: byId("instruction").value,
-    source,
-    candidates,
-    principles: principles.asRequest(),
+    ...asSources(sources),
+    candidates: candidates.map(([part]) => ({ part })),
+    ...principles.asField(),
     samples: byId("samples-count").valueAsNumber,
     ...(Number.isNaN(temperature) ? {} : { sampling: { temperature } }),
     ...(aggregator ? { aggregator } : {}),
@@ -161,7 +175,7 @@ async function answered(path, body, signal) {
 }
 
 function sourceNeed() {
-  return [pictures.source, byId("source-file"), "source image"];
+  return [pictures.sources[0], byId("source-file"), "source image"];
 }
 
 /** Whether the instruction and what `needs` lists are there; else says what is missing, and goes there. */
@@ -229,7 +243,7 @@ byId("copy-curl").addEventListener("click", async () => {
 
 offerSamples(({ instruction, source, candidates }) => {
   byId("instruction").value = instruction;
-  pictures.replace(source, candidates);
+  pictures.replace([source], candidates);
   hideProblem();
   byId("score").focus();
 });

@@ -1,4 +1,4 @@
-// The source and the candidates: chosen, dropped or pasted, shown small, removable. Files stay in the browser
+// The source (or several, where the judge takes them) and the candidates: chosen, dropped or pasted, shown small, removable. Files stay in the browser
 // until they are sent.
 
 import { byId, el } from "./dom.js";
@@ -12,23 +12,35 @@ export function picture(file, { name = file.name || "pasted picture", sample = n
   return { file, name, url: URL.createObjectURL(file), sample, expect };
 }
 
+/** What a source is called beside the others. */
+export function sourceRole(sources, index) {
+  return sources.length > 1 ? `Source ${index + 1}` : "Source";
+}
+
 export class Pictures {
-  /** `onSource` is called when the source is another than before, `onRefusal` with what could not be taken. */
+  /** `onSource` is called when the sources are others than before, `onRefusal` with what could not be taken. */
   constructor({ onSource, onRefusal }) {
-    this.source = null;
+    this.sources = [];
     this.candidates = [];
+    this.maxSources = 1;
     this.onSource = onSource;
     this.onRefusal = onRefusal;
-    this.listen(byId("source-zone"), byId("source-file"), (files) => this.takeSource(files));
+    this.listen(byId("source-zone"), byId("source-file"), (files) => this.takeSources(files));
     this.listen(byId("candidates-zone"), byId("candidates-file"), (files) => this.takeCandidates(files));
     document.addEventListener("paste", (event) => this.paste(event));
     // A picture dropped beside the zones would replace the page.
     for (const name of ["dragover", "drop"]) document.addEventListener(name, (event) => event.preventDefault());
   }
 
+  /** How many sources the judge takes: with more than one, another is added to those there are. */
+  allowSources(count) {
+    this.maxSources = count;
+    this.show();
+  }
+
   /** Puts these in place of what was there. */
-  replace(source, candidates) {
-    this.source = source;
+  replace(sources, candidates) {
+    this.sources = sources;
     this.candidates = candidates;
     this.show();
     this.onSource();
@@ -54,18 +66,24 @@ export class Pictures {
     event.preventDefault();
     const inCandidates = byId("candidates-zone").contains(document.activeElement);
     const inSource = byId("source-zone").contains(document.activeElement);
-    if (inSource || (this.source === null && !inCandidates)) this.takeSource(files);
+    if (inSource) this.takeSources(files);
+    else if (this.sources.length === 0 && !inCandidates) this.takeSources(files, 1);
     else this.takeCandidates(files);
   }
 
-  /** The first is the source; any others are candidates. */
-  takeSource(files) {
-    const [first, ...others] = this.accepted(files);
-    if (first === undefined) return;
-    this.source = picture(first);
-    this.show();
-    this.onSource();
-    if (others.length > 0) this.takeCandidates(others);
+  /** With a room of one the first is the source, in place of what was there, and any others are candidates. */
+  takeSources(files, room = this.maxSources) {
+    const accepted = this.accepted(files);
+    if (accepted.length === 0) return;
+    if (room === 1) {
+      this.replace([picture(accepted[0])], this.candidates);
+      if (accepted.length > 1) this.takeCandidates(accepted.slice(1));
+      return;
+    }
+    const left = Math.max(0, room - this.sources.length);
+    if (accepted.length > left) this.onRefusal(`The judge takes at most ${room} sources.`);
+    if (left === 0) return;
+    this.replace([...this.sources, ...accepted.slice(0, left).map((file) => picture(file))], this.candidates);
   }
 
   takeCandidates(files) {
@@ -85,8 +103,16 @@ export class Pictures {
   }
 
   show() {
-    const source = this.source === null ? [] : [this.thumbnail(this.source, "Source", () => this.replace(null, this.candidates))];
-    byId("source-thumbnails").replaceChildren(...source);
+    byId("source-thumbnails").replaceChildren(
+      ...this.sources.map((source, index) =>
+        this.thumbnail(source, sourceRole(this.sources, index), () =>
+          this.replace(this.sources.filter((other) => other !== source), this.candidates)),
+      ),
+    );
+    const several = this.maxSources > 1;
+    byId("source-file").multiple = several;
+    byId("source-choose").textContent = several && this.sources.length > 0 ? "Add another source" : "Choose the source";
+    byId("source-choose").parentElement.hidden = several && this.sources.length >= this.maxSources;
     byId("candidates-thumbnails").replaceChildren(
       ...this.candidates.map((candidate, index) =>
         this.thumbnail(candidate, `Candidate ${index + 1}`, () => {

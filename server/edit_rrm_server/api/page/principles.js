@@ -22,12 +22,21 @@ export class Principles {
 
   /** Whether the next score must ask the model first. */
   get wanted() {
-    return this.rows.length === 0 || this.origin === "none" || this.origin === "stale";
+    return this.needed && (this.rows.length === 0 || this.origin === "none" || this.origin === "stale");
   }
 
-  /** As the API takes them: ids by position. */
-  asRequest() {
-    return this.rows.map((row, index) => ({ id: `p${index + 1}`, ...row }));
+  /** Whether the judge asks by principles; one with questions of its own takes none. */
+  get needed() {
+    return !byId("principles-part").hidden;
+  }
+
+  set needed(needed) {
+    byId("principles-part").hidden = !needed;
+  }
+
+  /** The request's field, as the API takes it: ids by position; none for a judge that takes none. */
+  asField() {
+    return this.needed ? { principles: this.rows.map((row, index) => ({ id: `p${index + 1}`, ...row })) } : {};
   }
 
   /** Shows what the model wrote. */

@@ -2,8 +2,9 @@
 
 import { adviceFor } from "./advice.js";
 import { byId, el, fillFacts, plural, seconds } from "./dom.js";
+import { sourceRole } from "./pictures.js";
 
-/** Shows {answer, request, source, candidates, decomposedS}; returns a sentence that sums it up. */
+/** Shows {answer, request, sources, candidates, decomposedS}; returns a sentence that sums it up. */
 export function showResults(scored) {
   const { answer, candidates } = scored;
   const best = bestReward(answer.results);
@@ -54,15 +55,15 @@ function cost({ answer, decomposedS }) {
   ];
 }
 
-function card({ answer, request, source }, candidate, result, index, best) {
+function card({ answer, request, sources }, candidate, result, index, best) {
   const number = index + 1;
   const heading = `card-${number}`;
   const isBest = best !== null && result.reward === best;
   return el("article", { class: isBest ? "result best" : "result", "aria-labelledby": heading },
     el("h3", { id: heading }, `Candidate ${number}`, el("span", { class: "name" }, candidate.name)),
     isBest ? el("p", { class: "mark" }, "Best reward") : null,
-    el("div", { class: "pair" },
-      el("img", { src: source.url, alt: `Source: ${source.name}` }),
+    el("div", { class: sources.length > 1 ? "pair several" : "pair" },
+      ...sources.map(({ url, name }, place) => el("img", { src: url, alt: `${sourceRole(sources, place)}: ${name}` })),
       el("img", { src: candidate.url, alt: `Candidate ${number}: ${candidate.name}` })),
     ...(result.status === "ok" ? scoredParts(answer, request, result) : failedParts(result.error)),
     candidate.expect ? el("p", { class: "hint" }, `Expected: ${candidate.expect}`) : null,
@@ -84,7 +85,7 @@ function scoredParts(answer, request, result) {
       el("span", { class: "number" }, result.reward.toFixed(2)), " reward",
       judged ? el("span", { class: "aside" }, `score ${result.score.toFixed(1)} of 10`) : null),
     judged ? null : el("p", {}, "A guard decided; the model was not asked."),
-    judged ? el("ul", { class: "verdicts", "aria-label": "Verdicts" }, ...result.verdicts.map((v) => verdict(v, answer.principles))) : null,
+    judged && result.verdicts.length > 0 ? el("ul", { class: "verdicts", "aria-label": "Verdicts" }, ...result.verdicts.map((v) => verdict(v, answer.principles))) : null,
     guards(result.guards, request.guards),
     judged ? means(result) : null,
     ...result.samples.map((sample, index) => reasoning(sample, index, result.samples.length)),
@@ -115,9 +116,9 @@ function guards(found, mode) {
   );
 }
 
-function means({ average, categories, disagreement, samples, cached }) {
-  const facts = Object.entries(categories).map(([name, share]) => `${name} ${share.toFixed(2)}`);
-  facts.push(`average verdict ${average.toFixed(2)}`);
+function means({ average, categories, subscores, disagreement, samples, cached }) {
+  const facts = Object.entries({ ...subscores, ...categories }).map(([name, share]) => `${name} ${share.toFixed(2)}`);
+  if (average !== null) facts.push(`average verdict ${average.toFixed(2)}`);
   if (samples.length > 1) facts.push(`disagreement ${disagreement.toFixed(2)}`);
   if (cached) facts.push("from the score cache");
   return el("p", { class: "hint" }, facts.join(" · "));

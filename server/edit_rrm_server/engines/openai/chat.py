@@ -12,6 +12,8 @@ from typing import Any, Literal, cast, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from edit_rrm.errors import TraceError
+from edit_rrm.judges.thinking import answer_start
 from edit_rrm.prompts import ImageSlot, Prompt
 from edit_rrm_server.engines.engine import Completion, FinishReason, SamplingSettings, Token
 from edit_rrm_server.engines.openai.upstream_errors import unusable
@@ -20,7 +22,7 @@ Dialect = Literal["vllm", "openai"]
 # vLLM writes this for a log-probability it does not have.
 _NO_LOGPROB = -9999.0
 # Else `vllm serve` takes these from the checkpoint's generation_config.json; the engine in process does not.
-_VLLM_DEFAULTS = {"top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0}
+_VLLM_DEFAULTS = {"min_p": 0.0, "repetition_penalty": 1.0}
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,15 @@ class ChatForm:
             "top_p": sampling.top_p,
             "seed": sampling.seed,
             "max_tokens" if vllm else "max_completion_tokens": sampling.max_tokens,
-            **(_VLLM_DEFAULTS if vllm else {}),
+            **({"top_k": sampling.top_k, **_VLLM_DEFAULTS} if vllm else {}),
         }
+        if prompt.begun and vllm:
+            request |= {"add_generation_prompt": False, "continue_final_message": True}
+        if prompt.template_arguments and vllm:
+            request["chat_template_kwargs"] = dict(prompt.template_arguments)
+        if sampling.json_schema is not None:
+            schema = {"name": "answer", "strict": True, "schema": json.loads(sampling.json_schema)}
+            request["response_format"] = {"type": "json_schema", "json_schema": schema}
         if self.top_logprobs:
             request |= {"logprobs": True, "top_logprobs": self.top_logprobs}
         return json.dumps(request, separators=(",", ":")).encode()
@@ -128,15 +137,23 @@ def _part(part: str | ImageSlot, urls: Mapping[ImageSlot, str]) -> dict[str, Any
 def _tokens(text: str, places: Sequence[_Place]) -> tuple[Token, ...]:
     """The tokens that wrote `text`; none if theirs is another text: an offset must not point elsewhere.
 
-    Tokens that the text leaves out, like the one that ends it, have no text.
+    A fleet's reasoning parser takes a thought out of the text and leaves its tokens: those before the answer
+    are left out. Tokens that the text leaves out, like the one that ends it, have no text.
     """
     for pieces in (tuple(_decoded(places)), tuple(place.token for place in places)):
-        if "".join(pieces).startswith(text):
+        written = "".join(pieces)
+        start = _start_of(text, written)
+        if start is not None:
             break
     else:
         return ()
-    tokens, offset = [], 0
+    tokens, offset = [], -start
     for place, piece in zip(places, pieces, strict=True):
+        if offset < 0:  # of the thought; a token that ends it and begins the answer is not the answer's alone
+            offset += len(piece)
+            if offset > 0:
+                tokens.append(Token(piece[len(piece) - offset :], 0, None, {}))
+            continue
         shown = piece[: max(0, len(text) - offset)]
         others = {
             other.token: other.logprob
@@ -147,6 +164,18 @@ def _tokens(text: str, places: Sequence[_Place]) -> tuple[Token, ...]:
         tokens.append(Token(shown, min(offset, len(text)), logprob, others))
         offset += len(piece)
     return tuple(tokens)
+
+
+def _start_of(text: str, written: str) -> int | None:
+    """Where `text` begins in what the tokens write: at its head, or behind a thought; None elsewhere."""
+    if written.startswith(text):
+        return 0
+    try:
+        answer = answer_start(written, TraceError)
+    except TraceError:
+        return None
+    start = written.find(text, answer)
+    return start if answer > 0 and start >= 0 and not written[answer:start].strip() else None
 
 
 def _decoded(places: Sequence[_Place]) -> Iterator[str]:

@@ -10,6 +10,7 @@ import httpx
 
 from edit_rrm.checkpoint import RRMCard, read_card, zero_shot_card
 from edit_rrm.errors import CheckpointError
+from edit_rrm.judges.shelf import chosen_judge
 from edit_rrm_server.engines.control_text import control_texts, read_added_tokens
 from edit_rrm_server.engines.detached_thread import run_detached
 from edit_rrm_server.engines.loaded_model import LoadedModel
@@ -53,6 +54,7 @@ async def load_openai_model(
         wanted = settings.upstream_model if directory else (settings.upstream_model or str(settings.model))
         model = meant_model(reported, wanted)
         card = read_card(directory) if directory else zero_shot_card(model.id)
+        judge = chosen_judge(directory, card, settings.judge)
         digest, of_weights = await run_detached(lambda: fleet_digest(directory, card, model.id))
         control = control_texts(read_added_tokens(directory)) if directory else ()
     except BaseException:
@@ -71,7 +73,13 @@ async def load_openai_model(
     )
     logger.info("the weights digest names %s", "the local weights" if of_weights else "card and model id")
     return LoadedModel(
-        engine, card, digest, _architecture(directory), model.max_model_len, digest_of_weights=of_weights
+        engine,
+        card,
+        digest,
+        _architecture(directory),
+        model.max_model_len,
+        digest_of_weights=of_weights,
+        chosen_judge=judge,
     )
 
 

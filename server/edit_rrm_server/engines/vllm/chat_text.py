@@ -7,7 +7,7 @@ one string a message, in which the family's own text stands for an image.
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from edit_rrm.errors import CheckpointError
@@ -65,7 +65,7 @@ class ChatText:
         self.form = self._find_form()
 
     def render(self, prompt: Prompt) -> str:
-        """The prompt's text up to where the answer begins, each image one placeholder of the template.
+        """The prompt's text up to where the answer begins or goes on, each image a placeholder.
 
         Raises RequestRefusedError (invalid_request) for text that stays a control token.
         """
@@ -81,7 +81,9 @@ class ChatText:
             messages.chat() if form.parts else self._strings(messages),
             chat_template=self._template,
             tokenize=False,
-            add_generation_prompt=True,
+            add_generation_prompt=not prompt.begun,
+            continue_final_message=prompt.begun,
+            **dict(prompt.template_arguments),
         )
         return text
 
@@ -151,4 +153,4 @@ def _without_system(prompt: Prompt) -> Prompt:
         else:
             messages.append(Message(message.role, head + message.parts))
             head = ()
-    return Prompt(tuple(messages))
+    return replace(prompt, messages=tuple(messages))

@@ -12,14 +12,18 @@ import itertools
 import logging
 import os
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
-from edit_rrm.checkpoint import RRMCard, read_card
-from edit_rrm.errors import CheckpointError
+from edit_rrm.errors import EditRRMError
 from edit_rrm.images import EditImage
+from edit_rrm.judges.judge import Judge
+from edit_rrm.judges.shelf import chosen_judge, profiled
+from edit_rrm.judges.thinking import is_thought_tag
 from edit_rrm.prompts import ImageSlot, Prompt
 from edit_rrm.tokens import TokenReader
+from edit_rrm_server.engines.checkpoints.adapters import Adapter
+from edit_rrm_server.engines.checkpoints.locating import locate
 from edit_rrm_server.engines.child_processes import handles_of, kill
 from edit_rrm_server.engines.detached_thread import run_detached
 from edit_rrm_server.engines.engine import Completion, PromptRunner, SamplingSettings
@@ -27,11 +31,11 @@ from edit_rrm_server.engines.loaded_model import LoadedModel
 from edit_rrm_server.engines.vllm import internals
 from edit_rrm_server.engines.vllm.chat_text import ChatText
 from edit_rrm_server.engines.vllm.errors import finish_error, service_error
+from edit_rrm_server.engines.vllm.failed_start import forget_errors, start_error
 from edit_rrm_server.engines.vllm.probe import ProbedEngine
 from edit_rrm_server.engines.vllm.rendering import PromptRenderer, RenderedPrompt
-from edit_rrm_server.engines.vllm.start import adjust_config, engine_arguments
+from edit_rrm_server.engines.vllm.start import engine_config, operators_environment
 from edit_rrm_server.engines.watched_engine import engine_dead
-from edit_rrm_server.engines.weights_digest import default_cache_file, weights_digest
 from edit_rrm_server.errors import ServiceError
 from edit_rrm_server.observe import tracing
 from edit_rrm_server.settings.server import ServerSettings
@@ -39,38 +43,42 @@ from edit_rrm_server.settings.server import ServerSettings
 logger = logging.getLogger(__name__)
 
 Progress = Callable[[str], None]
-WarmUp = Callable[[PromptRunner, RRMCard], Coroutine[Any, Any, None]]
+WarmUp = Callable[[PromptRunner, Judge], Coroutine[Any, Any, None]]
 _SHUTDOWN_S = 10.0
 
 
 async def load_vllm_model(settings: ServerSettings, progress: Progress, warm_up: WarmUp) -> LoadedModel:
     """Loads the checkpoint of the settings and warms it up; `progress` is told each step.
 
-    Raises CheckpointError, UnavailableError (engine_dead) and vLLM's own errors; no engine is left then.
+    Raises CheckpointError, SettingsFileError, JudgeError, EngineStartError, UnavailableError (engine_dead).
+    No engine is left then.
     Cancelling ends it at once, although the steps themselves cannot be interrupted.
     """
-    directory = Path(settings.model)
-    if not (directory / "config.json").is_file():
-        raise CheckpointError(f"{directory} is no checkpoint: it holds no config.json")
-    card = read_card(directory)
-    digest = await run_detached(lambda: weights_digest(directory, default_cache_file()))
-    engine = await run_detached(lambda: _start_engine(settings, progress), undo=VllmEngine.shut_down)
+    found = await locate(settings, progress, operators_environment())
+    judge = chosen_judge(found.beside, found.card, settings.judge)
+    chosen = settings.model_copy(update={"model": found.directory})
+    images = 1 + (judge or profiled(found.card)).max_sources
+    engine = await run_detached(
+        lambda: _start_engine(chosen, found.adapter, images, progress), undo=VllmEngine.shut_down
+    )
     try:
-        progress("warming up")
+        model = LoadedModel(
+            engine,
+            found.card,
+            found.digest,
+            engine.architecture,
+            engine.max_model_len,
+            engine.sequences,
+            chosen_judge=judge,
+        )
         probe = ProbedEngine(engine.run, engine.text_of)
-        await _unless_dead(engine, warm_up(probe, card))
+        progress("warming up")
+        await _unless_dead(engine, warm_up(probe, model.judge))
     except BaseException:
         await engine.stop()
         raise
     _tell(probe, engine)
-    return LoadedModel(
-        engine,
-        card,
-        digest,
-        engine.architecture,
-        engine.max_model_len,
-        prefix_reuse=None if probe.reuse is None else probe.reuse.share,
-    )
+    return replace(model, prefix_reuse=None if probe.reuse is None else probe.reuse.share)
 
 
 def _tell(probe: ProbedEngine, engine: "VllmEngine") -> None:
@@ -100,24 +108,31 @@ async def _unless_dead(engine: "VllmEngine", work: Coroutine[Any, Any, None]) ->
         await asyncio.wait({working, death})
 
 
-def _start_engine(settings: ServerSettings, progress: Progress) -> "VllmEngine":
+def _start_engine(
+    settings: ServerSettings, adapter: Adapter | None, images: int, progress: Progress
+) -> "VllmEngine":
     """Blocks until the engine core is up; runs in a thread so that the probes answer meanwhile."""
     progress("importing vLLM")
-    from vllm import AsyncEngineArgs
     from vllm.v1.engine.async_llm import AsyncLLM
 
-    progress("reading the model's configuration")
-    config = AsyncEngineArgs(**engine_arguments(settings)).create_engine_config()
-    adjust_config(config, settings)
-    progress("loading the model")
-    return VllmEngine(AsyncLLM.from_vllm_config(config))
+    forget_errors()
+    try:
+        progress("reading the model's configuration")
+        config = engine_config(settings, adapter, images)
+        progress("loading the model")
+        return VllmEngine(AsyncLLM.from_vllm_config(config), adapter)
+    except EditRRMError:
+        raise
+    except Exception as error:
+        raise start_error(error) from error
 
 
 class VllmEngine:
     """Satisfies `Engine` on a running AsyncLLM."""
 
-    def __init__(self, llm: Any) -> None:
+    def __init__(self, llm: Any, adapter: Adapter | None = None) -> None:
         self._llm = llm
+        self._lora = None if adapter is None else internals.lora_request(adapter.directory)
         self._ids = itertools.count()
         tokenizer = internals.tokenizer_of(llm)
         chat = ChatText(
@@ -126,12 +141,13 @@ class VllmEngine:
             functools.partial(internals.image_text, llm.model_config),
         )
         self._renderer = PromptRenderer(llm.renderer, chat)
-        self._reader = TokenReader(tokenizer)
+        self._reader = TokenReader(tokenizer, is_thought_tag)
         self._processes = handles_of(process.pid for process in internals.engine_processes(llm))
         self._stopped = False
         self.sharing = internals.sharing(llm)
         self.architecture: str = llm.model_config.architectures[0]
         self.max_model_len: int = llm.model_config.max_model_len
+        self.sequences = internals.sequences_of(llm)
 
     @property
     def alive(self) -> bool:
@@ -165,7 +181,7 @@ class VllmEngine:
         rendered, output = await self._run(prompt, images, parameters)
         if output is not None and output.outputs and output.outputs[0].finish_reason == "error":
             rendered, output = await self._run(prompt, images, parameters)
-        return rendered, self._completion(output)
+        return rendered, self._completion(output, rendered)
 
     def text_of(self, token_ids: Sequence[int]) -> str:
         """The text of some tokens of a prompt."""
@@ -187,6 +203,7 @@ class VllmEngine:
             rendered.engine_input,
             parameters,
             f"job-{next(self._ids)}",
+            lora_request=self._lora,
             trace_headers=tracing.headers(),
         )
         try:
@@ -261,11 +278,16 @@ class VllmEngine:
         vLLM would write the text of every watched token anew at every step, where calls are answered.
         """
         from vllm import SamplingParams
-        from vllm.sampling_params import RequestOutputKind
+        from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 
+        held = None
+        if sampling.json_schema is not None:  # white space without end would be in the grammar too
+            held = StructuredOutputsParams(json=sampling.json_schema, disable_any_whitespace=True)
         return SamplingParams(
             temperature=sampling.temperature,
             top_p=sampling.top_p,
+            top_k=sampling.top_k,
+            structured_outputs=held,
             seed=sampling.seed,
             max_tokens=sampling.max_tokens,
             logprob_token_ids=list(self._reader.watched_ids(watched)) or None,
@@ -274,7 +296,7 @@ class VllmEngine:
             flat_logprobs=True,
         )
 
-    def _completion(self, output: Any) -> Completion:
+    def _completion(self, output: Any, rendered: RenderedPrompt) -> Completion:
         if output is None or not output.outputs:
             raise finish_error(None)
         written = output.outputs[0]
@@ -288,4 +310,5 @@ class VllmEngine:
             cached_prompt_tokens=output.num_cached_tokens or 0,
             completion_tokens=len(written.token_ids),
             finish_reason=written.finish_reason,
+            thought_opened=rendered.thought_opened,
         )

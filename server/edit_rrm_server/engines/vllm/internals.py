@@ -1,6 +1,7 @@
 """The one place that touches names which vLLM does not promise to keep (seen in 0.31)."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 
@@ -85,6 +86,19 @@ def sharing(llm: Any) -> str:
         return "vLLM shares no prefixes of this model"
     kind = "a hybrid of attention and state" if model.is_hybrid else "attention in every layer"
     return f"{kind}, shared in blocks of {cache.block_size} tokens"
+
+
+def sequences_of(llm: Any) -> int:
+    """How many sequences all its engine cores together run in one step."""
+    config = llm.vllm_config
+    return int(config.scheduler_config.max_num_seqs * config.parallel_config.data_parallel_size)
+
+
+def lora_request(directory: Path) -> Any:
+    """What names the one adapter of an engine with every prompt."""
+    from vllm.lora.request import LoRARequest
+
+    return LoRARequest("adapter", 1, str(directory))
 
 
 def start_processes_from_forkserver() -> None:

@@ -56,10 +56,10 @@ class ProbedEngine:
         self._run = run
         self._text_of = text_of
         self.reuse: PrefixReuse | None = None
-        """Of the last prompt; None before the second."""
+        """The least of any prompt, the last time it came; None before one came again."""
         self.misplaced: str | None = None
         """What stands elsewhere than the prompt says, if anything does."""
-        self._asked = 0
+        self._seen: list[Prompt] = []
 
     async def generate(
         self,
@@ -71,12 +71,14 @@ class ProbedEngine:
     ) -> Completion:
         """See `Engine.generate`."""
         rendered, completion = await self._run(prompt, images, sampling, watched)
-        if self._asked == 0:
+        if prompt not in self._seen:
+            self._seen.append(prompt)
             self._look_at(prompt, rendered, [images[slot] for slot in prompt.slots])
         elif rendered.image_spans:
             common = len(rendered.token_ids) - rendered.image_spans[-1][1]
-            self.reuse = PrefixReuse(common, completion.cached_prompt_tokens)
-        self._asked += 1
+            found = PrefixReuse(common, completion.cached_prompt_tokens)
+            if self.reuse is None or found.share < self.reuse.share:
+                self.reuse = found
         return completion
 
     def _look_at(self, prompt: Prompt, rendered: RenderedPrompt, images: Sequence[EditImage]) -> None:
@@ -88,7 +90,7 @@ class ProbedEngine:
         )
         logger.debug("its text: %s", self._text_of(rendered.token_ids))
         check_images(rendered.brightness, images)
-        self.misplaced = misplaced(prompt, segments(rendered, self._text_of))
+        self.misplaced = self.misplaced or misplaced(prompt, segments(rendered, self._text_of))
 
 
 def segments(rendered: RenderedPrompt, text_of: Callable[[Sequence[int]], str]) -> list[str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edit_rrm.images import EditImage
+from edit_rrm.judges.thinking import opens_thought
 from edit_rrm.prompts import ImageSlot, Prompt
 from edit_rrm_server.engines.vllm import internals
 from edit_rrm_server.engines.vllm.chat_text import ChatText
@@ -20,6 +21,8 @@ class RenderedPrompt:
     token_ids: tuple[int, ...]
     image_spans: tuple[tuple[int, int], ...]
     """First token and number of tokens of each image, in the order of the prompt's slots."""
+    thought_opened: bool = False
+    """Whether it ends inside a thought that its template began."""
 
     @property
     def brightness(self) -> Sequence[float | None]:
@@ -66,7 +69,10 @@ class PromptRenderer:
             rendering.add_done_callback(self._nobody_waits)
             raise
         rendered = RenderedPrompt(
-            made, tuple(made["prompt_token_ids"]), tuple(internals.image_spans(made)) if shown else ()
+            made,
+            tuple(made["prompt_token_ids"]),
+            tuple(internals.image_spans(made)) if shown else (),
+            opens_thought(text),
         )
         if len(rendered.token_ids) > room:
             self.forget(rendered)

@@ -6,6 +6,8 @@ fork server that imports vLLM while this process imports it too. The fork server
 this process has threads or sockets, so nothing of it leaks into the engine.
 """
 
+import dataclasses
+import json
 import multiprocessing
 import multiprocessing.forkserver
 import os
@@ -14,9 +16,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edit_rrm.errors import CheckpointError
+from edit_rrm_server.engines.checkpoints.adapters import Adapter
+from edit_rrm_server.engines.vllm.failed_start import log_errors_to_file
 from edit_rrm_server.engines.vllm.internals import start_processes_from_forkserver
 from edit_rrm_server.engines.vllm.precision import cpu_dtype
-from edit_rrm_server.settings.server import ServerSettings
+from edit_rrm_server.settings.engine_args import check_engine_args
+from edit_rrm_server.settings.server import CPU_SEQUENCES, LONGEST_DEFAULT_TOKENS, ServerSettings
 
 if TYPE_CHECKING:
     from vllm.config import VllmConfig
@@ -41,6 +47,10 @@ _CPU_KV_CACHE_GIB = 1.0
 _SPARSE = 0
 _CPU_WORKER = "vllm.v1.worker.cpu_worker.CPUWorker"
 _SEEDED_CPU_WORKER = "edit_rrm_server.engines.vllm.cpu_worker.SeededCPUWorker"
+_CONTEXT_NAMES = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length", "model_max_length")
+_LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # vLLM takes no others
+
+_added: set[str] = set()  # names in the environment that are there because of us
 
 
 def is_cpu_build() -> bool:
@@ -54,14 +64,21 @@ def is_cpu_build() -> bool:
 
 def prepare_environment(settings: ServerSettings) -> None:
     """Sets what vLLM reads from the environment, keeping what the operator set. Call before importing it."""
-    for name, value in _ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
+    for name in _ENVIRONMENT.keys() - os.environ.keys():
+        os.environ[name] = _ENVIRONMENT[name]
+        _added.add(name)
+    log_errors_to_file()
     if is_cpu_build() and _is_single(settings):
         # One core stays with HTTP and images. vLLM does the same for workers in processes of their own.
         os.environ.setdefault("OMP_NUM_THREADS", str(max(1, len(os.sched_getaffinity(0)) - 1)))
     if uses_forkserver(settings):
         multiprocessing.set_forkserver_preload(_PRELOADED)
         multiprocessing.forkserver.ensure_running()
+
+
+def operators_environment() -> dict[str, str]:
+    """The environment without what `prepare_environment` added: a checkpoint is looked for online."""
+    return {name: value for name, value in os.environ.items() if name not in _added}
 
 
 def end_forkserver() -> None:
@@ -79,15 +96,38 @@ def uses_forkserver(settings: ServerSettings) -> bool:
     return is_cpu_build() and _is_single(settings)
 
 
-def engine_arguments(settings: ServerSettings) -> dict[str, Any]:
-    """The arguments of vLLM's AsyncEngineArgs."""
+def engine_config(settings: ServerSettings, adapter: Adapter | None = None, images: int = 2) -> "VllmConfig":
+    """vLLM's configuration for the checkpoint at `settings.model`, on a GPU with the defaults of its server.
+
+    `images` is the most a prompt has.
+
+    Raises SettingsFileError for an engine_args that vLLM does not know, and vLLM's own errors.
+    """
+    from vllm import AsyncEngineArgs
+    from vllm.usage.usage_lib import UsageContext
+
+    check_engine_args(settings.engine_args, (field.name for field in dataclasses.fields(AsyncEngineArgs)))
+    arguments = engine_arguments(settings, adapter, images)
+    if settings.max_model_len is None and _declares_long_context(settings.model):
+        own = AsyncEngineArgs(**arguments).create_model_config().max_model_len
+        arguments["max_model_len"] = min(own, LONGEST_DEFAULT_TOKENS)
+    usage = None if is_cpu_build() else UsageContext.OPENAI_API_SERVER
+    config = AsyncEngineArgs(**arguments).create_engine_config(usage_context=usage)
+    adjust_config(config, settings)
+    return config
+
+
+def engine_arguments(
+    settings: ServerSettings, adapter: Adapter | None = None, images: int = 2
+) -> dict[str, Any]:
+    """The arguments of vLLM's AsyncEngineArgs; those the settings give by name go before our own."""
     cpu = is_cpu_build()
     kv_cache_gib = settings.kv_cache_gib or (_CPU_KV_CACHE_GIB if cpu else None)
     arguments: dict[str, Any] = {
         "model": str(settings.model),
         "dtype": cpu_dtype(Path(settings.model)) if cpu and settings.dtype == "auto" else settings.dtype,
         "max_model_len": settings.max_model_len,
-        "max_num_seqs": settings.max_num_seqs,
+        "max_num_seqs": settings.max_num_seqs or (CPU_SEQUENCES if cpu else None),
         "tensor_parallel_size": settings.tensor_parallel_size,
         "pipeline_parallel_size": settings.pipeline_parallel_size,
         "data_parallel_size": settings.data_parallel_size,
@@ -96,7 +136,7 @@ def engine_arguments(settings: ServerSettings) -> dict[str, Any]:
         "enable_prefix_caching": True,
         "enforce_eager": cpu if settings.enforce_eager is None else settings.enforce_eager,
         "otlp_traces_endpoint": settings.otlp_endpoint,
-        "limit_mm_per_prompt": {"image": 2, "video": 0},
+        "limit_mm_per_prompt": {"image": images, "video": 0},
         "mm_processor_cache_gb": settings.image_cache_gib,
         # Without a GPU's memory to divide up there is nothing to learn from a dry run.
         "skip_mm_profiling": cpu,
@@ -105,7 +145,9 @@ def engine_arguments(settings: ServerSettings) -> dict[str, Any]:
     }
     if cpu:
         arguments["block_size"] = _CPU_BLOCK_TOKENS
-    return {name: value for name, value in arguments.items() if value is not None}
+    if adapter is not None:
+        arguments |= {"enable_lora": True, "max_loras": 1, "max_lora_rank": _lora_rank(adapter)}
+    return {name: value for name, value in arguments.items() if value is not None} | settings.engine_args
 
 
 def adjust_config(config: "VllmConfig", settings: ServerSettings) -> None:
@@ -118,6 +160,29 @@ def adjust_config(config: "VllmConfig", settings: ServerSettings) -> None:
         config.parallel_config.distributed_executor_backend = "uni"
     if uses_forkserver(settings):
         start_processes_from_forkserver()
+
+
+def _lora_rank(adapter: Adapter) -> int:
+    """The least that vLLM can reserve for it. Raises CheckpointError."""
+    for rank in _LORA_RANKS:
+        if adapter.rank <= rank:
+            return rank
+    raise CheckpointError(
+        f"the adapter {adapter.directory} has rank {adapter.rank}, vLLM serves up to {_LORA_RANKS[-1]}: "
+        "adapter_mode=merge serves any"
+    )
+
+
+def _declares_long_context(checkpoint: Path) -> bool:
+    """Whether config.json speaks of more tokens than are served by default; asking vLLM takes seconds."""
+    try:
+        config = json.loads((checkpoint / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{checkpoint / 'config.json'} is no configuration: {error}") from error
+    parts = [config, *(part for part in config.values() if isinstance(part, dict))]
+    said = [part.get(name) for part in parts for name in _CONTEXT_NAMES]
+    known = [length for length in said if isinstance(length, int)]
+    return not known or max(known) > LONGEST_DEFAULT_TOKENS
 
 
 def _is_single(settings: ServerSettings) -> bool:

@@ -1,0 +1,23 @@
+"""What a row of data must hold for a judge to take it: the bounds of a request (edit_rrm/wire.py).
+
+Checked where a file is read, so that the message names file and row, and nothing judged before it is lost.
+"""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from edit_rrm.principles import Principle
+from edit_rrm.wire import MAX_PRINCIPLES
+
+
+def _distinct(principles: tuple[Principle, ...]) -> tuple[Principle, ...]:
+    ids = [principle.id for principle in principles]
+    if repeated := sorted({one for one in ids if ids.count(one) > 1}):
+        raise ValueError(f"two principles have the id {repeated[0]!r}")
+    return principles
+
+
+Principles = Annotated[
+    tuple[Principle, ...], Field(min_length=1, max_length=MAX_PRINCIPLES), AfterValidator(_distinct)
+]

@@ -1,0 +1,144 @@
+"""`locate`: the checkpoint that the settings name, as directories on this machine; loads nothing."""
+
+import hashlib
+import logging
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from edit_rrm import plugins
+from edit_rrm.checkpoint import FILE_NAME, RRMCard, checkpoint_directory, read_card
+from edit_rrm.errors import CheckpointError
+from edit_rrm.judges.spec import judge_file_beside
+from edit_rrm_server.engines.checkpoints.adapters import (
+    ADAPTER_FILE,
+    Adapter,
+    check_fits,
+    is_adapter,
+    read_adapter,
+)
+from edit_rrm_server.engines.checkpoints.child_work import run_in_child
+from edit_rrm_server.engines.checkpoints.contents import CONFIG_FILE, check_complete
+from edit_rrm_server.engines.checkpoints.hub_ids import HubId, hub_id
+from edit_rrm_server.engines.checkpoints.transfer import Transfer
+from edit_rrm_server.engines.detached_thread import run_detached
+from edit_rrm_server.engines.weights_digest import DIGEST_HEX_CHARS, default_cache_file, weights_digest
+from edit_rrm_server.settings.server import ServerSettings
+
+_DOWNLOAD = "edit_rrm_server.engines.checkpoints.download"
+_MERGE = "edit_rrm_server.engines.checkpoints.merging"
+
+Progress = Callable[[str], None]
+
+logger = logging.getLogger(__name__)
+
+# Snapshots by id: an engine that is restarted gets the weights it had, whatever a branch points to by then.
+_snapshots: dict[HubId, Path] = {}
+
+
+@dataclass(frozen=True)
+class LocatedCheckpoint:
+    """What an engine loads, and what identifies it."""
+
+    directory: Path
+    card: RRMCard
+    digest: str  # 12 hex digits
+    beside: Path  # where a judge file of the checkpoint's own would lie
+    adapter: Adapter | None = None  # served beside the directory's weights, not merged into them
+
+
+async def locate(
+    settings: ServerSettings, progress: Progress, environment: Mapping[str, str]
+) -> LocatedCheckpoint:
+    """The checkpoint of `settings.model`: a directory, a hub id, or an adapter that is either.
+
+    `environment` is what the operator set, for the hub. Raises CheckpointError, which says what is missing.
+    """
+    named = str(settings.model)
+    with_code = bool(settings.engine_args.get("trust_remote_code"))
+    directory, name = await _directory(named, progress, environment, with_code)
+    if not is_adapter(directory):
+        if settings.base is not None and settings.reload_root is None:
+            raise CheckpointError(f"base has no effect: {named} is no adapter, it holds no {ADAPTER_FILE}")
+        await run_detached(lambda: _check(directory, named))
+        digest = await run_detached(lambda: weights_digest(directory, default_cache_file()))
+        return LocatedCheckpoint(directory, read_card(directory, name), digest, directory)
+    adapter = read_adapter(directory)
+    base_named = settings.base or adapter.base
+    if base_named is None:
+        raise CheckpointError(f"the adapter {named} does not name its base: set base")
+    try:
+        base, base_name = await _directory(base_named, progress, environment, with_code)
+        if is_adapter(base):
+            raise CheckpointError(f"{base_named} is an adapter itself")
+        await run_detached(lambda: _check(base, base_named))
+    except CheckpointError as error:
+        origin = "base" if settings.base else f"{ADAPTER_FILE} of {named}, which the setting base goes before"
+        raise CheckpointError(f"{error} (named by {origin})") from error
+    await run_detached(lambda: check_fits(adapter, base))
+    card = _adapted_card(directory, name, base, base_name)
+    digest = await run_detached(lambda: _joint_digest(base, directory))
+    # An adapter that says nothing of how it is asked is asked as its base is.
+    asked_as = directory if judge_file_beside(directory) or (directory / FILE_NAME).is_file() else base
+    if settings.adapter_mode == "lora":
+        return LocatedCheckpoint(base, card, digest, asked_as, adapter)
+    target = default_cache_file().parent / "merged" / digest
+    if not target.is_dir():
+        progress(f"merging {named} into {base_named}")
+        arguments = {"target": str(target), "base": str(base), "adapter": str(directory)}
+        await run_in_child(_MERGE, arguments, os.environ)
+    logger.info("serving %s merged into %s, kept in %s", named, base_named, target)
+    return LocatedCheckpoint(target, card, digest, asked_as)
+
+
+async def _directory(
+    named: str, progress: Progress, environment: Mapping[str, str], with_code: bool
+) -> tuple[Path, str | None]:
+    """The directory, and the name of a checkpoint without a card; None: the directory's own."""
+    wanted = _meaning(named)
+    if isinstance(wanted, Path):
+        return wanted, None
+    if wanted is None:
+        registered = ", ".join(plugins.names("edit_rrm.checkpoints"))
+        raise CheckpointError(
+            f"there is no checkpoint {named}: expected a directory, an id of the hub (org/name or "
+            f"org/name@revision) or a registered name ({registered or 'there are none'})"
+        )
+    if wanted in _snapshots:
+        return _snapshots[wanted], wanted.repo
+    progress(f"looking up {wanted}")
+    transfer = Transfer(f"downloading {wanted}", progress)
+    arguments = {"repo": wanted.repo, "revision": wanted.revision, "with_code": with_code}
+    snapshot = Path(await run_in_child(_DOWNLOAD, arguments, environment, transfer.report))
+    logger.info("%s is %s", wanted, snapshot)
+    _snapshots[wanted] = snapshot
+    return snapshot, wanted.repo
+
+
+def _meaning(named: str) -> Path | HubId | None:
+    """The directory, given or registered, or else the id that a name stands for."""
+    path = checkpoint_directory(named)
+    if path.is_dir():
+        return path
+    return None if path.exists() or path.is_absolute() else hub_id(named)
+
+
+def _check(directory: Path, named: str) -> None:
+    if not (directory / CONFIG_FILE).is_file():
+        raise CheckpointError(f"{named} is no checkpoint: it holds no {CONFIG_FILE}")
+    check_complete(directory, named)
+
+
+def _adapted_card(adapter: Path, name: str | None, base: Path, base_name: str | None) -> RRMCard:
+    """The adapter's card, or its base's under the adapter's name: it is asked as its base is."""
+    if (adapter / FILE_NAME).is_file():
+        return read_card(adapter, name)
+    own_name = name or adapter.absolute().name
+    return read_card(base, base_name).model_copy(update={"name": own_name, "judges": "", "training": {}})
+
+
+def _joint_digest(base: Path, adapter: Path) -> str:
+    """One identity for both, whether merged or not."""
+    parts = [weights_digest(directory, default_cache_file()) for directory in (base, adapter)]
+    return hashlib.sha256("+".join(parts).encode()).hexdigest()[:DIGEST_HEX_CHARS]
