@@ -431,7 +431,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
             ("qwen3_5", "Qwen3.5", _qwen3_5, "hybrid: three linear layers, one of full attention"),
             ("internvl", "InternVL3 (HF)", _internvl, "tiles"),
             ("gemma3", "Gemma 3", _gemma3, "SentencePiece; the template writes the BOS; sliding window"),
-            ("glm4v", "GLM-4.1V", _glm4v, "the template writes [gMASK]<sop>, and the tokenizer too"),
+            ("glm4v", "GLM-4.1V", _glm4v, "the template writes `[gMASK]<sop>`, and the tokenizer too"),
             ("llava_onevision", "LLaVA-OneVision", _llava_onevision, "the template moves images first"),
             (
                 "llava",
