@@ -9,6 +9,7 @@ from edit_rrm.wire import (
     ModelsAnswer,
     Sampling,
     ScoreAnswer,
+    Thinking,
 )
 from edit_rrm_client._answers import rewards, scored
 from edit_rrm_client._async_client import AsyncRewardClient
@@ -66,6 +67,7 @@ __all__ = [
     "ScoreOptions",
     "ScoringFailedError",
     "SourceInput",
+    "Thinking",
     "UnavailableError",
     "__version__",
     "rewards",

@@ -12,7 +12,7 @@ import httpx
 
 from edit_rrm.checkpoint import AggregatorName
 from edit_rrm.principles import Principle
-from edit_rrm.wire import DecomposeAnswer, GuardMode, ModelsAnswer, Priority, Sampling, ScoreAnswer
+from edit_rrm.wire import DecomposeAnswer, GuardMode, ModelsAnswer, Priority, Sampling, ScoreAnswer, Thinking
 from edit_rrm_client._calls import AnswerT, Call, Include, Transport, decompose_call, models_call, score_call
 from edit_rrm_client._flows import Flow, Probe, Reply, Step, T, Wait, call_flow, probe_flow, wait_flow
 from edit_rrm_client._groups import OnError, checked_on_error, rewards_of_answer, rewards_of_failure
@@ -86,8 +86,9 @@ class AsyncRewardClient:
         candidates: Sequence[ImageInput],
         *,
         principles: Sequence[Principle] | None = None,
-        samples: int = 1,
+        samples: int | None = None,
         sampling: Sampling | None = None,
+        thinking: Thinking | None = None,
         aggregator: AggregatorName | None = None,
         guards: GuardMode = "enforce",
         include: Sequence[Include] = (),
@@ -104,6 +105,7 @@ class AsyncRewardClient:
             principles=principles,
             samples=samples,
             sampling=sampling,
+            thinking=thinking,
             aggregator=aggregator,
             guards=guards,
             include=include,

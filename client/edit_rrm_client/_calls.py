@@ -25,6 +25,7 @@ from edit_rrm.wire import (
     Sampling,
     ScoreAnswer,
     ScoreRequest,
+    Thinking,
 )
 from edit_rrm_client._images import EncodedImage, Encoding, ImageInput, SourceInput, encode_image
 from edit_rrm_client.errors import InvalidRequestError, ProtocolError
@@ -88,8 +89,9 @@ def score_call(
     candidates: Sequence[ImageInput],
     *,
     principles: Sequence[Principle] | None,
-    samples: int,
+    samples: int | None,
     sampling: Sampling | None,
+    thinking: Thinking | None,
     aggregator: AggregatorName | None,
     guards: GuardMode,
     include: Sequence[Include],
@@ -117,6 +119,7 @@ def score_call(
             principles=None if principles is None else list(principles),
             samples=samples,
             sampling=sampling or Sampling(),
+            thinking=thinking,
             aggregator=aggregator,
             guards=guards,
             include=list(include),

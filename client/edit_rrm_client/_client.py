@@ -12,7 +12,7 @@ import httpx
 
 from edit_rrm.checkpoint import AggregatorName
 from edit_rrm.principles import Principle
-from edit_rrm.wire import DecomposeAnswer, GuardMode, ModelsAnswer, Priority, Sampling, ScoreAnswer
+from edit_rrm.wire import DecomposeAnswer, GuardMode, ModelsAnswer, Priority, Sampling, ScoreAnswer, Thinking
 from edit_rrm_client._calls import AnswerT, Call, Include, Transport, decompose_call, models_call, score_call
 from edit_rrm_client._flows import Flow, Probe, Reply, Step, T, Wait, call_flow, probe_flow, wait_flow
 from edit_rrm_client._groups import OnError, checked_on_error, rewards_of_answer, rewards_of_failure
@@ -97,8 +97,9 @@ class RewardClient:
         candidates: Sequence[ImageInput],
         *,
         principles: Sequence[Principle] | None = None,
-        samples: int = 1,
+        samples: int | None = None,
         sampling: Sampling | None = None,
+        thinking: Thinking | None = None,
         aggregator: AggregatorName | None = None,
         guards: GuardMode = "enforce",
         include: Sequence[Include] = (),
@@ -113,8 +114,9 @@ class RewardClient:
         (`max_sources` of `models`).
         `results` has the candidates' order and length. A candidate that could not be scored is a
         `CandidateFailed` whose reward is None; the call raises only when there is no result at all.
-        `principles=None` lets the service decompose the instruction. `deadline_s` replaces the
-        client's `timeout_s` for this call.
+        `principles=None` lets the service decompose the instruction; `samples=None` is the judge's number of
+        samples, mostly 1; `thinking` is for judges that can think before they answer. `deadline_s` replaces
+        the client's `timeout_s` for this call.
         """
         call = score_call(
             instruction,
@@ -123,6 +125,7 @@ class RewardClient:
             principles=principles,
             samples=samples,
             sampling=sampling,
+            thinking=thinking,
             aggregator=aggregator,
             guards=guards,
             include=include,
@@ -187,8 +190,9 @@ class RewardClient:
                 item.source,
                 item.candidates,
                 principles=item.principles,
-                samples=given.get("samples", 1),
+                samples=given.get("samples"),
                 sampling=given.get("sampling"),
+                thinking=given.get("thinking"),
                 aggregator=given.get("aggregator"),
                 guards=given.get("guards", "enforce"),
                 include=given.get("include", ()),

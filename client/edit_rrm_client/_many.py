@@ -21,7 +21,7 @@ from typing import Literal, TypeAlias, TypedDict, TypeVar
 
 from edit_rrm.checkpoint import AggregatorName
 from edit_rrm.principles import Principle
-from edit_rrm.wire import GuardMode, Priority, Sampling, ScoreAnswer
+from edit_rrm.wire import GuardMode, Priority, Sampling, ScoreAnswer, Thinking
 from edit_rrm_client._calls import Include
 from edit_rrm_client._images import ImageInput, SourceInput
 from edit_rrm_client.errors import EditRRMClientError, InvalidRequestError
@@ -32,8 +32,9 @@ DEFAULT_CONCURRENCY = 8
 class ScoreOptions(TypedDict, total=False):
     """What `score`, `score_group` and `score_many` take beside the edit; see `RewardClient.score`."""
 
-    samples: int
+    samples: int | None
     sampling: Sampling | None
+    thinking: Thinking | None
     aggregator: AggregatorName | None
     guards: GuardMode
     include: Sequence[Include]

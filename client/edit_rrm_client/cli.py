@@ -86,7 +86,10 @@ def score_one(
         Path | None,
         typer.Option(help="JSON file with the principles to judge by; see `edit-rrm decompose --json`."),
     ] = None,
-    samples: Annotated[int, typer.Option(min=1, max=32, help="Traces to average over.")] = 1,
+    samples: Annotated[
+        int | None,
+        typer.Option(min=1, max=32, help="Traces to average over. Default: the judge's, often 1."),
+    ] = None,
     aggregator: Annotated[
         AggregatorName | None,
         typer.Option(help="How verdicts become a reward; default: the checkpoint's way."),
