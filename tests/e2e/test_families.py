@@ -13,7 +13,6 @@ KEYS = (
     "gemma3",  # SentencePiece, a BOS that the template writes and the tokenizer too
     "llava",  # SentencePiece that drops first spaces, strings for content, no system role
     "qwen3_5",  # hybrid: bfloat16 on CPUs, prefixes shared in large blocks
-    "llava_onevision",  # a template that moves images first
 )
 
 

@@ -152,7 +152,8 @@ def engine_arguments(
 
 def adjust_config(config: "VllmConfig", settings: ServerSettings) -> None:
     """Applies what vLLM's arguments do not offer: prefixes kept, the module's two measures, cpu_worker.py."""
-    if config.cache_config.prefix_cache_retention_interval == _SPARSE:
+    kept = "prefix_cache_retention_interval"
+    if config.cache_config.prefix_cache_retention_interval == _SPARSE and kept not in settings.engine_args:
         config.cache_config.prefix_cache_retention_interval = None
     if config.parallel_config.worker_cls == _CPU_WORKER:
         config.parallel_config.worker_cls = _SEEDED_CPU_WORKER
