@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from edit_rrm.errors import TraceError
-from edit_rrm.judges.answers import LabelledScores
+from edit_rrm.judges.forms.answers import LabelledScores
 from edit_rrm.judges.importing import IMPORTERS, import_judge
 from edit_rrm.judges.judge import Written
 from edit_rrm.judges.written import WrittenJudge

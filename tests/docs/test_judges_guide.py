@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 
 from edit_rrm.judges.advice import advice, sample_asks
-from edit_rrm.judges.answers import AnswerForm
+from edit_rrm.judges.forms.answers import AnswerForm
 from edit_rrm.judges.importing import IMPORTERS
 from edit_rrm.judges.judge import Written
 from edit_rrm.judges.shelf import judge_names

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from edit_rrm.errors import TraceError
-from edit_rrm.judges.answers import (
+from edit_rrm.judges.forms.answers import (
     AnswerForm,
     DigitExpectation,
     JsonScores,

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edit_rrm.errors import JudgeError, TraceError
-from edit_rrm.judges.expressions import MAX_CHARS, MAX_DEPTH, Expression
+from edit_rrm.judges.forms.expressions import MAX_CHARS, MAX_DEPTH, Expression
 
 NAMES = ("a", "b", "c")
 

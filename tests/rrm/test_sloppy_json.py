@@ -8,7 +8,7 @@ from growth import assert_grows_as_its_text
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edit_rrm.judges.sloppy_json import Array, Object, Scalar, Value, find_blocks
+from edit_rrm.judges.texts.sloppy_json import Array, Object, Scalar, Value, find_blocks
 
 
 def plain(value: Value) -> Any:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edit_rrm.errors import DecompositionError, TraceError
-from edit_rrm.judges.thinking import answer_start, opens_thought
+from edit_rrm.judges.texts.thinking import answer_start, opens_thought
 
 SPELLINGS = [
     ("<think>", "</think>"),

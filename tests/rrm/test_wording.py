@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edit_rrm.judges.wording import category_of, leading_ordinal, lists_verdicts, met_of, ordinal_of, plain
+from edit_rrm.judges.texts.wording import (
+    category_of,
+    leading_ordinal,
+    lists_verdicts,
+    met_of,
+    ordinal_of,
+    plain,
+)
 from edit_rrm.principles import Category
 
 

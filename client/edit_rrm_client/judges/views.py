@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edit_rrm.judges.advice import sample_asks
-from edit_rrm.judges.answers import AnswerForm, DigitExpectation, JsonScores, LabelledScores, TraceForm
+from edit_rrm.judges.forms.answers import AnswerForm, DigitExpectation, JsonScores, LabelledScores, TraceForm
 from edit_rrm.judges.importing import Importer
 from edit_rrm.judges.judge import Ask, Judge
 from edit_rrm.judges.spec import AskSampling

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from edit_rrm.checkpoint import AggregatorName
-from edit_rrm.judges.answers import Subscores
+from edit_rrm.judges.forms.answers import Subscores
 from edit_rrm.judges.spec import AskSampling, PictureSpec, ThinkingSpec
 from edit_rrm.principles import Category, Principle
 from edit_rrm.prompts import Prompt, PromptProfile

@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from edit_rrm.checkpoint import AggregatorName
 from edit_rrm.errors import JudgeError, SettingsFileError
-from edit_rrm.judges.answers import AnswerForm, TraceForm, YesNo
-from edit_rrm.judges.expressions import Expression
+from edit_rrm.judges.forms.answers import AnswerForm, TraceForm, YesNo
+from edit_rrm.judges.forms.expressions import Expression
 from edit_rrm.nested_settings import problems
 from edit_rrm.principles import Category
 from edit_rrm.settings_files import read_settings_file

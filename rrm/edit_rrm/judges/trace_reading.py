@@ -5,8 +5,8 @@ from typing import Literal
 
 from edit_rrm.errors import TraceError
 from edit_rrm.judges.judge import Reading, Written
-from edit_rrm.judges.thinking import answer_start
-from edit_rrm.judges.zero_shot_answers import read_answer
+from edit_rrm.judges.texts.thinking import answer_start
+from edit_rrm.judges.texts.zero_shot_answers import read_answer
 from edit_rrm.principles import Principle
 from edit_rrm.traces import PartialTrace, parse_trace
 from edit_rrm.verdict_probability import met_probability

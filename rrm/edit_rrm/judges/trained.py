@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pydantic import ValidationError
 
 from edit_rrm.errors import DecompositionError, TraceError
-from edit_rrm.judges.thinking import answer_start
+from edit_rrm.judges.texts.thinking import answer_start
 from edit_rrm.principles import Category, Principle, numbered
 from edit_rrm.prompts import SOURCE_SLOTS, ImageSlot, Message, Prompt, neutralise
 from edit_rrm.traces import PartialTrace, Trace, parse_trace

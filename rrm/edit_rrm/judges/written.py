@@ -8,7 +8,7 @@ from edit_rrm.aggregators import aggregate
 from edit_rrm.checkpoint import AggregatorName
 from edit_rrm.errors import TraceError
 from edit_rrm.judges import get_profile
-from edit_rrm.judges.answers import JsonScores, TraceForm
+from edit_rrm.judges.forms.answers import JsonScores, TraceForm
 from edit_rrm.judges.judge import MAX_SOURCES, Ask, AskKind, Judgement, Reading, Written
 from edit_rrm.judges.spec import (
     MAX_SCORE,
@@ -21,7 +21,7 @@ from edit_rrm.judges.spec import (
     SpokenMessage,
     ThinkingSpec,
 )
-from edit_rrm.judges.thinking import answer_start
+from edit_rrm.judges.texts.thinking import answer_start
 from edit_rrm.judges.trace_reading import read_trace_answer
 from edit_rrm.judges.trained import principle_lines
 from edit_rrm.principles import Category, Principle

@@ -8,8 +8,8 @@ import json
 from collections.abc import Sequence
 
 from edit_rrm.judges.exemplars import Exemplar, draw_exemplars
-from edit_rrm.judges.stated_principles import read_principles
-from edit_rrm.judges.zero_shot_answers import read_answer, read_trace
+from edit_rrm.judges.texts.stated_principles import read_principles
+from edit_rrm.judges.texts.zero_shot_answers import read_answer, read_trace
 from edit_rrm.principles import Category, Principle
 from edit_rrm.prompts import ImageSlot, Message, Prompt, neutralise, numbered_sources
 from edit_rrm.traces import PartialTrace, Trace

@@ -13,7 +13,7 @@ from typing import Any, Literal, cast, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from edit_rrm.errors import TraceError
-from edit_rrm.judges.thinking import answer_start
+from edit_rrm.judges.texts.thinking import answer_start
 from edit_rrm.prompts import ImageSlot, Prompt
 from edit_rrm_server.engines.engine import Completion, FinishReason, SamplingSettings, Token
 from edit_rrm_server.engines.openai.upstream_errors import unusable

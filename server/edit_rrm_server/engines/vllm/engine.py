@@ -19,7 +19,7 @@ from edit_rrm.errors import EditRRMError
 from edit_rrm.images import EditImage
 from edit_rrm.judges.judge import Judge
 from edit_rrm.judges.shelf import chosen_judge, profiled
-from edit_rrm.judges.thinking import is_thought_tag
+from edit_rrm.judges.texts.thinking import is_thought_tag
 from edit_rrm.prompts import ImageSlot, Prompt
 from edit_rrm.tokens import TokenReader
 from edit_rrm_server.engines.checkpoints.adapters import Adapter

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edit_rrm.images import EditImage
-from edit_rrm.judges.thinking import opens_thought
+from edit_rrm.judges.texts.thinking import opens_thought
 from edit_rrm.prompts import ImageSlot, Prompt
 from edit_rrm_server.engines.vllm import internals
 from edit_rrm_server.engines.vllm.chat_text import ChatText

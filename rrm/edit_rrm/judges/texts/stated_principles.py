@@ -6,10 +6,9 @@ from collections.abc import Iterator, Sequence
 from pydantic import ValidationError
 
 from edit_rrm.errors import DecompositionError
-from edit_rrm.judges.sloppy_json import Array, Object, Scalar, Value, ends_open, find_blocks
-from edit_rrm.judges.thinking import answer_start
-from edit_rrm.judges.trained import MAX_PRINCIPLES
-from edit_rrm.judges.wording import (
+from edit_rrm.judges.texts.sloppy_json import Array, Object, Scalar, Value, ends_open, find_blocks
+from edit_rrm.judges.texts.thinking import answer_start
+from edit_rrm.judges.texts.wording import (
     CATEGORY_KEYS,
     QUESTION_KEYS,
     category_of,
@@ -18,6 +17,7 @@ from edit_rrm.judges.wording import (
     ordinal_of,
     plain,
 )
+from edit_rrm.judges.trained import MAX_PRINCIPLES
 from edit_rrm.principles import Category, Principle, numbered
 
 _PRINCIPLE_LINE = re.compile(

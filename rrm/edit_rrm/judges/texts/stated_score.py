@@ -9,8 +9,8 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence, Set
 
 from edit_rrm.errors import TraceError
-from edit_rrm.judges.sloppy_json import Array, Block, Object, Scalar, Value
-from edit_rrm.judges.wording import key_of, lists_verdicts, not_stated
+from edit_rrm.judges.texts.sloppy_json import Array, Block, Object, Scalar, Value
+from edit_rrm.judges.texts.wording import key_of, lists_verdicts, not_stated
 from edit_rrm.traces import MAX_SCORE
 
 # Only the bare tag: with a space after "<" it is one that `neutralise` broke in untrusted text.

@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from edit_rrm.errors import TraceError
-from edit_rrm.judges.answer_form import Name, Ranged, Subscores, plain
+from edit_rrm.judges.forms.answer_form import Name, Ranged, Subscores, plain
 from edit_rrm.tokens import Token
 
 _NUMBER = r"[+-]?[0-9]{1,9}(?:[.][0-9]{1,9})?"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from edit_rrm.errors import EditRRMError
-from edit_rrm.judges.sloppy_json import find_blocks
+from edit_rrm.judges.texts.sloppy_json import find_blocks
 
 Refusal = Callable[[str, str], EditRRMError]
 """Makes the caller's error from what is wrong and the text: `TraceError` or `DecompositionError`."""

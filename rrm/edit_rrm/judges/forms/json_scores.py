@@ -7,8 +7,8 @@ from typing import Literal
 from pydantic import Field
 
 from edit_rrm.errors import TraceError
-from edit_rrm.judges.answer_form import Name, Ranged, Subscores, plain
-from edit_rrm.judges.sloppy_json import Array, Block, Object, Scalar, Value, find_blocks
+from edit_rrm.judges.forms.answer_form import Name, Ranged, Subscores, plain
+from edit_rrm.judges.texts.sloppy_json import Array, Block, Object, Scalar, Value, find_blocks
 from edit_rrm.tokens import Token
 
 _NUMBER = re.compile(r"[+-]?[0-9]{1,9}(?:[.][0-9]{1,9})?")

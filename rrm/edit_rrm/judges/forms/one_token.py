@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from edit_rrm.errors import TraceError
-from edit_rrm.judges.answer_form import Form, Name, Subscores
+from edit_rrm.judges.forms.answer_form import Form, Name, Subscores
 from edit_rrm.tokens import Token
 
 

@@ -8,10 +8,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from edit_rrm.judges.answer_form import Form, Name, Subscores
-from edit_rrm.judges.json_scores import JsonScores
-from edit_rrm.judges.labelled_scores import LabelledScores
-from edit_rrm.judges.one_token import DigitExpectation, YesNo
+from edit_rrm.judges.forms.answer_form import Form, Name, Subscores
+from edit_rrm.judges.forms.json_scores import JsonScores
+from edit_rrm.judges.forms.labelled_scores import LabelledScores
+from edit_rrm.judges.forms.one_token import DigitExpectation, YesNo
 
 
 class TraceForm(Form):

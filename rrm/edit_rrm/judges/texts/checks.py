@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from edit_rrm.errors import TraceError
-from edit_rrm.judges.sloppy_json import Array, Block, Object, Scalar, Value
-from edit_rrm.judges.wording import (
+from edit_rrm.judges.texts.sloppy_json import Array, Block, Object, Scalar, Value
+from edit_rrm.judges.texts.wording import (
     CATEGORY_KEYS,
     EVIDENCE_KEYS,
     NUMBER_KEYS,

@@ -7,10 +7,10 @@ was cut off before it is read, and says `whole` of one that ended by itself.
 from collections.abc import Sequence
 
 from edit_rrm.errors import TraceError
-from edit_rrm.judges.sloppy_json import ends_open, find_blocks
-from edit_rrm.judges.stated_score import read_score
-from edit_rrm.judges.stated_verdicts import read_stated
-from edit_rrm.judges.thinking import answer_start
+from edit_rrm.judges.texts.sloppy_json import ends_open, find_blocks
+from edit_rrm.judges.texts.stated_score import read_score
+from edit_rrm.judges.texts.stated_verdicts import read_stated
+from edit_rrm.judges.texts.thinking import answer_start
 from edit_rrm.principles import Principle
 from edit_rrm.traces import PartialTrace, Trace
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from edit_rrm.errors import TraceError
-from edit_rrm.judges.checks import Check, CheckReader
-from edit_rrm.judges.sloppy_json import Block
-from edit_rrm.judges.wording import met_of, plain
+from edit_rrm.judges.texts.checks import Check, CheckReader
+from edit_rrm.judges.texts.sloppy_json import Block
+from edit_rrm.judges.texts.wording import met_of, plain
 from edit_rrm.principles import Category, Principle, count_by_category
 from edit_rrm.traces import Verdict
 
