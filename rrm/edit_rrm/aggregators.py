@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from edit_rrm.checkpoint import AggregatorName
-from edit_rrm.errors import TraceError
+from edit_rrm.errors import NoProbabilityError
 from edit_rrm.principles import Category, Principle
 from edit_rrm.traces import MAX_SCORE
 
@@ -28,7 +28,7 @@ def aggregate(
     - `gated`          weighted mean of the keep and quality verdicts (1 if there are none), times the plain
                        mean of the follow verdicts (1 if there are none): no weight opens the gate
 
-    Raises TraceError when `soft` misses a probability, ValueError for an empty or uneven input, a
+    Raises NoProbabilityError when `soft` misses a probability, ValueError for an empty or uneven input, a
     score or probability out of range, or an unknown name.
     """
     if not len(principles) == len(met) == len(probabilities) > 0:
@@ -78,7 +78,7 @@ def _known(probabilities: Sequence[float | None], principles: Sequence[Principle
     known = []
     for probability, principle in zip(probabilities, principles, strict=True):
         if probability is None:
-            raise TraceError(f"'soft' needs a probability for principle {principle.id!r}")
+            raise NoProbabilityError(f"'soft' needs a probability for principle {principle.id!r}")
         if not 0.0 <= probability <= 1.0:
             raise ValueError(f"probability must lie in [0, 1], got {probability} for {principle.id!r}")
         known.append(probability)

@@ -4,7 +4,8 @@ EditRRMError
 ├── ImageError          an image cannot be used (code: image_too_large, too_many_pixels,
 │                       unsupported_image, broken_image)
 ├── TraceError          a verifier's text could not be turned into verdicts (trace_unparseable)
-│   └── TraceTruncatedError  the text ended at its budget: it is no answer (trace_truncated)
+│   ├── TraceTruncatedError  the text ended at its budget: it is no answer (trace_truncated)
+│   └── NoProbabilityError   the engine showed no probability of a verdict that the reward needs
 ├── DecompositionError  a decomposition's text could not be turned into principles (decomposition_failed)
 │   └── DecompositionTruncatedError  the same (decomposition_truncated)
 ├── CheckpointError     a checkpoint's rrm.json is missing a field or holds an unknown value
@@ -57,6 +58,10 @@ class TraceTruncatedError(TraceError):
     """A trace was cut off, so it says nothing, whatever it looks like."""
 
     code = "trace_truncated"
+
+
+class NoProbabilityError(TraceError):
+    """A verdict has no probability: another text of the same model would have none either."""
 
 
 class DecompositionTruncatedError(DecompositionError):

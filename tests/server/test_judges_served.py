@@ -180,6 +180,14 @@ async def test_a_scores_sampling_does_not_change_the_questions(running: Running)
     ]
 
 
+async def test_where_the_engine_shows_no_probabilities_soft_fails_and_asks_once(running: Running) -> None:
+    running.engine.script = lambda asked: replace(completion(trace(asked)), tokens=())
+    answer = await running.score(aggregator="soft")
+    assert (answer.status_code, answer.json()["code"]) == (502, "trace_unparseable")
+    assert "probability" in answer.json()["detail"]
+    assert len(running.engine.asked) == 1
+
+
 async def test_a_score_that_needed_another_seed_is_not_kept_as_the_first(running: Running) -> None:
     running.engine.script = lambda asked: trace(asked) if asked.sampling.seed else "nonsense"
     for _ in range(2):

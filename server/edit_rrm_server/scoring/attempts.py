@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from edit_rrm.errors import DecompositionError, EditRRMError, TraceError
+from edit_rrm.errors import DecompositionError, EditRRMError, NoProbabilityError, TraceError
 from edit_rrm.wire import Usage
 from edit_rrm_server.engines.engine import Completion, SamplingSettings
 from edit_rrm_server.errors import ServiceError
@@ -63,7 +63,7 @@ async def attempted(
             return Drawn(read(completion), None, usage, redrawn)
         except (TraceError, DecompositionError) as error:
             failure = error
-            if not may_redraw:
+            if not may_redraw or isinstance(error, NoProbabilityError):
                 break
             settings, redrawn = attempts.redrawn(settings), True
     return Drawn(None, failure, usage)
