@@ -46,12 +46,17 @@ def start():
 """
 
 
+def heed_interrupts() -> None:
+    """For a child: whoever is started in the background of a shell ignores SIGINT, and so do its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def run(folder: Path, body: str, *options: str) -> subprocess.CompletedProcess[str]:
     """The body as a module of tests, run as `make test` runs all."""
     command, environment = prepared(folder, body, WATCHED)
     return subprocess.run(
         [*command, *options], cwd=folder, env=environment, capture_output=True, text=True, timeout=120,
-        check=False,
+        check=False, preexec_fn=heed_interrupts,
     )  # fmt: skip
 
 
@@ -160,7 +165,13 @@ def test_sleeps():
     import time; time.sleep(600)
 """
     command, environment = prepared(tmp_path, body, "-m", "pytest")
-    outer = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL)
+    outer = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        preexec_fn=heed_interrupts,
+    )
     try:
         pid = _waited_for(tmp_path / "sleeper")
         below = psutil.Process(outer.pid).children(recursive=True)

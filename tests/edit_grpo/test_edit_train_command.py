@@ -59,7 +59,7 @@ def train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Resu
 def test_sampling_asks_first_whether_it_can_write(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     words = ["sample", "--checkpoint", "none", "--edits", str(tmp_path), "--out", str(tmp_path / "file")]
-    ended = CliRunner().invoke(cli.app, words, env={"COLUMNS": "200"})
+    ended = CliRunner().invoke(cli.app, words, env={"COLUMNS": "1000"})
     assert ended.exit_code == 2
     assert "is a file, not a folder" in ended.output
 

@@ -75,7 +75,7 @@ def lines(*rows: Row) -> str:
 
 def told(*words: str | Path) -> str:
     """What a command says that must end with a message, on one line."""
-    ended = runner.invoke(app, [str(word) for word in words])
+    ended = runner.invoke(app, [str(word) for word in words], env={"COLUMNS": "1000"})
     assert ended.exit_code in (1, 2), ended.output
     assert isinstance(ended.exception, SystemExit)
     return " ".join(ended.output.replace("│", " ").split())
@@ -144,7 +144,7 @@ def test_another_encoding_is_named(folder: Path, judge: Guess, encoding: str) ->
     row = json.dumps(edit(instruction="größer"), ensure_ascii=False)
     (folder / "edits.jsonl").write_text(f"{row}\n", encoding=encoding)
     said = told(*evaluated(folder))
-    assert "edits.jsonl" in said
+    assert "edits.jsonl" in said.replace(" ", "")  # the end of a line may cut a path
     assert encoding == "utf-16-le" or "expected UTF-8" in said
 
 

@@ -82,11 +82,23 @@ def test_cpus_have_the_worker_that_seeds_do_not_end(given: str, set_to: str) -> 
     assert config.parallel_config.worker_cls == set_to
 
 
+def test_a_grammar_writes_no_white_space_without_end_unless_the_operator_says_how() -> None:
+    config = configuration()
+    adjust_config(config, ServerSettings(tensor_parallel_size=2))
+    held = config.structured_outputs_config
+    assert (held.backend, held.disable_any_whitespace) == ("xgrammar", True)
+    own = configuration()
+    given = {"structured_outputs_config": {"backend": "guidance"}}
+    adjust_config(own, ServerSettings(tensor_parallel_size=2, engine_args=given))
+    assert own.structured_outputs_config.backend == "auto"  # as vLLM made it of what was given
+
+
 def configuration(prefix_cache_retention_interval: int | None = 0, worker_cls: str = "auto") -> Any:
     """The parts of vLLM's configuration that are adjusted."""
     return SimpleNamespace(
         cache_config=SimpleNamespace(prefix_cache_retention_interval=prefix_cache_retention_interval),
         parallel_config=SimpleNamespace(worker_cls=worker_cls),
+        structured_outputs_config=SimpleNamespace(backend="auto", disable_any_whitespace=False),
     )
 
 
