@@ -15,7 +15,7 @@ from edit_rrm.judges.forms.one_token import DigitExpectation, YesNo
 
 
 class TraceForm(Form):
-    """Ours: a verdict for every principle, then the score (traces.py, zero_shot_answers.py)."""
+    """Ours: a verdict for every principle, then the score (traces.py, judges/texts/zero_shot_answers.py)."""
 
     form: Literal["trace"]
     format: Literal["1", "json"] = "json"
