@@ -11,18 +11,16 @@ principle. The bundled model knows no digits, so `digit` is timed with whatever 
 import asyncio
 import os
 import statistics
-import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import httpx
 import typer
-from latency import principles
+from latency import answered, principles
 from rich.console import Console
 from rich.table import Table
 
-from edit_rrm.images import encode_png
 from edit_rrm.intervals import Cluster, mean_of, share_interval
 from edit_rrm.judges.judge import Judge
 from edit_rrm.judges.shelf import find_judge
@@ -59,22 +57,8 @@ def judge_for_timing(name: str) -> Judge:
 
 async def score(http: httpx.AsyncClient, edit: EditRecord, judge: Judge, measured: Measured) -> None:
     """One group through HTTP, guards off."""
-    pictures = [edit.picture(), *(candidate.picture() for candidate in edit.candidates)]
-    files = {f"i{n}": ("image.png", encode_png(image), "image/png") for n, image in enumerate(pictures)}
-    source, *parts = [{"part": name} for name in files]
-    body: dict[str, Any] = {
-        "instruction": edit.request.instruction,
-        "source": source,
-        "candidates": parts,
-        "guards": "off",
-    }
-    if judge.needs_principles:
-        body["principles"] = [principle.model_dump(mode="json") for principle in principles(edit)]
-    content = httpx.Request("POST", "http://service", json=body).read()
-    request = httpx.Request("POST", "http://service/v1/score", files={**files, "request": (None, content)})
-    started = time.perf_counter()
-    response = await http.send(request)
-    measured.seconds.append(time.perf_counter() - started)
+    took_s, response = await answered(http, edit, principles(edit) if judge.needs_principles else ())
+    measured.seconds.append(took_s)
     if response.status_code != 200:
         raise RuntimeError(response.text)
     answer = response.json()

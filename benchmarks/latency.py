@@ -46,8 +46,10 @@ async def bare(engine: Any, card: Any, edit: EditRecord) -> tuple[float, int]:
     return time.perf_counter() - started, sum(c.completion_tokens for c in completions)
 
 
-async def through_http(http: httpx.AsyncClient, edit: EditRecord) -> tuple[float, int | None]:
-    """Seconds of one score call, files included, and the tokens written, if it could be scored."""
+async def answered(
+    http: httpx.AsyncClient, edit: EditRecord, given: tuple[Principle, ...]
+) -> tuple[float, httpx.Response]:
+    """Seconds of one score call by these principles, guards off and files included, and its answer."""
     pictures = [edit.picture(), *(candidate.picture() for candidate in edit.candidates)]
     files = {f"i{n}": ("image.png", encode_png(image), "image/png") for n, image in enumerate(pictures)}
     source, *parts = [{"part": name} for name in files]
@@ -55,15 +57,20 @@ async def through_http(http: httpx.AsyncClient, edit: EditRecord) -> tuple[float
         "instruction": edit.request.instruction,
         "source": source,
         "candidates": parts,
-        "principles": [principle.model_dump(mode="json") for principle in principles(edit)],
         "guards": "off",
+        **({"principles": [principle.model_dump(mode="json") for principle in given]} if given else {}),
     }
     request = httpx.Request(
         "POST", "http://service/v1/score", files={**files, "request": (None, _json(body))}
     )
     started = time.perf_counter()
     response = await http.send(request)
-    took_s = time.perf_counter() - started
+    return time.perf_counter() - started, response
+
+
+async def through_http(http: httpx.AsyncClient, edit: EditRecord) -> tuple[float, int | None]:
+    """Seconds of one score call, files included, and the tokens written, if it could be scored."""
+    took_s, response = await answered(http, edit, principles(edit))
     if response.status_code not in (200, 502):
         raise RuntimeError(response.text)
     scored = response.status_code == 200

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from service_process import ServiceProcess
+from service_process import ServiceProcess, served
 
 from edit_rrm_server.settings.server import BUNDLED_MODEL
 from edit_rrm_shapes.world.dataset import EditRecord, make_edit
@@ -22,15 +22,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
     """The bundled model, ready. Afterwards: SIGTERM gives exit status 0 and no process is left."""
-    process = ServiceProcess(tmp_path_factory.mktemp("server"), "--set", "max_body_bytes=2000000")
-    try:
-        process.wait_until_ready()
+    with served(tmp_path_factory.mktemp("server"), "--set", "max_body_bytes=2000000") as process:
         yield process
-    finally:
-        status, left = process.end(), process.left_behind()
     log = process.log.read_text()
-    assert status == 0, log[-3000:]
-    assert left == []
     assert not any(word in log for word in ("Traceback", "ERROR", "Exception")), log[-3000:]
 
 

@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -14,6 +16,19 @@ import psutil
 START_LIMIT_S = 240.0
 END_LIMIT_S = 120.0
 _LISTENING = re.compile(r"listening on (http://\S+);")
+
+
+@contextmanager
+def served(directory: Path, *arguments: str) -> Iterator["ServiceProcess"]:
+    """A ready service; at the end it has ended well and left no process behind."""
+    process = ServiceProcess(directory, *arguments)
+    try:
+        process.wait_until_ready()
+        yield process
+    finally:
+        status, left = process.end(), process.left_behind()
+    assert status == 0, process.log.read_text()[-3000:]
+    assert left == []
 
 
 class ServiceProcess:

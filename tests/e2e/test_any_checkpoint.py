@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import httpx
 import psutil
 import pytest
-from service_process import ServiceProcess
+from service_process import ServiceProcess, served
 from shape_calls import group_call
 from untrained_checkpoint import save_untrained
 
@@ -18,16 +18,8 @@ def zero_shot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProce
     """A random checkpoint, ready. No trace of it ever parses."""
     directory = tmp_path_factory.mktemp("zero_shot")
     checkpoint = save_untrained(directory / "random-vlm")
-    process = ServiceProcess(
-        directory, "--model", str(checkpoint), "--set", "retries=0", "--dtype", "float32"
-    )
-    try:
-        process.wait_until_ready()
+    with served(directory, "--model", str(checkpoint), "--set", "retries=0", "--dtype", "float32") as process:
         yield process
-    finally:
-        status, left = process.end(), process.left_behind()
-    assert status == 0, process.log.read_text()[-3000:]
-    assert left == []
 
 
 def test_it_is_served_with_the_zero_shot_profile(zero_shot: ServiceProcess) -> None:

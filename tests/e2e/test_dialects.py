@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import requests
-from service_process import ServiceProcess
+from service_process import served
 from shape_calls import png
 
 from edit_rrm_shapes.world.dataset import EditRecord
@@ -23,16 +23,9 @@ BLOCK = "```python\n"
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A service that speaks both dialects, ready; its address with the key in it."""
     directory = tmp_path_factory.mktemp("dialects")
-    process = ServiceProcess(
-        directory, "--set", "dialects=flow_factory,unirl", "--set", "api_keys=lighthouse"
-    )
-    try:
-        process.wait_until_ready()
+    settings = ("--set", "dialects=flow_factory,unirl", "--set", "api_keys=lighthouse")
+    with served(directory, *settings) as process:
         yield process.url.replace("http://", "http://any:lighthouse@")
-    finally:
-        status, left = process.end(), process.left_behind()
-    assert status == 0, process.log.read_text()[-3000:]
-    assert left == []
 
 
 def text(image: Any) -> str:

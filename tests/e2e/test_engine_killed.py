@@ -11,7 +11,7 @@ import httpx
 import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from service_process import ServiceProcess
+from service_process import ServiceProcess, served
 from shape_calls import group_call
 
 from edit_rrm_shapes.world.dataset import EditRecord
@@ -30,14 +30,8 @@ SLACK_THREADS, SLACK_DESCRIPTORS = 2, 5
 def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
     """A ready server that restarts its engine at once and keeps no score, so that every score is new."""
     settings = ("--set", "engine_restart_backoff_s=0.1", "--set", "score_cache_mib=0")
-    process = ServiceProcess(tmp_path_factory.mktemp("mortal"), *settings)
-    try:
-        process.wait_until_ready()
+    with served(tmp_path_factory.mktemp("mortal"), *settings) as process:
         yield process
-    finally:
-        status, left = process.end(), process.left_behind()
-    assert status == 0, process.log.read_text()[-3000:]
-    assert left == []
 
 
 def test_a_call_in_the_engine_at_its_death_is_answered_and_the_next_scores_as_before(

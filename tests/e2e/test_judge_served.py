@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from service_process import ServiceProcess
+from service_process import ServiceProcess, served
 from shape_calls import group_call
 from untrained_checkpoint import save_untrained
 
@@ -17,16 +17,10 @@ def scoring(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess
     """A random checkpoint that is asked for three scores, ready."""
     directory = tmp_path_factory.mktemp("three_scores")
     checkpoint = save_untrained(directory / "random-vlm")
-    process = ServiceProcess(
+    with served(
         directory, "--model", str(checkpoint), "--judge", "three_scores", "--set", "retries=0"
-    )
-    try:
-        process.wait_until_ready()
+    ) as process:
         yield process
-    finally:
-        status, left = process.end(), process.left_behind()
-    assert status == 0, process.log.read_text()[-3000:]
-    assert left == []
 
 
 def test_every_answer_of_random_weights_is_read(scoring: ServiceProcess, edit: EditRecord) -> None:

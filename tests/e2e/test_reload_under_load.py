@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from service_process import ServiceProcess
+from service_process import ServiceProcess, served
 from shape_calls import group_call
 
 from edit_rrm_server.settings.server import BUNDLED_MODEL
@@ -58,18 +58,12 @@ def run_program(name: str, *arguments: str) -> None:
 @pytest.fixture(scope="module")
 def reloadable(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Iterator[ServiceProcess]:
     """A ready service of the SFT checkpoint that keeps no score."""
-    process = ServiceProcess(
+    with served(
         tmp_path_factory.mktemp("reloadable"),
         *("--model", str(root / "sft"), "--set", f"reload_root={root}"),
         *("--set", "admin_api_keys=admin-key", "--set", "score_cache_mib=0"),
-    )
-    try:
-        process.wait_until_ready()
+    ) as process:
         yield process
-    finally:
-        status, left = process.end(), process.left_behind()
-    assert status == 0, process.log.read_text()[-3000:]
-    assert left == []
 
 
 def test_under_load_each_answer_is_that_of_the_weights_it_names(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from running_service import CARD, Running, Start
 from scripted_engine import PROMPT_TOKENS, Asked, ScriptedEngine, completion, trace
-from small_calls import BLUE, RED, b64
+from small_calls import BLUE, RED, b64, picture, png
 
 from edit_rrm.judges.shelf import find_judge
 from edit_rrm.judges.spec import judge_spec
@@ -117,6 +117,14 @@ async def test_a_digit_is_read_from_its_probabilities_not_from_its_text(judged: 
     (result,) = (await running.score(principles=None)).json()["results"]
     assert result["reward"] == pytest.approx((4 * 0.75 + 2 * 0.25) / 5)
     assert running.engine.asked[0].sampling.max_tokens == 1
+
+
+async def test_a_judge_shows_no_larger_images_than_the_model_takes(judged: Judged) -> None:
+    running = await judged("digit", lambda _: one_token("5", **{"5": 1.0}))  # 1,280 pixels, the card says 64
+    large = b64(png(picture(size=(200, 100))))
+    await running.score(principles=None, source=large)
+    (asked,) = running.engine.asked
+    assert asked.images[ImageSlot.SOURCE].image.size == (64, 32)
 
 
 async def test_a_judge_that_would_rather_say_something_else_gives_no_number(judged: Judged) -> None:

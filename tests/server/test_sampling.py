@@ -2,7 +2,6 @@
 
 from edit_rrm.checkpoint import SamplingDefaults
 from edit_rrm.judges.judge import AskKind
-from edit_rrm.judges.spec import AskSampling
 from edit_rrm.wire import Sampling
 from edit_rrm_server.engines.engine import SamplingSettings
 from edit_rrm_server.scoring.sampling import (
@@ -23,8 +22,8 @@ def test_what_the_caller_leaves_out_is_the_checkpoints() -> None:
 
 
 def test_the_caller_goes_before_the_ask_that_before_the_judge_and_that_before_the_checkpoint() -> None:
-    kind = AskKind("scores", AskSampling(top_k=20, max_tokens=512))
-    judge = AskSampling(temperature=0.7, top_k=5, seed=3)
+    kind = AskKind("scores", Sampling(top_k=20, max_tokens=512))
+    judge = Sampling(temperature=0.7, top_k=5, seed=3)
     found = ask_sampling(kind, Sampling(seed=1), judge, DEFAULTS, structured=True)
     assert found == SamplingSettings(0.7, 0.9, 1, 512, top_k=20)
 
@@ -32,7 +31,7 @@ def test_the_caller_goes_before_the_ask_that_before_the_judge_and_that_before_th
 def test_an_answer_of_one_token_is_greedy_whatever_is_asked_for() -> None:
     kind = AskKind("digit", one_token=True)
     found = ask_sampling(
-        kind, Sampling(temperature=1.0, max_tokens=64), AskSampling(), DEFAULTS, structured=True
+        kind, Sampling(temperature=1.0, max_tokens=64), Sampling(), DEFAULTS, structured=True
     )
     assert (found.temperature, found.max_tokens) == (0.0, 1)
 
@@ -40,8 +39,7 @@ def test_an_answer_of_one_token_is_greedy_whatever_is_asked_for() -> None:
 def test_a_form_is_held_to_only_where_the_service_may() -> None:
     kind = AskKind("scores", json_schema="{}")
     schemas = [
-        ask_sampling(kind, NOTHING, AskSampling(), DEFAULTS, structured=on).json_schema
-        for on in (True, False)
+        ask_sampling(kind, NOTHING, Sampling(), DEFAULTS, structured=on).json_schema for on in (True, False)
     ]
     assert schemas == ["{}", None]
 

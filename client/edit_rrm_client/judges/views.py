@@ -15,9 +15,9 @@ from edit_rrm.judges.advice import sample_asks
 from edit_rrm.judges.forms.answers import AnswerForm, DigitExpectation, JsonScores, LabelledScores, TraceForm
 from edit_rrm.judges.importing import Importer
 from edit_rrm.judges.judge import Ask, Judge
-from edit_rrm.judges.spec import AskSampling
 from edit_rrm.judges.written import WrittenJudge
 from edit_rrm.prompts import ImageSlot, Message
+from edit_rrm.wire import Sampling
 from edit_rrm_client.judges.trying import Tried
 from edit_rrm_client.tables import printable
 
@@ -174,6 +174,6 @@ def _facts(judge: Judge) -> Table:
     return table
 
 
-def _sampling(sampling: AskSampling) -> str:
+def _sampling(sampling: Sampling) -> str:
     given = sampling.model_dump(exclude_none=True)
     return ", ".join(f"{name} {value:g}" for name, value in given.items()) or "sampling of the checkpoint"

@@ -10,14 +10,15 @@ from typing import Protocol
 
 from edit_rrm.checkpoint import AggregatorName
 from edit_rrm.judges.forms.answers import Subscores
-from edit_rrm.judges.spec import AskSampling, PictureSpec, ThinkingSpec
+from edit_rrm.judges.spec import PictureSpec, ThinkingSpec
 from edit_rrm.principles import Category, Principle
 from edit_rrm.prompts import Prompt, PromptProfile
 from edit_rrm.tokens import Token
 from edit_rrm.traces import Verdict
 from edit_rrm.wire import MAX_SOURCES as MAX_SOURCES
+from edit_rrm.wire import Sampling
 
-NO_WISHES = AskSampling()
+NO_WISHES = Sampling()
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class AskKind:
     """
 
     name: str
-    sampling: AskSampling = NO_WISHES
+    sampling: Sampling = NO_WISHES
     one_token: bool = False
     each: bool = False
     json_schema: str | None = None
@@ -125,7 +126,7 @@ class Judge(Protocol):
         ...
 
     @property
-    def sampling(self) -> AskSampling:
+    def sampling(self) -> Sampling:
         """Its defaults, which go before those of the checkpoint's card."""
         ...
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from edit_rrm.checkpoint import AggregatorName
-from edit_rrm.judges.judge import MAX_SOURCES, NO_WISHES, Ask, AskKind, Judgement, Reading, Written
+from edit_rrm.judges.judge import NO_WISHES, Ask, AskKind, Judgement, Reading, Written
 from edit_rrm.judges.spec import PictureSpec, ThinkingSpec
 from edit_rrm.judges.trace_reading import trace_reading
 from edit_rrm.judges.written import told_to_think, verdict_judgement
@@ -29,12 +29,14 @@ class ProfiledJudge:
     pictures = PictureSpec()
     categories: Mapping[str, Category] = {}
 
-    def __init__(self, profile: PromptProfile) -> None:
+    def __init__(
+        self, profile: PromptProfile, *, max_sources: int = 1, thinking: ThinkingSpec | None = None
+    ) -> None:
         self.profile = profile
         self.decomposition = profile
-        self.thinking = ThinkingSpec() if profile.name == "zero_shot" else None
         self.name = profile.name
-        self.max_sources = MAX_SOURCES if profile.name == "zero_shot" else 1
+        self.max_sources = max_sources
+        self.thinking = thinking
 
     def asks(
         self,

@@ -1,5 +1,6 @@
 """Judges by name or file: our own, those that other packages register, and whatever file somebody wrote."""
 
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -7,25 +8,29 @@ from typing import Any
 from edit_rrm import plugins
 from edit_rrm.checkpoint import RRMCard
 from edit_rrm.errors import JudgeError
-from edit_rrm.judges import get_profile
-from edit_rrm.judges.judge import Judge
+from edit_rrm.judges import TrainedProfile, ZeroShotProfile
+from edit_rrm.judges.judge import MAX_SOURCES, Judge
 from edit_rrm.judges.profiled import ProfiledJudge
-from edit_rrm.judges.spec import SUFFIXES, JudgeSpec, judge_file_beside, read_judge_file
+from edit_rrm.judges.spec import SUFFIXES, JudgeSpec, ThinkingSpec, judge_file_beside, read_judge_file
 from edit_rrm.judges.written import WrittenJudge
 
 _GROUP: plugins.Group = "edit_rrm.judges"
-_PROFILES = ("trained", "zero_shot")
+_OURS: Mapping[str, Judge] = {
+    "trained": ProfiledJudge(TrainedProfile()),
+    "zero_shot": ProfiledJudge(ZeroShotProfile(), max_sources=MAX_SOURCES, thinking=ThinkingSpec()),
+}
+"""By the profile of a checkpoint's card."""
 
 
 def judge_names() -> tuple[str, ...]:
     """Every name that `find_judge` knows: ours first, then those of other packages."""
-    return tuple(dict.fromkeys([*_PROFILES, *sorted(_our_files()), *plugins.names(_GROUP)]))
+    return tuple(dict.fromkeys([*_OURS, *sorted(_our_files()), *plugins.names(_GROUP)]))
 
 
 def find_judge(wanted: str) -> Judge:
     """A judge by its name, or by the path of its file. Raises JudgeError naming those there are."""
-    if wanted in _PROFILES:
-        return ProfiledJudge(get_profile(wanted))
+    if wanted in _OURS:
+        return _OURS[wanted]
     if wanted in _our_files():
         return WrittenJudge(read_judge_file(_our_files()[wanted]))
     if wanted in plugins.names(_GROUP):
@@ -37,8 +42,8 @@ def find_judge(wanted: str) -> Judge:
 
 
 def profiled(card: RRMCard) -> Judge:
-    """The judge of a checkpoint whose card alone decides. Raises CheckpointError."""
-    return ProfiledJudge(get_profile(card.profile))
+    """The judge of a checkpoint whose card alone decides."""
+    return _OURS[card.profile]
 
 
 def chosen_judge(directory: Path | None, card: RRMCard, wanted: str | None = None) -> Judge | None:

@@ -19,6 +19,7 @@ from edit_rrm.judges.forms.expressions import Expression
 from edit_rrm.nested_settings import problems
 from edit_rrm.principles import Category
 from edit_rrm.settings_files import read_settings_file
+from edit_rrm.wire import Sampling
 
 FILE_STEM = "judge"
 SUFFIXES = (".toml", ".yaml", ".yml", ".json")
@@ -28,7 +29,6 @@ VERSION_HEX_CHARS = 6
 
 # `{instruction}`; `{{word}}` is the text "{word}" itself. Braces around anything else (JSON) are text.
 SLOT = re.compile(r"\{\{([a-z_]+)\}\}|\{([a-z_]+)\}")
-TextSlot = Literal["instruction", "principles", "count", "number", "question", "category"]
 _OF_A_PRINCIPLE = frozenset({"number", "question", "category"})
 _SLOTS = frozenset({"instruction", "principles", "count"}) | _OF_A_PRINCIPLE
 
@@ -55,16 +55,6 @@ class SpokenMessage(_Part):
         return (part for part in self.parts if isinstance(part, str))
 
 
-class AskSampling(_Part):
-    """How answers are drawn; what is absent comes from the judge, and there from the checkpoint's card."""
-
-    temperature: float | None = Field(default=None, ge=0.0, le=2.0, allow_inf_nan=False)
-    top_p: float | None = Field(default=None, gt=0.0, le=1.0, allow_inf_nan=False)
-    top_k: int | None = Field(default=None, ge=1, description="tokens to choose among; absent: all")
-    seed: int | None = Field(default=None, ge=0, lt=2**31)
-    max_tokens: int | None = Field(default=None, ge=1, le=16384)
-
-
 class AskSpec(_Part):
     """One question to the model about one candidate, or (`each`) about each principle of it."""
 
@@ -72,7 +62,7 @@ class AskSpec(_Part):
     each: Literal["principle"] | None = Field(default=None, description="asked once for every principle")
     messages: tuple[SpokenMessage, ...] = Field(min_length=1)
     answer: AnswerForm
-    sampling: AskSampling = AskSampling()
+    sampling: Sampling = Sampling()
 
     @property
     def slots(self) -> frozenset[str]:
@@ -166,7 +156,7 @@ class JudgeSpec(_Part):
     )
     chat: ChatSpec = ChatSpec()
     pictures: PictureSpec = PictureSpec()
-    sampling: AskSampling = AskSampling()
+    sampling: Sampling = Sampling()
     passes: int = Field(default=1, ge=1, le=32, description="samples where a request does not say")
 
     @property

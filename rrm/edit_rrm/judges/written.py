@@ -7,13 +7,12 @@ from dataclasses import replace
 from edit_rrm.aggregators import aggregate
 from edit_rrm.checkpoint import AggregatorName
 from edit_rrm.errors import TraceError
-from edit_rrm.judges import get_profile
+from edit_rrm.judges import TrainedProfile, ZeroShotProfile, get_profile
 from edit_rrm.judges.forms.answers import JsonScores, TraceForm
 from edit_rrm.judges.judge import MAX_SOURCES, Ask, AskKind, Judgement, Reading, Written
 from edit_rrm.judges.spec import (
     MAX_SCORE,
     SLOT,
-    AskSampling,
     AskSpec,
     ImagePart,
     JudgeSpec,
@@ -22,13 +21,17 @@ from edit_rrm.judges.spec import (
     ThinkingSpec,
 )
 from edit_rrm.judges.texts.thinking import answer_start
-from edit_rrm.judges.trace_reading import read_trace_answer
+from edit_rrm.judges.trace_reading import trace_reading
 from edit_rrm.judges.trained import principle_lines
 from edit_rrm.principles import Category, Principle
-from edit_rrm.prompts import SOURCE_SLOTS, ImageSlot, Message, Prompt, neutralise
+from edit_rrm.prompts import SOURCE_SLOTS, ImageSlot, Message, Prompt, PromptProfile, neutralise
 from edit_rrm.tokens import Token
 from edit_rrm.traces import Verdict
 from edit_rrm.verdict_probability import VERDICT_TEXTS
+from edit_rrm.wire import Sampling
+
+_TRACES: Mapping[str, PromptProfile] = {"1": TrainedProfile(), "json": ZeroShotProfile()}
+"""Who reads each format of a trace."""
 
 
 class WrittenJudge:
@@ -47,7 +50,7 @@ class WrittenJudge:
         )
         self.gives_score = spec.gives_verdicts and spec.asks[0].each is None
         self.max_sources = MAX_SOURCES if spec.takes_several_sources else 1
-        self.sampling: AskSampling = spec.sampling
+        self.sampling: Sampling = spec.sampling
         self.passes = spec.passes
         self.thinking = spec.chat.thinking
         self.decomposition = get_profile(spec.decomposition)
@@ -78,7 +81,8 @@ class WrittenJudge:
         """See `Judge.read`."""
         answer, text, tokens = self._answers[ask.kind.name], written.text, written.tokens
         if isinstance(answer, TraceForm):
-            return read_trace_answer(answer.format, written, principles)
+            trace = _TRACES[answer.format].parse_answer(text, principles, opened=written.opened, whole=True)
+            return trace_reading(trace, written)
         start = 0 if ask.kind.one_token else answer_start(text, TraceError, opened=written.opened)
         subscores = answer.read(text[start:], tokens)
         if ask.principle is None:

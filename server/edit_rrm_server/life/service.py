@@ -216,9 +216,9 @@ class Service:
             self.batcher.window = self.settings.window_for(model.sequences)
         judge = model.judge
         if self.settings.max_image_side is None:
-            self.intake.limits = replace(
-                self.intake.limits, max_side=judge.pictures.max_side or model.card.max_image_side
-            )
+            sides = (judge.pictures.max_side, model.card.max_image_side)
+            shortest = min((side for side in sides if side is not None), default=None)
+            self.intake.limits = replace(self.intake.limits, max_side=shortest)
         attempts = Attempts(self.settings.retries, self.settings.retry_temperature, model.max_model_len)
         template_arguments = {**model.card.template_arguments, **self.settings.template_arguments}
         decomposer = Decomposer(

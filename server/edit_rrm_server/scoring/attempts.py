@@ -26,6 +26,7 @@ class Drawn(Generic[T]):
     failure: Failure | None
     usage: Usage
     redrawn: bool = False
+    attempts: int = 1
 
 
 async def attempted(
@@ -46,11 +47,11 @@ async def attempted(
     """
     settings, usage, redrawn = first, NO_USAGE, False
     failure: Failure | None = None
-    for _ in range(1 + attempts.retries):
+    for made in range(1, 2 + attempts.retries):
         try:
             completion = await generate(settings)
         except ServiceError as error:  # not for another seed to mend: engines repeat what can be repeated
-            return Drawn(None, error, usage)
+            return Drawn(None, error, usage, redrawn, made)
         usage = add_usage(usage, usage_of(completion))
         failure = cut_off(completion)
         if failure is not None:
@@ -60,10 +61,10 @@ async def attempted(
             settings = longer
             continue
         try:
-            return Drawn(read(completion), None, usage, redrawn)
+            return Drawn(read(completion), None, usage, redrawn, made)
         except (TraceError, DecompositionError) as error:
             failure = error
             if not may_redraw or isinstance(error, NoProbabilityError):
                 break
             settings, redrawn = attempts.redrawn(settings), True
-    return Drawn(None, failure, usage)
+    return Drawn(None, failure, usage, redrawn, made)

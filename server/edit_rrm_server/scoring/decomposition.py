@@ -155,8 +155,8 @@ class Decomposer:
             return Decomposed(drawn.read, "model", drawn.usage, room.longest_wait_s)
         assert drawn.failure is not None
         if isinstance(drawn.failure, DecompositionError):
-            kind, text = type(drawn.failure), drawn.failure.text
-            raise kind(f"after {1 + self._attempts.retries} attempts: {drawn.failure}", text)
+            kind, times = type(drawn.failure), "attempt" if drawn.attempts == 1 else "attempts"
+            raise kind(f"after {drawn.attempts} {times}: {drawn.failure}", drawn.failure.text)
         raise drawn.failure
 
     def _read(self, completion: Completion) -> tuple[Principle, ...]:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 
 from edit_rrm.checkpoint import SamplingDefaults
 from edit_rrm.judges.judge import AskKind
-from edit_rrm.judges.spec import AskSampling
 from edit_rrm.wire import Sampling
 from edit_rrm_server.engines.engine import SamplingSettings
 
@@ -20,10 +19,8 @@ BUDGET_GROWTH = 4
 _LARGEST_BUDGET_TOKENS = 16384
 _SEED_SPAN = 2**31
 
-Wishes = Sampling | AskSampling
 
-
-def sampling_of(defaults: SamplingDefaults, *wishes: Wishes) -> SamplingSettings:
+def sampling_of(defaults: SamplingDefaults, *wishes: Sampling) -> SamplingSettings:
     """The settings of the first of `wishes` that has them, else the checkpoint's defaults."""
 
     def chosen(name: str) -> float | int | None:
@@ -43,7 +40,7 @@ def sampling_of(defaults: SamplingDefaults, *wishes: Wishes) -> SamplingSettings
 def ask_sampling(
     kind: AskKind,
     wanted: Sampling,
-    judge: AskSampling,
+    judge: Sampling,
     defaults: SamplingDefaults,
     *,
     structured: bool,

@@ -1,10 +1,11 @@
 """`Verifier`: the samples of one candidate, each from an answer to every ask of the judge."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from types import MappingProxyType
+from typing import Any, TypeVar
 
 from edit_rrm.errors import TraceError, TraceTruncatedError
 from edit_rrm.images import EditImage
@@ -19,6 +20,8 @@ from edit_rrm_server.scoring.attempts import Drawn, Failure, attempted
 from edit_rrm_server.scoring.plan import Verification
 from edit_rrm_server.scoring.sampling import Attempts, sample_seed
 from edit_rrm_server.scoring.usage import NO_USAGE, add_usage
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -78,16 +81,22 @@ class Verifier:
     ) -> Drawn[Judgement]:
         """One sample, or why the first of its asks failed. The other asks are answered then all the same.
 
-        Asks about each principle share all but their end, so the first goes ahead and the others find its
-        prefix in the engine's cache.
+        One ask is drawn again where its answer makes no judgement. Asks about each principle share
+        all but their end, so the first goes ahead and the others find its prefix in the engine's cache.
         """
-        ahead = 1 if len(asks) > 1 and asks[0].kind.each else 0
-        answers = [await self._answer(asked, ask, candidate, index, admission) for ask in asks[:ahead]]
+
+        def judged(readings: Sequence[Reading]) -> Judgement:
+            return self._judge.judgement(readings, asked.principles, asked.plan.aggregator)
+
+        def answer(ask: Ask, make: Callable[[Reading], T]) -> Coroutine[Any, Any, Drawn[T]]:
+            return self._answer(asked, ask, candidate, index, admission, make)
+
+        if len(asks) == 1:
+            return await answer(asks[0], lambda reading: judged([reading]))
+        ahead = 1 if asks[0].kind.each else 0
+        answers = [await answer(ask, _as_read) for ask in asks[:ahead]]
         async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(self._answer(asked, ask, candidate, index, admission))
-                for ask in asks[ahead:]
-            ]
+            tasks = [group.create_task(answer(ask, _as_read)) for ask in asks[ahead:]]
         answers += [task.result() for task in tasks]
         usage = reduce(add_usage, (answer.usage for answer in answers), NO_USAGE)
         redrawn = any(answer.redrawn for answer in answers)
@@ -96,15 +105,20 @@ class Verifier:
         if failures:
             return Drawn(None, failures[0], usage, redrawn)
         try:
-            judgement = self._judge.judgement(readings, asked.principles, asked.plan.aggregator)
+            return Drawn(judged(readings), None, usage, redrawn)
         except TraceError as error:
             return Drawn(None, error, usage, redrawn)
-        return Drawn(judgement, None, usage, redrawn)
 
     async def _answer(
-        self, asked: Verification, ask: Ask, candidate: EditImage, index: int, admission: Admission
-    ) -> Drawn[Reading]:
-        """The answer to one ask, or why the last attempt at it failed."""
+        self,
+        asked: Verification,
+        ask: Ask,
+        candidate: EditImage,
+        index: int,
+        admission: Admission,
+        make: Callable[[Reading], T],
+    ) -> Drawn[T]:
+        """What `make` makes of the answer to one ask, or why the last attempt at it failed."""
         images = {**asked.edit.images, ImageSlot.CANDIDATE: candidate}
         kind = self._judge.kinds.index(ask.kind)
         prompt = ask.prompt.told(self._template_arguments)
@@ -113,14 +127,11 @@ class Verifier:
             async with admission.slot():
                 return await self._engine.generate(prompt, images, sampling, ask.watched, asked.edit.group)
 
-        def read(completion: Completion) -> Reading:
+        def read(completion: Completion) -> T:
             with tracing.span("judging", principles=len(asked.principles)):
                 try:
                     written = Written(completion.text, completion.tokens, completion.thought_opened)
-                    reading = self._judge.read(ask, written, asked.principles)
-                    if len(asked.plan.sampling) == 1 and not ask.kind.each:  # else it is judged with others
-                        self._judge.judgement([reading], asked.principles, asked.plan.aggregator)
-                    return reading
+                    return make(self._judge.read(ask, written, asked.principles))
                 except TraceError:
                     self._metrics.trace_unparsed()
                     raise
@@ -142,3 +153,7 @@ class Verifier:
             may_grow=asked.plan.may_grow,
             may_redraw=not ask.kind.one_token,
         )
+
+
+def _as_read(reading: Reading) -> Reading:
+    return reading
