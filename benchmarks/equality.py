@@ -21,7 +21,7 @@ from edit_rrm.prompts import ImageSlot
 from edit_rrm.traces import parse_trace
 from edit_rrm.verdict_probability import VERDICT_TEXTS, met_probability
 from edit_rrm_server.engines.engine import Completion, SamplingSettings
-from edit_rrm_server.engines.vllm.engine import load_vllm_model
+from edit_rrm_server.engines.vllm.loading import load_vllm_model
 from edit_rrm_server.engines.vllm.start import prepare_environment
 from edit_rrm_server.scoring.warm_up import warm_up
 from edit_rrm_server.settings.server import BUNDLED_MODEL, ServerSettings

@@ -74,7 +74,7 @@ async def score(http: httpx.AsyncClient, edit: EditRecord, judge: Judge, measure
 async def measure(settings: ServerSettings, group: int, rounds: int) -> dict[str, Measured]:
     """Every judge on one engine, in turn."""
     from edit_rrm_server.api.app import create_app
-    from edit_rrm_server.engines.vllm.engine import load_vllm_model
+    from edit_rrm_server.engines.vllm.loading import load_vllm_model
     from edit_rrm_server.life.service import Service
     from edit_rrm_server.scoring.warm_up import warm_up
 

@@ -94,7 +94,7 @@ def _json(body: dict[str, Any]) -> bytes:
 async def compare(settings: ServerSettings, group: int, rounds: int) -> Table:
     """Runs everything and returns the table."""
     from edit_rrm_server.api.app import create_app
-    from edit_rrm_server.engines.vllm.engine import load_vllm_model
+    from edit_rrm_server.engines.vllm.loading import load_vllm_model
     from edit_rrm_server.life.service import Service
     from edit_rrm_server.scoring.warm_up import warm_up
 

@@ -69,7 +69,7 @@ async def read_answers(engine: Engine, judge: Judge, answers: int, structured: b
 
 async def measure(checkpoint: Path, answers: int) -> dict[str, Counter[str]]:
     """Both ways on one engine."""
-    from edit_rrm_server.engines.vllm.engine import load_vllm_model
+    from edit_rrm_server.engines.vllm.loading import load_vllm_model
     from edit_rrm_server.scoring.warm_up import warm_up
 
     settings = ServerSettings(model=checkpoint, judge="three_scores")

@@ -29,7 +29,7 @@ class RewardReplica:
     """What Ray runs on a worker."""
 
     async def __init__(self, options: DeploymentOptions) -> None:
-        from edit_rrm_server.engines.vllm.engine import load_vllm_model
+        from edit_rrm_server.engines.vllm.loading import load_vllm_model
         from edit_rrm_server.engines.vllm.start import prepare_environment
         from edit_rrm_server.scoring.warm_up import warm_up
 

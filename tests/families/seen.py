@@ -23,7 +23,8 @@ from edit_rrm.prompts import ImageSlot
 from edit_rrm.verdict_probability import VERDICT_TEXTS, met_probability
 from edit_rrm_server.engines.engine import SamplingSettings
 from edit_rrm_server.engines.vllm import internals
-from edit_rrm_server.engines.vllm.engine import VllmEngine, load_vllm_model
+from edit_rrm_server.engines.vllm.engine import VllmEngine
+from edit_rrm_server.engines.vllm.loading import load_vllm_model
 from edit_rrm_server.engines.vllm.probe import segments
 from edit_rrm_server.engines.vllm.start import end_forkserver, prepare_environment
 from edit_rrm_server.errors import ServiceError

@@ -16,7 +16,7 @@ from edit_rrm_server.engines.child_processes import kill_descendants
 from edit_rrm_server.engines.detached_thread import is_work_left
 from edit_rrm_server.engines.loaded_model import LoadedModel
 from edit_rrm_server.engines.openai.start import load_openai_model
-from edit_rrm_server.engines.vllm.engine import load_vllm_model
+from edit_rrm_server.engines.vllm.loading import load_vllm_model
 from edit_rrm_server.engines.vllm.start import end_forkserver
 from edit_rrm_server.life.service import Service
 from edit_rrm_server.observe import tracing

@@ -1,0 +1,107 @@
+"""A checkpoint brought up in vLLM: found, loaded, warmed up and looked at before anybody calls."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from typing import Any
+
+from edit_rrm.errors import EditRRMError
+from edit_rrm.judges.judge import Judge
+from edit_rrm.judges.shelf import chosen_judge, profiled
+from edit_rrm_server.engines.checkpoints.adapters import Adapter
+from edit_rrm_server.engines.checkpoints.locating import locate
+from edit_rrm_server.engines.detached_thread import run_detached
+from edit_rrm_server.engines.engine import PromptRunner
+from edit_rrm_server.engines.loaded_model import LoadedModel
+from edit_rrm_server.engines.vllm.engine import VllmEngine
+from edit_rrm_server.engines.vllm.failed_start import forget_errors, start_error
+from edit_rrm_server.engines.vllm.probe import ProbedEngine
+from edit_rrm_server.engines.vllm.start import engine_config, operators_environment
+from edit_rrm_server.engines.watched_engine import engine_dead
+from edit_rrm_server.settings.server import ServerSettings
+
+logger = logging.getLogger(__name__)
+
+Progress = Callable[[str], None]
+WarmUp = Callable[[PromptRunner, Judge], Coroutine[Any, Any, None]]
+
+
+async def load_vllm_model(settings: ServerSettings, progress: Progress, warm_up: WarmUp) -> LoadedModel:
+    """Loads the checkpoint of the settings and warms it up; `progress` is told each step.
+
+    Raises CheckpointError, SettingsFileError, JudgeError, EngineStartError, UnavailableError (engine_dead).
+    No engine is left then.
+    Cancelling ends it at once, although the steps themselves cannot be interrupted.
+    """
+    found = await locate(settings, progress, operators_environment())
+    judge = chosen_judge(found.beside, found.card, settings.judge)
+    chosen = settings.model_copy(update={"model": found.directory})
+    images = 1 + (judge or profiled(found.card)).max_sources
+    engine = await run_detached(
+        lambda: _start_engine(chosen, found.adapter, images, progress), undo=VllmEngine.shut_down
+    )
+    try:
+        model = LoadedModel(
+            engine,
+            found.card,
+            found.digest,
+            engine.architecture,
+            engine.max_model_len,
+            engine.sequences,
+            chosen_judge=judge,
+        )
+        probe = ProbedEngine(engine.run, engine.text_of)
+        progress("warming up")
+        await _unless_dead(engine, warm_up(probe, model.judge))
+    except BaseException:
+        await engine.stop()
+        raise
+    _tell(probe, engine)
+    return replace(model, prefix_reuse=None if probe.reuse is None else probe.reuse.share)
+
+
+def _tell(probe: ProbedEngine, engine: VllmEngine) -> None:
+    """Warns of what a judge on this checkpoint loses."""
+    if probe.misplaced is not None:
+        logger.warning("the checkpoint's chat template moves images: %s", probe.misplaced)
+    if probe.reuse is not None and probe.reuse.lessened:
+        logger.warning(
+            "candidates of a group share less: %d of %d common prompt tokens came from the cache (%s)",
+            probe.reuse.cached,
+            probe.reuse.common,
+            engine.sharing,
+        )
+
+
+async def _unless_dead(engine: VllmEngine, work: Coroutine[Any, Any, None]) -> None:
+    """Does `work`. Raises UnavailableError if the engine dies meanwhile, of which vLLM may not tell it."""
+    working, death = asyncio.create_task(work), asyncio.create_task(engine.died())
+    try:
+        await asyncio.wait({working, death}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise engine_dead()
+        await working
+    finally:
+        for task in (working, death):
+            task.cancel()
+        await asyncio.wait({working, death})
+
+
+def _start_engine(
+    settings: ServerSettings, adapter: Adapter | None, images: int, progress: Progress
+) -> VllmEngine:
+    """Blocks until the engine core is up; runs in a thread so that the probes answer meanwhile."""
+    progress("importing vLLM")
+    from vllm.v1.engine.async_llm import AsyncLLM
+
+    forget_errors()
+    try:
+        progress("reading the model's configuration")
+        config = engine_config(settings, adapter, images)
+        progress("loading the model")
+        return VllmEngine(AsyncLLM.from_vllm_config(config), adapter)
+    except EditRRMError:
+        raise
+    except Exception as error:
+        raise start_error(error) from error
