@@ -28,6 +28,7 @@ from edit_rrm_server.settings.server import ServerSettings
 
 _CLOSE_CONNECTIONS_S = 2
 _KEEP_ALIVE_S = 65
+_BACKLOG = 2048
 
 logger = logging.getLogger(__name__)
 
@@ -87,6 +88,7 @@ async def _serve(settings: ServerSettings, progress: StartProgress) -> int:
         lifespan="on",
         timeout_graceful_shutdown=_CLOSE_CONNECTIONS_S,
         timeout_keep_alive=_KEEP_ALIVE_S,
+        backlog=_BACKLOG,
     )
     server = _DrainingServer(config, service)
     announcing = asyncio.create_task(_announce(service, server, progress, _url(settings.host, listening)))
@@ -141,7 +143,10 @@ class _DrainingServer(uvicorn.Server):
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """A bound socket, so that the address is known (and a taken port refused) before anything is loaded.
+    """A socket that takes connections, so that an address that was announced is never refused.
+
+    What connects before uvicorn accepts waits in the kernel's queue; a taken port is refused before anything
+    is loaded.
 
     Connections inherit TCP_NODELAY. asyncio sets it only where the socket names its protocol, and without it
     the body of every answer on a kept connection waits 40 ms for the acknowledgement of its headers.
@@ -151,6 +156,7 @@ def _listen(host: str, port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     listening.bind((host, port))
+    listening.listen(_BACKLOG)
     return listening
 
 
