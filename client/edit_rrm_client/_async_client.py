@@ -95,6 +95,7 @@ class AsyncRewardClient:
         deadline_s: float | None = None,
         priority: Priority = "training",
         source_of_guards: int = 0,
+        model: str | None = None,
     ) -> ScoreAnswer:
         """See `RewardClient.score`."""
         call = await asyncio.to_thread(
@@ -111,6 +112,7 @@ class AsyncRewardClient:
             include=include,
             priority=priority,
             source_of_guards=source_of_guards,
+            model=model,
             transport=self._transport,
             encoding=self._encoding,
         )
@@ -165,6 +167,7 @@ class AsyncRewardClient:
         *,
         sampling: Sampling | None = None,
         deadline_s: float | None = None,
+        model: str | None = None,
     ) -> DecomposeAnswer:
         """See `RewardClient.decompose`."""
         call = await asyncio.to_thread(
@@ -172,6 +175,7 @@ class AsyncRewardClient:
             instruction,
             source,
             sampling=sampling,
+            model=model,
             transport=self._transport,
             encoding=self._encoding,
         )

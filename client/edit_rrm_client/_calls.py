@@ -68,6 +68,7 @@ def decompose_call(
     source: SourceInput,
     *,
     sampling: Sampling | None,
+    model: str | None = None,
     transport: Transport,
     encoding: Encoding,
 ) -> Call[DecomposeAnswer]:
@@ -76,7 +77,7 @@ def decompose_call(
     one, several = _source_refs(outbox, source)
     try:
         request = DecomposeRequest(
-            instruction=instruction, source=one, sources=several, sampling=sampling or Sampling()
+            instruction=instruction, model=model, source=one, sources=several, sampling=sampling or Sampling()
         )
     except ValidationError as error:
         raise _refusal(error) from error
@@ -97,6 +98,7 @@ def score_call(
     include: Sequence[Include],
     priority: Priority,
     source_of_guards: int,
+    model: str | None = None,
     transport: Transport,
     encoding: Encoding,
 ) -> Call[ScoreAnswer]:
@@ -112,6 +114,7 @@ def score_call(
     try:
         request = ScoreRequest(
             instruction=instruction,
+            model=model,
             source=one,
             sources=several,
             source_of_guards=source_of_guards,

@@ -106,6 +106,7 @@ class RewardClient:
         deadline_s: float | None = None,
         priority: Priority = "training",
         source_of_guards: int = 0,
+        model: str | None = None,
     ) -> ScoreAnswer:
         """Scores the candidates of one edit; a GRPO group is one call.
 
@@ -115,8 +116,8 @@ class RewardClient:
         `results` has the candidates' order and length. A candidate that could not be scored is a
         `CandidateFailed` whose reward is None; the call raises only when there is no result at all.
         `principles=None` lets the service decompose the instruction; `samples=None` is the judge's number of
-        samples, mostly 1; `thinking` is for judges that can think before they answer. `deadline_s` replaces
-        the client's `timeout_s` for this call.
+        samples, mostly 1; `thinking` is for judges that can think before they answer. `model` is one of
+        `models` where a service has several. `deadline_s` replaces the client's `timeout_s` for this call.
         """
         call = score_call(
             instruction,
@@ -131,6 +132,7 @@ class RewardClient:
             include=include,
             priority=priority,
             source_of_guards=source_of_guards,
+            model=model,
             transport=self._transport,
             encoding=self._encoding,
         )
@@ -198,6 +200,7 @@ class RewardClient:
                 include=given.get("include", ()),
                 priority=given.get("priority", "bulk"),
                 source_of_guards=given.get("source_of_guards", 0),
+                model=given.get("model"),
                 transport=self._transport,
                 encoding=self._encoding,
             )
@@ -213,15 +216,21 @@ class RewardClient:
         *,
         sampling: Sampling | None = None,
         deadline_s: float | None = None,
+        model: str | None = None,
     ) -> DecomposeAnswer:
         """The principles this edit would be judged by; given to `score`, they make calls comparable."""
         call = decompose_call(
-            instruction, source, sampling=sampling, transport=self._transport, encoding=self._encoding
+            instruction,
+            source,
+            sampling=sampling,
+            model=model,
+            transport=self._transport,
+            encoding=self._encoding,
         )
         return self._run(self._call(call, deadline_s))
 
     def models(self, *, deadline_s: float | None = None) -> ModelsAnswer:
-        """The loaded checkpoint: digest, profile, defaults, limits, and what its scores are good for."""
+        """What is served: digest, profile, defaults, limits, and what the scores are good for."""
         return self._run(self._call(models_call(), deadline_s))
 
     def health(self) -> Probe:

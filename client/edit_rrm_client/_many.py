@@ -41,6 +41,7 @@ class ScoreOptions(TypedDict, total=False):
     deadline_s: float | None
     priority: Priority
     source_of_guards: int
+    model: str | None
 
 
 @dataclass(frozen=True)

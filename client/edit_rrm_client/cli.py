@@ -62,6 +62,13 @@ Timeout = Annotated[float, typer.Option(min=0.1, help="Seconds for the call, ret
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print the service's answer as JSON instead of a table.")
 ]
+RRM = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Which of the service's models judges; see `edit-rrm models`. Default: the first.",
+    ),
+]
 Instruction = Annotated[str, typer.Option(help="What the editor was asked to do.")]
 Source = Annotated[
     list[Path],
@@ -98,6 +105,7 @@ def score_one(
     source_of_guards: Annotated[
         int, typer.Option(min=0, max=MAX_SOURCES - 1, help="Which source image checks compare with, from 0.")
     ] = 0,
+    rrm: RRM = None,
     url: Url = DEFAULT_URL,
     api_key: ApiKey = None,
     timeout: Timeout = 300.0,
@@ -129,6 +137,7 @@ def score_one(
             guards=guards,
             priority="interactive",
             source_of_guards=source_of_guards,
+            model=rrm,
         )
         if as_json:
             _print_json(answer)
@@ -144,6 +153,7 @@ def score_one(
 def decompose(
     source: Source,
     instruction: Instruction,
+    rrm: RRM = None,
     url: Url = DEFAULT_URL,
     api_key: ApiKey = None,
     timeout: Timeout = 300.0,
@@ -156,7 +166,7 @@ def decompose(
         edit-rrm decompose --source a.png --instruction "remove the dog" --json > mine.json
     """
     with _reported(), connect(url, api_key, timeout) as client:
-        answer = client.decompose(instruction, source)
+        answer = client.decompose(instruction, source, model=rrm)
         if as_json:
             _print_json(answer)
         else:
@@ -167,7 +177,7 @@ def decompose(
 def models(
     url: Url = DEFAULT_URL, api_key: ApiKey = None, timeout: Timeout = 30.0, as_json: AsJson = False
 ) -> None:
-    """Show the loaded checkpoint: digest, defaults, limits, and what its scores are good for."""
+    """Show what is served: digest, defaults, limits, and what its scores are good for."""
     with _reported(), connect(url, api_key, timeout) as client:
         answer = client.models()
         if as_json:

@@ -139,7 +139,10 @@ def _lay_verdicts(column: _Column, answer: ScoreAnswer, result: CandidateScored)
         if verdict is not None and verdict.evidence:
             column.lay(verdict.evidence, 16, FADED, indent=158, max_lines=2)
         column.skip(3)
-    if not verdicts:
+    for name, value in result.subscores.items():
+        column.lay_aside(f"{value:.2f}", 17, INK, indent=0)
+        column.lay(name, 18, FADED, indent=56, max_lines=1)
+    if not result.samples:
         column.lay("A guard decided; the model was not asked.", 17, FADED, max_lines=1)
 
 

@@ -4,7 +4,7 @@ Questions, evidence and notes come from callers and models: they are shown as te
 and without the control characters that could drive a terminal.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from rich.console import Group, RenderableType
 from rich.panel import Panel
@@ -40,9 +40,10 @@ def score_view(answer: ScoreAnswer, index: int = 0, *, title: str = "") -> Rende
     if answer.principles:
         verdicts = {verdict.principle: verdict for verdict in result.verdicts}
         top: RenderableType = verdict_table(answer.principles, verdicts, title=title)
-    else:  # a guard decided before anything was decomposed
+    else:  # the judge has questions of its own, or a guard decided before anything was decomposed
         top = Text(printable(title), "italic")
-    return Group(top, guard_line(result.guards), score_line(result))
+    numbers = [subscore_line(result.subscores)] if result.subscores else []
+    return Group(top, *numbers, guard_line(result.guards), score_line(result))
 
 
 def principle_table(principles: Iterable[Principle], *, title: str = "") -> Table:
@@ -88,6 +89,14 @@ def guard_line(guards: Iterable[GuardAnswer]) -> Text:
     return line if checks else line.append("off", "dim")
 
 
+def subscore_line(subscores: Mapping[str, float]) -> Text:
+    """What a judge gave that gives numbers, each from 0 to 1, on one line."""
+    line = Text("subscores  ", "dim")
+    for name, value in subscores.items():
+        line.append(f"{printable(name)} ").append(f"{value:.2f}  ", "bold")
+    return line
+
+
 def score_line(result: CandidateScored) -> Text:
     """Score, reward and the category means on one line."""
     line = Text("score ", "dim").append(f"{result.score:.1f}/10", "bold")
@@ -96,7 +105,7 @@ def score_line(result: CandidateScored) -> Text:
         line.append(f"   {category.value} ", "dim").append(f"{mean:.2f}")
     if len(result.samples) > 1:
         line.append(f"   ± {result.disagreement:.2f} over {len(result.samples)} samples", "dim")
-    if not result.verdicts:
+    if not result.samples:
         line.append("   decided by a guard; the model was not asked", "dim")
     return line
 
@@ -110,15 +119,18 @@ def models_table(models: Iterable[ModelAnswer]) -> Table:
         sampling = ", ".join(f"{name} {value}" for name, value in model.sampling.items())
         limits = ", ".join(f"{name} {value}" for name, value in model.limits.items())
         for name, value in (
-            ("model", f"{model.name}@{model.weights_digest}"),
+            ("model", model.reported),
             ("architecture", model.architecture),
             ("profile", f"{model.profile}, trace format {model.trace_format}"),
+            ("judge", model.judge),
+            ("subscores", ", ".join(model.subscores)),
             ("categories", ", ".join(model.categories)),
             ("aggregator", model.aggregator),
             ("sampling", sampling),
             ("image limits", limits),
         ):
-            table.add_row(name, Text(printable(value)))
+            if value:
+                table.add_row(name, Text(printable(value)))
     return table
 
 

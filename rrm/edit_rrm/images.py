@@ -6,6 +6,7 @@ those belong to the whole process. Colour profiles are not applied.
 
 import hashlib
 import io
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,15 +29,17 @@ _TO_UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 _WHITE = (255, 255, 255)
+_RESAMPLING = Image.Resampling.LANCZOS
 
 
 @dataclass(frozen=True)
 class ImageLimits:
-    """What `decode_image` accepts; the first two refuse, `max_side` (pixels) scales down."""
+    """What `decode_image` accepts; the first two refuse, the others (pixels) scale down."""
 
     max_encoded_bytes: int = 20 * 2**20
     max_pixels: int = 40_000_000
     max_side: int | None = None
+    pixel_budget: int | None = None
 
 
 _DEFAULT_LIMITS = ImageLimits()
@@ -60,13 +63,23 @@ class EditImage:
         return self.image.height
 
     @classmethod
-    def from_pil(cls, image: Image.Image, max_side: int | None = None) -> "EditImage":
-        """A copy of `image` as `decode_image` would give it: upright, RGB, on white, within `max_side`.
+    def from_pil(
+        cls, image: Image.Image, max_side: int | None = None, pixel_budget: int | None = None
+    ) -> "EditImage":
+        """A copy of `image` as `decode_image` would give it: upright, RGB, on white, scaled down to both.
 
         Raises ImageError for an image that does not load, or whose mode has no known range (F, and I
         beyond 16 bits) or no conversion.
         """
-        rgb = _within_side(_upright_rgb(image), max_side)
+        return cls._of(_within(_upright_rgb(image), max_side, pixel_budget))
+
+    def in_size_of(self, other: "EditImage") -> "EditImage":
+        """The image scaled to the other's width and height, whatever becomes of its shape."""
+        size = other.image.size
+        return self if size == self.image.size else self._of(self.image.resize(size, _RESAMPLING))
+
+    @classmethod
+    def _of(cls, rgb: Image.Image) -> "EditImage":
         pixels = rgb.tobytes()
         digest = hashlib.sha256(b"%dx%d:" % rgb.size + pixels).hexdigest()
         return cls(Image.frombytes("RGB", rgb.size, pixels), digest)
@@ -88,7 +101,7 @@ def decode_image(data: bytes, limits: ImageLimits = _DEFAULT_LIMITS) -> EditImag
     try:
         with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             _check_header(image, data, limits)
-            return EditImage.from_pil(image, limits.max_side)
+            return EditImage.from_pil(image, limits.max_side, limits.pixel_budget)
     except ImageError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -173,9 +186,12 @@ def _from_16_bit(image: Image.Image) -> Image.Image:
     return Image.fromarray(((levels + 128) // 257).astype(np.uint8)).convert("RGB")
 
 
-def _within_side(image: Image.Image, max_side: int | None) -> Image.Image:
-    longest = max(image.size)
-    if max_side is None or longest <= max_side:
-        return image
-    width, height = (max(1, round(side * max_side / longest)) for side in image.size)
-    return image.resize((width, height), Image.Resampling.LANCZOS)
+def _within(image: Image.Image, max_side: int | None, pixel_budget: int | None) -> Image.Image:
+    """The image itself where it fits, else scaled down in its shape."""
+    width, height = image.size
+    if max_side is not None and (longest := max(width, height)) > max_side:
+        width, height = (max(1, round(side * max_side / longest)) for side in (width, height))
+    if pixel_budget is not None and width * height > pixel_budget:
+        factor = math.sqrt(pixel_budget / (width * height))
+        width, height = (max(1, int(side * factor)) for side in (width, height))
+    return image if (width, height) == image.size else image.resize((width, height), _RESAMPLING)

@@ -42,11 +42,13 @@ class Message:
 class Prompt:
     """A chat prompt with image slots. A last message of the assistant is the beginning of the answer.
 
-    `template_arguments` are those of the chat template, such as enable_thinking.
+    `template_arguments` are those of the chat template, such as enable_thinking; `chat_template` (Jinja) goes
+    before the checkpoint's own.
     """
 
     messages: tuple[Message, ...]
     template_arguments: TemplateArguments = ()
+    chat_template: str | None = None
 
     def told(self, arguments: Mapping[str, bool | int | float | str]) -> "Prompt":
         """The prompt with further template arguments; those it has stay."""

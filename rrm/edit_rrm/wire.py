@@ -70,6 +70,12 @@ class EditRequest(RequestModel):
     """Base of what names an edit: an instruction, and one source image or several."""
 
     instruction: Instruction
+    model: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=200,
+        description="one of GET /v1/models, by `name` or `name@weights_digest`; absent: the first",
+    )
     source: ImageRef | None = None
     sources: list[ImageRef] | None = Field(
         default=None, min_length=1, max_length=MAX_SOURCES, description="instead of `source`, in order"
@@ -248,12 +254,14 @@ class DecomposeAnswer(AnswerModel):
 
 
 class ModelAnswer(AnswerModel):
-    """The loaded checkpoint (GET /v1/models).
+    """A model that is served (GET /v1/models): a checkpoint, or an adapter at its base.
 
+    `id` is what is reported with its scores; a service of before this field reports `name@weights_digest`.
     `weights_digest_of` is "name" where the service has no copy of a fleet's weights: then the digest is
     that of the card and the fleet's id of the model.
     """
 
+    id: str = ""
     name: str
     weights_digest: str
     weights_digest_of: Literal["weights", "name"] = "weights"
@@ -272,11 +280,23 @@ class ModelAnswer(AnswerModel):
     judges: str = ""
     training: dict[str, Any] = Field(default_factory=dict)
 
+    @property
+    def reported(self) -> str:
+        """What its scores are said to be of."""
+        return self.id or f"{self.name}@{self.weights_digest}"
+
 
 class ModelsAnswer(AnswerModel):
-    """200 of GET /v1/models."""
+    """200 of GET /v1/models. The first serves a request that names none."""
 
     models: list[ModelAnswer]
+
+    def named(self, wanted: str | None) -> ModelAnswer | None:
+        """The model that a request with this `model` gets; None for one that is not served."""
+        for model in self.models:
+            if wanted in (None, model.name, f"{model.name}@{model.weights_digest}", model.id):
+                return model
+        return None
 
 
 class Problem(AnswerModel):

@@ -2,7 +2,7 @@
 
 ServiceError
 ├── RequestRefusedError     the request is wrong: malformed_json, malformed_multipart, body_too_large,
-│                           unsupported_media_type, invalid_request, missing_key, bad_key
+│                           unsupported_media_type, invalid_request, unknown_model, missing_key, bad_key
 ├── BodyTimeoutError        body_timeout: the request's body took too long to arrive
 ├── RateLimitedError        rate_limited: the caller calls too often
 ├── QueueFullError          queue_full: no room, nothing was queued

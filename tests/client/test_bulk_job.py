@@ -149,7 +149,7 @@ def test_other_settings_are_refused_until_restart(tmp_path: Path, service: MockR
     assert score(source, out).exit_code == 0
     refused = score(source, out, "--samples", "2")
     assert refused.exit_code == 2
-    assert "samples was 1, is 2" in refused.stderr
+    assert "samples was not given, is 2" in refused.stderr
     assert score(source, out, "--samples", "2", "--restart").exit_code == 0
     assert len(asked(service)) == 4
     Path(f"{out}.journal.jsonl").unlink()

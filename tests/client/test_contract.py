@@ -1,8 +1,9 @@
 """The client against the real service in one process, with an engine that writes what it is told."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -11,7 +12,7 @@ import pytest
 from PIL import Image
 
 from edit_rrm.checkpoint import RRMCard
-from edit_rrm.images import EditImage
+from edit_rrm.images import EditImage, encode_png
 from edit_rrm.judges.shelf import find_judge
 from edit_rrm.prompts import ImageSlot, Prompt
 from edit_rrm.traces import render_trace
@@ -25,6 +26,10 @@ from edit_rrm_client import (
     ScoringFailedError,
     rewards,
 )
+from edit_rrm_client.bulk.asking import ScoreSettings, ask
+from edit_rrm_client.bulk.errors import ModelChangedError
+from edit_rrm_client.bulk.groups import Group
+from edit_rrm_client.bulk.input_row import InputRow
 from edit_rrm_server.api.app import create_app
 from edit_rrm_server.engines.engine import Completion, SamplingSettings, Token
 from edit_rrm_server.engines.loaded_model import LoadedModel
@@ -52,6 +57,7 @@ class WritingEngine:
         sampling: SamplingSettings,
         watched: tuple[str, ...] = (),
         group: str = "",
+        adapter: str = "",
     ) -> Completion:
         text = self.trace if ImageSlot.CANDIDATE in images else PRINCIPLES
         tokens = tuple(Token(letter, offset, -0.1) for offset, letter in enumerate(text))
@@ -71,13 +77,18 @@ async def served(
     api_keys: str = "",
     transport: str = "multipart",
     judge: str | None = None,
+    adapters: Sequence[str] = (),
 ) -> AsyncIterator[AsyncRewardClient]:
     """A client of a ready service."""
 
     async def load(_: Path) -> LoadedModel:
         card = RRMCard(name="written", profile="trained", trace_format="1", judges="Judges nothing.")
         chosen = None if judge is None else find_judge(judge)
-        return LoadedModel(engine or WritingEngine(), card, "0" * 12, "None", 4096, chosen_judge=chosen)
+        base = LoadedModel(engine or WritingEngine(), card, "0" * 12, "None", 4096, chosen_judge=chosen)
+        further = (
+            replace(base, card=card.model_copy(update={"name": name}), adapter=name) for name in adapters
+        )
+        return replace(base, further=tuple(further))
 
     service = Service(ServerSettings(api_keys=api_keys), load)
     app = create_app(service)
@@ -150,6 +161,39 @@ async def test_models_and_probes_are_understood() -> None:
         assert (model.name, model.judges) == ("written", "Judges nothing.")
         assert (await client.health()).ok
         assert (await client.ready()).ok
+
+
+@pytest.mark.parametrize("judge", [None, "digit"])
+async def test_a_model_is_chosen_by_name_and_reported_as_it_is_listed(judge: str | None) -> None:
+    """A bulk job refuses an answer of another model than the one it was told of."""
+    async with served(WritingEngine("5") if judge else None, judge=judge, adapters=["sharp"]) as client:
+        listed = await client.models()
+        for wanted in (None, "sharp"):
+            model = listed.named(wanted)
+            assert model is not None
+            answer = await client.score("make the circle blue", SOURCE, [FIRST], model=wanted)
+            assert answer.model == model.reported
+            if judge is None:
+                decomposed = await client.decompose("make the circle blue", SOURCE, model=wanted)
+                assert decomposed.model == model.reported
+        assert listed.named("dull") is None
+        with pytest.raises(InvalidRequestError) as refused:
+            await client.score("make the circle blue", SOURCE, [FIRST], model="dull")
+    assert (refused.value.code, refused.value.status) == ("unknown_model", 404)
+
+
+async def test_a_bulk_row_keeps_subscores_and_ends_the_job_where_its_model_is_gone() -> None:
+    before, after = (encode_png(Image.fromarray(pixels)) for pixels in (SOURCE, FIRST))
+    row = InputRow(row=1, key="1", id="1", instruction="go", source_image=before, edited_image=after)
+    group = Group(rows=(row,))
+    async with served(WritingEngine("5"), judge="digit", adapters=["sharp"]) as client:
+        model = (await client.models()).named("sharp")
+        assert model is not None
+        (result,) = await ask(client, group, ScoreSettings(model="sharp"), model.reported)
+        assert [(one.name, one.value) for one in result.subscores] == [("edit", 1.0)]
+        assert (result.rrm, result.reward) == (model.reported, 1.0)
+        with pytest.raises(ModelChangedError, match="'dull' is not served here"):
+            await ask(client, group, ScoreSettings(model="dull"), "dull@000000000000")
 
 
 async def test_a_trace_nobody_can_read_is_an_error_and_never_a_reward() -> None:

@@ -16,7 +16,7 @@ from report_browser import Opened, open_file, write_page
 from shape_results import png, shape_rows
 
 from edit_rrm.principles import Category
-from edit_rrm_client.bulk.rows import ResultRow, RowGuard, RowVerdict
+from edit_rrm_client.bulk.rows import ResultRow, RowGuard, RowSubscore, RowVerdict
 from edit_rrm_client.report.page import assemble
 from edit_rrm_client.report.records import Records
 from edit_rrm_client.report.statistics import Statistics
@@ -121,6 +121,16 @@ def test_an_edit_of_several_sources_shows_all_of_them(browser: Browser, tmp_path
     assert len({shown.locator("figure").nth(place).bounding_box()["y"] for place in range(3)}) == 1  # type: ignore[index]
     shown.click()
     assert opened.page.locator("dialog figure").count() == 3
+    assert opened.errors == []
+    opened.page.close()
+
+
+def test_the_numbers_of_a_judge_without_verdicts_are_shown(browser: Browser, tmp_path: Path) -> None:
+    numbers = (RowSubscore(name="success", value=0.8), RowSubscore(name="looks", value=0.5))
+    opened = open_file(browser, write_page(tmp_path, [scored_row("e1", verdicts=(), subscores=numbers)]))
+    card = opened.page.locator(".card")
+    assert card.locator(".subscores div").all_inner_texts() == ["success\n0.80", "looks\n0.50"]
+    assert "A guard decided" not in card.inner_text()
     assert opened.errors == []
     opened.page.close()
 

@@ -41,6 +41,13 @@ def test_a_guard_that_decided_is_named() -> None:
     assert "principle" not in printed(score_view(undecomposed, title="make the circle blue"))
 
 
+def test_the_numbers_of_a_judge_without_verdicts_are_shown_and_no_guard_is_blamed() -> None:
+    judged = scored(0.5, verdicts=[], categories={"follow": 0.8}, average=None, subscores={"success": 0.8})
+    shown = printed(score_view(answer(judged).model_copy(update={"principles": []})))
+    assert "success 0.80" in shown
+    assert "decided by a guard" not in shown
+
+
 def test_a_failed_candidate_shows_its_reason_and_no_number() -> None:
     shown = printed(score_view(answer(scored(0.9), failed()), 1))
     assert "not scored trace_unparseable: no score line" in shown

@@ -1,4 +1,4 @@
-"""A LoRA folder as `--model`: merged and as vLLM's LoRA it writes the same; and starts that fail say why."""
+"""LoRA folders: merged, and by name beside their base, one writes the same; and starts that fail say why."""
 
 import math
 import shutil
@@ -31,37 +31,48 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Serv
     return start_one
 
 
-def answer(service: ServiceProcess, edit: EditRecord) -> Answer:
-    """Of a service that then ends."""
+def answers(service: ServiceProcess, edit: EditRecord, *models: str | None) -> list[Answer]:
+    """One of each model, of a service that then ends."""
+    found: list[Answer] = []
     try:
         service.wait_until_ready()
-        response = service.http.post("/v1/score", **group_call(edit, 4, guards="off", include=["reasoning"]))
-        assert response.status_code == 200, response.text
-        found: Answer = response.json()
+        for model in models:
+            call = group_call(edit, 4, guards="off", include=["reasoning"], model=model)
+            response = service.http.post("/v1/score", **call)
+            assert response.status_code == 200, response.text
+            found.append(response.json())
     finally:
         status, left = service.end(), service.left_behind()
     assert (status, left) == (0, [])
     return found
 
 
-@pytest.mark.timeout(1800)  # three starts
-def test_merged_and_as_vllms_lora_it_writes_the_same(
+@pytest.mark.timeout(1800)  # two starts
+def test_merged_and_as_one_of_two_adapters_at_a_base_it_writes_the_same(
     start: Callable[..., ServiceProcess], edit: EditRecord, tmp_path: Path
 ) -> None:
     adapter = write_adapter(tmp_path / "judge-lora", scale=0.02)
-    answers = [
-        answer(start(mode, "--model", str(adapter), "--set", f"adapter_mode={mode}"), edit)
-        for mode in ("merge", "lora")
-    ]
-    base = answer(start("base"), edit)
-    merged, lora = ([_written(result) for result in found["results"]] for found in answers)
-    assert merged == lora
-    by_merge, by_lora, by_base = (_log_odds(found) for found in (*answers, base))
-    changed = max(abs(ours - plain) for ours, plain in zip(by_merge, by_base, strict=True))
+    another = write_adapter(tmp_path / "another", scale=0.02, seed=1)
+    (merged,) = answers(start("merge", "--model", str(adapter)), edit, None)
+    beside = ["--set", f"adapters.judge-lora={adapter}", "--set", f"adapters.another={another}"]
+    lora, base, other = answers(start("lora", *beside), edit, "judge-lora", None, "another")
+    by_merge, by_lora, by_base, by_other = (_log_odds(found) for found in (merged, lora, base, other))
+    assert [_written(result) for result in merged["results"]] == [_written(r) for r in lora["results"]]
+    changed = _furthest(by_merge, by_base)
     assert changed > 1e-3, "an adapter that says nothing proves nothing"
     assert by_merge == pytest.approx(by_lora, abs=changed / 10)
-    assert answers[0]["model"] == answers[1]["model"]
-    assert answers[0]["model"].startswith("judge-lora@")
+    assert _furthest(by_lora, by_other) > 1e-3
+    assert _furthest(by_base, by_other) > 1e-3
+    assert merged["model"] == lora["model"]
+    assert [found["model"].split("@")[0] for found in (lora, base, other)] == [
+        "judge-lora",
+        "edit-rrm-tiny",
+        "another",
+    ]
+
+
+def _furthest(ours: list[float], others: list[float]) -> float:
+    return max(abs(one - other) for one, other in zip(ours, others, strict=True))
 
 
 def _written(result: Answer) -> list[tuple[str, float]]:

@@ -27,6 +27,7 @@ class Asked:
     sampling: SamplingSettings
     watched: tuple[str, ...]
     group: str
+    adapter: str
 
     @property
     def text(self) -> str:
@@ -94,8 +95,9 @@ class ScriptedEngine:
         sampling: SamplingSettings,
         watched: tuple[str, ...] = (),
         group: str = "",
+        adapter: str = "",
     ) -> Completion:
-        asked = Asked(prompt, images, sampling, watched, group)
+        asked = Asked(prompt, images, sampling, watched, group, adapter)
         self.asked.append(asked)
         self.running += 1
         self.most_running = max(self.most_running, self.running)

@@ -49,7 +49,7 @@ def test_a_template_gets_the_form_it_takes_and_writes_all_of_it_in_order(
     template: str, form: ChatForm
 ) -> None:
     judge = chat(template)
-    assert judge.form == form
+    assert judge.form_of(template) == form
     text = judge.render(PROMPT)
     places = [text.index(part) for part in ("You verify image edits", "make it blue", "The edited image:")]
     images = [index for index in range(len(text)) if text.startswith("<image>", index)]

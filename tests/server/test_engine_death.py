@@ -33,6 +33,7 @@ class Unreliable(ScriptedEngine):
         sampling: SamplingSettings,
         watched: tuple[str, ...] = (),
         group: str = "",
+        adapter: str = "",
     ) -> Completion:
         for _ in range(3):
             await asyncio.sleep(0)
@@ -40,7 +41,7 @@ class Unreliable(ScriptedEngine):
             self.alive = False
             await asyncio.Event().wait()
         self._lives -= 1
-        return await super().generate(prompt, images, sampling, watched, group)
+        return await super().generate(prompt, images, sampling, watched, group, adapter)
 
 
 class Loads:

@@ -90,11 +90,35 @@ def test_it_is_asked_as_its_base_under_its_own_name_and_digest(adapter: Path) ->
 def test_vllm_reserves_the_least_rank_it_knows(adapter: Path) -> None:
     change_config(adapter, rank_pattern={"layers.0.self_attn.q_proj": 33})
     found = read_adapter(adapter)
-    arguments = engine_arguments(load_settings({}), found)
+    arguments = engine_arguments(load_settings({}), [found])
     assert (found.rank, arguments["max_lora_rank"], arguments["enable_lora"]) == (33, 64, True)
+    change_config(adapter, rank_pattern=None)
+    arguments = engine_arguments(load_settings({}), [read_adapter(adapter), found])
+    assert (arguments["max_lora_rank"], arguments["max_loras"]) == (64, 2)
     change_config(adapter, r=1024)
     with pytest.raises(CheckpointError, match="has rank 1024, vLLM serves up to 512"):
-        engine_arguments(load_settings({}), read_adapter(adapter))
+        engine_arguments(load_settings({}), [found, read_adapter(adapter)])
+
+
+def test_several_adapters_are_models_of_one_base(adapter: Path, tmp_path: Path) -> None:
+    own = Path(shutil.copytree(adapter, tmp_path / "own"))
+    (own / "judge.toml").write_text("")
+    found = located(**{"adapters.plain": adapter, "adapters.own": own})
+    assert (found.directory, found.adapter) == (BUNDLED_MODEL, None)
+    assert [(one.card.name, one.directory, one.beside) for one in found.further] == [
+        ("plain", BUNDLED_MODEL, BUNDLED_MODEL),
+        ("own", BUNDLED_MODEL, own),
+    ]
+    assert found.further[0].digest == located(model=adapter).digest
+
+
+def test_an_adapter_among_several_that_cannot_be_served_is_named(adapter: Path, tmp_path: Path) -> None:
+    assert "adapters.one: there is no checkpoint ./nowhere/to/be" in refusal(**{"adapters.one": "./nowhere/to/be"})
+    assert f"adapters.one: {BUNDLED_MODEL} is no adapter" in refusal(**{"adapters.one": BUNDLED_MODEL})
+    assert "two models are called 'edit-rrm-tiny'" in refusal(**{"adapters.edit-rrm-tiny": adapter})
+    assert "would be merged into it" in refusal(model=adapter, **{"adapters.one": adapter})
+    beside = located(model=adapter, adapter_mode="lora", **{"adapters.one": adapter})
+    assert [one.card.name for one in (beside, *beside.further)] == ["judge-lora", "one"]
 
 
 def test_a_base_that_is_given_goes_before_the_one_it_names(adapter: Path, tmp_path: Path) -> None:

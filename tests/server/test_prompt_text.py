@@ -1,5 +1,7 @@
 """Prompts as the bundled checkpoint's tokenizer reads them: no text of a caller's becomes a control token."""
 
+import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -55,11 +57,23 @@ def test_the_checkpoints_own_tokens_are_broken_even_if_a_profile_lets_them_throu
 
 
 def test_a_checkpoint_without_any_chat_template_is_refused() -> None:
-    class Bare:
-        chat_template = None
+    bare = copy.deepcopy(TOKENIZER)
+    bare.chat_template = None
+    with pytest.raises(CheckpointError, match="no chat template, and the judge brings none"):
+        ChatText(bare).render(Prompt((Message("user", ("a",)),)))
 
-    with pytest.raises(CheckpointError, match="chat template"):
-        ChatText(Bare())
+
+def test_a_judges_template_goes_before_the_checkpoints() -> None:
+    parts = "{% for p in m.content %}{{ p.text or '#' }}{% endfor %}"
+    own = "{% for m in messages %}[{{ m.role }}]" + parts + "{% endfor %}"
+    asked = Prompt((Message("user", (ImageSlot.SOURCE, "is it blue?")),), chat_template=own)
+    assert CHAT.render(asked) == "[user]#is it blue?"
+    assert CHAT.render(replace(asked, chat_template=None)).startswith("<|im_start|>")
+
+
+def test_a_judges_template_that_takes_no_prompt_is_refused() -> None:
+    with pytest.raises(CheckpointError, match="TemplateSyntaxError"):
+        CHAT.render(Prompt((Message("user", ("a",)),), chat_template="{% for %}"))
 
 
 def test_added_tokens_that_are_plain_words_stay_words() -> None:

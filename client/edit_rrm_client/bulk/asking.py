@@ -7,12 +7,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from edit_rrm.checkpoint import AggregatorName
 from edit_rrm.principles import Category
-from edit_rrm.wire import MAX_SAMPLES, CandidateFailed, CandidateScored, GuardMode, ScoreAnswer
+from edit_rrm.wire import MAX_SAMPLES, MAX_SOURCES, CandidateFailed, CandidateScored, GuardMode, ScoreAnswer
 from edit_rrm_client import AsyncRewardClient
 from edit_rrm_client.bulk.errors import ModelChangedError
 from edit_rrm_client.bulk.groups import Group
 from edit_rrm_client.bulk.input_row import InputRow
-from edit_rrm_client.bulk.rows import SOURCE_COLUMNS, ResultRow, RowGuard, RowVerdict
+from edit_rrm_client.bulk.rows import SOURCE_COLUMNS, ResultRow, RowGuard, RowSubscore, RowVerdict
 from edit_rrm_client.errors import (
     AuthenticationError,
     EditRRMClientError,
@@ -29,9 +29,13 @@ class ScoreSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    samples: int = Field(default=1, ge=1, le=MAX_SAMPLES)
+    samples: int | None = Field(default=None, ge=1, le=MAX_SAMPLES)
+    """None: the judge's."""
+    model: str | None = None
+    """Which of a service's models judges; None: its first."""
     aggregator: AggregatorName | None = None
     guards: GuardMode = "enforce"
+    source_of_guards: int = Field(default=0, ge=0, lt=MAX_SOURCES)
     reasoning: bool = False
 
 
@@ -53,10 +57,14 @@ async def ask(client: AsyncRewardClient, group: Group, settings: ScoreSettings, 
             samples=settings.samples,
             aggregator=settings.aggregator,
             guards=settings.guards,
+            source_of_guards=settings.source_of_guards,
+            model=settings.model,
             include=("reasoning",) if settings.reasoning else (),
             priority="bulk",
         )
     except EditRRMClientError as error:
+        if error.code == "unknown_model":
+            raise ModelChangedError(f"{error.detail}; the job's scores are of {rrm}") from error
         unanswered = isinstance(error, UnavailableError)
         if isinstance(error, OverloadedError | AuthenticationError) or (
             unanswered and not (await client.ready()).ok
@@ -125,6 +133,7 @@ def _scored(row: InputRow, answer: ScoreAnswer, result: CandidateScored) -> Resu
             for verdict, principle in judged
             if principle is not None
         ),
+        subscores=tuple(RowSubscore(name=name, value=value) for name, value in result.subscores.items()),
         guards=tuple(RowGuard(name=g.name, triggered=g.triggered, value=g.value) for g in result.guards),
         reasoning=BETWEEN_SAMPLES.join(texts) if texts else None,
         rrm=answer.model,

@@ -70,7 +70,7 @@ def run_on_ray(
     try:
         if spool_groups(work.groups, spool) == 0:
             return True
-        rrm = checked_model(work.rrm, asyncio.run(served_model(services)))
+        rrm = checked_model(work.rrm, asyncio.run(served_model(services, settings.model)))
         dataset = data.read_text(str(spool), file_extensions=["jsonl"], num_cpus=READER_CPUS).map_batches(
             ScoringWorker,
             fn_constructor_args=(services, settings, rrm),

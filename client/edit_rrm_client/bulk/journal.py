@@ -143,13 +143,19 @@ class Journal:
             raise ResumeRefusedError(f"{self._path} is no journal of this version; {_ANEW}") from error
         before, now = _flat(found), _flat(header)
         changed = [
-            f"{name} was {before[name]}, is {now[name]}" for name in before if before[name] != now[name]
+            f"{name} was {_said(before[name])}, is {_said(now[name])}"
+            for name in before
+            if before[name] != now[name]
         ]
         if changed:
             raise ResumeRefusedError(f"{self._path} belongs to another job: {'; '.join(changed)}. {_ANEW}")
 
 
 _ANEW = "score everything anew with --restart, or choose another output"
+
+
+def _said(value: object) -> object:
+    return "not given" if value is None else value
 
 
 def _flat(header: JobHeader) -> dict[str, object]:

@@ -60,7 +60,7 @@ async def _run(
     for name in SIGNALS:
         loop.add_signal_handler(name, interrupted)
     try:
-        rrm = checked_model(work.rrm, await served_model(services))
+        rrm = checked_model(work.rrm, await served_model(services, settings.model))
         async with services.client() as client:
             asking = functools.partial(ask, client, settings=settings, rrm=rrm)
             return await score_groups(

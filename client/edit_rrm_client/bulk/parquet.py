@@ -71,10 +71,12 @@ def result_schema() -> Any:
         }
     )
     guard = arrow.struct({"name": text, "triggered": flag, "value": number})
+    subscore = arrow.struct({"name": text, "value": number})
     special = {
         "candidate": arrow.int32(),
         **dict.fromkeys(IMAGE_COLUMNS, arrow.binary()),
         "verdicts": arrow.list_(verdict),
+        "subscores": arrow.list_(subscore),
         "guards": arrow.list_(guard),
         **dict.fromkeys(
             ("reward", "score", "average", "follow", "keep", "quality", "disagreement", "total_s"), number

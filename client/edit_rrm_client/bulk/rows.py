@@ -76,6 +76,13 @@ class RowGuard(RowModel):
     value: float
 
 
+class RowSubscore(RowModel):
+    """One number of a judge that gives numbers, from 0 to 1: the mean over samples."""
+
+    name: str
+    value: Reward
+
+
 class ResultRow(RowModel):
     """One candidate of one edit: what was asked, and its reward or why it has none."""
 
@@ -111,13 +118,14 @@ class ResultRow(RowModel):
     disagreement: float | None = None
     """Standard deviation of the samples' scores."""
     verdicts: tuple[RowVerdict, ...] = ()
+    subscores: tuple[RowSubscore, ...] = ()
     guards: tuple[RowGuard, ...] = ()
     reasoning: str | None = None
     """The traces' text, when it was asked for; several samples are separated by a line of dashes."""
     error_code: str | None = None
     error_detail: str | None = None
     rrm: str | None = None
-    """The reward model as name@digest; None when no service answered."""
+    """The reward model as the service reports it, name@digest; None when no service answered."""
     principles_from: PrinciplesFrom | None = None
     total_s: float | None = None
     """Seconds of the call that scored this candidate; its group shares them."""

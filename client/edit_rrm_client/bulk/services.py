@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from edit_rrm_client import AsyncRewardClient, RetryPolicy
 from edit_rrm_client.bulk.errors import ModelChangedError
-from edit_rrm_client.errors import EditRRMClientError, UnavailableError
+from edit_rrm_client.errors import EditRRMClientError, InvalidRequestError, UnavailableError
 
 PROBE_TIMEOUT_S = 30.0
 
@@ -43,16 +43,17 @@ class Services(BaseModel):
             yield client
 
 
-async def served_model(services: Services) -> str:
-    """The checkpoint that the services serve, name@digest. Those that are away are not waited for.
+async def served_model(services: Services, wanted: str | None = None) -> str:
+    """What the scores will be of: the services' model of that name, or their first. None is waited for.
 
-    Raises ModelChangedError when they differ, UnavailableError when none of them answers.
+    Raises InvalidRequestError where none of that name is served, ModelChangedError when the services differ,
+    UnavailableError when none of them answers.
     """
     served: dict[str, str] = {}
     away: list[EditRRMClientError] = []
     for url in services.urls:
         try:
-            served[url] = await _model_at(url, services.api_key)
+            served[url] = await _model_at(url, services.api_key, wanted)
         except UnavailableError as error:
             away.append(error)
     if not served:
@@ -63,12 +64,16 @@ async def served_model(services: Services) -> str:
     return next(iter(served.values()))
 
 
-async def _model_at(url: str, api_key: str | None) -> str:
+async def _model_at(url: str, api_key: str | None, wanted: str | None) -> str:
     async with AsyncRewardClient(
         url, api_key=api_key, timeout_s=PROBE_TIMEOUT_S, retries=RetryPolicy(attempts=3)
     ) as client:
-        loaded = (await client.models()).models[0]
-    return f"{loaded.name}@{loaded.weights_digest}"
+        served = await client.models()
+    model = served.named(wanted)
+    if model is None:
+        there = ", ".join(model.reported for model in served.models)
+        raise InvalidRequestError(f"{url} serves no model {wanted!r}; there is {there}")
+    return model.reported
 
 
 def checked_model(before: str | None, served: str) -> str:

@@ -162,6 +162,9 @@ def _facts(judge: Judge) -> Table:
         "sources": "one" if judge.max_sources == 1 else f"up to {judge.max_sources}",
         "samples": str(judge.passes),
         "longest side": "" if judge.pictures.max_side is None else f"{judge.pictures.max_side} pixels",
+        "pixel budget": str(judge.pictures.pixel_budget or ""),
+        "candidates": "in the source's size" if judge.pictures.candidate == "source_size" else "",
+        "chat template": "" if judge.chat_template is None else "its own",
         "thinking": ""
         if judge.thinking is None
         else "on"

@@ -1,7 +1,8 @@
 """Rows and summary as the compact JSON that the page's scripts read (page/data.js). Pure.
 
 Texts stand once in a table and are named by their place in it, -1 for none. A row is an array in the
-order of `COLUMNS`; its verdicts, guards and further sources are flattened, four, three and two numbers each.
+order of `COLUMNS`; its verdicts, guards, subscores and further sources are flattened: four, three, two and
+two numbers each.
 """
 
 import math
@@ -17,7 +18,7 @@ from edit_rrm_client.report.thumbnails import Thumbnail
 COLUMNS = (
     "key", "id", "candidate", "model", "category", "instruction", "source", "source_note", "edited",
     "edited_note", "ok", "reward", "score", "follow", "keep", "quality", "disagreement", "verdicts", "guards",
-    "reasoning", "error_code", "error_detail", "seconds", "more_sources",
+    "subscores", "reasoning", "error_code", "error_detail", "seconds", "more_sources",
 )  # fmt: skip
 _CATEGORIES = tuple(Category)
 
@@ -64,14 +65,17 @@ class Records:
         guards: list[float | int | None] = []
         for guard in row.guards:
             guards += [text(guard.name), int(guard.triggered), _number(guard.value, 4)]
+        subscores: list[float | int | None] = []
+        for subscore in row.subscores:
+            subscores += [text(subscore.name), _number(subscore.value, 3)]
         more = [value for shown in more_sources for value in (shown.index, text(shown.note))]
         self._rows.append([
             row.key, row.id, row.candidate, self._model(row.model), self._category(row.category),
             text(row.instruction), source.index, text(source.note), edited.index, text(edited.note),
             int(row.status == "ok"), _number(row.reward, 4), _number(row.score, 3), _number(row.follow, 3),
             _number(row.keep, 3), _number(row.quality, 3), _number(row.disagreement, 3), verdicts, guards,
-            text(row.reasoning), text(row.error_code), text(row.error_detail), _number(row.total_s, 3),
-            more,
+            subscores, text(row.reasoning), text(row.error_code), text(row.error_detail),
+            _number(row.total_s, 3), more,
         ])  # fmt: skip
 
     def data(self, title: str, facts: str, notes: Sequence[str], summary: Summary) -> dict[str, Any]:

@@ -156,6 +156,11 @@ class Judge(Protocol):
         ...
 
     @property
+    def chat_template(self) -> str | None:
+        """Of all its prompts, instead of the checkpoint's own."""
+        ...
+
+    @property
     def decomposition(self) -> PromptProfile:
         """How principles are asked for, where they are needed."""
         ...

@@ -23,6 +23,7 @@ class ProfiledJudge:
     gives_score = True
     subscore_names: tuple[str, ...] = ()
     passes = 1
+    chat_template: str | None = None
     aggregator: AggregatorName | None = None
     sampling = NO_WISHES
     kinds = (_VERIFY,)

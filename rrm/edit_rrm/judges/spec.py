@@ -125,6 +125,9 @@ class ThinkingSpec(_Part):
 class ChatSpec(_Part):
     """How messages become the model's text."""
 
+    template: str | None = Field(
+        default=None, min_length=1, description="a chat template (Jinja) instead of the checkpoint's own"
+    )
     template_arguments: dict[str, bool | int | float | str] = Field(
         default_factory=dict, description="of the chat template"
     )
@@ -135,6 +138,11 @@ class PictureSpec(_Part):
     """What images are brought to before they are shown."""
 
     max_side: int | None = Field(default=None, ge=28, description="longest side in pixels")
+    pixel_budget: int | None = Field(default=None, ge=784, description="most pixels of an image")
+    candidate: Literal["own_size", "source_size"] = Field(
+        default="own_size",
+        description="source_size: the candidate is scaled to the source's width and height, after the guards",
+    )
 
 
 class JudgeSpec(_Part):
@@ -182,7 +190,8 @@ class JudgeSpec(_Part):
     @property
     def version(self) -> str:
         """Of its content: another one gives other scores."""
-        text = json.dumps(self.model_dump(mode="json", exclude={"about"}), sort_keys=True)
+        content = self.model_dump(mode="json", exclude={"about"}, exclude_defaults=True)
+        text = json.dumps(content, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:VERSION_HEX_CHARS]
 
     def expressions(self) -> tuple[Expression | None, Expression | None]:

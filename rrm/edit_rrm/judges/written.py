@@ -53,6 +53,7 @@ class WrittenJudge:
         self.sampling: Sampling = spec.sampling
         self.passes = spec.passes
         self.thinking = spec.chat.thinking
+        self.chat_template = spec.chat.template
         self.decomposition = get_profile(spec.decomposition)
         self.aggregator: AggregatorName | None = spec.aggregator or (
             "soft" if spec.asks[0].each is not None else None
@@ -130,7 +131,8 @@ class WrittenJudge:
         principle: int | None = None,
     ) -> Ask:
         arguments = tuple(sorted(self.spec.chat.template_arguments.items()))
-        prompt = Prompt(tuple(_message(m, values, sources) for m in spec.messages), arguments)
+        messages = tuple(_message(m, values, sources) for m in spec.messages)
+        prompt = Prompt(messages, arguments, self.chat_template)
         answer = spec.answer
         return Ask(
             kind=self._kinds[spec.name],

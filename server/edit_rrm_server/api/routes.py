@@ -14,6 +14,7 @@ from edit_rrm_server.admission.batching import Admission
 from edit_rrm_server.admission.body_budget import BodyShare
 from edit_rrm_server.api.score_call import answer_score
 from edit_rrm_server.api.score_stream import MEDIA_TYPE, ScoreStream
+from edit_rrm_server.engines.loaded_model import LoadedModel
 from edit_rrm_server.errors import RequestRefusedError
 from edit_rrm_server.http.access import note
 from edit_rrm_server.http.connection import run_for_caller
@@ -33,8 +34,8 @@ async def score(request: Request) -> ScoreAnswer:
     with service.call(), service.body_budget.share() as share:
         service.rewards()
         envelope = await _read(request, ScoreRequest, share)
-        rewards = service.rewards()  # once more: the weights may have been replaced meanwhile
         body = envelope.body
+        rewards = service.rewards(body.model)  # once more: the weights may have been replaced meanwhile
         note(
             request,
             candidates=len(body.candidates),
@@ -47,9 +48,7 @@ async def score(request: Request) -> ScoreAnswer:
         deadline_at = arrived_at + (body.deadline_s or service.settings.default_deadline_s)
         plan = rewards.plan(body)
         with service.batcher.admit(plan.jobs, body.priority, deadline_at) as admission:
-            work = answer_score(
-                service, rewards, plan, envelope, request.state.request_id, arrived_at, admission
-            )
+            work = answer_score(rewards, plan, envelope, request.state.request_id, arrived_at, admission)
             answer = await run_for_caller(request, work, deadline_at)
     note(
         request,
@@ -80,47 +79,48 @@ async def decompose(request: Request) -> DecomposeAnswer:
     with service.call(), service.body_budget.share() as share:
         service.rewards()
         envelope = await _read(request, DecomposeRequest, share)
-        rewards = service.rewards()  # as above
+        rewards = service.rewards(envelope.body.model)  # as above
         note(request, body_bytes=envelope.body_bytes)
         deadline_at = request.state.arrived_at + service.settings.default_deadline_s
         with service.batcher.admit(1, "interactive", deadline_at) as admission:
-            work = _decompose(request, service, rewards, envelope, admission)
+            work = _decompose(request, rewards, envelope, admission)
             return await run_for_caller(request, work, deadline_at)
 
 
 @router.get("/v1/models", response_model=ModelsAnswer)
 async def models(request: Request) -> ModelsAnswer:
-    """The loaded checkpoint."""
+    """The models that are served, the one of a request that names none first."""
     service: Service = request.app.state.service
-    model, limits = service.model, service.intake.limits
-    card = model.card
-    return ModelsAnswer(
-        models=[
-            ModelAnswer(
-                name=card.name,
-                weights_digest=model.weights_digest,
-                weights_digest_of="weights" if model.digest_of_weights else "name",
-                architecture=model.architecture,
-                profile=card.profile,
-                trace_format=card.trace_format,
-                judge=model.judge_name,
-                subscores=list(model.judge.subscore_names),
-                needs_principles=model.judge.needs_principles,
-                max_sources=model.judge.max_sources,
-                categories=list(card.categories),
-                sampling=card.sampling.model_dump(),
-                aggregator=model.judge.aggregator or card.aggregator,
-                limits={
-                    "max_image_bytes": limits.max_encoded_bytes,
-                    "max_image_pixels": limits.max_pixels,
-                    "max_image_side": limits.max_side,
-                    "max_body_bytes": service.settings.max_body_bytes,
-                    "max_model_len": model.max_model_len,
-                },
-                judges=card.judges,
-                training=card.training,
-            )
-        ]
+    return ModelsAnswer(models=[_shown(model, service) for model in service.model.all])
+
+
+def _shown(model: LoadedModel, service: Service) -> ModelAnswer:
+    card, limits = model.card, service.limits(model)
+    return ModelAnswer(
+        id=model.name,
+        name=card.name,
+        weights_digest=model.weights_digest,
+        weights_digest_of="weights" if model.digest_of_weights else "name",
+        architecture=model.architecture,
+        profile=card.profile,
+        trace_format=card.trace_format,
+        judge=model.judge_name,
+        subscores=list(model.judge.subscore_names),
+        needs_principles=model.judge.needs_principles,
+        max_sources=model.judge.max_sources,
+        categories=list(card.categories),
+        sampling=card.sampling.model_dump(),
+        aggregator=model.judge.aggregator or card.aggregator,
+        limits={
+            "max_image_bytes": limits.max_encoded_bytes,
+            "max_image_pixels": limits.max_pixels,
+            "max_image_side": limits.max_side,
+            "pixel_budget": limits.pixel_budget,
+            "max_body_bytes": service.settings.max_body_bytes,
+            "max_model_len": model.max_model_len,
+        },
+        judges=card.judges,
+        training=card.training,
     )
 
 
@@ -134,18 +134,17 @@ async def _read(request: Request, model: type[Body], share: BodyShare) -> Envelo
 
 async def _decompose(
     request: Request,
-    service: Service,
     rewards: RewardService,
     envelope: Envelope[DecomposeRequest],
     admission: Admission,
 ) -> DecomposeAnswer:
     body = envelope.body
     encoded = envelope.encoded_images(body.all_sources)
-    sources = [await service.intake.decode(image, path) for path, image in encoded.items()]
+    sources = [await rewards.decode(image, path) for path, image in encoded.items()]
     found = await rewards.decompose(Edit.of(sources, body.instruction), body.sampling, admission)
     return DecomposeAnswer(
         id=request.state.request_id,
-        model=service.model.name,
+        model=rewards.model_name,
         principles=list(found.principles),
         principles_from=found.origin,
     )

@@ -8,14 +8,12 @@ from edit_rrm.images import EditImage
 from edit_rrm.wire import ImageRef, ScoreAnswer, ScoreRequest
 from edit_rrm_server.admission.batching import Admission
 from edit_rrm_server.http.envelope import Envelope
-from edit_rrm_server.life.service import Service
 from edit_rrm_server.observe import tracing
 from edit_rrm_server.scoring.plan import Edit, Plan
 from edit_rrm_server.scoring.reward_service import RewardService, ScoreCall
 
 
 async def answer_score(
-    service: Service,
     rewards: RewardService,
     plan: Plan,
     envelope: Envelope[ScoreRequest],
@@ -28,7 +26,7 @@ async def answer_score(
     sources = body.all_sources
     refs = {**sources, **{f"candidates.{i}": ref for i, ref in enumerate(body.candidates)}}
     with tracing.span("images", count=len(refs)):
-        found = await _decode(service, envelope, refs)
+        found = await _decode(rewards, envelope, refs)
     shown = []
     for source in found[: len(sources)]:
         if isinstance(source, ImageError):
@@ -39,14 +37,14 @@ async def answer_score(
 
 
 async def _decode(
-    service: Service, envelope: Envelope[ScoreRequest], refs: dict[str, ImageRef]
+    rewards: RewardService, envelope: Envelope[ScoreRequest], refs: dict[str, ImageRef]
 ) -> Sequence[EditImage | ImageError]:
     """Each image or why it cannot be used; a reference that leads nowhere fails the whole request."""
     encoded = envelope.encoded_images(refs)
 
     async def decode(path: str) -> EditImage | ImageError:
         try:
-            return await service.intake.decode(encoded[path], path)
+            return await rewards.decode(encoded[path], path)
         except ImageError as error:
             return error
 

@@ -117,23 +117,29 @@ class ScoreStream(StreamingResponse):
         await self._held.take(size)
         try:
             await self._service.batcher.stream_room()
-            rewards = await self._engine()
+            rewards = await self._engine(body.model)
+            plan = rewards.plan(body)
         except BaseException as error:
             await self._held.give_back(size)
             if isinstance(error, UnavailableError):
                 return error
+            if isinstance(error, RequestRefusedError):
+                await self._fail(line, body.key, error)
+                return None
             raise
         deadline_at = arrived_at + (body.deadline_s or self._service.settings.default_deadline_s)
-        plan = rewards.plan(body)
         admission = self._service.batcher.admit_unbounded(plan.jobs, body.priority, deadline_at)
         calls.create_task(self._score(line, body, rewards, plan, admission, arrived_at))
         return None
 
-    async def _engine(self) -> RewardService:
-        """The reward service, once the engine runs. Raises UnavailableError if it never will again."""
+    async def _engine(self, model: str | None) -> RewardService:
+        """A model's reward service, once the engine runs. Raises UnavailableError if it never will again.
+
+        Raises RequestRefusedError for a model that is not served.
+        """
         while self._service.state in ("engine_dead", "loading"):  # noqa: ASYNC110  # it has several sources
             await asyncio.sleep(_STATE_POLL_S)
-        return self._service.rewards()
+        return self._service.rewards(model)
 
     async def _score(
         self,
@@ -150,9 +156,7 @@ class ScoreStream(StreamingResponse):
                     async with asyncio.timeout_at(_loop_time(admission.deadline_at)):
                         envelope = Envelope(body, {}, len(line.text or b""))
                         call_id = f"{self._id}-{line.number}"
-                        answer = await answer_score(
-                            self._service, rewards, plan, envelope, call_id, arrived_at, admission
-                        )
+                        answer = await answer_score(rewards, plan, envelope, call_id, arrived_at, admission)
                 except TimeoutError:
                     raise DeadlineExceededError("the deadline passed before the call was complete") from None
         except (ServiceError, EditRRMError) as error:

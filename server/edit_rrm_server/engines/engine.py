@@ -55,10 +55,12 @@ class PromptRunner(Protocol):
         sampling: SamplingSettings,
         watched: tuple[str, ...] = (),
         group: str = "",
+        adapter: str = "",
     ) -> Completion:
         """One completion. `watched` are token texts whose log-probabilities are wanted at every place.
 
         Prompts of one `group` share their beginning: an engine over several replicas keeps them together.
+        `adapter` names one of those that the engine has loaded beside its weights; "" for the weights alone.
 
         Raises UnavailableError (engine_dead), EngineError for a failure of this prompt alone, and
         RequestRefusedError (invalid_request) for a prompt the model cannot take.

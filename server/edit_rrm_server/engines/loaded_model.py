@@ -34,8 +34,24 @@ class LoadedModel:
     prefix_reuse: float | None = None
     """Share of a group's common prompt that came from the cache at warm-up; None: nobody looked."""
 
+    adapter: str = ""
+    """The engine's name for the adapter that makes it another model than its weights alone."""
+
+    further: "tuple[LoadedModel, ...]" = ()
+    """Models of the same engine that a request may choose; they have none themselves."""
+
+    @property
+    def all(self) -> "tuple[LoadedModel, ...]":
+        """This one, which serves a request that names none, and the further ones."""
+        return (self, *self.further)
+
     @property
     def name(self) -> str:
         """`name@weights_digest`, reported with every score; `name+judge@…` for a judge that was chosen."""
         judge = f"+{self.judge_name}" if self.chosen_judge is not None else ""
         return f"{self.card.name}{judge}@{self.weights_digest}"
+
+    @property
+    def names(self) -> frozenset[str]:
+        """What a request may call it."""
+        return frozenset({self.card.name, f"{self.card.name}@{self.weights_digest}", self.name})

@@ -52,6 +52,7 @@ class WatchedEngine:
         sampling: SamplingSettings,
         watched: tuple[str, ...] = (),
         group: str = "",
+        adapter: str = "",
     ) -> Completion:
         """See `Engine.generate`."""
         if not self.alive:
@@ -61,7 +62,9 @@ class WatchedEngine:
                 self._prompts.add(until_death)
                 try:
                     with tracing.span("engine") as span:
-                        completion = await self._engine.generate(prompt, images, sampling, watched, group)
+                        completion = await self._engine.generate(
+                            prompt, images, sampling, watched, group, adapter
+                        )
                         span.note(
                             prompt_tokens=completion.prompt_tokens,
                             cached_prompt_tokens=completion.cached_prompt_tokens,

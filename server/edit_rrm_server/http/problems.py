@@ -30,6 +30,7 @@ KINDS: dict[str, Kind] = {
     "missing_key": Kind(401, "An API key is needed"),
     "bad_key": Kind(403, "The API key is not accepted"),
     "not_found": Kind(404, "There is nothing at this address"),
+    "unknown_model": Kind(404, "No model of that name is served"),
     "method_not_allowed": Kind(405, "The address does not take this method"),
     "body_timeout": Kind(408, "The body took too long to arrive"),
     "reload_running": Kind(409, "The weights are being replaced already"),

@@ -19,7 +19,7 @@ from edit_rrm_server.admission.batching import Batcher
 from edit_rrm_server.admission.body_budget import BodyBudget
 from edit_rrm_server.engines.loaded_model import LoadedModel
 from edit_rrm_server.engines.watched_engine import DEAD_RETRY_S, WatchedEngine, engine_dead
-from edit_rrm_server.errors import ServiceError, UnavailableError
+from edit_rrm_server.errors import RequestRefusedError, ServiceError, UnavailableError
 from edit_rrm_server.life.reloading import Reloaded, Reloader
 from edit_rrm_server.life.supervision import RestartPolicy, Supervisor
 from edit_rrm_server.observe.metrics import ServiceMetrics
@@ -64,17 +64,13 @@ class Service:
             settings.queue_capacity, settings.engine_window, settings.bulk_share, self.metrics.admission
         )
         self.body_budget = BodyBudget(settings.max_total_body_bytes)
-        self.intake = ImageIntake(
-            ImageLimits(settings.max_image_bytes, settings.max_image_pixels, settings.max_image_side),
-            settings.guards,
-            settings.image_threads,
-        )
+        self.intake = ImageIntake(settings.guards, settings.image_threads)
         self.score_cache = ScoreCache(int(settings.score_cache_mib * 2**20))
         batcher, cache = self.batcher, self.score_cache
         self.metrics.admission.watch_queue(lambda lane: batcher.waiting_by_lane[lane], batcher.oldest_wait_s)
         self.metrics.scoring.watch_score_cache(lambda: cache.size_bytes)
         self.metrics.life.watch_state(lambda: self.state, get_args(State))
-        self.metrics.life.watch_prefix_reuse(lambda: self._model.prefix_reuse if self._model else None)
+        self.metrics.life.watch_prefix_reuse(self._least_reuse)
         self.principle_cache = PrincipleCache(settings.principle_cache_entries)
         # Emptied when other weights are loaded.
         self.caches: list[Clearable] = [self.score_cache, self.principle_cache]
@@ -92,7 +88,7 @@ class Service:
         )
         self._running: asyncio.Task[None] | None = None
         self._model: LoadedModel | None = None
-        self._rewards: RewardService | None = None
+        self._rewards: tuple[RewardService, ...] = ()
         self._draining = False
         self._active_calls = 0
         self._idle = asyncio.Event()
@@ -121,13 +117,20 @@ class Service:
         """Calls being served."""
         return self._active_calls
 
-    def rewards(self) -> RewardService:
-        """The reward service, if a score could run now. Raises UnavailableError."""
+    def rewards(self, wanted: str | None = None) -> RewardService:
+        """The reward service of a model, the first for None, if a score could run now.
+
+        `wanted` is `name`, `name@digest` or all that is reported with a score. Raises UnavailableError, and
+        RequestRefusedError (unknown_model) naming those there are.
+        """
         state = self.state
         if state != "ready":
             raise self._unavailable(state)
-        assert self._rewards is not None
-        return self._rewards
+        for model, rewards in zip(self.model.all, self._rewards, strict=True):
+            if wanted is None or wanted in model.names:
+                return rewards
+        served = ", ".join(model.name for model in self.model.all)
+        raise RequestRefusedError("unknown_model", f"model: {wanted!r} is not served here; there is {served}")
 
     def call(self) -> "_ActiveCall":
         """A context in which a call counts as running: draining waits for it."""
@@ -202,8 +205,13 @@ class Service:
         if known is not None and _identity(known) != _identity(model):
             self._weights_changed()
         self.checkpoint = checkpoint
-        self._serve(replace(model, engine=engine))
+        further = tuple(replace(one, engine=engine) for one in model.further)
+        self._serve(replace(model, engine=engine, further=further))
         return engine
+
+    def _least_reuse(self) -> float | None:
+        reuse = [model.prefix_reuse for model in (self._model.all if self._model else ())]
+        return min((share for share in reuse if share is not None), default=None)
 
     def _weights_changed(self) -> None:
         """What the model said before is no longer what it would say."""
@@ -214,11 +222,10 @@ class Service:
         self._model = model
         if model.sequences is not None:
             self.batcher.window = self.settings.window_for(model.sequences)
+        self._rewards = tuple(self._rewards_of(one) for one in model.all)
+
+    def _rewards_of(self, model: LoadedModel) -> RewardService:
         judge = model.judge
-        if self.settings.max_image_side is None:
-            sides = (judge.pictures.max_side, model.card.max_image_side)
-            shortest = min((side for side in sides if side is not None), default=None)
-            self.intake.limits = replace(self.intake.limits, max_side=shortest)
         attempts = Attempts(self.settings.retries, self.settings.retry_temperature, model.max_model_len)
         template_arguments = {**model.card.template_arguments, **self.settings.template_arguments}
         decomposer = Decomposer(
@@ -230,19 +237,34 @@ class Service:
             weights_digest=model.weights_digest,
             cache=self.principle_cache,
             template_arguments=template_arguments,
+            adapter=model.adapter,
         )
-        verifier = Verifier(model.engine, judge, attempts, self.metrics.scoring, template_arguments)
-        self._rewards = RewardService(
+        verifier = Verifier(
+            model.engine, judge, attempts, self.metrics.scoring, template_arguments, adapter=model.adapter
+        )
+        return RewardService(
             model.card,
             judge,
             model.name,
             verifier,
             decomposer,
             self.intake,
+            self.limits(model),
             self.score_cache,
             self.metrics.scoring,
             structured=self.settings.structured_output,
             thinking_by_default=self.settings.thinking,
+        )
+
+    def limits(self, model: LoadedModel) -> ImageLimits:
+        """What is accepted of images, and how large this model is shown them."""
+        settings, pictures = self.settings, model.judge.pictures
+        own = (side for side in (pictures.max_side, model.card.max_image_side) if side is not None)
+        return ImageLimits(
+            settings.max_image_bytes,
+            settings.max_image_pixels,
+            settings.max_image_side or min(own, default=None),
+            pictures.pixel_budget,
         )
 
     def _unavailable(self, state: State) -> UnavailableError:
@@ -268,7 +290,7 @@ class Service:
 
 def _identity(model: LoadedModel) -> tuple[object, ...]:
     """What decides what a model says."""
-    return model.name, model.judge_name, model.card
+    return tuple((one.name, one.judge_name, one.card) for one in model.all)
 
 
 class _ActiveCall:

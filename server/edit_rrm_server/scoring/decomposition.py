@@ -3,7 +3,7 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal
 
@@ -81,8 +81,10 @@ class Decomposer:
         weights_digest: str,
         cache: PrincipleCache,
         template_arguments: Mapping[str, bool | int | float | str] = MappingProxyType({}),
+        adapter: str = "",
     ) -> None:
         self._engine = engine
+        self._adapter = adapter
         self._judge = judge
         self._template_arguments = template_arguments
         self._profile = judge.decomposition
@@ -141,11 +143,15 @@ class Decomposer:
                 asked = self._profile.decompose(
                     edit.instruction, seed=settings.seed, sources=len(edit.sources)
                 )
-                prompt = told_to_think(asked, self._judge.thinking, wanted=False).told(
-                    self._template_arguments
-                )
+                prompt = told_to_think(
+                    replace(asked, chat_template=self._judge.chat_template),
+                    self._judge.thinking,
+                    wanted=False,
+                ).told(self._template_arguments)
                 async with admission.slot():
-                    return await self._engine.generate(prompt, edit.images, settings, group=edit.group)
+                    return await self._engine.generate(
+                        prompt, edit.images, settings, group=edit.group, adapter=self._adapter
+                    )
 
             drawn = await attempted(
                 self._attempts, sampling, generate, self._read, cut_off=self._cut_off, may_grow=may_grow

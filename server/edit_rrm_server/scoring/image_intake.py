@@ -15,19 +15,18 @@ T = TypeVar("T")
 
 
 class ImageIntake:
-    """Decodes images within `limits` and runs the guards on them."""
+    """Decodes images, runs the guards on them, brings them to other sizes."""
 
-    def __init__(self, limits: ImageLimits, guards: GuardSettings, threads: int) -> None:
-        self.limits = limits
+    def __init__(self, guards: GuardSettings, threads: int) -> None:
         self._guards = guards
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="images")
 
-    async def decode(self, encoded: bytes | str, path: str) -> EditImage:
+    async def decode(self, encoded: bytes | str, path: str, limits: ImageLimits) -> EditImage:
         """An image from a file's bytes or their base64 text. `path` names the field in errors.
 
         Raises ImageError, and RequestRefusedError (invalid_request) for text that is not base64.
         """
-        return await self._run(lambda: decode_image(_file_bytes(encoded, path), self.limits))
+        return await self._run(lambda: decode_image(_file_bytes(encoded, path), limits))
 
     def guards_of(self, source: EditImage) -> EditGuards:
         """The guards of one edit, for `check`."""
@@ -36,6 +35,10 @@ class ImageIntake:
     async def check(self, guards: EditGuards, candidate: EditImage) -> tuple[GuardResult, ...]:
         """The guards' findings on one candidate."""
         return await self._run(lambda: guards.check(candidate))
+
+    async def resized(self, image: EditImage, like: EditImage) -> EditImage:
+        """The image in the size of another."""
+        return await self._run(lambda: image.in_size_of(like))
 
     def close(self) -> None:
         """Ends the threads; work that has not begun is dropped."""

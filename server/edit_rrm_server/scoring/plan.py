@@ -165,6 +165,11 @@ class Edit:
         return cls(tuple(sources), instruction, digest[:32], guarded)
 
     @property
+    def compared(self) -> EditImage:
+        """The source that the guards compare with, and the candidate's size may be that of."""
+        return self.sources[self.guarded]
+
+    @property
     def digests(self) -> tuple[str, ...]:
         """The sources' own."""
         return tuple(source.digest for source in self.sources)

@@ -14,7 +14,7 @@ from functools import reduce
 from edit_rrm.checkpoint import RRMCard
 from edit_rrm.errors import EditRRMError, ImageError
 from edit_rrm.guards import EditGuards, GuardResult, reward_ceiling
-from edit_rrm.images import EditImage
+from edit_rrm.images import EditImage, ImageLimits
 from edit_rrm.judges.judge import Judge
 from edit_rrm.principles import Principle
 from edit_rrm.wire import (
@@ -75,6 +75,7 @@ class RewardService:
         verifier: Verifier,
         decomposer: Decomposer,
         intake: ImageIntake,
+        limits: ImageLimits,
         cache: ScoreCache,
         metrics: ScoringMetrics,
         *,
@@ -85,7 +86,8 @@ class RewardService:
         self._judge = judge
         self._structured = structured
         self._thinking_by_default = thinking_by_default
-        self._model_name = model_name
+        self.model_name = model_name
+        self.limits = limits
         self._verifier = verifier
         self._decomposer = decomposer
         self._intake = intake
@@ -105,6 +107,13 @@ class RewardService:
             thinking_by_default=self._thinking_by_default,
         )
 
+    async def decode(self, encoded: bytes | str, path: str) -> EditImage:
+        """An image as this model is shown it. `path` names the field in errors.
+
+        Raises ImageError, and RequestRefusedError (invalid_request) for text that is not base64.
+        """
+        return await self._intake.decode(encoded, path, self.limits)
+
     async def decompose(self, edit: Edit, sampling: Sampling, admission: Admission) -> Decomposed:
         """The principles of an edit, drawn as `sampling` says or else the card.
 
@@ -121,12 +130,12 @@ class RewardService:
 
     async def score(self, call: ScoreCall, admission: Admission) -> ScoreAnswer:
         """The answer to a call that `admission` has room for."""
-        with tracing.span("scoring", candidates=len(call.candidates), model=self._model_name):
+        with tracing.span("scoring", candidates=len(call.candidates), model=self.model_name):
             return await self._score(call, admission)
 
     async def _score(self, call: ScoreCall, admission: Admission) -> ScoreAnswer:
         plan = call.plan
-        guards = self._intake.guards_of(call.edit.sources[call.edit.guarded])
+        guards = self._intake.guards_of(call.edit.compared)
         settling = [
             asyncio.create_task(self._settle(candidate, guards, plan, admission))
             for candidate in call.candidates
@@ -138,7 +147,7 @@ class RewardService:
             decompose_s = time.monotonic() - started
 
             started = time.monotonic()
-            asked = Verification(self._model_name, plan, call.edit, principles)
+            asked = Verification(self.model_name, plan, call.edit, principles)
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(self._outcome(asked, settled, admission)) for settled in settling]
             verify_s = time.monotonic() - started
@@ -158,7 +167,7 @@ class RewardService:
         _raise_common_failure(outcomes)
         return ScoreAnswer(
             id=call.id,
-            model=self._model_name,
+            model=self.model_name,
             principles=list(principles),
             principles_from=origin,
             results=outcomes,
@@ -224,7 +233,10 @@ class RewardService:
             if known is not None:
                 admission.release_room(asked.plan.jobs_a_candidate)
                 return known, NO_USAGE
-        verified = await self._verifier.verify(asked, candidate, admission)
+        shown = candidate
+        if self._judge.pictures.candidate == "source_size":
+            shown = await self._intake.resized(candidate, asked.edit.compared)
+        verified = await self._verifier.verify(asked, shown, admission)
         if not verified.samples:
             return _failed(verified.failures[0]), verified.usage
         answer = candidate_answer(

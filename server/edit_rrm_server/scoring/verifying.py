@@ -47,8 +47,11 @@ class Verifier:
         attempts: Attempts,
         metrics: ScoringMetrics,
         template_arguments: Mapping[str, bool | int | float | str] = MappingProxyType({}),
+        *,
+        adapter: str = "",
     ) -> None:
         self._engine = engine
+        self._adapter = adapter
         self._judge = judge
         self._attempts = attempts
         self._metrics = metrics
@@ -125,7 +128,9 @@ class Verifier:
 
         async def generate(sampling: SamplingSettings) -> Completion:
             async with admission.slot():
-                return await self._engine.generate(prompt, images, sampling, ask.watched, asked.edit.group)
+                return await self._engine.generate(
+                    prompt, images, sampling, ask.watched, asked.edit.group, self._adapter
+                )
 
         def read(completion: Completion) -> T:
             with tracing.span("judging", principles=len(asked.principles)):

@@ -19,7 +19,7 @@ _VERIFICATIONS = (("something else", 8, 190), ("nothing", 16, 200), ("nothing", 
 _TOKENS = 2
 
 
-async def warm_up(engine: PromptRunner, judge: Judge) -> None:
+async def warm_up(engine: PromptRunner, judge: Judge, adapter: str = "") -> None:
     """Asks `engine` all that the judge asks, about each of `_VERIFICATIONS`. Raises what `generate` does."""
     sampling = SamplingSettings(temperature=0.0, top_p=1.0, seed=0, max_tokens=_TOKENS)
     for instruction, source, candidate in _VERIFICATIONS:
@@ -28,7 +28,7 @@ async def warm_up(engine: PromptRunner, judge: Judge) -> None:
             ImageSlot.CANDIDATE: _plain(_CANDIDATE_PIXELS, candidate),
         }
         for ask in judge.asks(instruction, numbered([("keep", "is it grey?")])):
-            await engine.generate(ask.prompt, images, sampling, ask.watched)
+            await engine.generate(ask.prompt, images, sampling, ask.watched, adapter=adapter)
 
 
 def _plain(pixels: tuple[int, int], grey: int) -> EditImage:

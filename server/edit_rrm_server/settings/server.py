@@ -11,7 +11,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, SecretStr, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, StringConstraints, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from edit_rrm.checkpoint import checkpoint_directory
@@ -31,6 +31,7 @@ LONGEST_DEFAULT_TOKENS = 16_384
 """A context of 128 k wants more KV cache for its one longest prompt than most cards have left."""
 BUNDLED_MODEL = Path(__file__).parents[1] / "models" / "edit-rrm-tiny"
 Dialect = Literal["flow_factory", "unirl"]
+ModelName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 # Variables with our prefix that belong to the client and may live in the same environment.
 _CLIENT_VARIABLES = frozenset({"EDIT_RRM_API_KEY", "EDIT_RRM_URL"})
 
@@ -64,6 +65,12 @@ class ServerSettings(FleetSettings, AdminSettings):
         default="merge",
         description="merge: an adapter is added to its base's weights once, and the result kept; lora: vLLM "
         "applies it at every step",
+    )
+
+    adapters: dict[ModelName, str] = Field(
+        default_factory=dict,
+        description="LoRA adapters of `model`, each a directory or hub id, by the names that requests choose "
+        "them by (--set adapters.NAME=DIR); vLLM applies them at every step",
     )
 
     # Where it is served
@@ -262,6 +269,8 @@ class ServerSettings(FleetSettings, AdminSettings):
             raise ValueError("rate_limit_burst has no effect without rate_limit_per_s")
         if not self.dialects and "dialect_wait_s" in self.model_fields_set:
             raise ValueError("dialect_wait_s has no effect without dialects")
+        if self.adapters and self.engine == "openai":
+            raise ValueError("adapters are loaded by vLLM here; a fleet serves each of its own as a model")
         if len(set(self.dialects)) < len(self.dialects):
             raise ValueError("dialects names one twice")
         return self

@@ -8,7 +8,7 @@ function cardOf(row, filterBy) {
   }, `${row.id} #${row.candidate}`));
   const card = make("li", { class: "card", "data-key": row.key },
     who, make("h3", {}, textOf(row.instruction)), picturesButton(row));
-  if (row.ok) card.append(numbersOf(row), verdictList(row));
+  if (row.ok) card.append(numbersOf(row), judgedList(row));
   else card.append(make("p", { class: "error" }, make("strong", {}, textOf(row.error_code) ?? "failed"), " ", textOf(row.error_detail) ?? ""));
   const guards = guardsOf(row);
   if (guards.length) card.append(guardLine(guards));
@@ -60,9 +60,15 @@ function numbersOf(row) {
     make("dl", { class: "numbers" }, ...judged.map((category) => number(category, fixed(row[category], 2)))));
 }
 
-function verdictList(row) {
-  const verdicts = verdictsOf(row);
-  if (!verdicts.length) return make("p", { class: "guards" }, "A guard decided; the model was not asked.");
+function judgedList(row) {
+  const verdicts = verdictsOf(row), subscores = subscoresOf(row);
+  if (verdicts.length) return verdictList(verdicts);
+  if (!subscores.length) return make("p", { class: "guards" }, "A guard decided; the model was not asked.");
+  return make("dl", { class: "numbers subscores" }, ...subscores.map(({ name, value }) => make("div", {},
+    make("dt", {}, name), make("dd", {}, fixed(value, 2)))));
+}
+
+function verdictList(verdicts) {
   return make("ul", { class: "verdicts" }, ...verdicts.map((verdict) => make("li", { class: verdict.met ? "met" : "missed" },
     make("span", { class: "mark", "aria-hidden": "true" }, verdict.met ? "✓" : "✗"),
     make("span", { class: verdict.category }, verdict.category),

@@ -40,6 +40,15 @@ function guardsOf(row) {
   return guards;
 }
 
+/** The subscores of a row: those of judges that give numbers. */
+function subscoresOf(row) {
+  const subscores = [];
+  for (let at = 0; at < row.subscores.length; at += 2) {
+    subscores.push({ name: textOf(row.subscores[at]), value: row.subscores[at + 1] });
+  }
+  return subscores;
+}
+
 /** The sources of a row: what each is called, its thumbnail, or why there is none. */
 function sourcesOf(row) {
   const several = row.more_sources.length > 0;

@@ -128,9 +128,7 @@ class Holding:
             with admission:
                 envelope = Envelope(group.request, {}, 0)
                 call_id = f"{state.request_id}-{number}"
-                answer = await answer_score(
-                    self.service, rewards, plan, envelope, call_id, state.arrived_at, admission
-                )
+                answer = await answer_score(rewards, plan, envelope, call_id, state.arrived_at, admission)
         except (ServiceError, EditRRMError) as error:
             return [failed(error.code, str(error))] * len(group.places)
         return answer.results

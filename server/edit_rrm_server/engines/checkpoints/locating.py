@@ -4,7 +4,7 @@ import hashlib
 import logging
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edit_rrm import plugins
@@ -46,6 +46,8 @@ class LocatedCheckpoint:
     digest: str  # 12 hex digits
     beside: Path  # where a judge file of the checkpoint's own would lie
     adapter: Adapter | None = None  # served beside the directory's weights, not merged into them
+    further: "tuple[LocatedCheckpoint, ...]" = ()
+    """Further adapters of the same directory, each a model of its own."""
 
 
 async def locate(
@@ -53,10 +55,46 @@ async def locate(
 ) -> LocatedCheckpoint:
     """The checkpoint of `settings.model`: a directory, a hub id, or an adapter that is either.
 
-    `environment` is what the operator set, for the hub. Raises CheckpointError, which says what is missing.
+    With it come those of `settings.adapters`. `environment` is what the operator set, for the hub.
+    Raises CheckpointError, which says what is missing.
     """
+    found = await _model(settings, progress, environment)
+    further = []
+    for name, named in settings.adapters.items():
+        if name == found.card.name:
+            raise CheckpointError(f"two models are called {name!r}: the base and one of its adapters")
+        further.append(await _further(name, named, found.directory, settings, progress, environment))
+    return replace(found, further=tuple(further))
+
+
+async def _further(
+    name: str,
+    named: str,
+    base: Path,
+    settings: ServerSettings,
+    progress: Progress,
+    environment: Mapping[str, str],
+) -> LocatedCheckpoint:
+    """One of several adapters of `base`. Raises CheckpointError that names the setting."""
+    try:
+        directory, _ = await _directory(named, progress, environment, _runs_code(settings))
+        if not is_adapter(directory):
+            raise CheckpointError(f"{named} is no adapter: it holds no {ADAPTER_FILE}")
+        adapter = read_adapter(directory)
+        await run_detached(lambda: check_fits(adapter, base))
+    except CheckpointError as error:
+        raise CheckpointError(f"adapters.{name}: {error}") from error
+    card = _adapted_card(directory, None, base, None).model_copy(update={"name": name})
+    digest = await run_detached(lambda: _joint_digest(base, directory))
+    return LocatedCheckpoint(base, card, digest, _asked_as(directory, base), adapter)
+
+
+async def _model(
+    settings: ServerSettings, progress: Progress, environment: Mapping[str, str]
+) -> LocatedCheckpoint:
+    """`locate` without further adapters."""
     named = str(settings.model)
-    with_code = bool(settings.engine_args.get("trust_remote_code"))
+    with_code = _runs_code(settings)
     directory, name = await _directory(named, progress, environment, with_code)
     if not is_adapter(directory):
         if settings.base is not None and settings.reload_root is None:
@@ -64,6 +102,11 @@ async def locate(
         await run_detached(lambda: _check(directory, named))
         digest = await run_detached(lambda: weights_digest(directory, default_cache_file()))
         return LocatedCheckpoint(directory, read_card(directory, name), digest, directory)
+    if settings.adapters and settings.adapter_mode == "merge":
+        raise CheckpointError(
+            f"adapters need their base as it is, and {named} would be merged into it: name it among them and "
+            "the base as model, or set adapter_mode=lora"
+        )
     adapter = read_adapter(directory)
     base_named = settings.base or adapter.base
     if base_named is None:
@@ -79,8 +122,7 @@ async def locate(
     await run_detached(lambda: check_fits(adapter, base))
     card = _adapted_card(directory, name, base, base_name)
     digest = await run_detached(lambda: _joint_digest(base, directory))
-    # An adapter that says nothing of how it is asked is asked as its base is.
-    asked_as = directory if judge_file_beside(directory) or (directory / FILE_NAME).is_file() else base
+    asked_as = _asked_as(directory, base)
     if settings.adapter_mode == "lora":
         return LocatedCheckpoint(base, card, digest, asked_as, adapter)
     target = default_cache_file().parent / "merged" / digest
@@ -128,6 +170,15 @@ def _check(directory: Path, named: str) -> None:
     if not (directory / CONFIG_FILE).is_file():
         raise CheckpointError(f"{named} is no checkpoint: it holds no {CONFIG_FILE}")
     check_complete(directory, named)
+
+
+def _asked_as(adapter: Path, base: Path) -> Path:
+    """An adapter that says nothing of how it is asked is asked as its base is."""
+    return adapter if judge_file_beside(adapter) or (adapter / FILE_NAME).is_file() else base
+
+
+def _runs_code(settings: ServerSettings) -> bool:
+    return bool(settings.engine_args.get("trust_remote_code"))
 
 
 def _adapted_card(adapter: Path, name: str | None, base: Path, base_name: str | None) -> RRMCard:

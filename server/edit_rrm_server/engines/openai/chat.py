@@ -52,6 +52,8 @@ class ChatForm:
             request |= {"add_generation_prompt": False, "continue_final_message": True}
         if prompt.template_arguments and vllm:
             request["chat_template_kwargs"] = dict(prompt.template_arguments)
+        if prompt.chat_template is not None and vllm:
+            request["chat_template"] = prompt.chat_template
         if sampling.json_schema is not None:
             schema = {"name": "answer", "strict": True, "schema": json.loads(sampling.json_schema)}
             request["response_format"] = {"type": "json_schema", "json_schema": schema}

@@ -82,8 +82,12 @@ class OpenAIEngine:
         sampling: SamplingSettings,
         watched: tuple[str, ...] = (),
         group: str = "",
+        adapter: str = "",
     ) -> Completion:
-        """See `Engine.generate`. `watched` tokens are shown where they are among the most likely ones."""
+        """See `Engine.generate`. `watched` tokens are shown where they are among the most likely ones.
+
+        No adapter is loaded here: a fleet serves each of its own as a model.
+        """
         safe = with_texts(prompt, lambda text: break_control(text, self._control))
         urls = {slot: await self._images.url(images[slot]) for slot in dict.fromkeys(prompt.slots)}
         body = self._form.body(safe, urls, sampling)

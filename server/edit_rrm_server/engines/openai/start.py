@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 
 from edit_rrm.checkpoint import RRMCard, read_card, zero_shot_card
-from edit_rrm.errors import CheckpointError
+from edit_rrm.errors import CheckpointError, JudgeError
 from edit_rrm.judges.shelf import chosen_judge
 from edit_rrm_server.engines.control_text import control_texts, read_added_tokens
 from edit_rrm_server.engines.detached_thread import run_detached
@@ -37,7 +37,7 @@ async def load_openai_model(
     """Waits until an upstream is up, then serves its model with the card of `settings.model`.
 
     `transport` replaces the network, for tests.
-    Raises CheckpointError when it is not clear which model that is, or the card does not fit.
+    Raises JudgeError, and CheckpointError when it is not clear which model that is, or the card does not fit.
     """
     key = settings.upstream_key
     http = httpx.AsyncClient(
@@ -55,6 +55,8 @@ async def load_openai_model(
         model = meant_model(reported, wanted)
         card = read_card(directory) if directory else zero_shot_card(model.id)
         judge = chosen_judge(directory, card, settings.judge)
+        if judge is not None and judge.chat_template is not None and settings.upstream_dialect != "vllm":
+            raise JudgeError(f"the judge {judge.name!r} has a chat template, which only vLLM's servers take")
         digest, of_weights = await run_detached(lambda: fleet_digest(directory, card, model.id))
         control = control_texts(read_added_tokens(directory)) if directory else ()
     except BaseException:

@@ -38,9 +38,9 @@ _FORMS = (ChatForm(True, True), ChatForm(False, True), ChatForm(True, False), Ch
 
 
 class ChatText:
-    """Renders prompts with `tokenizer`'s chat template, or `fallback_template` if it has none.
+    """Renders prompts with their own chat template, else `tokenizer`'s, else `fallback_template`.
 
-    Raises CheckpointError when there is neither, and when it takes a prompt in no form. Profiles already
+    Raises CheckpointError for a template that takes a prompt in no form. Profiles already
     break the control tokens they know of; here the tokens of the very checkpoint are broken, and the
     result is checked by tokenising it.
     """
@@ -52,9 +52,7 @@ class ChatText:
         image_text: ImageText = lambda number: None,
     ) -> None:
         self._tokenizer = tokenizer
-        self._template = tokenizer.chat_template or fallback_template
-        if self._template is None:
-            raise CheckpointError("the checkpoint's tokenizer has no chat template")
+        self._template: str | None = tokenizer.chat_template or fallback_template
         special = frozenset(tokenizer.all_special_tokens)
         added = tokenizer.get_added_vocab()
         self._control_texts = control_texts({text: text in special for text in added})
@@ -62,24 +60,38 @@ class ChatText:
         self._harmless = functools.lru_cache(_CACHED_TEXTS)(self._broken)
         self._image_text = image_text
         self._head = self._head_of_texts()
-        self.form = self._find_form()
+        self._forms: dict[str, ChatForm] = {}
+        if self._template is not None:
+            self.form_of(self._template)
 
     def render(self, prompt: Prompt) -> str:
         """The prompt's text up to where the answer begins or goes on, each image a placeholder.
 
-        Raises RequestRefusedError (invalid_request) for text that stays a control token.
+        Raises RequestRefusedError (invalid_request) for text that stays a control token, CheckpointError
+        where neither the prompt nor the checkpoint has a template.
         """
-        return self._apply(with_texts(prompt, self._harmless), self.form)
+        template = prompt.chat_template or self._template
+        if template is None:
+            raise CheckpointError(
+                "the checkpoint's tokenizer has no chat template, and the judge brings none"
+            )
+        return self._apply(with_texts(prompt, self._harmless), template, self.form_of(template))
+
+    def form_of(self, template: str) -> ChatForm:
+        """What a template takes. Raises CheckpointError."""
+        if template not in self._forms:
+            self._forms[template] = self._find_form(template)
+        return self._forms[template]
 
     def needs_special_tokens(self, text: str) -> bool:
         """Whether the tokenizer is to add its own at the text's head: not if the template wrote them."""
         return bool(self._head) and not text.startswith(self._head)
 
-    def _apply(self, prompt: Prompt, form: ChatForm) -> str:
+    def _apply(self, prompt: Prompt, template: str, form: ChatForm) -> str:
         messages = prompt if form.system_role else _without_system(prompt)
         text: str = self._tokenizer.apply_chat_template(
             messages.chat() if form.parts else self._strings(messages),
-            chat_template=self._template,
+            chat_template=template,
             tokenize=False,
             add_generation_prompt=not prompt.begun,
             continue_final_message=prompt.begun,
@@ -104,12 +116,12 @@ class ChatText:
             messages.append({"role": message.role, "content": "".join(pieces)})
         return messages
 
-    def _find_form(self) -> ChatForm:
+    def _find_form(self, template: str) -> ChatForm:
         """The first form that keeps both texts and the images. Raises CheckpointError if none does."""
         reasons = []
         for form in _FORMS:
             try:
-                text, alone = self._apply(_PROBE, form), self._apply(_TEXT_ALONE, form)
+                text, alone = (self._apply(prompt, template, form) for prompt in (_PROBE, _TEXT_ALONE))
             except Exception as error:  # a template is a program, and may raise anything
                 reasons.append(f"{type(error).__name__}: {error}")
                 continue
@@ -122,7 +134,7 @@ class ChatText:
             else:
                 return form
         raise CheckpointError(
-            "the checkpoint's chat template takes a system text, a user text and two images in no form: "
+            "the chat template takes a system text, a user text and two images in no form: "
             + "; ".join(dict.fromkeys(reasons))
         )
 

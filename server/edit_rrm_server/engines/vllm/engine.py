@@ -11,13 +11,15 @@ import gc
 import itertools
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+from edit_rrm.errors import EditRRMError
 from edit_rrm.images import EditImage
 from edit_rrm.judges.texts.thinking import is_thought_tag
 from edit_rrm.prompts import ImageSlot, Prompt
 from edit_rrm.tokens import TokenReader
-from edit_rrm_server.engines.checkpoints.adapters import Adapter
 from edit_rrm_server.engines.child_processes import handles_of, kill
 from edit_rrm_server.engines.engine import Completion, SamplingSettings
 from edit_rrm_server.engines.vllm import internals
@@ -32,11 +34,14 @@ _SHUTDOWN_S = 10.0
 
 
 class VllmEngine:
-    """Satisfies `Engine` on a running AsyncLLM."""
+    """Satisfies `Engine` on a running AsyncLLM, with `adapters` by name."""
 
-    def __init__(self, llm: Any, adapter: Adapter | None = None) -> None:
+    def __init__(self, llm: Any, adapters: Mapping[str, Path] = MappingProxyType({})) -> None:
         self._llm = llm
-        self._lora = None if adapter is None else internals.lora_request(adapter.directory)
+        self._loras = {
+            name: internals.lora_request(name, number, directory)
+            for number, (name, directory) in enumerate(adapters.items(), start=1)
+        }
         self._ids = itertools.count()
         tokenizer = internals.tokenizer_of(llm)
         chat = ChatText(
@@ -65,13 +70,14 @@ class VllmEngine:
         sampling: SamplingSettings,
         watched: tuple[str, ...] = (),
         group: str = "",
+        adapter: str = "",
     ) -> Completion:
         """See `Engine.generate`. A group needs no care here: there is one prefix cache.
 
         A prompt that ends in vLLM's "error" is run again once, sampled the same: its engine may not have
         had an image that was taken for known. vLLM forgets such an image when it finds out.
         """
-        return (await self.run(prompt, images, sampling, watched))[1]
+        return (await self.run(prompt, images, sampling, watched, adapter))[1]
 
     async def run(
         self,
@@ -79,12 +85,14 @@ class VllmEngine:
         images: Mapping[ImageSlot, EditImage],
         sampling: SamplingSettings,
         watched: tuple[str, ...] = (),
+        adapter: str = "",
     ) -> tuple[RenderedPrompt, Completion]:
         """`generate`, with what the prompt became."""
         parameters = self._parameters(sampling, watched)
-        rendered, output = await self._run(prompt, images, parameters)
+        lora = self._loras[adapter] if adapter else None
+        rendered, output = await self._run(prompt, images, parameters, lora)
         if output is not None and output.outputs and output.outputs[0].finish_reason == "error":
-            rendered, output = await self._run(prompt, images, parameters)
+            rendered, output = await self._run(prompt, images, parameters, lora)
         return rendered, self._completion(output, rendered)
 
     def text_of(self, token_ids: Sequence[int]) -> str:
@@ -92,12 +100,12 @@ class VllmEngine:
         return self._reader.text(token_ids)
 
     async def _run(
-        self, prompt: Prompt, images: Mapping[ImageSlot, EditImage], parameters: Any
+        self, prompt: Prompt, images: Mapping[ImageSlot, EditImage], parameters: Any, lora: Any
     ) -> tuple[RenderedPrompt, Any]:
         """What the prompt became and vLLM's last output for it, None for none."""
         try:
             rendered = await self._renderer.render(prompt, images, parameters.max_tokens)
-        except ServiceError:
+        except (ServiceError, EditRRMError):
             raise
         except Exception as error:
             raise service_error(error) from error
@@ -107,7 +115,7 @@ class VllmEngine:
             rendered.engine_input,
             parameters,
             f"job-{next(self._ids)}",
-            lora_request=self._lora,
+            lora_request=lora,
             trace_headers=tracing.headers(),
         )
         try:

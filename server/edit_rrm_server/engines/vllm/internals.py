@@ -94,11 +94,11 @@ def sequences_of(llm: Any) -> int:
     return int(config.scheduler_config.max_num_seqs * config.parallel_config.data_parallel_size)
 
 
-def lora_request(directory: Path) -> Any:
-    """What names the one adapter of an engine with every prompt."""
+def lora_request(name: str, number: int, directory: Path) -> Any:
+    """What names an adapter with a prompt: vLLM tells them by `number`, from 1 on, their prefixes by name."""
     from vllm.lora.request import LoRARequest
 
-    return LoRARequest("adapter", 1, str(directory))
+    return LoRARequest(name, number, str(directory))
 
 
 def start_processes_from_forkserver() -> None:

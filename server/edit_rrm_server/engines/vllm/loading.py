@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +10,7 @@ from edit_rrm.errors import EditRRMError
 from edit_rrm.judges.judge import Judge
 from edit_rrm.judges.shelf import chosen_judge, profiled
 from edit_rrm_server.engines.checkpoints.adapters import Adapter
-from edit_rrm_server.engines.checkpoints.locating import locate
+from edit_rrm_server.engines.checkpoints.locating import LocatedCheckpoint, locate
 from edit_rrm_server.engines.detached_thread import run_detached
 from edit_rrm_server.engines.engine import PromptRunner
 from edit_rrm_server.engines.loaded_model import LoadedModel
@@ -24,7 +24,7 @@ from edit_rrm_server.settings.server import ServerSettings
 logger = logging.getLogger(__name__)
 
 Progress = Callable[[str], None]
-WarmUp = Callable[[PromptRunner, Judge], Coroutine[Any, Any, None]]
+WarmUp = Callable[[PromptRunner, Judge, str], Coroutine[Any, Any, None]]
 
 
 async def load_vllm_model(settings: ServerSettings, progress: Progress, warm_up: WarmUp) -> LoadedModel:
@@ -35,39 +35,63 @@ async def load_vllm_model(settings: ServerSettings, progress: Progress, warm_up:
     Cancelling ends it at once, although the steps themselves cannot be interrupted.
     """
     found = await locate(settings, progress, operators_environment())
-    judge = chosen_judge(found.beside, found.card, settings.judge)
+    models = (found, *found.further)
+    judges = [_judge(model, found, settings) for model in models]
     chosen = settings.model_copy(update={"model": found.directory})
-    images = 1 + (judge or profiled(found.card)).max_sources
+    adapters = {model.card.name: model.adapter for model in models if model.adapter is not None}
+    images = 1 + max(
+        (judge or profiled(model.card)).max_sources for model, judge in zip(models, judges, strict=True)
+    )
     engine = await run_detached(
-        lambda: _start_engine(chosen, found.adapter, images, progress), undo=VllmEngine.shut_down
+        lambda: _start_engine(chosen, adapters, images, progress), undo=VllmEngine.shut_down
     )
     try:
-        model = LoadedModel(
-            engine,
-            found.card,
-            found.digest,
-            engine.architecture,
-            engine.max_model_len,
-            engine.sequences,
-            chosen_judge=judge,
-        )
-        probe = ProbedEngine(engine.run, engine.text_of)
         progress("warming up")
-        await _unless_dead(engine, warm_up(probe, model.judge))
+        warm = [
+            await _warmed(_loaded(engine, model, judge), engine, warm_up)
+            for model, judge in zip(models, judges, strict=True)
+        ]
     except BaseException:
         await engine.stop()
         raise
-    _tell(probe, engine)
+    return replace(warm[0], further=tuple(warm[1:]))
+
+
+def _judge(model: LocatedCheckpoint, base: LocatedCheckpoint, settings: ServerSettings) -> Judge | None:
+    """Of a further adapter its own, if it brings one, else its base's. Raises JudgeError."""
+    own = model is not base and model.beside != base.beside
+    return chosen_judge(model.beside, model.card, None if own else settings.judge)
+
+
+def _loaded(engine: VllmEngine, found: LocatedCheckpoint, judge: Judge | None) -> LoadedModel:
+    return LoadedModel(
+        engine,
+        found.card,
+        found.digest,
+        engine.architecture,
+        engine.max_model_len,
+        engine.sequences,
+        chosen_judge=judge,
+        adapter="" if found.adapter is None else found.card.name,
+    )
+
+
+async def _warmed(model: LoadedModel, engine: VllmEngine, warm_up: WarmUp) -> LoadedModel:
+    """The model after its first verifications. Raises CheckpointError, UnavailableError."""
+    probe = ProbedEngine(engine.run, engine.text_of)
+    await _unless_dead(engine, warm_up(probe, model.judge, model.adapter))
+    _tell(model, probe, engine)
     return replace(model, prefix_reuse=None if probe.reuse is None else probe.reuse.share)
 
 
-def _tell(probe: ProbedEngine, engine: VllmEngine) -> None:
+def _tell(model: LoadedModel, probe: ProbedEngine, engine: VllmEngine) -> None:
     """Warns of what a judge on this checkpoint loses."""
     if probe.misplaced is not None:
-        logger.warning("the checkpoint's chat template moves images: %s", probe.misplaced)
+        logger.warning("%s: the chat template moves images: %s", model.card.name, probe.misplaced)
     if probe.reuse is not None and probe.reuse.lessened:
         logger.warning(
-            "candidates of a group share less: %d of %d common prompt tokens came from the cache (%s)",
+            "%s: candidates of a group share less: %d of %d common prompt tokens came from the cache (%s)",
+            model.card.name,
             probe.reuse.cached,
             probe.reuse.common,
             engine.sharing,
@@ -89,7 +113,7 @@ async def _unless_dead(engine: VllmEngine, work: Coroutine[Any, Any, None]) -> N
 
 
 def _start_engine(
-    settings: ServerSettings, adapter: Adapter | None, images: int, progress: Progress
+    settings: ServerSettings, adapters: Mapping[str, Adapter], images: int, progress: Progress
 ) -> VllmEngine:
     """Blocks until the engine core is up; runs in a thread so that the probes answer meanwhile."""
     progress("importing vLLM")
@@ -98,9 +122,10 @@ def _start_engine(
     forget_errors()
     try:
         progress("reading the model's configuration")
-        config = engine_config(settings, adapter, images)
+        config = engine_config(settings, tuple(adapters.values()), images)
         progress("loading the model")
-        return VllmEngine(AsyncLLM.from_vllm_config(config), adapter)
+        directories = {name: adapter.directory for name, adapter in adapters.items()}
+        return VllmEngine(AsyncLLM.from_vllm_config(config), directories)
     except EditRRMError:
         raise
     except Exception as error:

@@ -41,7 +41,7 @@ class PrefixReuse:
 
 
 Run = Callable[
-    [Prompt, Mapping[ImageSlot, EditImage], SamplingSettings, tuple[str, ...]],
+    [Prompt, Mapping[ImageSlot, EditImage], SamplingSettings, tuple[str, ...], str],
     Awaitable[tuple[RenderedPrompt, Completion]],
 ]
 
@@ -68,9 +68,10 @@ class ProbedEngine:
         sampling: SamplingSettings,
         watched: tuple[str, ...] = (),
         group: str = "",
+        adapter: str = "",
     ) -> Completion:
         """See `Engine.generate`."""
-        rendered, completion = await self._run(prompt, images, sampling, watched)
+        rendered, completion = await self._run(prompt, images, sampling, watched, adapter)
         if prompt not in self._seen:
             self._seen.append(prompt)
             self._look_at(prompt, rendered, [images[slot] for slot in prompt.slots])

@@ -12,6 +12,7 @@ import multiprocessing
 import multiprocessing.forkserver
 import os
 import signal
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -96,7 +97,9 @@ def uses_forkserver(settings: ServerSettings) -> bool:
     return is_cpu_build() and _is_single(settings)
 
 
-def engine_config(settings: ServerSettings, adapter: Adapter | None = None, images: int = 2) -> "VllmConfig":
+def engine_config(
+    settings: ServerSettings, adapters: Sequence[Adapter] = (), images: int = 2
+) -> "VllmConfig":
     """vLLM's configuration for the checkpoint at `settings.model`, on a GPU with the defaults of its server.
 
     `images` is the most a prompt has.
@@ -107,7 +110,7 @@ def engine_config(settings: ServerSettings, adapter: Adapter | None = None, imag
     from vllm.usage.usage_lib import UsageContext
 
     check_engine_args(settings.engine_args, (field.name for field in dataclasses.fields(AsyncEngineArgs)))
-    arguments = engine_arguments(settings, adapter, images)
+    arguments = engine_arguments(settings, adapters, images)
     if settings.max_model_len is None and _declares_long_context(settings.model):
         own = AsyncEngineArgs(**arguments).create_model_config().max_model_len
         arguments["max_model_len"] = min(own, LONGEST_DEFAULT_TOKENS)
@@ -118,7 +121,7 @@ def engine_config(settings: ServerSettings, adapter: Adapter | None = None, imag
 
 
 def engine_arguments(
-    settings: ServerSettings, adapter: Adapter | None = None, images: int = 2
+    settings: ServerSettings, adapters: Sequence[Adapter] = (), images: int = 2
 ) -> dict[str, Any]:
     """The arguments of vLLM's AsyncEngineArgs; those the settings give by name go before our own."""
     cpu = is_cpu_build()
@@ -145,8 +148,9 @@ def engine_arguments(
     }
     if cpu:
         arguments["block_size"] = _CPU_BLOCK_TOKENS
-    if adapter is not None:
-        arguments |= {"enable_lora": True, "max_loras": 1, "max_lora_rank": _lora_rank(adapter)}
+    if adapters:
+        rank = max(_lora_rank(adapter) for adapter in adapters)
+        arguments |= {"enable_lora": True, "max_loras": len(adapters), "max_lora_rank": rank}
     return {name: value for name, value in arguments.items() if value is not None} | settings.engine_args
 
 
