@@ -37,8 +37,12 @@ class TokenReader:
 
     def __init__(self, tokenizer: Any, shown: Callable[[str], bool] = lambda _: False) -> None:
         self._tokenizer = tokenizer
-        special = zip(tokenizer.all_special_ids, tokenizer.all_special_tokens, strict=True)
-        self._shown: dict[int, str] = {number: str(text) for number, text in special if shown(str(text))}
+        # Those it has names for, and those that are merely marked: neither is decoded.
+        named = dict(zip(tokenizer.all_special_ids, tokenizer.all_special_tokens, strict=True))
+        marked = {n: str(token) for n, token in tokenizer.added_tokens_decoder.items() if token.special}
+        self._shown: dict[int, str] = {
+            n: str(text) for n, text in (named | marked).items() if shown(str(text))
+        }
         self._before: list[int] = list(tokenizer.encode("a", add_special_tokens=False))
         self._before_text = self._decode(self._before)
         self._text_of = functools.lru_cache(4096)(lambda token_id: self._behind([token_id]))

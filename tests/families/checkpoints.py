@@ -44,6 +44,11 @@ def _chatml(image: str, *, images_first: bool = False) -> str:
 
 
 _QWEN_TEMPLATE = _chatml("<|vision_start|><|image_pad|><|vision_end|>")
+_THOUGHT = ("<think>", "</think>")
+_THINKING_TEMPLATE = (
+    _QWEN_TEMPLATE + "{% if add_generation_prompt and enable_thinking is defined and enable_thinking %}"
+    "<think>\n{% endif %}"
+)
 _GEMMA_TEMPLATE = (
     "{{ bos_token }}{% if messages[0].role == 'system' %}"
     "{% set head = messages[0].content[0].text + '\n\n' %}{% set rest = messages[1:] %}"
@@ -84,8 +89,8 @@ def _text(vocabulary: Any, **more: Any) -> dict[str, Any]:
     }
 
 
-def _qwen_vocabulary() -> Any:
-    return byte_level([*_CHATML, *_VISION], eos_token="<|im_end|>", pad_token="<|endoftext|>")
+def _qwen_vocabulary(*more: str) -> Any:
+    return byte_level([*_CHATML, *_VISION, *more], eos_token="<|im_end|>", pad_token="<|endoftext|>")
 
 
 def _qwen_ids(vocabulary: Any) -> dict[str, Any]:
@@ -163,12 +168,12 @@ _QWEN3_EYES: Mapping[str, Any] = MappingProxyType(
 )
 
 
-def _qwen3_processor(vocabulary: Any) -> Any:
+def _qwen3_processor(vocabulary: Any, template: str = _QWEN_TEMPLATE) -> Any:
     return hf.Qwen3VLProcessor(
         image_processor=hf.Qwen2VLImageProcessor(**_patches(8)),
         video_processor=hf.Qwen3VLVideoProcessor(**_patches(8)),
         tokenizer=vocabulary,
-        chat_template=_QWEN_TEMPLATE,
+        chat_template=template,
     )
 
 
@@ -189,7 +194,7 @@ def _qwen3_vl(directory: Path) -> None:
 
 
 def _qwen3_5(directory: Path) -> None:
-    vocabulary = _qwen_vocabulary()
+    vocabulary = _qwen_vocabulary(*_THOUGHT)
     rope = {
         "rope_type": "default",
         "rope_theta": 10000.0,
@@ -211,7 +216,8 @@ def _qwen3_5(directory: Path) -> None:
         vision_config=dict(_QWEN3_EYES),
         **_qwen_ids(vocabulary),
     )
-    _save(directory, hf.Qwen3_5ForConditionalGeneration(config), _qwen3_processor(vocabulary))
+    processor = _qwen3_processor(vocabulary, _THINKING_TEMPLATE)
+    _save(directory, hf.Qwen3_5ForConditionalGeneration(config), processor)
 
 
 def _internvl(directory: Path) -> None:

@@ -45,6 +45,7 @@ def problems(key: str, seen: dict[str, Any]) -> list[str]:
         *_sharing(seen, hybrid=family.hybrid, images_first=family.images_first),
         *_long_and_sampled(seen),
         *_lengths(seen),
+        *_thinking(seen["thinking"], thinks=family.hybrid),
     ]
 
 
@@ -120,6 +121,12 @@ def _long_and_sampled(seen: dict[str, Any]) -> list[str]:
         return [f"a prompt of {seen['long_prompt_tokens']} tokens is read in one step"]
     first, second, _ = seen["sampled"]
     return [] if first == second else [f"the same seed wrote {first!r} and {second!r}"]
+
+
+def _thinking(tokens: list[str], *, thinks: bool) -> list[str]:
+    """A thought is ended at its 8 tokens, of which the template wrote one, by the family's own tag."""
+    ends = [place for place, text in enumerate(tokens) if "</think>" in text]
+    return [] if ends == ([7] if thinks else []) else [f"a thought of 8 tokens: {tokens}"]
 
 
 def _lengths(seen: dict[str, Any]) -> list[str]:

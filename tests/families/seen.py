@@ -33,6 +33,7 @@ from edit_rrm_server.settings.server import ServerSettings
 from families.checkpoints import save_family
 
 PRINCIPLES = numbered([("follow", "is the circle blue?"), ("keep", "is the rest the same?")])
+THOUGHT_TOKENS = 8
 GREEDY = SamplingSettings(temperature=0.0, top_p=1.0, seed=0, max_tokens=24)
 
 
@@ -105,6 +106,10 @@ async def seen_of(engine: VllmEngine) -> dict[str, Any]:
         }
         for token in completion.tokens
     ]
+    # A thought that these weights would never end has a budget of its own; the answer goes on behind it.
+    thinking = replace(GREEDY, max_tokens=THOUGHT_TOKENS + 24, thinking_tokens=THOUGHT_TOKENS)
+    _, completion = await engine.run(prompt.told({"enable_thinking": True}), images, thinking)
+    seen["thinking"] = [token.text for token in completion.tokens]
     # More than a step's 2,048 tokens, sampled: twice the same seed, twice the same text.
     long = ZeroShotProfile().verify("make the circle blue " * 400, PRINCIPLES)
     sampled = SamplingSettings(temperature=1.0, top_p=1.0, seed=7, max_tokens=24)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edit_rrm.errors import DecompositionError, TraceError
-from edit_rrm.judges.texts.thinking import answer_start, opens_thought
+from edit_rrm.judges.texts.thinking import answer_start, opens_thought, thought_tokens
 
 SPELLINGS = [
     ("<think>", "</think>"),
@@ -130,6 +130,22 @@ def test_after_a_prompt_that_opened_none_an_end_takes_no_answer_back() -> None:
 )
 def test_a_rendered_prompt_tells_whether_it_opens_a_thought(end: str, opens: bool) -> None:
     assert opens_thought("<|im_start|>user\nMake it <think> blue." * 50 + end) is opens
+
+
+@pytest.mark.parametrize(
+    ("tokens", "pair"),
+    [
+        (["<|im_end|>", "<tool_call>", "</tool_call>", "</think>", "<think>"], ("<think>", "</think>")),
+        (["<reasoning>", "</think>", "</reasoning>", "<think>"], ("<think>", "</think>")),
+        (["<reasoning>", "</think>"], None),
+        (["◁think▷", "◁/think▷"], ("◁think▷", "◁/think▷")),
+        (["[THINK]", "[/THINK]", "[INST]"], ("[THINK]", "[/THINK]")),
+        (["<image>", "</image>"], None),
+        ([], None),
+    ],
+)
+def test_a_tokenizers_pair_of_tags_is_found(tokens: list[str], pair: tuple[str, str] | None) -> None:
+    assert thought_tokens(tokens) == pair
 
 
 FRAGMENTS = [tag for pair in SPELLINGS for tag in pair] + [

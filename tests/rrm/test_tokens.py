@@ -1,11 +1,12 @@
 """vLLM's token ids and log-probabilities become tokens whose offsets fit the text."""
 
+import copy
 import math
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from tokenizers import Tokenizer, decoders, models, normalizers
+from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from edit_rrm.tokens import TokenReader
@@ -58,6 +59,15 @@ def test_the_control_tokens_that_are_to_be_shown_stand_in_the_text() -> None:
     assert "".join(token.text for token in tokens) == text
     assert all(text[token.offset :].startswith(token.text) for token in tokens)
     assert READER.text(ids) == "red 1 blue 1"
+
+
+def test_a_tag_that_is_marked_as_special_and_has_no_name_is_shown_too() -> None:
+    tokenizer = copy.deepcopy(TOKENIZER)
+    tokenizer.add_tokens([AddedToken("</think>", special=True)])
+    assert "</think>" not in tokenizer.all_special_tokens
+    reader = TokenReader(tokenizer, shown=lambda text: text == "</think>")
+    ids = tokenizer.encode("red</think> blue 1", add_special_tokens=False)
+    assert reader.text(ids) == "red</think> blue 1"
 
 
 def test_a_character_of_several_tokens_belongs_to_the_last_of_them() -> None:

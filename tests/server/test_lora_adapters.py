@@ -113,7 +113,9 @@ def test_several_adapters_are_models_of_one_base(adapter: Path, tmp_path: Path) 
 
 
 def test_an_adapter_among_several_that_cannot_be_served_is_named(adapter: Path, tmp_path: Path) -> None:
-    assert "adapters.one: there is no checkpoint ./nowhere/to/be" in refusal(**{"adapters.one": "./nowhere/to/be"})
+    assert "adapters.one: there is no checkpoint ./nowhere/to/be" in refusal(
+        **{"adapters.one": "./nowhere/to/be"}
+    )
     assert f"adapters.one: {BUNDLED_MODEL} is no adapter" in refusal(**{"adapters.one": BUNDLED_MODEL})
     assert "two models are called 'edit-rrm-tiny'" in refusal(**{"adapters.edit-rrm-tiny": adapter})
     assert "would be merged into it" in refusal(model=adapter, **{"adapters.one": adapter})

@@ -7,7 +7,7 @@ nothing of verdicts and scores, but that an answer has begun with the first brac
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from edit_rrm.errors import EditRRMError
@@ -75,6 +75,24 @@ _LOOK_BACK = 80
 def is_thought_tag(text: str) -> bool:
     """Whether a text, such as a control token, is a tag that begins or ends a thought."""
     return _TAG.fullmatch(text.strip()) is not None
+
+
+def thought_tokens(tokens: Iterable[str]) -> tuple[str, str] | None:
+    """The tokens that begin and end a thought, among a tokenizer's added ones; None for no such pair.
+
+    A family that has several ways is taken by the first that `_SPELLINGS` names, `<think>` before other tags.
+    """
+    kinds: dict[str, list[str]] = {}
+    for token in sorted(tokens, key=lambda token: "think>" not in token):
+        found = _TAG.fullmatch(token)
+        if found is not None and found.lastgroup is not None:
+            kinds.setdefault(found.lastgroup, []).append(token)
+    for kind in _SPELLINGS:
+        for opening in kinds.get(f"{kind}_open", ()):
+            for closing in kinds.get(f"{kind}_close", ()):
+                if kind != "tag" or closing == f"</{opening[1:]}":
+                    return opening, closing
+    return None
 
 
 def opens_thought(prompt: str) -> bool:

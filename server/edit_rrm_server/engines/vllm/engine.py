@@ -52,6 +52,7 @@ class VllmEngine:
         self._renderer = PromptRenderer(llm.renderer, chat)
         self._reader = TokenReader(tokenizer, is_thought_tag)
         self._processes = handles_of(process.pid for process in internals.engine_processes(llm))
+        self._ends_thoughts = internals.ends_thoughts(llm)
         self._stopped = False
         self.sharing = internals.sharing(llm)
         self.architecture: str = llm.model_config.architectures[0]
@@ -200,6 +201,7 @@ class VllmEngine:
             structured_outputs=None if schema is None else StructuredOutputsParams(json=schema),
             seed=sampling.seed,
             max_tokens=sampling.max_tokens,
+            thinking_token_budget=sampling.thinking_tokens or None if self._ends_thoughts else None,
             logprob_token_ids=list(self._reader.watched_ids(watched)) or None,
             output_kind=RequestOutputKind.FINAL_ONLY,
             detokenize=False,

@@ -88,6 +88,12 @@ def sharing(llm: Any) -> str:
     return f"{kind}, shared in blocks of {cache.block_size} tokens"
 
 
+def ends_thoughts(llm: Any) -> bool:
+    """Whether the engine ends a thought at its budget of tokens."""
+    config = llm.vllm_config.reasoning_config
+    return config is not None and config.enabled
+
+
 def sequences_of(llm: Any) -> int:
     """How many sequences all its engine cores together run in one step."""
     config = llm.vllm_config

@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edit_rrm.errors import CheckpointError
+from edit_rrm.judges.texts.thinking import thought_tokens
 from edit_rrm_server.engines.checkpoints.adapters import Adapter
+from edit_rrm_server.engines.control_text import read_added_tokens
 from edit_rrm_server.engines.vllm.failed_start import log_errors_to_file
 from edit_rrm_server.engines.vllm.internals import start_processes_from_forkserver
 from edit_rrm_server.engines.vllm.precision import cpu_dtype
@@ -111,6 +113,8 @@ def engine_config(
 
     check_engine_args(settings.engine_args, (field.name for field in dataclasses.fields(AsyncEngineArgs)))
     arguments = engine_arguments(settings, adapters, images)
+    if not arguments.keys() & {"reasoning_config", "reasoning_parser"}:
+        arguments["reasoning_config"] = reasoning_config(settings.model)
     if settings.max_model_len is None and _declares_long_context(settings.model):
         own = AsyncEngineArgs(**arguments).create_model_config().max_model_len
         arguments["max_model_len"] = min(own, LONGEST_DEFAULT_TOKENS)
@@ -168,6 +172,16 @@ def adjust_config(config: "VllmConfig", settings: ServerSettings) -> None:
     if "structured_outputs_config" not in settings.engine_args:
         held = config.structured_outputs_config
         held.backend, held.disable_any_whitespace = "xgrammar", True  # else white space without end fits too
+
+
+def reasoning_config(checkpoint: Path) -> Any:
+    """What has vLLM end a thought at its budget; None for a checkpoint that has no tokens around thoughts."""
+    from vllm.config import ReasoningConfig
+
+    tokens = thought_tokens(read_added_tokens(checkpoint))
+    if tokens is None:
+        return None
+    return ReasoningConfig(reasoning_start_str=tokens[0], reasoning_end_str=tokens[1])
 
 
 def _lora_rank(adapter: Adapter) -> int:
