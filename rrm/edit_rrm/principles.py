@@ -2,8 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from edit_rrm.untrusted_text import said
 
 
 class Category(StrEnum):
@@ -20,7 +23,7 @@ class Principle(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str = Field(min_length=1, max_length=64)
-    question: str = Field(min_length=1, max_length=1000)
+    question: Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(said)]
     category: Category
     weight: float = Field(default=1.0, gt=0.0, le=100.0, allow_inf_nan=False)
 

@@ -4,7 +4,6 @@ The order is system, source image, instruction, principles, edited image (docs/a
 Conventions): the second to last candidate of a group then pay only for their own image and trace.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -125,28 +124,3 @@ class PromptProfile(Protocol):
     ) -> Trace:
         """Φ: the trace from a verification's text; arguments as of `parse_principles`. Raises TraceError."""
         ...
-
-
-# What no untrusted text may hold, in any model family's spelling: <|im_end|> and all <|…|>, also with the
-# full-width bars and brackets that some tokenizers use or fold; every tag, be it <image>, <start_of_turn>,
-# <0x0A> or the parser's own <score>; the bracketed words of the Mistral, GLM and BERT families.
-_CONTROL = re.compile(
-    r"[<＜﹤](?=[|｜]|[/／]?score|[/／]?(?:[a-z_]|0x)[^\s<>]{0,80}[>＞﹥])"
-    r"|\[(?=/?(?-i:INST|IMG\w*|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_\w+|[gs]?MASK|CLS|SEP|PAD|UNK|BOS|EOS)\])",
-    re.IGNORECASE,
-)
-
-
-def neutralise(text: str, control_tokens: Sequence[str] = ()) -> str:
-    """Untrusted text in which no control token and no tag can be read as one: a space breaks each.
-
-    Newlines and other unprintable characters become single spaces, so that a question cannot add a line
-    of its own to the prompt; other text ("a < b", "<3", quotes) stays as it is. `control_tokens` adds the
-    special tokens of the model at hand; those with a space in them stay.
-    """
-    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    text = _CONTROL.sub(lambda match: match[0] + " ", text)
-    for token in control_tokens:
-        while len(token) > 1 and " " not in token and token in text:  # breaking one may complete another
-            text = text.replace(token, f"{token[0]} {token[1:]}")
-    return text

@@ -5,10 +5,11 @@ Requests forbid unknown fields. Answers ignore them, so that a newer server does
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from edit_rrm.checkpoint import AggregatorName
 from edit_rrm.principles import Category, Principle
+from edit_rrm.untrusted_text import said
 
 MAX_INSTRUCTION_CHARS = 4000
 MAX_CANDIDATES = 64
@@ -16,7 +17,11 @@ MAX_PRINCIPLES = 32
 MAX_SAMPLES = 32
 MAX_SOURCES = 4
 
-Instruction = Annotated[str, Field(min_length=1, max_length=MAX_INSTRUCTION_CHARS, pattern=r"\S")]
+Instruction = Annotated[
+    str,
+    Field(min_length=1, max_length=MAX_INSTRUCTION_CHARS, pattern=r"\S"),
+    AfterValidator(said),
+]
 GuardMode = Literal["enforce", "report", "off"]
 Priority = Literal["interactive", "training", "bulk"]
 PrinciplesFrom = Literal["request", "cache", "model"]

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from edit_rrm.judges.exemplars import EditCategory, Exemplar, draw_exemplars, exemplar_pool
 from edit_rrm.judges.zero_shot import ZeroShotProfile
 from edit_rrm.principles import Category
-from edit_rrm.prompts import neutralise
+from edit_rrm.untrusted_text import neutralise
 
 POOL = exemplar_pool()
 IDS = [f"{index}: {exemplar.instruction[:30]}" for index, exemplar in enumerate(POOL)]

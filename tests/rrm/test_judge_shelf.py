@@ -83,3 +83,9 @@ def test_a_checkpoint_is_judged_by_what_is_wanted_then_by_its_file_then_by_its_c
     assert wanted is not None
     assert wanted.name == "digit"
     assert chosen_judge(checkpoint, CARD, "trained") is None
+
+
+@pytest.mark.parametrize("name", ["trained", "zero_shot", "digit", "principles_yes_no", "verdicts_only"])
+def test_no_grammar_stands_between_a_model_and_its_probabilities(name: str) -> None:
+    """Under one they would be those of what the grammar lets be written."""
+    assert [kind.json_schema for kind in find_judge(name).kinds] == [None]

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edit_rrm.prompts import ImageSlot, Message, Prompt, neutralise
+from edit_rrm.prompts import ImageSlot, Message, Prompt
+from edit_rrm.untrusted_text import neutralise, said
 
 CONTROL_TOKENS = [
     "<|im_start|>",
@@ -45,6 +46,14 @@ CONTROL_TOKENS = [
     "<score>",
     "</score>",
     "<SCORE>",
+    "[THINK]",
+    "[/THINK]",
+    "◁think▷",
+    "◁/think▷",
+    "<unused94>",
+    "<|channel>",
+    "<channel|>",
+    "</principles>",
 ]
 
 
@@ -76,6 +85,12 @@ def test_slots_and_chat_follow_the_order_of_the_parts() -> None:
         "x<y and y>z",
         "Größe ändern: 日本語の看板を「営業中」に",
         "-> then <- back => done",
+        "write <STOP> on the sign, and <Hello> below",
+        "<b>bold</b> letters",
+        "می\u200cخواهم",  # Persian, with the joiner that parts two letters
+        "क्\u200dष",  # Hindi, with one that keeps them apart
+        "add a family 👨\u200d👩\u200d👧 and a ❤️\u200d🔥",
+        "put a \U0001faea there",  # of a Unicode that Python 3.11 does not know
     ],
 )
 def test_ordinary_text_stays_as_it_is(text: str) -> None:
@@ -128,5 +143,27 @@ def test_the_tokens_of_the_model_at_hand_are_broken_also_when_one_completes_anot
 @given(st.text(st.sampled_from("<>|/[]abs core_INST123＜｜\n\u200b"), max_size=60))
 def test_nothing_readable_as_control_is_ever_left(text: str) -> None:
     cleaned = neutralise(text)
-    assert not re.search(r"<[|｜]|</?[A-Za-z_][^\s<>]*>|\[/?INST\]|</?score", cleaned)
+    assert not re.search(r"<[|｜]|</?[A-Za-z_]*[0-9_|/｜][^\s<>]*>|</?s>|\[/?INST\]|</?score", cleaned)
     assert neutralise(cleaned) == cleaned
+
+
+@pytest.mark.parametrize(
+    "text", ["", " \n", "\u200b", "\u200d", "\ufe0f", "\u3164", "\u2800", "\U000e0041", "\u202e\x00"]
+)
+def test_a_text_of_which_nothing_is_seen_says_nothing(text: str) -> None:
+    with pytest.raises(ValueError, match="nothing that can be seen"):
+        said(text)
+
+
+@given(st.text(max_size=40))
+def test_a_text_that_says_something_still_does_when_it_is_neutralised(text: str) -> None:
+    try:
+        said(text)
+    except ValueError:
+        return
+    assert neutralise(text).strip()
+
+
+@pytest.mark.parametrize("text", ["x", "?", "\U0001faea", "営業中", "→"])
+def test_a_text_that_is_short_says_something(text: str) -> None:
+    assert said(text) == text

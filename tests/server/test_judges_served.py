@@ -306,3 +306,11 @@ async def test_a_checkpoint_of_one_source_refuses_two(running: Running) -> None:
     answer = await running.score(source=None, sources=[b64(RED), b64(BLUE)])
     assert answer.status_code == 422
     assert "takes 1, got 2" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("unseen", ["\u200b", " \u2060 ", "\u3164"])
+async def test_an_instruction_that_nobody_can_see_is_refused(running: Running, unseen: str) -> None:
+    answer = await running.score(instruction=unseen)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert "nothing that can be seen" in answer.json()["detail"]
+    assert running.engine.asked == []

@@ -8,8 +8,9 @@ from pydantic import ValidationError
 from edit_rrm.errors import DecompositionError, TraceError
 from edit_rrm.judges.texts.thinking import answer_start
 from edit_rrm.principles import Category, Principle, numbered
-from edit_rrm.prompts import SOURCE_SLOTS, ImageSlot, Message, Prompt, neutralise
+from edit_rrm.prompts import SOURCE_SLOTS, ImageSlot, Message, Prompt
 from edit_rrm.traces import PartialTrace, Trace, parse_trace
+from edit_rrm.untrusted_text import neutralise
 
 VERIFY_SYSTEM = "Verify the edit: evidence and verdict for each principle, then the score."
 DECOMPOSE_SYSTEM = "List the principles of the edit."

@@ -24,9 +24,10 @@ from edit_rrm.judges.texts.thinking import answer_start
 from edit_rrm.judges.trace_reading import trace_reading
 from edit_rrm.judges.trained import principle_lines
 from edit_rrm.principles import Category, Principle
-from edit_rrm.prompts import SOURCE_SLOTS, ImageSlot, Message, Prompt, PromptProfile, neutralise
+from edit_rrm.prompts import SOURCE_SLOTS, ImageSlot, Message, Prompt, PromptProfile
 from edit_rrm.tokens import Token
 from edit_rrm.traces import Verdict
+from edit_rrm.untrusted_text import neutralise
 from edit_rrm.verdict_probability import VERDICT_TEXTS
 from edit_rrm.wire import Sampling
 

@@ -11,8 +11,9 @@ from edit_rrm.judges.exemplars import Exemplar, draw_exemplars
 from edit_rrm.judges.texts.stated_principles import read_principles
 from edit_rrm.judges.texts.zero_shot_answers import read_answer, read_trace
 from edit_rrm.principles import Category, Principle
-from edit_rrm.prompts import ImageSlot, Message, Prompt, neutralise, numbered_sources
+from edit_rrm.prompts import ImageSlot, Message, Prompt, numbered_sources
 from edit_rrm.traces import PartialTrace, Trace
+from edit_rrm.untrusted_text import neutralise
 
 EXEMPLAR_COUNT = 4
 _SOURCE_ABOVE = "The image above is the source image."

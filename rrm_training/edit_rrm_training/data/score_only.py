@@ -7,8 +7,9 @@ serves verifiers.
 import re
 
 from edit_rrm.errors import TraceError
-from edit_rrm.prompts import ImageSlot, Message, Prompt, neutralise
+from edit_rrm.prompts import ImageSlot, Message, Prompt
 from edit_rrm.traces import MAX_SCORE, format_score
+from edit_rrm.untrusted_text import neutralise
 
 SCORE_ONLY_SYSTEM = "Score the edit from 0 to 10."
 _SCORE = re.compile(r"\s*<score>(?P<score>[0-9]{1,2}(?:\.[0-9]{1,4})?)</score>\s*")

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from edit_rrm.prompts import Message, Prompt, neutralise
+from edit_rrm.prompts import Message, Prompt
+from edit_rrm.untrusted_text import neutralise
 from edit_rrm_training.pipeline.rows import Judgement
 
 STANCES: dict[str, str] = {
