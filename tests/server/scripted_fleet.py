@@ -60,6 +60,7 @@ class ScriptedFleet:
     def __init__(self, **scripts: Script) -> None:
         self.scripts = scripts
         self.down: set[str] = set()
+        self.silent: set[str] = set()
         self.models: Any = {"data": [{"id": MODEL, "max_model_len": 2048}]}
         self.asked: list[Asked] = []
         self.keys: set[str | None] = set()
@@ -101,6 +102,8 @@ class ScriptedFleet:
         if host in self.down:
             self.refused += 1
             raise httpx.ConnectError("refused")
+        if host in self.silent:
+            raise httpx.ReadTimeout("no answer")
         if request.url.path == "/v1/models":
             return httpx.Response(200, json=self.models)
         assert request.url.path == "/v1/chat/completions"

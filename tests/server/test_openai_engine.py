@@ -73,7 +73,9 @@ async def test_the_checkpoints_control_tokens_are_broken_on_their_way() -> None:
         (status(429), "queue_full", True),
         (status(401), "engine_failed", True),
         (raising(httpx.ConnectError), "engine_dead", False),
-        (raising(httpx.RemoteProtocolError), "engine_dead", False),
+        (raising(httpx.RemoteProtocolError), "engine_dead", True),  # of an idle connection, say
+        (raising(httpx.ReadError), "engine_dead", True),
+        (raising(httpx.ConnectTimeout), "engine_dead", True),
         (raising(httpx.ReadTimeout), "engine_failed", True),
         (lambda _: httpx.Response(200, content=b"<html>"), "engine_failed", True),
         (lambda _: httpx.Response(200, json=chat_answer(finish_reason="abort")), "engine_failed", True),
@@ -93,6 +95,21 @@ async def test_what_fails_at_one_upstream_is_tried_at_another_at_once(
     assert fleet.metrics.failed == [(failed_at, code)]
     assert fleet.metrics.up == {failed_at: stays_up, helped: True}
     assert fleet.metrics.outstanding == {failed_at: 0, helped: 0}
+    await engine.stop()
+
+
+async def test_an_upstream_is_down_at_the_second_check_it_does_not_answer_and_up_at_the_first_it_does() -> (
+    None
+):
+    fleet = ScriptedFleet(a=well, b=well)
+    engine = await fleet.engine()
+    states = []
+    for answers in (False, False, True, False, True, False):
+        fleet.silent = set() if answers else {"a"}
+        await fleet.upstreams.check()
+        states.append(fleet.metrics.up["a"])
+    assert states == [True, False, True, True, True, True]
+    assert fleet.metrics.up["b"]
     await engine.stop()
 
 

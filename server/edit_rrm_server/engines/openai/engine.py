@@ -21,6 +21,7 @@ from edit_rrm_server.engines.openai.chat import ChatForm, read_completion
 from edit_rrm_server.engines.openai.image_urls import ImageUrls
 from edit_rrm_server.engines.openai.upstream_errors import (
     UpstreamError,
+    broken_off,
     none_up,
     refused,
     timed_out,
@@ -130,8 +131,10 @@ class OpenAIEngine:
                 )
             except (httpx.ReadTimeout, httpx.WriteTimeout):
                 raise timed_out(self._plan.timeout_s) from None
-            except httpx.TransportError:
+            except httpx.ConnectError:
                 raise unreachable() from None
+            except httpx.TransportError:
+                raise broken_off() from None
             except httpx.HTTPError as error:
                 raise unusable(type(error).__name__) from None
             except RuntimeError as error:  # the client was closed: the service ends

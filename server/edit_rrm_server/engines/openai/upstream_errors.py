@@ -43,8 +43,15 @@ def none_up() -> UnavailableError:
 
 
 def unreachable() -> UpstreamError:
-    """The connection could not be made, or broke."""
+    """The connection was refused: nobody listens there."""
     return UpstreamError(none_up(), down=True)
+
+
+def broken_off() -> UpstreamError:
+    """The connection broke, or was not made in time. A busy upstream does that too; checks will tell."""
+    return UpstreamError(
+        UnavailableError("engine_dead", "an upstream broke the connection off", DOWN_RETRY_S)
+    )
 
 
 def timed_out(after_s: float) -> UpstreamError:

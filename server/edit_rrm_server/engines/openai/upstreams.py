@@ -20,6 +20,8 @@ from edit_rrm_server.engines.openai.upstream_errors import UpstreamError, none_u
 from edit_rrm_server.observe.fleet_metrics import FleetMetrics
 
 CHECK_TIMEOUT_S = 5.0
+CHECKS_TO_BE_DOWN = 2
+"""Checks in a row that an upstream does not answer. One may be late for want of a processor."""
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +42,8 @@ class Upstream:
     up: bool = False
     outstanding: int = 0
     trouble: str = "it was not asked yet"
+    unanswered: int = 0
+    """Checks in a row."""
     models: Sequence[ReportedModel] = field(default_factory=tuple)
 
     @property
@@ -112,12 +116,17 @@ class Upstreams:
         try:
             async with asyncio.timeout(CHECK_TIMEOUT_S):
                 answer = await self._http.get(f"{upstream.url}/models")
+            upstream.unanswered = 0
             if answer.status_code != 200:
                 self._set(upstream, f"it answered with status {answer.status_code} to GET /models")
                 return
             upstream.models = _models(answer.content)
-        except (httpx.HTTPError, TimeoutError) as error:
+        except httpx.ConnectError as error:
             self._set(upstream, type(error).__name__)
+        except (httpx.HTTPError, TimeoutError) as error:
+            upstream.unanswered += 1
+            if not upstream.up or upstream.unanswered >= CHECKS_TO_BE_DOWN:
+                self._set(upstream, type(error).__name__)
         except (ValueError, KeyError, TypeError):
             self._set(upstream, "its answer to GET /models is no list of models")
         else:
