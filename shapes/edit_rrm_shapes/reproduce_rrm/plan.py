@@ -130,6 +130,8 @@ class Plan:
     max_trace_tokens: int = 320
     """The longest gold trace of 10 principles has about 260 tokens."""
     data_minutes: float = 6.0
+    compiled: bool = True
+    """Whether layers are compiled: a minute a stage first, then faster steps."""
 
 
 PAPER = GcpoPlan(steps=200, seeds=(0,), traces=4, pairs_per_step=8, credit="trace", kl=0.0)
@@ -181,5 +183,6 @@ QUICK = Plan(
     ),
     max_trace_tokens=16,
     data_minutes=0.1,
+    compiled=False,
 )
 """Goes through every stage in minutes; its numbers mean nothing."""

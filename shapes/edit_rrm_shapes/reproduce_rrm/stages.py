@@ -146,7 +146,7 @@ def _sft(stage: Stage, plan: Plan, around: Surroundings) -> None:
             steps=sft.steps, batch_per_device=sft.batch, lr=sft.lr, warmup_steps=sft.warmup_steps,
             lr_schedule="linear", optimizer="muon", weight_decay=sft.weight_decay,
             token_weights="shapes",
-            dtype="bfloat16", compile_layers=True, gradient_checkpointing=False, equal_images=True,
+            dtype="bfloat16", compile_layers=plan.compiled, gradient_checkpointing=False, equal_images=True,
             workers=around.workers,
             max_trace_tokens=plan.max_trace_tokens, keep=1,
         ),
@@ -181,7 +181,7 @@ def gcpo_settings(model: Model, plan: Plan, around: Surroundings) -> "GcpoConfig
         traces=gcpo.traces, pairs_per_step=gcpo.pairs_per_step, batch_per_device=gcpo.batch,
         share_prompts=True, credit=gcpo.credit, kl=gcpo.kl,
         temperature=gcpo.temperature, max_trace_tokens=plan.max_trace_tokens,
-        dtype="bfloat16", compile_layers=True, gradient_checkpointing=False, equal_images=True,
+        dtype="bfloat16", compile_layers=plan.compiled, gradient_checkpointing=False, equal_images=True,
         workers=around.workers,
         save_every=25, keep=1,
     )  # fmt: skip
