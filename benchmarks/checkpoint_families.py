@@ -58,7 +58,7 @@ def main(
     lines, failed = [], False
     with tempfile.TemporaryDirectory(prefix="families-") as directory:
         for key in only or FAMILIES:
-            seen = look_at(key, Path(directory))
+            seen = look_at([key], Path(directory))[key]
             wrong = problems(key, seen)
             failed = failed or bool(wrong)
             console.print(f"{key}: ready in {seen['start_s']:.0f} s, {'; '.join(wrong) or 'as it must be'}")

@@ -339,60 +339,56 @@ def five_thousand_rows(folder: Path) -> Path:
     return folder / "large.html"
 
 
-# Sorts numbers, in milliseconds: 120 on the machine that the limits below are for. The least of three times.
-MEASURE_SPEED = """() => {
-  let least = Infinity;
-  for (let turn = 0; turn < 3; turn += 1) {
-    const started = performance.now();
-    Array.from({length: 300000}, (_, index) => (index * 7919) % 1000003).sort((a, b) => a - b);
-    least = Math.min(least, performance.now() - started);
-  }
-  return least;
+# How many times slower than the machine that the limits below are for, at this moment: it sorts in 120 ms.
+SLOWER = """() => {
+  const started = performance.now();
+  Array.from({length: 300000}, (_, index) => (index * 7919) % 1000003).sort((a, b) => a - b);
+  return Math.max(1, (performance.now() - started) / 120);
 }"""
-SPEED_MS = 120.0
 
 
 def test_5000_rows_open_within_3_s_and_every_filter_answers_within_200_ms(
     browser: Browser, tmp_path: Path
 ) -> None:
-    """The least of three times each, in a machine's own measure: it may be slow or busy. `-s` prints them."""
+    """In the machine's own measure, taken beside every turn: it may be slow, or busy now. `-s` prints it."""
     path = five_thousand_rows(tmp_path)
     opening_s = []
-    for _ in range(3):
+    for turn in range(3):
         started_s = time.perf_counter()
         opened = open_file(browser, path)
         opened.page.locator(".card").first.wait_for()
-        opening_s.append(time.perf_counter() - started_s)
-        if len(opening_s) < 3:
+        elapsed_s = time.perf_counter() - started_s
+        opening_s.append(elapsed_s / opened.page.evaluate(SLOWER))
+        if turn < 2:
             opened.page.close()
     times_ms = opened.page.evaluate(
-        """() => {
+        """(slower) => {
           const form = document.getElementById("filters");
           const views = {q: "circle", model: "1", verdicts: "keep", score_min: "5", sort: "-disagreement"};
-          const times = {};
+          const times = {}, slowerNow = eval(slower);
           for (const [name, value] of Object.entries(views)) {
             times[name] = Infinity;
-            for (let turn = 0; turn < 3; turn += 1) {
+            for (let turn = 0; turn < 5; turn += 1) {
               form.elements[name].value = "";
               form.dispatchEvent(new Event("input"));
               document.body.offsetHeight;
+              const factor = slowerNow();
               const started = performance.now();
               form.elements[name].value = value;
               form.dispatchEvent(new Event("input"));
               document.body.offsetHeight;  // layout included
-              times[name] = Math.min(times[name], performance.now() - started);
+              times[name] = Math.min(times[name], (performance.now() - started) / factor);
             }
             form.elements[name].value = "";
           }
           return times;
-        }"""
+        }""",
+        SLOWER,
     )
-    speed_ms = opened.page.evaluate(MEASURE_SPEED)
-    slower = max(1.0, speed_ms / SPEED_MS)
     size_mib = path.stat().st_size / 2**20
-    print(f"\n{size_mib:.1f} MiB, opened in {min(opening_s):.2f} s, filters in ms: {times_ms}; {speed_ms} ms")
+    print(f"\n{size_mib:.1f} MiB, opened in {min(opening_s):.2f} s, filters in ms: {times_ms}")
     assert opened.errors == []
     assert opened.page.locator("#count").inner_text().startswith("5,000 of 5,000 rows")
-    assert min(opening_s) < 3.0 * slower
-    assert [name for name, elapsed_ms in times_ms.items() if elapsed_ms >= 200 * slower] == []
+    assert min(opening_s) < 3.0
+    assert [name for name, elapsed_ms in times_ms.items() if elapsed_ms >= 200] == []
     opened.page.close()

@@ -84,12 +84,6 @@ def _log_odds(found: Answer) -> list[float]:
     return [math.log(probability / (1.0 - probability)) for probability in shown]
 
 
-def test_an_argument_that_vllm_does_not_know_ends_the_start(start: Callable[..., ServiceProcess]) -> None:
-    service = start("unknown", "--set", "engine_args.quantisation=fp8")
-    assert service.process.wait(240) == 1
-    assert "this vLLM has no argument 'quantisation'; did you mean quantization" in service.log.read_text()
-
-
 def test_what_ended_the_engines_process_stands_in_the_message(
     start: Callable[..., ServiceProcess], tmp_path: Path
 ) -> None:

@@ -1,9 +1,9 @@
 """Families of checkpoints in the real engine, each a tiny random one of its very class (tests/families).
 
-The four that differ most; `benchmarks/checkpoint_families.py` looks at all of them in the same way.
+Those that differ most; `benchmarks/checkpoint_families.py` looks at all of them in the same way.
 """
 
-from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +16,12 @@ KEYS = (
 )
 
 
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    return look_at(KEYS, tmp_path_factory.mktemp("families"))
+
+
+@pytest.mark.timeout(1800)  # three engines, one after the other
 @pytest.mark.parametrize("key", KEYS)
-def test_a_family_is_asked_read_and_shared_as_it_allows(key: str, tmp_path: Path) -> None:
-    assert problems(key, look_at(key, tmp_path)) == []
+def test_a_family_is_asked_read_and_shared_as_it_allows(key: str, seen: dict[str, dict[str, Any]]) -> None:
+    assert problems(key, seen[key]) == []

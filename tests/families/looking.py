@@ -1,10 +1,11 @@
-"""A family looked at in a process of its own, and what of it is not as it must be."""
+"""Families looked at in a process of their own, and what of one is not as it must be."""
 
 import json
 import math
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +17,22 @@ _BLOCK_TOKENS = 32
 _STEP_TOKENS = 2048
 
 
-def look_at(key: str, directory: Path) -> dict[str, Any]:
-    """What seen.py saw of the family; its log is a file in `directory`."""
-    log = directory / f"{key}.log"
+def look_at(keys: Sequence[str], directory: Path) -> dict[str, dict[str, Any]]:
+    """What seen.py saw of each family; its log is a file in `directory`."""
+    log = directory / "families.log"
     with log.open("wb") as errors:
         done = subprocess.run(
-            [sys.executable, str(_SCRIPT), key, str(directory)],
+            [sys.executable, str(_SCRIPT), str(directory), *keys],
             stdout=subprocess.PIPE,
             stderr=errors,
-            timeout=LIMIT_S,
+            timeout=LIMIT_S * len(keys),
             env={**os.environ, "OMP_NUM_THREADS": "1"},
             check=False,
         )
     if done.returncode != 0:
-        raise AssertionError(f"{key} did not come up:\n{log.read_text()[-3000:]}")
-    seen: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return seen
+        raise AssertionError(f"one of {', '.join(keys)} did not come up:\n{log.read_text()[-3000:]}")
+    lines = done.stdout.splitlines()[-len(keys) :]
+    return dict(zip(keys, map(json.loads, lines), strict=True))
 
 
 def problems(key: str, seen: dict[str, Any]) -> list[str]:

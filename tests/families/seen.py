@@ -1,6 +1,6 @@
-"""One family in the real engine, looked at: `python seen.py KEY DIRECTORY` prints what was seen, as JSON.
+"""Families in the real engine, looked at: `python seen.py DIRECTORY KEY...` prints JSON, a line a family.
 
-A process of its own: two engines in one would share more than they should.
+One engine after the other, as when a service is told to load another checkpoint: vLLM is imported once.
 """
 
 import asyncio
@@ -8,6 +8,7 @@ import json
 import logging
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,8 @@ def plain(width: int, height: int, grey: int) -> EditImage:
 async def look(checkpoint: Path, settings: ServerSettings) -> dict[str, Any]:
     started = time.monotonic()
     warnings = Warnings()
-    logging.getLogger("edit_rrm_server").addHandler(warnings)
+    log = logging.getLogger("edit_rrm_server")
+    log.addHandler(warnings)
     model = await load_vllm_model(settings, lambda step: None, warm_up)
     engine = model.engine
     assert isinstance(engine, VllmEngine)
@@ -71,6 +73,7 @@ async def look(checkpoint: Path, settings: ServerSettings) -> dict[str, Any]:
         seen |= {"architecture": model.architecture, "sharing": engine.sharing, "warnings": warnings.said}
         return seen | await seen_of(engine)
     finally:
+        log.removeHandler(warnings)
         await engine.stop()
 
 
@@ -137,17 +140,24 @@ async def seen_of(engine: VllmEngine) -> dict[str, Any]:
     return seen
 
 
-def main(key: str, directory: Path) -> None:
+async def look_at_each(checkpoints: Sequence[Path]) -> None:
+    for checkpoint in checkpoints:
+        print(json.dumps(await look(checkpoint, settings_for(checkpoint))), flush=True)
+
+
+def settings_for(checkpoint: Path) -> ServerSettings:
+    return ServerSettings(model=checkpoint, max_num_seqs=8)
+
+
+def main(directory: Path, keys: Sequence[str]) -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    checkpoint = save_family(key, directory / key)
-    settings = ServerSettings(model=checkpoint, max_num_seqs=8)
-    prepare_environment(settings)
+    checkpoints = [save_family(key, directory / key) for key in keys]
+    prepare_environment(settings_for(checkpoints[0]))
     try:
-        seen = asyncio.run(look(checkpoint, settings))
+        asyncio.run(look_at_each(checkpoints))
     finally:
         end_forkserver()
-    print(json.dumps(seen))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))
+    main(Path(sys.argv[1]), sys.argv[2:])

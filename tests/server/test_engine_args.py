@@ -148,3 +148,10 @@ def test_vllm_is_asked_for_the_context_only_where_it_may_be_long(
     (tmp_path / "config.json").write_text(config)
     assert _declares_long_context(tmp_path) is long
     assert not _declares_long_context(BUNDLED_MODEL)
+
+
+@pytest.mark.slow  # vLLM is imported
+def test_the_installed_vllm_is_asked_what_it_knows() -> None:
+    settings = load_settings({"engine_args.quantisation": "fp8"})
+    with pytest.raises(SettingsFileError, match="no argument 'quantisation'; did you mean quantization"):
+        start.engine_config(settings)
