@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from edit_rrm_client.errors import InvalidImageError
 
+# What arithmetic adds to a value in 0..1: such values are clamped.
+_ROUNDING = 1e-3
 _LAYOUTS = "uint8 (height, width, 3) in 0..255 or float (height, width, 3) or (3, height, width) in 0..1"
 
 
@@ -21,8 +23,8 @@ def is_array_like(image: object) -> bool:
 def pixels_of(image: Any, name: str) -> NDArray[np.uint8]:
     """RGB pixels, [height, width, 3], 0 to 255, of an array or tensor; `name` is what errors call it.
 
-    Floats are multiplied by 255 and rounded to the nearest whole number, halves to the even one.
-    Raises InvalidImageError.
+    Floats up to 0.001 outside 0 to 1 are clamped; they are multiplied by 255 and rounded to the nearest whole
+    number, halves to the even one. Raises InvalidImageError.
     """
     array = _as_numpy(image, name)
     if array.dtype == np.uint8:
@@ -75,13 +77,25 @@ def _checked_floats(array: NDArray[Any], name: str) -> NDArray[Any]:
             f"{name}: expected a float array with its channels first or last, got {array.shape}, "
             "which could be either; pass uint8 (height, width, 3)"
         )
+    array = array.transpose(1, 2, 0) if channels_first else array
     lowest, highest = float(array.min()), float(array.max())
-    if not (lowest >= 0.0 and highest <= 1.0):
-        raise InvalidImageError(
-            f"{name}: expected float values in 0..1, got {lowest:g} to {highest:g}"
-            f"{_range_hint(lowest, highest)}"
-        )
-    return array.transpose(1, 2, 0) if channels_first else array
+    if lowest >= 0.0 and highest <= 1.0:
+        return array
+    if lowest >= -_ROUNDING and highest <= 1.0 + _ROUNDING:
+        return np.clip(array, 0.0, 1.0)
+    raise InvalidImageError(
+        f"{name}: expected float values in 0..1, got {lowest:g} to {highest:g}, {_worst(array)}"
+        f"{_range_hint(lowest, highest)}"
+    )
+
+
+def _worst(array: NDArray[Any]) -> str:
+    """Value and place of what lies farthest outside 0 to 1; one that is no number before all others."""
+    distance = np.abs(array.astype(np.float64) - 0.5)
+    row, column, channel = np.unravel_index(
+        int(np.argmax(np.where(np.isnan(distance), np.inf, distance))), array.shape
+    )
+    return f"{float(array[row, column, channel]):g} at row {row}, column {column}, channel {channel}"
 
 
 def _shape_hint(array: NDArray[Any]) -> str:

@@ -10,6 +10,8 @@ from typing import Any, Literal, Protocol, TypeAlias
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from edit_rrm.errors import ImageError
+from edit_rrm.images import EditImage
 from edit_rrm_client._arrays import is_array_like, pixels_of
 from edit_rrm_client.errors import InvalidImageError
 
@@ -27,10 +29,11 @@ ImageInput: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | Image.Imag
 """What the client takes as an image.
 
 - a path (str or PathLike) or the bytes of a PNG, JPEG or WebP file: sent unchanged;
-- a PIL image of mode 1, L, LA, P, RGB or RGBA, upright (its EXIF rotation is applied);
+- a PIL image, upright (its EXIF rotation is applied); modes that a PNG does not hold (CMYK, 16-bit grey, …)
+  become RGB as the service would make it of a file;
 - a numpy array, or a torch tensor on any device (also one that requires a gradient), RGB:
   uint8 of shape (height, width, 3) in 0 to 255, or
-  floating point of shape (height, width, 3) or (3, height, width) in 0 to 1.
+  floating point of shape (height, width, 3) or (3, height, width) in 0 to 1 (±0.001).
 
 Images and arrays are sent as PNG, lossless, unless the client's `encoding` says otherwise. Any other
 range, dtype, shape or number of channels is an InvalidImageError.
@@ -115,7 +118,17 @@ def _media_type(data: bytes) -> str:
     return "application/octet-stream"
 
 
+def _rgb(image: Image.Image, name: str) -> Image.Image:
+    """The upright RGB image that the service makes of such a mode. Raises InvalidImageError."""
+    try:
+        return EditImage.from_pil(image).image
+    except ImageError as error:
+        raise InvalidImageError(f"{name}: {error}") from error
+
+
 def _file(image: Image.Image, name: str, encoding: Encoding) -> EncodedImage:
+    if image.mode not in _MODES["png"]:
+        image = _rgb(image, name)
     if image.mode not in _MODES[encoding]:
         raise InvalidImageError(
             f"{name}: PIL mode {image.mode} does not fit a {encoding.upper()} unchanged; "

@@ -6,10 +6,17 @@ import json
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 from adapter_batches import UNSCORABLE, Judge, floats, picture, pixels
 
-from edit_rrm_client import AuthenticationError, InvalidRequestError, ScoringFailedError, UnavailableError
+from edit_rrm_client import (
+    AuthenticationError,
+    InvalidImageError,
+    InvalidRequestError,
+    ScoringFailedError,
+    UnavailableError,
+)
 from edit_rrm_client.adapters import (
     async_trl_reward,
     async_verl_reward,
@@ -17,6 +24,7 @@ from edit_rrm_client.adapters import (
     editscore_evaluate,
     flow_grpo_reward,
     trl_reward,
+    verl_batch_reward,
     verl_omni_reward,
     verl_reward,
 )
@@ -59,6 +67,20 @@ class TestTRL:
             ("make it red", 2, [30, 80]),
         ]
         assert {call.request.priority for call in judge.calls} == {"training"}
+
+    async def test_ms_swift_passes_the_completions_by_position(self) -> None:
+        batch = {**self.batch(), "trainer_state": None}
+        assert trl_reward(Judge().client())(["text"] * 4, **batch) == [0.1, None, 0.3, 0.8]
+        found = await async_trl_reward(Judge().asyncio_client())(["text"] * 4, **batch)
+        assert found == [0.1, None, 0.3, 0.8]
+
+    def test_rows_without_a_source_and_broken_images_are_none_and_the_others_are_scored(self) -> None:
+        broken = np.full((4, 4, 3), np.nan, np.float32)
+        batch = {**self.batch(), "image": [picture(1), None, picture(2), picture(2)]}
+        batch["edited_image"] = [picture(10), picture(20), broken, picture(80)]
+        log = Log()
+        assert trl_reward(Judge().client())(**log.as_trl_passes(4, **batch)) == [0.1, None, None, 0.8]
+        assert log.extra["edit_rrm/verdicts"][1:3] == ["failed: invalid_image"] * 2
 
     async def test_the_asynchronous_one_gives_the_same(self) -> None:
         judge, log = Judge(), Log()
@@ -228,6 +250,7 @@ VERL_SAMPLE: dict[str, Any] = {
     "extra_info": {"source_img": picture(1), "edited_img": picture(70), "num_turns": 1},
     "reward_router_address": None,
 }
+INFO: dict[str, Any] = VERL_SAMPLE["extra_info"]
 
 
 class TestVerl:
@@ -262,8 +285,26 @@ class TestVerl:
             verl_reward(judge.client())(**VERL_SAMPLE)
 
     def test_a_sample_without_a_source_is_refused(self) -> None:
-        with pytest.raises(InvalidRequestError, match="source_img"):
-            verl_reward(Judge().client())(**{**VERL_SAMPLE, "extra_info": None})
+        with pytest.raises(InvalidImageError, match="source_img"):
+            verl_reward(Judge().client())(**{**VERL_SAMPLE, "extra_info": {**INFO, "source_img": None}})
+        nothing = {**VERL_SAMPLE, "extra_info": None}
+        with pytest.raises(ScoringFailedError, match="no edited image"):
+            verl_reward(Judge().client())(**nothing)
+        found = verl_reward(Judge().client(), on_failure="nan")(**nothing)
+        assert math.isnan(found["score"])
+
+    def test_the_batch_manager_passes_lists_and_its_groups_are_calls(self) -> None:
+        judge = Judge()
+        infos = [{**INFO, "edited_img": picture(red)} for red in (10, UNSCORABLE, 30)]
+        found = verl_batch_reward(judge.client(), on_failure="nan")(
+            data_sources=["edits"] * 4,
+            solution_strs=[""] * 4,
+            ground_truths=["make it red"] * 4,
+            extra_infos=[*infos, None],
+        )
+        scores = [None if math.isnan(each["score"]) else each["score"] for each in found]
+        assert scores == [0.1, None, 0.3, None]
+        assert judge.groups == [("make it red", 1, [10, UNSCORABLE, 30])]
 
     @pytest.mark.parametrize("dtype", ["uint8", "float32"])
     async def test_verl_omni_passes_the_edited_image_as_a_tensor(self, dtype: str) -> None:

@@ -79,9 +79,15 @@ def test_zero_is_black_one_is_white_and_between_is_rounded() -> None:
         (np.zeros((2, 3, 8, 8), np.float32), r"got \(2, 3, 8, 8\); pass the images of a batch"),
         (np.zeros((3, 7, 3), np.float32), r"got \(3, 7, 3\), which could be either"),
         (np.float32(0.5), r"got \(\)"),
-        (GREY * 2 - 2, r"in 0..1, got -1 to -1; if -1..1 is meant, pass \(x \+ 1\) / 2"),
-        (GREY * 400, "in 0..1, got 200 to 200; if 0..255 is meant, round and cast to uint8"),
-        (GREY * 2.5, r"in 0..1, got 1.25 to 1.25 "),
+        (
+            GREY * 2 - 2,
+            r"got -1 to -1, -1 at row 0, column 0, channel 0; if -1..1 is meant, pass \(x \+ 1\) / 2",
+        ),
+        (
+            GREY * 400,
+            "got 200 to 200, 200 at row 0, column 0, channel 0; if 0..255 is meant, round and cast",
+        ),
+        (GREY * 2.5, r"in 0..1, got 1.25 to 1.25, "),
         (GREY * np.nan, "in 0..1, got nan to nan"),
         (GREY * np.inf, "in 0..1, got inf to inf"),
         (Tensor(GREY - 1), "in 0..1, got -0.5 to -0.5"),

@@ -54,8 +54,7 @@ def test_a_rotated_photograph_scores_the_same_as_a_file_and_as_a_pil_image(tmp_p
         ("https://example.org/a.png", "fetches URLs"),
         ("no/such/file.png", "No such file"),
         ("a\0b.png", "not a usable path"),
-        (Image.new("CMYK", (4, 4)), "PIL mode CMYK"),
-        (Image.new("I;16", (4, 4)), "PIL mode I;16"),
+        (Image.new("F", (4, 4)), "floating-point images have no known range"),
         ([[0, 0, 0]], "got builtins.list"),
         (None, "got builtins.NoneType"),
     ],
@@ -73,3 +72,19 @@ def test_a_pil_image_whose_file_is_cut_off_is_a_typed_error(tmp_path: Path) -> N
     cut = Image.open(io.BytesIO(whole.getvalue()[:2000]))
     with pytest.raises(InvalidImageError, match="source: the PIL image cannot be encoded"):
         encode_image(cut, "source")
+
+
+@pytest.mark.parametrize(
+    ("image", "colour"),
+    [
+        (Image.new("CMYK", (4, 4), (255, 0, 0, 0)), (0, 255, 255)),
+        (Image.new("I;16", (4, 4), 32896), (128, 128, 128)),
+        (Image.new("HSV", (4, 4), (0, 255, 255)), (255, 0, 0)),
+    ],
+    ids=["CMYK", "I;16", "HSV"],
+)
+def test_modes_that_a_png_does_not_hold_become_what_the_service_makes_of_a_file(
+    image: Image.Image, colour: tuple[int, int, int]
+) -> None:
+    sent = Image.open(io.BytesIO(encode_image(image, "image").data))
+    assert (sent.mode, sent.getpixel((1, 1))) == ("RGB", colour)

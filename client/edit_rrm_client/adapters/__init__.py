@@ -9,7 +9,7 @@ from edit_rrm_client.adapters.edit_r1 import edit_r1_scorer
 from edit_rrm_client.adapters.editscore import editscore_evaluate
 from edit_rrm_client.adapters.flow_grpo import flow_grpo_reward
 from edit_rrm_client.adapters.trl import async_trl_reward, trl_reward
-from edit_rrm_client.adapters.verl import async_verl_reward, verl_reward
+from edit_rrm_client.adapters.verl import async_verl_reward, verl_batch_reward, verl_reward
 from edit_rrm_client.adapters.verl_omni import verl_omni_reward
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "editscore_evaluate",
     "flow_grpo_reward",
     "trl_reward",
+    "verl_batch_reward",
     "verl_omni_reward",
     "verl_reward",
 ]

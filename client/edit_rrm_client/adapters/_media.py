@@ -11,9 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from edit_rrm.wire import MAX_SOURCES
 from edit_rrm_client._arrays import is_array_like
-from edit_rrm_client._images import ImageInput, SourceInput
+from edit_rrm_client._images import ImageInput
 from edit_rrm_client.errors import InvalidImageError, InvalidRequestError
 
 # How the base64 of a PNG, JPEG or WebP file begins.
@@ -32,20 +31,6 @@ def rows_of(images: Any, name: str) -> list[Any]:
     raise InvalidRequestError(
         f"{name}: expected a list of images or a batch of four dimensions, got {_described(images)}"
     )
-
-
-def source_input(images: Any, name: str) -> SourceInput:
-    """What the client takes for an edit's source: the image, or all those of a list, in order.
-
-    Raises InvalidRequestError for an empty list or one of more than a request takes, and InvalidImageError.
-    """
-    if not isinstance(images, list | tuple):
-        return image_input(images, name)
-    if not 1 <= len(images) <= MAX_SOURCES:
-        raise InvalidRequestError(f"{name}: expected 1 to {MAX_SOURCES} source images, got {len(images)}")
-    if len(images) == 1:
-        return image_input(images[0], name)
-    return [image_input(image, f"{name}[{place}]") for place, image in enumerate(images)]
 
 
 def image_input(image: Any, name: str) -> ImageInput:

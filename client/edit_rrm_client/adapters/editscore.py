@@ -19,7 +19,7 @@ from typing import Any, TypeAlias, Unpack
 from edit_rrm_client._client import RewardClient
 from edit_rrm_client._many import ScoreOptions
 from edit_rrm_client.adapters._edits import Edit, same_length
-from edit_rrm_client.adapters._media import image_input, rows_of, source_input
+from edit_rrm_client.adapters._media import rows_of
 from edit_rrm_client.adapters._outcomes import (
     Failed,
     OnFailure,
@@ -65,8 +65,10 @@ def editscore_evaluate(
         edits = [
             Edit(
                 meta_data[i]["instruction"],
-                source_input(sources[i], f"input_images[{i}]"),
-                image_input(edited[i], f"output_image[{i}]"),
+                sources[i],
+                edited[i],
+                source_name=f"input_images[{i}]",
+                edited_name=f"output_image[{i}]",
             )
             for i in range(count)
         ]

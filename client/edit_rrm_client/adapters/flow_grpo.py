@@ -18,7 +18,7 @@ from typing import Any, Unpack
 from edit_rrm_client._client import RewardClient
 from edit_rrm_client._many import ScoreOptions
 from edit_rrm_client.adapters._edits import Edit, same_length
-from edit_rrm_client.adapters._media import image_input, rows_of, source_input
+from edit_rrm_client.adapters._media import rows_of
 from edit_rrm_client.adapters._outcomes import OnFailure, checked_on_failure, rewards_or
 from edit_rrm_client.adapters._scoring import blocking_client, score_edits
 from edit_rrm_client.errors import InvalidRequestError
@@ -60,9 +60,11 @@ def batch_edits(images: Any, prompts: Sequence[str], ref_images: Any) -> list[Ed
     count = same_length(images=edited, prompts=prompts, ref_images=sources)
     return [
         Edit(
-            str(prompts[i]),
-            source_input(sources[i], f"ref_images[{i}]"),
-            image_input(edited[i], f"images[{i}]"),
+            prompts[i],
+            sources[i],
+            edited[i],
+            source_name=f"ref_images[{i}]",
+            edited_name=f"images[{i}]",
         )
         for i in range(count)
     ]

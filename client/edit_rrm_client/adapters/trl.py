@@ -4,6 +4,9 @@ Verified in TRL 1.16 (trl/trainer/grpo_trainer.py, `_calculate_rewards`): reward
 `prompts`, `completions`, `completion_ids`, `trainer_state`, `log_extra`, `log_metric` and every dataset
 column, repeated for each completion. None becomes NaN; an edit that no reward function scored is left out
 of its group's mean and standard deviation, and its advantage is 0 (TRL #5902).
+
+ms-swift (swift/rl_core/grpo_algorithm.py, at 3602360) calls the same functions with the completions by
+position, and takes None for no reward, too.
 """
 
 import inspect
@@ -15,7 +18,6 @@ from edit_rrm_client._async_client import AsyncRewardClient
 from edit_rrm_client._client import RewardClient
 from edit_rrm_client._many import ScoreOptions
 from edit_rrm_client.adapters._edits import Edit, same_length
-from edit_rrm_client.adapters._media import image_input, source_input
 from edit_rrm_client.adapters._outcomes import Failed, Outcome, rewards_or_none, verdict_counts
 from edit_rrm_client.adapters._scoring import (
     asyncio_client,
@@ -59,9 +61,11 @@ class _Columns:
         return [
             Edit(
                 instructions[i],
-                source_input(sources[i], f"source of completion {i}"),
-                None if edited[i] is None else image_input(edited[i], f"edited image of completion {i}"),
+                sources[i],
+                edited[i],
                 groups[i],
+                f"source of completion {i}",
+                f"edited image of completion {i}",
             )
             for i in range(count)
         ]
@@ -91,9 +95,14 @@ def trl_reward(
     columns = _Columns(instruction, source, edited, group)
 
     def reward(
-        *, log_extra: LogExtra | None = None, log_metric: LogMetric | None = None, **passed: Any
+        completions: Sequence[Any],
+        *,
+        log_extra: LogExtra | None = None,
+        log_metric: LogMetric | None = None,
+        **passed: Any,
     ) -> list[float | None]:
-        outcomes = score_edits(rewarder, columns.edits(passed), options)
+        edits = columns.edits({"completions": completions, **passed})
+        outcomes = score_edits(rewarder, edits, options)
         _report(outcomes, name, log_extra, log_metric)
         return rewards_or_none(outcomes)
 
@@ -116,9 +125,14 @@ def async_trl_reward(
     columns = _Columns(instruction, source, edited, group)
 
     async def reward(
-        *, log_extra: LogExtra | None = None, log_metric: LogMetric | None = None, **passed: Any
+        completions: Sequence[Any],
+        *,
+        log_extra: LogExtra | None = None,
+        log_metric: LogMetric | None = None,
+        **passed: Any,
     ) -> list[float | None]:
-        outcomes = await score_edits_async(rewarder, columns.edits(passed), options)
+        edits = columns.edits({"completions": completions, **passed})
+        outcomes = await score_edits_async(rewarder, edits, options)
         _report(outcomes, name, log_extra, log_metric)
         return rewards_or_none(outcomes)
 

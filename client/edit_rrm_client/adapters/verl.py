@@ -7,7 +7,8 @@ whose `score` is the reward. All samples of a batch must have the mapping's keys
 stacks them by the first one's), so there are always the same ones here.
 
 A sample is one call: verl does not show its groups to a reward function. The service makes up for most of
-it: the group's principles are decomposed once, and its prompts share the engine's prefix cache.
+it: the group's principles are decomposed once, and its prompts share the engine's prefix cache. The batch
+manager (verl/workers/reward_manager/batch.py, at b178a3c) passes lists: `verl_batch_reward`.
 
 A failure raises, and verl ends the step with it. NaN (`on_failure="nan"`) would spread over the group.
 """
@@ -18,8 +19,7 @@ from typing import Any, TypeAlias, Unpack
 from edit_rrm_client._async_client import AsyncRewardClient
 from edit_rrm_client._client import RewardClient
 from edit_rrm_client._many import ScoreOptions
-from edit_rrm_client.adapters._edits import Edit
-from edit_rrm_client.adapters._media import image_input, source_input
+from edit_rrm_client.adapters._edits import Edit, same_length
 from edit_rrm_client.adapters._outcomes import (
     OnFailure,
     Outcome,
@@ -33,7 +33,6 @@ from edit_rrm_client.adapters._scoring import (
     score_edits,
     score_edits_async,
 )
-from edit_rrm_client.errors import InvalidRequestError
 
 EditedFrom: TypeAlias = str | Callable[[str, Mapping[str, Any]], Any]
 """Where the edited image is: a key of `extra_info`, or a function of `solution_str` and `extra_info`."""
@@ -62,7 +61,7 @@ def verl_reward(
         data_source: Any, solution_str: str, ground_truth: Any, extra_info: Any = None, **passed: Any
     ) -> dict[str, float]:
         edit = edit_of(_edited(edited, solution_str, extra_info), ground_truth, extra_info)
-        return score_mapping(score_edits(rewarder, [edit], options), on_failure)
+        return score_mapping(score_edits(rewarder, [edit], options, alone=True), on_failure)
 
     return compute_score
 
@@ -82,33 +81,68 @@ def async_verl_reward(
         data_source: Any, solution_str: str, ground_truth: Any, extra_info: Any = None, **passed: Any
     ) -> dict[str, float]:
         edit = edit_of(_edited(edited, solution_str, extra_info), ground_truth, extra_info)
-        return score_mapping(await score_edits_async(rewarder, [edit], options), on_failure)
+        outcomes = await score_edits_async(rewarder, [edit], options, alone=True)
+        return score_mapping(outcomes, on_failure)
+
+    return compute_score
+
+
+def verl_batch_reward(
+    client: RewardClient | str | Sequence[str],
+    *,
+    edited: EditedFrom = "edited_img",
+    on_failure: OnFailure = "raise",
+    **options: Unpack[ScoreOptions],
+) -> Callable[..., list[dict[str, float]]]:
+    """`verl_reward` for verl's batch manager, which passes lists: samples of one edit are one call.
+
+    A sample that cannot be scored costs no other where `on_failure="nan"`.
+    """
+    rewarder = blocking_client(client)
+    checked_on_failure(on_failure)
+
+    def compute_score(
+        data_sources: Sequence[Any],
+        solution_strs: Sequence[str],
+        ground_truths: Sequence[Any],
+        extra_infos: Sequence[Any],
+        **passed: Any,
+    ) -> list[dict[str, float]]:
+        count = same_length(solution_strs=solution_strs, ground_truths=ground_truths, extra_infos=extra_infos)
+        edits = [
+            edit_of(_edited(edited, solution_strs[i], extra_infos[i]), ground_truths[i], extra_infos[i])
+            for i in range(count)
+        ]
+        return score_mappings(score_edits(rewarder, edits, options), on_failure)
 
     return compute_score
 
 
 def edit_of(edited: Any, ground_truth: Any, extra_info: Any) -> Edit:
-    """The edit of one sample. Raises InvalidRequestError."""
+    """The edit of one sample, whatever it lacks."""
     found: Mapping[str, Any] = extra_info or {}
-    instruction = found.get(INSTRUCTION_KEY) or ground_truth
-    if not isinstance(instruction, str):
-        raise InvalidRequestError(
-            f"expected the instruction in extra_info[{INSTRUCTION_KEY!r}] or as ground_truth, "
-            f"got {type(instruction).__name__}"
-        )
-    if found.get(SOURCE_KEY) is None:
-        raise InvalidRequestError(f"expected the source image in extra_info[{SOURCE_KEY!r}], got none")
     return Edit(
-        instruction,
-        source_input(found[SOURCE_KEY], SOURCE_KEY),
-        None if edited is None else image_input(edited, "edited image"),
+        found.get(INSTRUCTION_KEY) or ground_truth,
+        found.get(SOURCE_KEY),
+        edited,
+        source_name=f"extra_info[{SOURCE_KEY!r}]",
+        edited_name="edited image",
     )
 
 
 def score_mapping(outcomes: Sequence[Outcome], on_failure: OnFailure) -> dict[str, float]:
     """What verl takes for the one outcome."""
-    (reward,) = rewards_or(outcomes, on_failure)
-    return {"score": reward, **category_shares(outcomes[0])}
+    (mapping,) = score_mappings(outcomes, on_failure)
+    return mapping
+
+
+def score_mappings(outcomes: Sequence[Outcome], on_failure: OnFailure) -> list[dict[str, float]]:
+    """What verl takes for each outcome."""
+    rewards = rewards_or(outcomes, on_failure)
+    return [
+        {"score": reward, **category_shares(outcome)}
+        for reward, outcome in zip(rewards, outcomes, strict=True)
+    ]
 
 
 def _edited(edited: EditedFrom, solution_str: str, extra_info: Any) -> Any:

@@ -35,6 +35,7 @@ def verl_omni_reward(
         data_source: Any, solution_image: Any, ground_truth: Any, extra_info: Any = None, **passed: Any
     ) -> dict[str, float]:
         edit = edit_of(solution_image, ground_truth, extra_info)
-        return score_mapping(await score_edits_async(rewarder, [edit], options), on_failure)
+        outcomes = await score_edits_async(rewarder, [edit], options, alone=True)
+        return score_mapping(outcomes, on_failure)
 
     return compute_score
