@@ -5,8 +5,8 @@ Verified in TRL 1.16 (trl/trainer/grpo_trainer.py, `_calculate_rewards`): reward
 column, repeated for each completion. None becomes NaN; an edit that no reward function scored is left out
 of its group's mean and standard deviation, and its advantage is 0 (TRL #5902).
 
-ms-swift (swift/rl_core/grpo_algorithm.py, at 3602360) calls the same functions with the completions by
-position, and takes None for no reward, too.
+Verified in ms-swift at 3602360 (swift/rl_core/grpo_algorithm.py): it calls the same functions with the
+completions by position, and takes None for no reward, too.
 """
 
 import inspect

@@ -7,8 +7,10 @@ whose `score` is the reward. All samples of a batch must have the mapping's keys
 stacks them by the first one's), so there are always the same ones here.
 
 A sample is one call: verl does not show its groups to a reward function. The service makes up for most of
-it: the group's principles are decomposed once, and its prompts share the engine's prefix cache. The batch
-manager (verl/workers/reward_manager/batch.py, at b178a3c) passes lists: `verl_batch_reward`.
+it: the group's principles are decomposed once, and its prompts share the engine's prefix cache.
+
+Verified in verl at b178a3c (verl/workers/reward_manager/batch.py): the batch manager passes lists, by the
+names that `verl_batch_reward` takes.
 
 A failure raises, and verl ends the step with it. NaN (`on_failure="nan"`) would spread over the group.
 """
