@@ -27,6 +27,7 @@ from edit_rrm_client._many import (
     checked_options,
     score_in_tasks,
 )
+from edit_rrm_client._network import connections_to
 from edit_rrm_client._retries import RetryPolicy
 from edit_rrm_client._settings import (
     DEFAULT_TIMEOUT_S,
@@ -69,7 +70,7 @@ class AsyncRewardClient:
         self._encoding = checked_encoding(encoding)
         self._retries = retries or RetryPolicy()
         self._owns_http = http_client is None
-        self._http = http_client or httpx.AsyncClient()
+        self._http = http_client or connections_to(httpx.AsyncClient, self._replicas.urls)
         self._clock = clock
         self._sleep = sleep
         self._dice = dice

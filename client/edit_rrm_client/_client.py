@@ -28,6 +28,7 @@ from edit_rrm_client._many import (
     checked_options,
     score_in_threads,
 )
+from edit_rrm_client._network import connections_to
 from edit_rrm_client._retries import RetryPolicy
 from edit_rrm_client._settings import (
     DEFAULT_TIMEOUT_S,
@@ -80,7 +81,7 @@ class RewardClient:
         self._encoding = checked_encoding(encoding)
         self._retries = retries or RetryPolicy()
         self._owns_http = http_client is None
-        self._http = http_client or httpx.Client()
+        self._http = http_client or connections_to(httpx.Client, self._replicas.urls)
         self._clock = clock
         self._sleep = sleep
         self._dice = dice

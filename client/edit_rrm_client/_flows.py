@@ -16,6 +16,7 @@ from edit_rrm_client._answers import read_answer, read_error
 from edit_rrm_client._calls import AnswerT, Call
 from edit_rrm_client._endpoints import Endpoint
 from edit_rrm_client._images import EncodedImage
+from edit_rrm_client._network import by_proxy
 from edit_rrm_client._replicas import Replicas
 from edit_rrm_client._retries import RetryPolicy
 from edit_rrm_client.errors import (
@@ -129,14 +130,19 @@ def call_flow(
 
 def _no_answer(error: Reply, endpoint: Endpoint, *, last: bool) -> EditRRMClientError:
     """What it means that a request got no response; `last` when the total deadline is what ran out."""
-    reason = str(error) or type(error).__name__
+    reason = (str(error) or type(error).__name__) + by_proxy(endpoint.base_url)
     match error:
         case httpx.ConnectError() | httpx.ConnectTimeout():
             return UnavailableError(f"cannot connect to {endpoint.base_url}: {reason}")
         case httpx.TimeoutException() if last:
-            return DeadlineExceededError(f"{endpoint.base_url} did not answer before the deadline")
+            return DeadlineExceededError(
+                f"{endpoint.base_url} did not answer before the deadline{by_proxy(endpoint.base_url)}"
+            )
         case httpx.TimeoutException():
-            return UnavailableError(f"{endpoint.base_url} did not answer in time", code="attempt_timeout")
+            return UnavailableError(
+                f"{endpoint.base_url} did not answer in time{by_proxy(endpoint.base_url)}",
+                code="attempt_timeout",
+            )
         case httpx.NetworkError() | httpx.RemoteProtocolError() | httpx.ProxyError():
             return UnavailableError(
                 f"the connection to {endpoint.base_url} was lost: {reason}", code="connection_lost"

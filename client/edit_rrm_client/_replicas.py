@@ -37,6 +37,11 @@ class Replicas:
     def __iter__(self) -> Iterator[Replica]:
         return iter(self._replicas)
 
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """Where they listen."""
+        return tuple(replica.endpoint.base_url for replica in self._replicas)
+
     @contextmanager
     def borrowed(self) -> Iterator[Replica]:
         """The replica for one request, counted as outstanding until the block ends."""

@@ -12,7 +12,8 @@ EditRRMError
 ├── JudgeError          a judge file does not fit, or no judge has that name
 ├── SettingsFileError   a file of settings cannot be read, or a setting is wrong
 ├── OutputError         results cannot be written where they shall go
-└── PluginError         a name that no installed package registers
+├── PluginError         a name that no installed package registers
+└── ProxyUnusableError  a proxy of the environment cannot be used
 """
 
 from typing import Literal
@@ -98,3 +99,9 @@ class PluginError(EditRRMError):
     """The message names what is registered."""
 
     code: str = "no_such_plugin"
+
+
+class ProxyUnusableError(EditRRMError):
+    """The message names the proxy, and what would help."""
+
+    code: str = "bad_proxy"

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from scripted_service import MODELS_JSON
 
-from edit_rrm_client import RewardClient
+from edit_rrm_client import InvalidRequestError, RetryPolicy, RewardClient, UnavailableError
 
 BODY = json.dumps(MODELS_JSON).encode()
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(BODY) + BODY
@@ -37,3 +37,23 @@ def test_one_connection_a_service_carries_all_its_calls(addresses: Iterable[str]
     for _ in range(4):
         assert client.models().models[0].name == "tiny"
     assert network.made == len(list(addresses))
+
+
+def test_an_error_names_the_proxy_it_came_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://user:secret@127.0.0.1:9")
+    monkeypatch.setenv("http_proxy", "http://user:secret@127.0.0.1:9")
+    client = RewardClient("http://elsewhere.example:8000", retries=RetryPolicy(attempts=1), timeout_s=5.0)
+    with (
+        client,
+        pytest.raises(UnavailableError, match=r"the environment's proxy http://127.0.0.1:9; NO_PROXY"),
+    ):
+        client.models()
+    with RewardClient("http://127.0.0.1:9", retries=RetryPolicy(attempts=1)) as near:
+        assert "proxy" not in near.health().detail
+
+
+def test_a_proxy_that_cannot_be_used_is_a_typed_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALL_PROXY", "socks4://gate.example:1080")
+    with pytest.raises(InvalidRequestError, match=r"gate\.example") as caught:
+        RewardClient("http://elsewhere.example:8000")
+    assert caught.value.code == "bad_proxy"

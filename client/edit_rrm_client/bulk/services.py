@@ -7,6 +7,7 @@ import httpx
 from pydantic import BaseModel, ConfigDict, Field
 
 from edit_rrm_client import AsyncRewardClient, RetryPolicy
+from edit_rrm_client._network import connections_to
 from edit_rrm_client.bulk.errors import ModelChangedError
 from edit_rrm_client.errors import EditRRMClientError, InvalidRequestError, UnavailableError
 
@@ -31,7 +32,7 @@ class Services(BaseModel):
         turn = first % len(self.urls)
         limits = httpx.Limits(max_connections=self.concurrency, max_keepalive_connections=self.concurrency)
         async with (
-            httpx.AsyncClient(limits=limits) as http,
+            connections_to(httpx.AsyncClient, self.urls, limits=limits) as http,
             AsyncRewardClient(
                 self.urls[turn:] + self.urls[:turn],
                 api_key=self.api_key,

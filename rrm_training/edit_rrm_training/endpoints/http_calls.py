@@ -9,6 +9,7 @@ import httpx
 from pydantic import BaseModel, ConfigDict, Field
 
 from edit_rrm.backoff import Backoff, parse_retry_after
+from edit_rrm.proxies import open_http
 from edit_rrm_training.errors import EndpointError, EndpointErrorKind
 
 BUSY = frozenset({408, 409, 425, 429, *range(500, 600)})
@@ -51,7 +52,9 @@ class Caller:
         self._patience = patience
         self._sleep, self._dice = sleep, dice
         self._room = asyncio.Semaphore(concurrency)
-        self._http = httpx.AsyncClient(
+        self._http = open_http(
+            httpx.AsyncClient,
+            [base_url],
             base_url=base_url.rstrip("/") + "/",
             headers=headers,
             timeout=patience.timeout_s,

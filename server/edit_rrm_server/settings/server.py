@@ -7,7 +7,6 @@ name that no field has is refused wherever it comes from.
 import os
 from collections.abc import Mapping
 from functools import cached_property
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -18,6 +17,7 @@ from edit_rrm.checkpoint import checkpoint_directory
 from edit_rrm.errors import SettingsFileError
 from edit_rrm.guards import GuardSettings
 from edit_rrm.nested_settings import put
+from edit_rrm.proxies import is_loopback
 from edit_rrm.settings_files import read_settings_file
 from edit_rrm_server.settings.admin import AdminSettings
 from edit_rrm_server.settings.api_keys import Keys, read_keys_file
@@ -281,7 +281,7 @@ class ServerSettings(FleetSettings, AdminSettings):
         keys = self.all_keys
         if self.metrics_need_key and not keys:
             raise ValueError("metrics_need_key has no effect without api_keys or api_keys_file")
-        if not keys and not self.allow_open and not _is_loopback(self.host):
+        if not keys and not self.allow_open and not is_loopback(self.host):
             raise ValueError(
                 f"host {self.host!r} can be reached from other machines and no key is set: "
                 "set EDIT_RRM_API_KEYS or EDIT_RRM_API_KEYS_FILE, or listen on 127.0.0.1, "
@@ -330,13 +330,6 @@ def load_settings(overrides: Mapping[str, Any], file: Path | None = None) -> Ser
     for name, value in overrides.items():
         put(values, name, value)
     return ServerSettings(**values)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
 
 
 def _below_environment(values: Mapping[str, Any], prefix: str) -> dict[str, Any]:

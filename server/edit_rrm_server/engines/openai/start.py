@@ -9,8 +9,9 @@ from pathlib import Path
 import httpx
 
 from edit_rrm.checkpoint import RRMCard, read_card, zero_shot_card
-from edit_rrm.errors import CheckpointError, JudgeError
+from edit_rrm.errors import CheckpointError, JudgeError, ProxyUnusableError
 from edit_rrm.judges.shelf import chosen_judge
+from edit_rrm.proxies import open_http
 from edit_rrm_server.engines.control_text import control_texts, read_added_tokens
 from edit_rrm_server.engines.detached_thread import run_detached
 from edit_rrm_server.engines.loaded_model import LoadedModel
@@ -20,6 +21,7 @@ from edit_rrm_server.engines.openai.engine import OpenAIEngine, RetryPlan
 from edit_rrm_server.engines.openai.image_urls import ImageUrls
 from edit_rrm_server.engines.openai.upstreams import ReportedModel, Upstreams
 from edit_rrm_server.engines.weights_digest import DIGEST_HEX_CHARS, default_cache_file, weights_digest
+from edit_rrm_server.errors import EngineStartError
 from edit_rrm_server.observe.fleet_metrics import FleetMetrics
 from edit_rrm_server.settings.server import ServerSettings
 
@@ -39,18 +41,23 @@ async def load_openai_model(
     """Waits until an upstream is up, then serves its model with the card of `settings.model`.
 
     `transport` replaces the network, for tests.
-    Raises JudgeError, and CheckpointError when it is not clear which model that is, or the card does not fit.
+    Raises EngineStartError for a proxy that cannot be used, JudgeError, and CheckpointError when it is not
+    clear which model that is, or the card does not fit.
     """
     key = settings.upstream_key
-    http = httpx.AsyncClient(
-        headers={} if key is None else {"Authorization": f"Bearer {key.get_secret_value()}"},
-        transport=transport,
-        limits=httpx.Limits(
-            max_connections=None,
-            max_keepalive_connections=_KEPT_CONNECTIONS,
-            keepalive_expiry=_KEEP_ALIVE_S,
-        ),
+    limits = httpx.Limits(
+        max_connections=None, max_keepalive_connections=_KEPT_CONNECTIONS, keepalive_expiry=_KEEP_ALIVE_S
     )
+    try:
+        http = open_http(
+            httpx.AsyncClient,
+            settings.upstreams,
+            headers={} if key is None else {"Authorization": f"Bearer {key.get_secret_value()}"},
+            transport=transport,
+            limits=limits,
+        )
+    except ProxyUnusableError as error:
+        raise EngineStartError(str(error)) from error
     try:
         upstreams = Upstreams(settings.upstreams, http, Affinity(settings.affinity_slack), metrics)
         progress("waiting for an upstream")
