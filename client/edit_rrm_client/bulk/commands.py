@@ -70,6 +70,12 @@ def score(
         list[str] | None,
         typer.Option(metavar="NAME=YOURS", help="Your name for a column, such as source=input_image."),
     ] = None,
+    encoding: Annotated[
+        str | None,
+        typer.Option(
+            help="Of a CSV file, such as gb18030 or cp1252. Default: what its first bytes say, or UTF-8."
+        ),
+    ] = None,
     concurrency: Annotated[int, typer.Option(min=1, help="Calls at once (of each worker with --ray).")] = 8,
     timeout: Annotated[
         float, typer.Option(min=0.1, help="Seconds a call may take, and services may be away.")
@@ -130,7 +136,7 @@ def score(
             urls=tuple(url or [DEFAULT_URL]), api_key=api_key, timeout_s=timeout, concurrency=concurrency
         )
         job = Job(
-            source=open_input(source, out.parent, _renamed(column or [])),
+            source=open_input(source, out.parent, _renamed(column or []), encoding),
             out=out,
             settings=settings,
             limit=limit,

@@ -2,15 +2,18 @@
 
 import base64
 import hashlib
+import math
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edit_rrm.wire import MAX_INSTRUCTION_CHARS, MAX_SOURCES
+from edit_rrm_client.bulk.finding import existing
 from edit_rrm_client.bulk.input_row import InputImage, InputRow, RowProblem
-from edit_rrm_client.bulk.records import Record
+from edit_rrm_client.bulk.records import Record, whole
 from edit_rrm_client.bulk.rows import IMAGE_COLUMNS, SOURCE_COLUMNS
 
 COLUMNS = (
@@ -24,6 +27,8 @@ COLUMNS = (
     "edited",
     *IMAGE_COLUMNS,
 )
+
+_WHOLE = re.compile(r"[0-9]+(?:\.0+)?")
 
 
 @dataclass(frozen=True)
@@ -99,7 +104,18 @@ class _Reading:
             self._problem = RowProblem(field=field_name, code=code, detail=detail)
 
     def _get(self, name: str) -> Any:
-        return self._record.columns.get(self._places.renamed.get(name, name))
+        """The value; that of a missing one in pandas (NaN) is none."""
+        value = whole(self._record.columns.get(self._column(name)))
+        return None if isinstance(value, float) and math.isnan(value) else value
+
+    def _column(self, name: str) -> str:
+        return self._places.renamed.get(name, name)
+
+    def _refuse_missing(self, name: str) -> None:
+        if self._column(name) in self._record.columns:
+            self._refuse(name, "missing_value", f"the column {self._column(name)!r} is empty in this row")
+        else:
+            self._refuse(name, "missing_column", missing_column(name, self._record.columns))
 
     def _text(self, name: str) -> str:
         value = self._get(name)
@@ -113,7 +129,7 @@ class _Reading:
     def _instruction(self) -> str:
         value = self._get("instruction")
         if value is None:
-            self._refuse("instruction", "missing_column", missing_column("instruction", self._record.columns))
+            self._refuse_missing("instruction")
             return ""
         text = self._text("instruction")
         if not text.strip():
@@ -128,8 +144,8 @@ class _Reading:
         value = self._get("candidate")
         if value is None:
             return counted
-        if isinstance(value, str) and value.isdecimal():
-            value = int(value)
+        if isinstance(value, str) and _WHOLE.fullmatch(value):
+            value = int(value.partition(".")[0])
         if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31:
             return value
         self._refuse("candidate", "bad_value", f"expected a number from 0, got {value!r}")
@@ -170,21 +186,27 @@ class _Reading:
             shown = path if isinstance(path, str) and _is_text(path) else None
             return {**nothing, name: shown, f"{name}_image": self._bytes(f"{name}_image", data)}
         if path is None:
-            self._refuse(name, "missing_column", missing_column(name, self._record.columns))
+            self._refuse_missing(name)
             return nothing
+        if isinstance(path, str) and path.startswith("data:"):
+            return {**nothing, f"{name}_image": self._bytes(name, path.partition(",")[2])}
         if not isinstance(path, str) or "\0" in path or not _is_text(path):
             self._refuse(name, "bad_value", "expected the path of an image")
             return nothing
         file = self._places.input_folder / path
-        if not file.is_file():
+        found = existing(file)
+        if found is None and "\\" in path:  # as Windows writes it
+            found = existing(self._places.input_folder / path.replace("\\", "/"))
+        if found is None:
             self._refuse(name, "missing_file", f"there is no file {str(file)!r}")
+        file = found or file
         shown = path if os.path.isabs(path) else os.path.relpath(file, self._places.results_folder)
         return {**nothing, name: shown, f"{name}_file": str(file)}
 
     def _bytes(self, name: str, data: Any) -> bytes | None:
         if isinstance(data, str):
             try:
-                data = base64.b64decode(data, validate=True)
+                data = base64.b64decode(re.sub(r"[\r\n]", "", data), validate=True)  # perhaps in lines
             except ValueError as error:
                 self._refuse(name, "bad_image", f"not base64: {error}")
                 return None

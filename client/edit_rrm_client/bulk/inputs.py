@@ -49,13 +49,18 @@ class BulkInput:
             seen.close()
 
 
-def open_input(path: Path, results_folder: Path, renamed: Mapping[str, str] | None = None) -> BulkInput:
-    """The input at `path`. Raises InputError when no row of it could be scored, for want of a column."""
+def open_input(
+    path: Path, results_folder: Path, renamed: Mapping[str, str] | None = None, encoding: str | None = None
+) -> BulkInput:
+    """The input at `path`; `encoding` is that of a CSV file, found where it is not given.
+
+    Raises InputError when no row of it could be scored, for want of a column.
+    """
     renamed = dict(renamed or {})
     unknown = sorted(renamed.keys() - set(COLUMNS))
     if unknown:
         raise InputError(f"there is no column {unknown[0]!r} to rename; columns: {', '.join(COLUMNS)}")
-    found = BulkInput(open_records(path), results_folder.absolute(), renamed)
+    found = BulkInput(open_records(path, encoding), results_folder.absolute(), renamed)
     present = found.records.columns
     if present is not None:
         for wanted in (("instruction",), ("source", "source_image"), ("edited", "edited_image")):

@@ -5,17 +5,21 @@ A record is what one row says, or why it could not be read. Reading holds a few 
 
 import csv
 import hashlib
+import itertools
 import json
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TextIO
 
 from edit_rrm_client.bulk.errors import InputError
+from edit_rrm_client.bulk.finding import folder_named, image_named, images_in, in_order, is_hidden, is_image
 from edit_rrm_client.bulk.keys import KeySet
+from edit_rrm_client.bulk.text_files import encoding_of, says_separator, separator_of
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 INSTRUCTIONS = "instructions.jsonl"
+_TABLES = (".csv", ".tsv")
 csv.field_size_limit(2**30)  # a field may be an embedded image
 
 
@@ -48,8 +52,10 @@ class Records(Protocol):
         ...
 
 
-def open_records(path: Path) -> Records:
-    """The input at `path`. Raises InputError when it is of no known kind."""
+def open_records(path: Path, encoding: str | None = None) -> Records:
+    """The input at `path`; `encoding` is that of a CSV file. Raises InputError for an unknown kind."""
+    if encoding is not None and path.suffix.lower() not in _TABLES:
+        raise InputError(f"{path}: --encoding is for CSV files")
     if path.is_dir():
         return FolderRecords(path)
     if not path.is_file():
@@ -57,11 +63,14 @@ def open_records(path: Path) -> Records:
     match path.suffix.lower():
         case ".jsonl" | ".ndjson":
             return JsonlRecords(path)
-        case ".csv":
-            return CsvRecords(path)
+        case ".csv" | ".tsv":
+            return CsvRecords(path, encoding_of(path, encoding))
         case ".parquet":
             return ParquetRecords(path)
-    raise InputError(f"{path}: an input is a folder, or a file ending in .jsonl, .csv or .parquet")
+    hint = "; save the sheet as CSV" if path.suffix.lower() in (".xlsx", ".xls", ".ods") else ""
+    raise InputError(
+        f"{path}: an input is a folder, or a file ending in .jsonl, .csv, .tsv or .parquet{hint}"
+    )
 
 
 @dataclass(frozen=True)
@@ -96,40 +105,59 @@ class JsonlRecords:
 
 @dataclass(frozen=True)
 class CsvRecords:
-    """Comma-separated with a header; row 1 is the first below it. An empty field is no value."""
+    """Separated by commas, semicolons or tabs, with a header; row 1 is the first below it.
+
+    An empty field is no value. A line that is not in the file's encoding costs its row alone.
+    """
 
     file: Path
+    encoding: str = "utf-8"
 
     @property
     def columns(self) -> tuple[str, ...]:
         with self._open() as lines:
-            return tuple(next(csv.reader(lines), ()))
+            return tuple(next(self._rows(lines), ()))
 
     def read(self) -> Iterator[Record]:
         with self._open() as lines:
-            rows = csv.reader(lines)
+            rows = self._rows(lines)
             header = next(rows, [])
             number = 0
             try:
                 for number, row in enumerate((row for row in rows if row), start=1):
-                    if len(row) == len(header):
+                    if any("\ud800" <= character <= "\udfff" for field in row for character in field):
+                        reason = f"it is not {self.encoding}; name the file's encoding with --encoding"
+                        yield Record(number, unreadable=reason)
+                    elif len(row) == len(header):
                         yield Record(number, {name: v for name, v in zip(header, row, strict=True) if v})
                     else:
                         yield Record(
                             number,
                             unreadable=f"expected {len(header)} fields as in the header, got {len(row)}",
                         )
-            except (csv.Error, UnicodeDecodeError) as error:
+            except (csv.Error, UnicodeError) as error:
                 raise InputError(f"{self.file}, after row {number}: {error}") from error
 
     def count(self) -> int:
         return sum(1 for _ in self.read())
 
     def digest(self) -> str:
-        return file_digest(self.file)
+        """Of the rows as they are read: another encoding makes other texts of them."""
+        found = file_digest(self.file)
+        return found if self.encoding == "utf-8" else f"{found} {self.encoding}"
 
-    def _open(self) -> Any:
-        return self.file.open(encoding="utf-8-sig", newline="")
+    def _open(self) -> TextIO:
+        encoding = "utf-8-sig" if self.encoding == "utf-8" else self.encoding
+        return self.file.open(encoding=encoding, errors="surrogateescape", newline="")
+
+    def _rows(self, lines: TextIO) -> Iterator[list[str]]:
+        """The rows from the header on."""
+        try:
+            first = lines.readline()
+        except UnicodeError as error:
+            raise InputError(f"{self.file}: is not {self.encoding}: {error}") from error
+        begun = [] if says_separator(first) else [first]
+        return csv.reader(itertools.chain(begun, lines), delimiter=separator_of(first))
 
 
 @dataclass(frozen=True)
@@ -180,13 +208,13 @@ class FolderRecords:
         known = KeySet()
         number = 0
         for line in JsonlRecords(self.file).read():
-            edit = line.columns.get("id")
+            edit = whole(line.columns.get("id"))
             if not isinstance(edit, str | int) or "/" in str(edit) or str(edit) in ("", ".", ".."):
                 number += 1
                 reason = line.unreadable or f"{INSTRUCTIONS} line {line.number}: 'id' must name an image"
                 yield Record(number, unreadable=reason)
                 continue
-            known.add(str(edit))
+            known.add(unicodedata.normalize("NFC", str(edit)))
             source = image_named(self.folder / "source", str(edit))
             for model in models:
                 for candidate, edited in enumerate(self._candidates(model, str(edit))):
@@ -195,9 +223,10 @@ class FolderRecords:
                     named = {**line.columns, "id": str(edit), "model": model, "candidate": candidate}
                     yield Record(number, {**named, **paths})
         for model in models:
-            for entry in sorted((self.folder / "edited" / model).iterdir()):
-                edit = entry.name if entry.is_dir() else entry.stem
-                if edit not in known and (entry.is_dir() or entry.suffix.lower() in IMAGE_SUFFIXES):
+            for entry in in_order((self.folder / "edited" / model).iterdir()):
+                edit = unicodedata.normalize("NFC", entry.name if entry.is_dir() else entry.stem)
+                shown = not is_hidden(entry) and (entry.is_dir() or is_image(entry))
+                if shown and edit not in known:
                     number += 1
                     yield Record(number, {"id": edit, "model": model, "edited": self._shown(entry)})
         known.close()
@@ -212,7 +241,8 @@ class FolderRecords:
 
     def _models(self) -> list[str]:
         edited = self.folder / "edited"
-        models = sorted(entry.name for entry in edited.iterdir() if entry.is_dir()) if edited.is_dir() else []
+        entries = list(edited.iterdir()) if edited.is_dir() else []
+        models = sorted(entry.name for entry in entries if entry.is_dir() and not is_hidden(entry))
         if not models or not self.file.is_file():
             raise InputError(
                 f"{self.folder}: a folder to score holds source/, edited/<model>/ and {INSTRUCTIONS}"
@@ -220,20 +250,18 @@ class FolderRecords:
         return models
 
     def _candidates(self, model: str, edit: str) -> list[Path]:
-        several = self.folder / "edited" / model / edit
-        if several.is_dir():
-            found = sorted(p for p in several.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
-            return found or [several / "0.png"]
+        several = folder_named(self.folder / "edited" / model, edit)
+        if several is not None:
+            return images_in(several) or [several / "0.png"]
         return [image_named(self.folder / "edited" / model, edit)]
 
     def _shown(self, path: Path) -> str:
         return str(path.relative_to(self.folder))
 
 
-def image_named(folder: Path, stem: str) -> Path:
-    """The image in `folder` with that name and any suffix of an image; with .png when there is none."""
-    names = [folder / (stem + suffix) for suffix in IMAGE_SUFFIXES]
-    return next((path for path in names if path.is_file()), names[0])
+def whole(value: Any) -> Any:
+    """A whole number that pandas made a float of, as a number again; anything else as it is."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def file_digest(path: Path) -> str:
