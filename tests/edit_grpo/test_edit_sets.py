@@ -35,6 +35,27 @@ def test_the_shapes_world_s_rows_are_read_as_they_are(tmp_path: Path) -> None:
     assert edit.picture().size == (10, 6)
 
 
+def test_numbers_a_mark_and_odd_characters_are_read(tmp_path: Path) -> None:
+    path = write(tmp_path, {**row(1), "id": 1}, {**row(2), "id": 2.0})
+    odd = json.dumps(row(3, instruction="first\u2028second"), ensure_ascii=False)
+    path.write_text("\ufeff" + path.read_text() + "\r\n" + odd, encoding="utf-8")
+    assert [(edit.id, edit.instruction) for edit in read_edits([path])] == [
+        ("1", "make it red"),
+        ("2", "make it red"),
+        ("3", "first\u2028second"),
+    ]
+
+
+def test_a_source_stands_as_the_service_sees_it(tmp_path: Path) -> None:
+    (edit,) = read_edits([write(tmp_path, row(1))])
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    Image.new("RGB", (10, 6)).save(edit.source, "PNG", exif=turned)
+    assert edit.picture().size == (6, 10)
+    Image.new("RGBA", (10, 6), (0, 0, 0, 0)).save(edit.source)
+    assert edit.picture().getpixel((0, 0)) == (255, 255, 255)
+
+
 def test_category_and_principles_may_be_absent(tmp_path: Path) -> None:
     (edit,) = read_edits([write(tmp_path, row(1), "")])
     assert (edit.category, edit.principles) == ("all", None)

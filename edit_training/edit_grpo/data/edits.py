@@ -4,16 +4,26 @@ Knows nothing of policies and rewards. The order is a function of seed and updat
 resumes, and shards over processes, without any state.
 """
 
+import codecs
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from edit_grpo.errors import EditRowError
+from edit_rrm.errors import ImageError
+from edit_rrm.images import EditImage
 from edit_rrm_client import Principle
+
+
+def _as_text(value: object) -> object:
+    """The text of a whole number: what numbers edits often writes numbers."""
+    whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+    return str(int(value)) if whole and not isinstance(value, bool) else value  # type: ignore[call-overload]
 
 
 class EditRow(BaseModel):
@@ -21,7 +31,7 @@ class EditRow(BaseModel):
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    id: str = Field(min_length=1)
+    id: Annotated[str, BeforeValidator(_as_text)] = Field(min_length=1)
     source: str = Field(min_length=1, description="an image file, relative to the edit set")
     instruction: str = Field(min_length=1, max_length=4000, pattern=r"\S")
     category: str | None = None
@@ -39,11 +49,11 @@ class Edit:
     principles: tuple[Principle, ...] | None
 
     def picture(self) -> Image.Image:
-        """The source as RGB. Raises EditRowError."""
+        """The source as the service sees it: upright, RGB, on white. Raises EditRowError."""
         try:
             with Image.open(self.source) as opened:
-                return opened.convert("RGB")
-        except OSError as error:
+                return EditImage.from_pil(opened).image
+        except (OSError, ImageError) as error:
             raise EditRowError(
                 self.source, 0, f"the source of edit {self.id} cannot be read: {error}"
             ) from error
@@ -54,8 +64,8 @@ def read_edits(paths: Iterable[Path]) -> list[Edit]:
     edits: dict[str, Edit] = {}
     for path in paths:
         try:
-            lines = path.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
+            lines = path.read_bytes().removeprefix(codecs.BOM_UTF8).splitlines()
+        except OSError as error:
             raise EditRowError(path, 0, f"cannot be read: {error}") from error
         for number, line in enumerate(lines, start=1):
             if not line.strip():
@@ -69,7 +79,7 @@ def read_edits(paths: Iterable[Path]) -> list[Edit]:
     return list(edits.values())
 
 
-def _edit(path: Path, number: int, line: str) -> Edit:
+def _edit(path: Path, number: int, line: bytes) -> Edit:
     try:
         row = EditRow.model_validate_json(line)
     except ValidationError as error:
