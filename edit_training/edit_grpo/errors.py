@@ -5,6 +5,7 @@ EditTrainingError
 ├── EditRowError       a row of an edit set is not what data/edits.py says: names file and row
 ├── CheckpointError    a checkpoint cannot be read, or is not this policy's
 ├── DivergedError      a gradient is not finite
+├── DecodeError        a picture is not finite
 ├── NotFitError        the reward service must not be trained against
 ├── ServiceAwayError   the reward service did not answer for longer than the run's patience
 ├── StoppedError       the run was asked to end while it waited for the service
@@ -40,6 +41,10 @@ class CheckpointError(EditTrainingError):
 
 class DivergedError(EditTrainingError):
     """The message names the update; what was saved before is whole."""
+
+
+class DecodeError(EditTrainingError):
+    """The message names the edit."""
 
 
 class NotFitError(EditTrainingError):

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from edit_grpo.policies.diffusers_policy import finite_pictures
 from edit_grpo.policies.policy import Condition
 
 SIDE = 8
@@ -52,9 +53,8 @@ class LinearEditor:
         found: torch.Tensor = self._active(features.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
         return found.to(self.latent_dtype)
 
-    def decode(self, latents: torch.Tensor) -> list[Image.Image]:
-        pixels = ((latents.float() + 1.0) * 127.5).round().clamp(0, 255).to(torch.uint8)
-        return [Image.fromarray(each.permute(1, 2, 0).numpy()) for each in pixels]
+    def decode(self, latents: torch.Tensor) -> list[Image.Image | None]:
+        return finite_pictures(latents.float(), _pictures)
 
     @contextmanager
     def reference(self) -> Iterator[None]:
@@ -70,6 +70,12 @@ class LinearEditor:
     def save(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         save_file(dict(self.module.state_dict()), str(directory / "linear.safetensors"))
+
+
+def _pictures(pixels: torch.Tensor, output_type: str) -> list[Image.Image]:
+    assert output_type == "pil"
+    levels = ((pixels + 1.0) * 127.5).round().clamp(0, 255).to(torch.uint8)
+    return [Image.fromarray(each.permute(1, 2, 0).numpy()) for each in levels]
 
 
 def weights_of(policy: LinearEditor) -> list[Any]:

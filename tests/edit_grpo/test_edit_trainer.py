@@ -14,6 +14,7 @@ from small_runs import RedService, events, log_lines, small_settings, train, wri
 
 from edit_grpo.data.edits import read_edits
 from edit_grpo.errors import CheckpointError, DivergedError, ServiceAwayError, SettingsError
+from edit_grpo.policies.policy import Condition
 from edit_grpo.run.checkpointing import FOLDER
 from edit_grpo.run.settings import OptimizerSettings, TrainSettings
 from edit_grpo.run.training_run import read_data
@@ -125,6 +126,42 @@ def test_a_failed_candidate_is_left_out_and_counted(tmp_path: Path) -> None:
     (line,) = log_lines(settings)
     assert line["reward/failed"] == 4
     assert (line["groups/trained"], line["groups/skipped_failures"]) == (1, 1)
+
+
+class Spoilt(LinearEditor):
+    """Draws no numbers as the noise of some candidates, counted over the run."""
+
+    def __init__(self, *candidates: int) -> None:
+        super().__init__()
+        self._spoilt, self._drawn = set(candidates), 0
+
+    def noise(self, condition: Condition, generator: torch.Generator) -> torch.Tensor:
+        found = super().noise(condition, generator)
+        self._drawn += 1
+        return found * float("nan") if self._drawn - 1 in self._spoilt else found
+
+
+@ALGORITHMS
+def test_a_picture_that_is_not_finite_is_no_reward_and_spoils_no_gradient(
+    tmp_path: Path, algorithm: dict[str, Any]
+) -> None:
+    service = RedService()
+    service.fails = lambda group, candidate: (group, candidate) == (0, 1)
+    _, expected = train(settings_of(tmp_path / "failed", algorithm, updates=1), service)
+    settings, seen = settings_of(tmp_path / "spoilt", algorithm, updates=1), RedService()
+    _, editor = train(settings, seen, Spoilt(1))
+    assert sorted(len(call.request.candidates) for call in seen.calls) == [3, 4]
+    (line,) = log_lines(settings)
+    assert (line["reward/undecoded"], line["reward/failed"]) == (1, 1)
+    assert weights_of(editor) == weights_of(expected)
+
+
+def test_a_group_without_any_finite_picture_asks_nobody_and_is_skipped(tmp_path: Path) -> None:
+    settings, service = small_settings(tmp_path, updates=1), RedService()
+    train(settings, service, Spoilt(0, 1, 2, 3))
+    assert len(service.calls) == 1
+    (line,) = log_lines(settings)
+    assert (line["reward/undecoded"], line["groups/skipped_failures"], line["groups/trained"]) == (4, 1, 1)
 
 
 def test_groups_whose_rewards_do_not_differ_change_no_weight(tmp_path: Path) -> None:

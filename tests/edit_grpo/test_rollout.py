@@ -85,15 +85,17 @@ def test_grpo_s_gradient_is_the_policy_gradient_and_a_candidate_without_a_reward
     group = algorithm.draw(condition, generators_of(0, 0, 0, 3), 0, random.Random(0))
     (step,) = group.points
     advantages = group_advantages([0.2, None, 0.8], std_floor=0.01)
-    found = algorithm.loss(group, step, slice(0, 3), advantages.advantages, advantages.usable)
+    for spoilt in (step.before, step.after, group.rollout.latents):
+        spoilt[1] = math.nan  # it takes no part, whatever is in it
+    rows = torch.tensor([0, 2])
+    found = algorithm.loss(group, step, rows, advantages.advantages[rows])
     found.loss.backward()
     gradient = [parameter.grad.clone() for parameter in policy.trainable() if parameter.grad is not None]
     policy.module.zero_grad()
     plan = SamplingPlan(2, 3)
-    logprobs = logprob(
-        transition_at(policy, step, slice(0, 3), group.rollout.condition.repeat(3), plan), step.after
-    )
-    (-(logprobs[2] - logprobs[0]) / 2).backward()  # advantages −1 and 1, mean over the two
+    transition = transition_at(policy, step, rows, group.rollout.condition.repeat(2), plan)
+    logprobs = logprob(transition, step.after[rows])
+    (-(logprobs[1] - logprobs[0]) / 2).backward()  # advantages −1 and 1, mean over the two
     for mine, parameter in zip(gradient, policy.trainable(), strict=True):
         assert torch.allclose(mine, parameter.grad, atol=1e-6)
     assert found.watched["ratio"].tolist() == [1.0, 1.0]
@@ -103,7 +105,7 @@ def test_the_kl_is_zero_at_the_reference_and_grows_away_from_it() -> None:
     policy = LinearEditor()
     algorithm = Grpo(policy, GrpoSettings(beta=0.5), SamplingSettings(group_size=2, steps=2, micro_batch=2))
     group = algorithm.draw(policy.encode([SOURCE], ["x"]), generators_of(0, 0, 0, 2), 0, random.Random(0))
-    arguments = (slice(0, 2), torch.zeros(2), torch.ones(2, dtype=torch.bool))
+    arguments = (torch.arange(2), torch.zeros(2))
     assert algorithm.loss(group, group.points[0], *arguments).watched["kl"].tolist() == [0.0, 0.0]
     with torch.no_grad():
         policy.trainable()[1].add_(1.0)

@@ -64,9 +64,13 @@ class Algorithm(Protocol):
         ...
 
     def loss(
-        self, group: Group, point: Any, rows: slice, advantages: torch.Tensor, usable: torch.Tensor
+        self,
+        group: Group,
+        point: Any,
+        rows: torch.Tensor,  # [count] numbers of candidates
+        advantages: torch.Tensor,  # [count]
     ) -> PointLoss:
-        """The loss of the usable ones of the candidates `rows`; both tensors are [rows]."""
+        """The mean loss of some candidates; the others take no part, whatever is in them."""
         ...
 
     def after_update(self, update: int) -> None:
@@ -94,15 +98,13 @@ class Grpo:
         return Group(rollout, rollout.steps)
 
     def loss(
-        self, group: Group, point: StochasticStep, rows: slice, advantages: torch.Tensor, usable: torch.Tensor
+        self, group: Group, point: StochasticStep, rows: torch.Tensor, advantages: torch.Tensor
     ) -> PointLoss:
-        condition = group.rollout.condition.repeat(len(usable))
+        condition = group.rollout.condition.repeat(len(rows))
         plan = self._plan(range(0))
         transition = transition_at(self._policy, point, rows, condition, plan)
-        drawn = logprob(transition, point.after[rows])[usable]
-        surrogate = clipped_surrogate(
-            drawn, point.logprob[rows][usable], advantages[usable], self._settings.clip_range
-        )
+        drawn = logprob(transition, point.after[rows])
+        surrogate = clipped_surrogate(drawn, point.logprob[rows], advantages, self._settings.clip_range)
         loss = surrogate.loss
         watched = {
             "ratio": surrogate.ratio,
@@ -111,7 +113,7 @@ class Grpo:
         if self._settings.beta > 0.0:
             with torch.no_grad(), self._policy.reference():
                 reference = transition_at(self._policy, point, rows, condition, plan)
-            distance = kl(transition, reference)[usable]
+            distance = kl(transition, reference)
             loss = loss + self._settings.beta * distance.mean()
             watched["kl"] = distance.detach()
         return PointLoss(loss, watched)
@@ -166,26 +168,26 @@ class Nft:
         return ForwardPoint(sigma, noisy, torch.cat(old))
 
     def loss(
-        self, group: Group, point: ForwardPoint, rows: slice, advantages: torch.Tensor, usable: torch.Tensor
+        self, group: Group, point: ForwardPoint, rows: torch.Tensor, advantages: torch.Tensor
     ) -> PointLoss:
-        condition = group.rollout.condition.repeat(len(usable))
+        condition = group.rollout.condition.repeat(len(rows))
         noisy, sigma = point.noisy[rows], point.sigma[rows]
         velocity = self._policy.velocity(noisy, sigma, condition)
         r = optimality(advantages, self._settings.advantage_clip)
         latents, old_velocity = group.rollout.latents[rows], point.old_velocity[rows]
         found = nft_loss(velocity, old_velocity, noisy, latents, sigma, r, self._settings.mix)
         # r spreads over the clip: times it, an advantage of 1 weighs 1, as in the published code.
-        loss = self._settings.advantage_clip * found.loss[usable].mean()
+        loss = self._settings.advantage_clip * found.loss.mean()
         moved = (velocity.detach().float() - old_velocity.float()).square().flatten(1).mean(dim=1)
         watched = {
-            "positive_loss": found.positive[usable],
-            "negative_loss": found.negative[usable],
-            "moved": moved[usable],
+            "positive_loss": found.positive,
+            "negative_loss": found.negative,
+            "moved": moved,
         }
         if self._settings.kl > 0.0:
             with torch.no_grad(), self._policy.reference():
                 reference = self._policy.velocity(noisy, sigma, condition)
-            distance = (velocity.float() - reference.float()).square().flatten(1).mean(dim=1)[usable]
+            distance = (velocity.float() - reference.float()).square().flatten(1).mean(dim=1)
             loss = loss + self._settings.kl * distance.mean()
             watched["kl"] = distance.detach()
         return PointLoss(loss, watched)

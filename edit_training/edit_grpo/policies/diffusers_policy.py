@@ -22,6 +22,16 @@ from edit_grpo.policies.trained_transformer import TrainedTransformer
 SOURCE = "source_latents"  # [batch, channels, height, width], the condition's name for the source
 
 
+def finite_pictures(pixels: torch.Tensor, postprocess: Any) -> list[Image.Image | None]:
+    """Pictures of [batch, 3, height, width] by the pipeline's `postprocess`; None for one that is not finite.
+
+    As a picture it would be black, and a judge would call it that: a failure must not become a reward.
+    """
+    finite = torch.isfinite(pixels).flatten(1).all(dim=1).tolist()
+    pictures = postprocess(torch.nan_to_num(pixels), output_type="pil")
+    return [picture if whole else None for picture, whole in zip(pictures, finite, strict=True)]
+
+
 class DiffusersPolicy:
     """The parts of EditPolicy that do not depend on the model's family."""
 

@@ -11,7 +11,7 @@ import torch
 from diffusers import FluxKontextPipeline
 from PIL import Image
 
-from edit_grpo.policies.diffusers_policy import SOURCE, DiffusersPolicy
+from edit_grpo.policies.diffusers_policy import SOURCE, DiffusersPolicy, finite_pictures
 from edit_grpo.policies.errors import PolicySettingsError
 from edit_grpo.policies.policy import Condition
 from edit_grpo.policies.settings import PolicySettings
@@ -82,13 +82,12 @@ class FluxKontextPolicy(DiffusersPolicy):
         return self._unpack(predicted[:, : noisy.shape[1]], latents)
 
     @torch.no_grad()  # type: ignore[untyped-decorator]  # torch is Any here
-    def decode(self, latents: torch.Tensor) -> list[Image.Image]:
-        """x_0 as RGB pictures."""
+    def decode(self, latents: torch.Tensor) -> list[Image.Image | None]:
+        """x_0 as RGB pictures, None for one that is not finite."""
         vae = self._pipeline.vae
         scaled = latents.to(self.latent_dtype) / vae.config.scaling_factor + vae.config.shift_factor
         pixels = vae.decode(scaled, return_dict=False)[0]
-        pictures: list[Image.Image] = self._pipeline.image_processor.postprocess(pixels, output_type="pil")
-        return pictures
+        return finite_pictures(pixels, self._pipeline.image_processor.postprocess)
 
     def _target_size(self, width: int, height: int) -> tuple[int, int]:
         token = self._pipeline.vae_scale_factor * 2

@@ -84,8 +84,8 @@ class EditPolicy(Protocol):
         """v at (x_σ, σ), with gradient unless the caller disables it."""
         ...
 
-    def decode(self, latents: torch.Tensor) -> list[Image.Image]:
-        """x_0 as RGB pictures; without gradient."""
+    def decode(self, latents: torch.Tensor) -> Sequence[Image.Image | None]:
+        """x_0 as RGB pictures, None for one that is not finite; without gradient."""
         ...
 
     def reference(self) -> AbstractContextManager[None]:

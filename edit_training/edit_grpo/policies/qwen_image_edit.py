@@ -11,7 +11,7 @@ from diffusers import QwenImageEditPipeline
 from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit as published
 from PIL import Image
 
-from edit_grpo.policies.diffusers_policy import SOURCE, DiffusersPolicy
+from edit_grpo.policies.diffusers_policy import SOURCE, DiffusersPolicy, finite_pictures
 from edit_grpo.policies.errors import PolicySettingsError
 from edit_grpo.policies.policy import Condition
 from edit_grpo.policies.settings import PolicySettings
@@ -74,8 +74,8 @@ class QwenImageEditPolicy(DiffusersPolicy):
         return self._unpack(velocity, latents)
 
     @torch.no_grad()  # type: ignore[untyped-decorator]  # torch is Any here
-    def decode(self, latents: torch.Tensor) -> list[Image.Image]:
-        """x_0 as RGB pictures."""
+    def decode(self, latents: torch.Tensor) -> list[Image.Image | None]:
+        """x_0 as RGB pictures, None for one that is not finite."""
         vae = self._pipeline.vae
         frames = latents.to(self.latent_dtype).unsqueeze(2)  # [batch, channels, 1, height, width]
         mean, std = (
@@ -83,8 +83,7 @@ class QwenImageEditPolicy(DiffusersPolicy):
             for values in (vae.config.latents_mean, vae.config.latents_std)
         )
         pixels = vae.decode(frames * std + mean, return_dict=False)[0][:, :, 0]
-        pictures: list[Image.Image] = self._pipeline.image_processor.postprocess(pixels, output_type="pil")
-        return pictures
+        return finite_pictures(pixels, self._pipeline.image_processor.postprocess)
 
     def _text(self, pictures: list[Image.Image], instructions: list[str]) -> dict[str, torch.Tensor]:
         embeds, mask = self._pipeline.encode_prompt(prompt=instructions, image=pictures, device=self.device)

@@ -123,7 +123,12 @@ class GroupScorer:
         self._thread.start()
 
     def submit(self, edit: Edit, source: Image.Image, candidates: Sequence[Image.Image]) -> PendingGroup:
-        """Begins to score a group and returns at once."""
+        """Begins to score a group and returns at once. One without a candidate is scored by nobody."""
+        if not candidates:
+            nobody: concurrent.futures.Future[GroupOutcome] = concurrent.futures.Future()
+            now_s = self._clock()
+            nobody.set_result(GroupOutcome(None, "no candidate's picture is finite", now_s, now_s))
+            return PendingGroup(nobody)
         work = self._score(edit, source, list(candidates))
         return PendingGroup(asyncio.run_coroutine_threadsafe(work, self._loop))
 

@@ -114,7 +114,7 @@ def _trajectory(
 
 
 def transition_at(
-    policy: EditPolicy, step: StochasticStep, rows: slice, condition: Condition, plan: SamplingPlan
+    policy: EditPolicy, step: StochasticStep, rows: torch.Tensor, condition: Condition, plan: SamplingPlan
 ) -> Transition:
     """The Gaussian of a stored step under the policy as it is now, for some of its candidates."""
     before = step.before[rows]

@@ -37,6 +37,8 @@ class Collection:
 class _Drawn:
     edit: Edit
     group: Group
+    shown: tuple[int, ...]
+    """The candidates that could be decoded; the others have no reward."""
     pending: PendingGroup
 
 
@@ -94,7 +96,8 @@ class Collector:
             for rows in row_slices(len(latents), self._settings.sampling.micro_batch)
             for picture in self._policy.decode(latents[rows])
         ]
-        return _Drawn(edit, group, self._scorer.submit(edit, source, pictures))
+        shown = {place: picture for place, picture in enumerate(pictures) if picture is not None}
+        return _Drawn(edit, group, tuple(shown), self._scorer.submit(edit, source, list(shown.values())))
 
     def _wait(self, drawn: Sequence[_Drawn], outcomes: list[GroupOutcome]) -> float:
         """Adds the outcomes of the drawn groups that have none yet; returns the seconds it took."""
@@ -105,8 +108,11 @@ class Collector:
     def _learned(self, drawn: _Drawn, outcome: GroupOutcome) -> tuple[ScoredGroup, GroupRecord]:
         rewards: list[float | None] = [None] * self._settings.sampling.group_size
         if outcome.answer is not None:
-            rewards = shaped_rewards(outcome.answer, self._settings.reward)
+            shaped = shaped_rewards(outcome.answer, self._settings.reward)
+            for place, reward in zip(drawn.shown, shaped, strict=True):
+                rewards[place] = reward
         settings = self._settings.algorithm
         advantages = group_advantages(rewards, std_floor=settings.std_floor, clip=settings.advantage_clip)
-        record = record_of(drawn.edit.id, drawn.edit.category, rewards, advantages, outcome)
+        undecoded = len(rewards) - len(drawn.shown)
+        record = record_of(drawn.edit.id, drawn.edit.category, rewards, advantages, outcome, undecoded)
         return ScoredGroup(drawn.group, advantages), record

@@ -21,6 +21,9 @@ from edit_grpo.run.grid_pages import GridRow, draw_grid, grid_page, index_page
 from edit_rrm_client import EditRRMClientError, ScoreAnswer
 
 FOLDER = "grids"
+_NOT_FINITE = (128, 128, 128)
+"""What stands in a grid for a picture that could not be decoded."""
+
 _logger = logging.getLogger("edit_grpo")
 
 
@@ -91,4 +94,5 @@ class Grids:
         condition = self._policy.encode([source], [edit.instruction])
         generator = torch.Generator().manual_seed(seed_of("grid", self._seed, edit.id))
         rollout = roll_out(self._policy, condition, [generator], self._plan)
-        return self._policy.decode(rollout.latents)[0]
+        (picture,) = self._policy.decode(rollout.latents)
+        return picture or Image.new("RGB", source.size, _NOT_FINITE)

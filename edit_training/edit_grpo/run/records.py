@@ -24,6 +24,8 @@ class GroupRecord:
     verdicts: Mapping[str, float]
     """Mean verdict of the scored candidates by principle category."""
     guarded: int
+    undecoded: int = 0
+    """Candidates whose picture was not finite."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ def record_of(
     rewards: Sequence[float | None],
     advantages: GroupAdvantages,
     outcome: GroupOutcome,
+    undecoded: int = 0,
 ) -> GroupRecord:
     """The record of a group that was scored, or failed to be."""
     scored = [] if outcome.answer is None else outcome.answer.results
@@ -62,7 +65,7 @@ def record_of(
     return GroupRecord(
         edit, category, tuple(rewards), tuple(advantages.advantages.tolist()), advantages.std,
         advantages.skipped, outcome.error, {name: fmean(values) for name, values in means.items()},
-        sum(any(guard.triggered for guard in result.guards) for result in results),
+        sum(any(guard.triggered for guard in result.guards) for result in results), undecoded,
     )  # fmt: skip
 
 
@@ -75,6 +78,7 @@ def summary(records: Sequence[GroupRecord], seconds: Seconds) -> dict[str, float
     known = [reward for reward in rewards if reward is not None]
     numbers = {
         "reward/failed": float(len(rewards) - len(known)),
+        "reward/undecoded": float(sum(record.undecoded for record in records)),
         "reward/guarded": float(sum(record.guarded for record in records)),
         "groups/trained": float(sum(record.skipped is None for record in records)),
         "groups/skipped_failures": float(sum(record.skipped == "failures" for record in records)),

@@ -7,6 +7,7 @@ from typing import Protocol, TypeVar
 
 from PIL import Image
 
+from edit_grpo.errors import DecodeError
 from edit_grpo.policies.policy import EditPolicy
 from edit_grpo.rollout.ode_sampling import noise_of_rows, sample_ode
 from edit_grpo.run.sheets import SheetRow, contact_sheet
@@ -44,7 +45,10 @@ def edit_pictures(
         seeds = [zlib.crc32(f"{seed}-{edit.id}".encode()) for edit, _ in some]
         noise = noise_of_rows(policy, condition, seeds)
         edited = policy.decode(sample_ode(policy, condition, noise, steps))
-        yield from ((edit, source, after) for (edit, source), after in zip(some, edited, strict=True))
+        for (edit, source), after in zip(some, edited, strict=True):
+            if after is None:
+                raise DecodeError(f"the edited picture of {edit.id} is not finite")
+            yield edit, source, after
 
 
 def sample_sheet(

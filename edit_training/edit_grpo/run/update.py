@@ -15,7 +15,6 @@ from accelerate import Accelerator
 from edit_grpo.algorithms.algorithm import Algorithm, Group
 from edit_grpo.algorithms.grpo import GroupAdvantages
 from edit_grpo.errors import DivergedError
-from edit_grpo.rollout.rollout import row_slices
 from edit_grpo.run.records import Watched
 from edit_grpo.run.settings import OptimizerSettings
 
@@ -98,16 +97,14 @@ class Updater:
     def _accumulate(self, scored: ScoredGroup, total: int, watched: Watched) -> None:
         """Adds a group's gradient: the sum over its usable candidates and points, divided by `total`."""
         for point in scored.group.points:
-            for rows in row_slices(len(scored.advantages.usable), self._micro_batch):
-                device = self._accelerator.device
-                usable = scored.advantages.usable[rows].to(device)
-                count = int(usable.sum())
-                if count == 0:
+            for rows in scored.advantages.usable.nonzero().flatten().split(self._micro_batch):
+                if len(rows) == 0:  # the one part of none
                     continue
+                device = self._accelerator.device
                 advantages = scored.advantages.advantages[rows].to(device)
-                found = self._algorithm.loss(scored.group, point, rows, advantages, usable)
-                (found.loss * (count / total)).backward()
-                watched.count += count
+                found = self._algorithm.loss(scored.group, point, rows.to(device), advantages)
+                (found.loss * (len(rows) / total)).backward()
+                watched.count += len(rows)
                 for name, values in found.watched.items():
                     watched.sums[name] += float(values.sum())
                 if "ratio" in found.watched:
