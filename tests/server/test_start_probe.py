@@ -41,6 +41,7 @@ class Family:
         images: Mapping[ImageSlot, EditImage],
         sampling: SamplingSettings,
         watched: tuple[str, ...] = (),
+        adapter: str = "",
     ) -> tuple[RenderedPrompt, Completion]:
         ids: list[int] = []
         spans: list[tuple[int, int]] = []
