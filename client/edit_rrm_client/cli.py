@@ -14,9 +14,8 @@ import typer
 from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 
-from edit_rrm.checkpoint import AggregatorName
 from edit_rrm.principles import Principle
-from edit_rrm.wire import MAX_SOURCES, AnswerModel, CandidateFailed, GuardMode, ModelAnswer
+from edit_rrm.wire import AnswerModel, CandidateFailed, ModelAnswer
 from edit_rrm_client import (
     AuthenticationError,
     EditRRMClientError,
@@ -25,6 +24,7 @@ from edit_rrm_client import (
     RetryPolicy,
     RewardClient,
 )
+from edit_rrm_client._options import RRM, Aggregator, Guards, Samples, SourceOfGuards
 from edit_rrm_client._settings import API_KEY_VARIABLE, DEFAULT_URL
 from edit_rrm_client.bench.commands import app as bench
 from edit_rrm_client.bulk.analysis_commands import best_of_n as bulk_best_of
@@ -62,13 +62,6 @@ Timeout = Annotated[float, typer.Option(min=0.1, help="Seconds for the call, ret
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print the service's answer as JSON instead of a table.")
 ]
-RRM = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        help="Which of the service's models judges; see `edit-rrm models`. Default: the first.",
-    ),
-]
 Instruction = Annotated[str, typer.Option(help="What the editor was asked to do.")]
 Source = Annotated[
     list[Path],
@@ -93,18 +86,10 @@ def score_one(
         Path | None,
         typer.Option(help="JSON file with the principles to judge by; see `edit-rrm decompose --json`."),
     ] = None,
-    samples: Annotated[
-        int | None,
-        typer.Option(min=1, max=32, help="Traces to average over. Default: the judge's, often 1."),
-    ] = None,
-    aggregator: Annotated[
-        AggregatorName | None,
-        typer.Option(help="How verdicts become a reward; default: the checkpoint's way."),
-    ] = None,
-    guards: Annotated[GuardMode, typer.Option(help="What a triggered image check may do.")] = "enforce",
-    source_of_guards: Annotated[
-        int, typer.Option(min=0, max=MAX_SOURCES - 1, help="Which source image checks compare with, from 0.")
-    ] = 0,
+    samples: Samples = None,
+    aggregator: Aggregator = None,
+    guards: Guards = "enforce",
+    source_of_guards: SourceOfGuards = 0,
     rrm: RRM = None,
     url: Url = DEFAULT_URL,
     api_key: ApiKey = None,

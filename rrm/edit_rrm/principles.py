@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from edit_rrm.untrusted_text import said
+from edit_rrm.untrusted_text import visible
 
 
 class Category(StrEnum):
@@ -23,7 +23,7 @@ class Principle(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str = Field(min_length=1, max_length=64)
-    question: Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(said)]
+    question: Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(visible)]
     category: Category
     weight: float = Field(default=1.0, gt=0.0, le=100.0, allow_inf_nan=False)
 

@@ -45,7 +45,7 @@ def neutralise(text: str, control_tokens: Sequence[str] = ()) -> str:
     return text
 
 
-def said(text: str) -> str:
+def visible(text: str) -> str:
     """The text. Raises ValueError where nothing of it can be seen: the model would be asked about nothing."""
     if not any(_is_unknown(c) or (unicodedata.category(c)[0] not in "ZCM" and c not in _BLANK) for c in text):
         raise ValueError("holds nothing that can be seen")
@@ -55,7 +55,7 @@ def said(text: str) -> str:
 def _broken(match: re.Match[str]) -> str:
     tag = match["tag"]
     plain = tag is not None and tag.isascii() and tag.isalpha() and tag.casefold() not in _TAGS
-    return match[0] if plain and not tag.casefold().startswith("score") else match[0] + " "
+    return match[0] if plain else match[0] + " "
 
 
 def _shown(text: str) -> list[str]:

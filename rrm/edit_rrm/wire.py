@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from edit_rrm.checkpoint import AggregatorName
 from edit_rrm.principles import Category, Principle
-from edit_rrm.untrusted_text import said
+from edit_rrm.untrusted_text import visible
 
 MAX_INSTRUCTION_CHARS = 4000
 MAX_CANDIDATES = 64
@@ -20,7 +20,7 @@ MAX_SOURCES = 4
 Instruction = Annotated[
     str,
     Field(min_length=1, max_length=MAX_INSTRUCTION_CHARS, pattern=r"\S"),
-    AfterValidator(said),
+    AfterValidator(visible),
 ]
 GuardMode = Literal["enforce", "report", "off"]
 Priority = Literal["interactive", "training", "bulk"]
@@ -258,6 +258,11 @@ class DecomposeAnswer(AnswerModel):
     principles_from: PrinciplesFrom
 
 
+def names_of_model(name: str, weights_digest: str, reported: str) -> frozenset[str]:
+    """What a request's `model` may call a model; `reported` is what its answers say."""
+    return frozenset({name, f"{name}@{weights_digest}", reported})
+
+
 class ModelAnswer(AnswerModel):
     """A model that is served (GET /v1/models): a checkpoint, or an adapter at its base.
 
@@ -299,7 +304,8 @@ class ModelsAnswer(AnswerModel):
     def named(self, wanted: str | None) -> ModelAnswer | None:
         """The model that a request with this `model` gets; None for one that is not served."""
         for model in self.models:
-            if wanted in (None, model.name, f"{model.name}@{model.weights_digest}", model.id):
+            names = names_of_model(model.name, model.weights_digest, model.reported)
+            if wanted is None or wanted in names:
                 return model
         return None
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edit_rrm.prompts import ImageSlot, Message, Prompt
-from edit_rrm.untrusted_text import neutralise, said
+from edit_rrm.untrusted_text import neutralise, visible
 
 CONTROL_TOKENS = [
     "<|im_start|>",
@@ -152,13 +152,13 @@ def test_nothing_readable_as_control_is_ever_left(text: str) -> None:
 )
 def test_a_text_of_which_nothing_is_seen_says_nothing(text: str) -> None:
     with pytest.raises(ValueError, match="nothing that can be seen"):
-        said(text)
+        visible(text)
 
 
 @given(st.text(max_size=40))
 def test_a_text_that_says_something_still_does_when_it_is_neutralised(text: str) -> None:
     try:
-        said(text)
+        visible(text)
     except ValueError:
         return
     assert neutralise(text).strip()
@@ -166,4 +166,4 @@ def test_a_text_that_says_something_still_does_when_it_is_neutralised(text: str)
 
 @pytest.mark.parametrize("text", ["x", "?", "\U0001faea", "営業中", "→"])
 def test_a_text_that_is_short_says_something(text: str) -> None:
-    assert said(text) == text
+    assert visible(text) == text

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from edit_rrm.untrusted_text import said
+from edit_rrm.untrusted_text import visible
 from edit_rrm.wire import MAX_CANDIDATES, MAX_SOURCES
 from edit_rrm_client._images import Encoding, encode_image
 from edit_rrm_client.adapters._media import image_input
@@ -146,6 +146,6 @@ def _instruction(instruction: Any, place: int) -> str:
         kind = type(instruction).__name__
         raise InvalidRequestError(f"instruction of edit {place}: expected a text, got {kind}")
     try:
-        return said(instruction)
+        return visible(instruction)
     except ValueError as error:
         raise InvalidRequestError(f"instruction of edit {place}: {error}") from error

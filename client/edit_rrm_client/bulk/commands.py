@@ -8,8 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 
-from edit_rrm.checkpoint import AggregatorName
-from edit_rrm.wire import MAX_SOURCES, GuardMode
+from edit_rrm_client._options import RRM, Aggregator, Guards, Samples, SourceOfGuards
 from edit_rrm_client._settings import API_KEY_VARIABLE, DEFAULT_URL
 from edit_rrm_client.bulk.asking import ScoreSettings
 from edit_rrm_client.bulk.errors import InputError
@@ -42,25 +41,11 @@ def score(
         str | None,
         typer.Option(envvar=API_KEY_VARIABLE, show_envvar=True, help="Key, if the services want one."),
     ] = None,
-    samples: Annotated[
-        int | None,
-        typer.Option(min=1, max=32, help="Traces to average over. Default: the judge's, often 1."),
-    ] = None,
-    aggregator: Annotated[
-        AggregatorName | None,
-        typer.Option(help="How verdicts become a reward; default: the checkpoint's way."),
-    ] = None,
-    guards: Annotated[GuardMode, typer.Option(help="What a triggered image check may do.")] = "enforce",
-    source_of_guards: Annotated[
-        int, typer.Option(min=0, max=MAX_SOURCES - 1, help="Which source image checks compare with, from 0.")
-    ] = 0,
-    rrm: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Which of the service's models judges; see `edit-rrm models`. Default: the first.",
-        ),
-    ] = None,
+    samples: Samples = None,
+    aggregator: Aggregator = None,
+    guards: Guards = "enforce",
+    source_of_guards: SourceOfGuards = 0,
+    rrm: RRM = None,
     reasoning: Annotated[bool, typer.Option("--reasoning", help="Keep the traces' text.")] = False,
     embed_images: Annotated[
         bool, typer.Option("--embed-images", help="Put the image files into the results.")

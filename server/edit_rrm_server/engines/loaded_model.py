@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from edit_rrm.checkpoint import RRMCard
 from edit_rrm.judges.judge import Judge
 from edit_rrm.judges.shelf import profiled
+from edit_rrm.wire import names_of_model
 from edit_rrm_server.engines.engine import Engine
 
 
@@ -54,4 +55,4 @@ class LoadedModel:
     @property
     def names(self) -> frozenset[str]:
         """What a request may call it."""
-        return frozenset({self.card.name, f"{self.card.name}@{self.weights_digest}", self.name})
+        return names_of_model(self.card.name, self.weights_digest, self.name)
