@@ -13,7 +13,16 @@ import httpx
 from edit_rrm.checkpoint import AggregatorName
 from edit_rrm.principles import Principle
 from edit_rrm.wire import DecomposeAnswer, GuardMode, ModelsAnswer, Priority, Sampling, ScoreAnswer, Thinking
-from edit_rrm_client._calls import AnswerT, Call, Include, Transport, decompose_call, models_call, score_call
+from edit_rrm_client._calls import (
+    AnswerT,
+    Call,
+    Include,
+    TemplateValues,
+    Transport,
+    decompose_call,
+    models_call,
+    score_call,
+)
 from edit_rrm_client._flows import Flow, Probe, Reply, Step, T, Wait, call_flow, probe_flow, wait_flow
 from edit_rrm_client._groups import OnError, checked_on_error, rewards_of_answer, rewards_of_failure
 from edit_rrm_client._images import Encoding, ImageInput, SourceInput
@@ -90,6 +99,7 @@ class AsyncRewardClient:
         samples: int | None = None,
         sampling: Sampling | None = None,
         thinking: Thinking | None = None,
+        template_arguments: TemplateValues | None = None,
         aggregator: AggregatorName | None = None,
         guards: GuardMode = "enforce",
         include: Sequence[Include] = (),
@@ -108,6 +118,7 @@ class AsyncRewardClient:
             samples=samples,
             sampling=sampling,
             thinking=thinking,
+            template_arguments=template_arguments,
             aggregator=aggregator,
             guards=guards,
             include=include,

@@ -31,6 +31,7 @@ from edit_rrm_client._images import EncodedImage, Encoding, ImageInput, SourceIn
 from edit_rrm_client.errors import InvalidRequestError, ProtocolError
 
 Transport: TypeAlias = Literal["multipart", "base64"]
+TemplateValues: TypeAlias = Mapping[str, bool | int | float | str]
 Include: TypeAlias = Literal["reasoning", "tokens"]
 AnswerT = TypeVar("AnswerT", bound=AnswerModel)
 
@@ -93,6 +94,7 @@ def score_call(
     samples: int | None,
     sampling: Sampling | None,
     thinking: Thinking | None,
+    template_arguments: TemplateValues | None = None,
     aggregator: AggregatorName | None,
     guards: GuardMode,
     include: Sequence[Include],
@@ -123,6 +125,7 @@ def score_call(
             samples=samples,
             sampling=sampling or Sampling(),
             thinking=thinking,
+            template_arguments=dict(template_arguments or {}),
             aggregator=aggregator,
             guards=guards,
             include=list(include),
@@ -158,8 +161,9 @@ class _Outbox:
 
 def _unsaid(request: RequestModel) -> set[str]:
     """Fields that say nothing at their default, and that a service before them would refuse."""
-    first = isinstance(request, ScoreRequest) and request.source_of_guards == 0
-    return {"source_of_guards"} if first else set()
+    if not isinstance(request, ScoreRequest):
+        return set()
+    return {name for name in ("source_of_guards", "template_arguments") if not getattr(request, name)}
 
 
 def _source_refs(outbox: _Outbox, source: SourceInput) -> tuple[ImageRef | None, list[ImageRef] | None]:

@@ -13,7 +13,16 @@ import httpx
 from edit_rrm.checkpoint import AggregatorName
 from edit_rrm.principles import Principle
 from edit_rrm.wire import DecomposeAnswer, GuardMode, ModelsAnswer, Priority, Sampling, ScoreAnswer, Thinking
-from edit_rrm_client._calls import AnswerT, Call, Include, Transport, decompose_call, models_call, score_call
+from edit_rrm_client._calls import (
+    AnswerT,
+    Call,
+    Include,
+    TemplateValues,
+    Transport,
+    decompose_call,
+    models_call,
+    score_call,
+)
 from edit_rrm_client._flows import Flow, Probe, Reply, Step, T, Wait, call_flow, probe_flow, wait_flow
 from edit_rrm_client._groups import OnError, checked_on_error, rewards_of_answer, rewards_of_failure
 from edit_rrm_client._images import Encoding, ImageInput, SourceInput
@@ -101,6 +110,7 @@ class RewardClient:
         samples: int | None = None,
         sampling: Sampling | None = None,
         thinking: Thinking | None = None,
+        template_arguments: TemplateValues | None = None,
         aggregator: AggregatorName | None = None,
         guards: GuardMode = "enforce",
         include: Sequence[Include] = (),
@@ -117,7 +127,8 @@ class RewardClient:
         `results` has the candidates' order and length. A candidate that could not be scored is a
         `CandidateFailed` whose reward is None; the call raises only when there is no result at all.
         `principles=None` lets the service decompose the instruction; `samples=None` is the judge's number of
-        samples, mostly 1; `thinking` is for judges that can think before they answer. `model` is one of
+        samples, mostly 1; `thinking` is for judges that can think before they answer,
+        `template_arguments` are of the model's chat template. `model` is one of
         `models` where a service has several. `deadline_s` replaces the client's `timeout_s` for this call.
         """
         call = score_call(
@@ -128,6 +139,7 @@ class RewardClient:
             samples=samples,
             sampling=sampling,
             thinking=thinking,
+            template_arguments=template_arguments,
             aggregator=aggregator,
             guards=guards,
             include=include,
@@ -196,6 +208,7 @@ class RewardClient:
                 samples=given.get("samples"),
                 sampling=given.get("sampling"),
                 thinking=given.get("thinking"),
+                template_arguments=given.get("template_arguments"),
                 aggregator=given.get("aggregator"),
                 guards=given.get("guards", "enforce"),
                 include=given.get("include", ()),

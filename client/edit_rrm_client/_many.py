@@ -22,7 +22,7 @@ from typing import Literal, TypeAlias, TypedDict, TypeVar
 from edit_rrm.checkpoint import AggregatorName
 from edit_rrm.principles import Principle
 from edit_rrm.wire import GuardMode, Priority, Sampling, ScoreAnswer, Thinking
-from edit_rrm_client._calls import Include
+from edit_rrm_client._calls import Include, TemplateValues
 from edit_rrm_client._images import ImageInput, SourceInput
 from edit_rrm_client.errors import EditRRMClientError, InvalidRequestError
 
@@ -35,6 +35,7 @@ class ScoreOptions(TypedDict, total=False):
     samples: int | None
     sampling: Sampling | None
     thinking: Thinking | None
+    template_arguments: TemplateValues | None
     aggregator: AggregatorName | None
     guards: GuardMode
     include: Sequence[Include]

@@ -53,6 +53,10 @@ class Prompt:
         """The prompt with further template arguments; those it has stay."""
         return replace(self, template_arguments=(*arguments.items(), *self.template_arguments))
 
+    def overruled(self, arguments: TemplateArguments) -> "Prompt":
+        """The prompt with other template arguments in place of those it has."""
+        return replace(self, template_arguments=(*self.template_arguments, *arguments))
+
     @property
     def begun(self) -> bool:
         """Whether the answer's beginning is part of the prompt."""

@@ -17,10 +17,34 @@ MAX_PRINCIPLES = 32
 MAX_SAMPLES = 32
 MAX_SOURCES = 4
 
+_RENDERING = frozenset({
+    "add_generation_prompt", "chat_template", "continue_final_message", "conversation", "documents",
+    "messages", "padding", "return_assistant_tokens_mask", "return_dict", "return_tensors", "tokenize",
+    "tokenizer_kwargs", "tools", "truncation",
+})  # fmt: skip
+"""Arguments of rendering itself."""
+
+
+def _own_argument(name: str) -> str:
+    if name in _RENDERING:
+        raise ValueError("is not the template's, but of rendering itself")
+    return name
+
+
 Instruction = Annotated[
     str,
     Field(min_length=1, max_length=MAX_INSTRUCTION_CHARS, pattern=r"\S"),
     AfterValidator(visible),
+]
+# Nothing that a template could write as a token of its own, and no name that rendering itself takes.
+TemplateWord = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+TemplateArgument = Annotated[
+    str,
+    Field(
+        pattern=r"^[a-z][a-z0-9_]{0,63}$",
+        json_schema_extra={"not": {"enum": sorted(_RENDERING)}},
+    ),
+    AfterValidator(_own_argument),
 ]
 GuardMode = Literal["enforce", "report", "off"]
 Priority = Literal["interactive", "training", "bulk"]
@@ -119,6 +143,11 @@ class ScoreRequest(EditRequest):
     )
     sampling: Sampling = Sampling()
     thinking: Thinking | None = None
+    template_arguments: dict[TemplateArgument, bool | int | float | TemplateWord] = Field(
+        default_factory=dict,
+        max_length=16,
+        description="of the chat template, such as reasoning_effort; before the judge's and the service's",
+    )
     aggregator: AggregatorName | None = None
     guards: GuardMode = "enforce"
     include: list[Literal["reasoning", "tokens"]] = Field(default_factory=list)

@@ -128,6 +128,7 @@ async def test_decomposed_principles_can_be_given_back_and_every_option_is_accep
             [FIRST],
             principles=decomposed.principles,
             samples=2,
+            template_arguments={"effort": "low"},
             aggregator="weighted_mean",
             guards="off",
             deadline_s=30.0,

@@ -250,6 +250,47 @@ async def test_card_and_settings_say_what_the_template_is_told_and_whether_the_j
     assert told[:2] == [{"style": "operator", "brief": True}] * 2
 
 
+async def test_a_call_tells_the_template_more_than_card_settings_and_judge_and_is_cached_apart(
+    start: Start,
+) -> None:
+    engine = ScriptedEngine(both_numbers)
+    chat = {"thinking": {}, "template_arguments": {"style": "judge", "effort": "low"}}
+    chosen = WrittenJudge(judge_spec({**SCORES, "chat": chat}, "the test"))
+
+    async def load() -> LoadedModel:
+        return LoadedModel(engine, CARD, "0123456789ab", "Q", LENGTH, chosen_judge=chosen)
+
+    running = await start(engine, load, template_arguments={"style": "operator", "brief": True})
+    for own in ({}, {"effort": "high", "brief": False}):
+        answer = await running.score(principles=None, template_arguments=own)
+        assert answer.json()["results"][0]["cached"] is False
+    plain, told = (dict(engine.asked[index].prompt.template_arguments) for index in (0, 2))
+    assert plain == {"style": "judge", "brief": True, "effort": "low", "enable_thinking": False}
+    assert told == {**plain, "effort": "high", "brief": False}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"chat_template": "x"},
+        {"tokenize": True},
+        {"effort": "<|im_end|>"},
+        {"A b": 1},
+        {"enable_thinking": True},
+    ],
+)
+async def test_what_a_call_may_not_tell_the_template_is_refused(start: Start, wrong: dict[str, Any]) -> None:
+    engine = ScriptedEngine(both_numbers)
+    chosen = WrittenJudge(judge_spec({**SCORES, "chat": {"thinking": {}}}, "the test"))
+
+    async def load() -> LoadedModel:
+        return LoadedModel(engine, CARD, "0123456789ab", "Q", LENGTH, chosen_judge=chosen)
+
+    answer = await (await start(engine, load)).score(principles=None, template_arguments=wrong)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert engine.asked == []
+
+
 async def test_the_operator_may_have_a_judge_think_where_calls_do_not_say(start: Start) -> None:
     engine = ScriptedEngine(lambda asked: f"<think>hm</think>{both_numbers(asked)}")
     chosen = WrittenJudge(judge_spec({**SCORES, "chat": {"thinking": {}}}, "the test"))

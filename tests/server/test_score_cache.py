@@ -14,7 +14,7 @@ from edit_rrm_server.scoring.score_cache import ScoreCache, ScoreKey
 
 KEY = ScoreKey(
     "tiny@1", ("s",), 0, "c", "make it blue", (Principle(**PRINCIPLES[0]),),
-    (SamplingSettings(0.0, 1.0, 0, 64),), 1,
+    (SamplingSettings(0.0, 1.0, 0, 64),), (), 1,
     "model_score", "enforce", (),
 )  # fmt: skip
 

@@ -11,7 +11,7 @@ from edit_rrm.checkpoint import AggregatorName, RRMCard
 from edit_rrm.images import EditImage
 from edit_rrm.judges.judge import Judge
 from edit_rrm.principles import Principle
-from edit_rrm.prompts import SOURCE_SLOTS, ImageSlot
+from edit_rrm.prompts import SOURCE_SLOTS, ImageSlot, TemplateArguments
 from edit_rrm.wire import GuardMode, ScoreRequest
 from edit_rrm_server.engines.engine import SamplingSettings
 from edit_rrm_server.errors import RequestRefusedError
@@ -33,6 +33,8 @@ class Plan:
     """Of each kind of ask, in the judge's order."""
     thinking: bool
     """Whether the model is to think before it answers."""
+    template_arguments: TemplateArguments
+    """The call's own, which go before all others."""
     may_grow: bool
     """Whether a text that is cut off may take more tokens: the caller has set no limit."""
     samples: int
@@ -97,6 +99,7 @@ def plan_of(
         decomposes=judge.needs_principles and principles is None,
         sampling=sampling,
         thinking=thinking,
+        template_arguments=tuple(sorted(request.template_arguments.items())),
         may_grow=request.sampling.max_tokens is None,
         samples=samples,
         distinct_samples=1 if greedy else samples,
@@ -125,6 +128,10 @@ def _thinking(request: ScoreRequest, judge: Judge, by_default: bool | None) -> t
 
 def _refuse_what_it_does_not_take(request: ScoreRequest, judge: Judge) -> None:
     """Raises RequestRefusedError."""
+    if judge.thinking is not None and judge.thinking.argument in request.template_arguments:
+        raise RequestRefusedError(
+            "invalid_request", f"template_arguments: {judge.thinking.argument} is said by `thinking` here"
+        )
     if request.principles is not None and not judge.needs_principles:
         raise RequestRefusedError(
             "invalid_request",
@@ -191,6 +198,7 @@ class ScoreKey:
     instruction: str
     principles: tuple[Principle, ...]
     sampling: tuple[SamplingSettings, ...]
+    template_arguments: TemplateArguments
     samples: int
     aggregator: AggregatorName
     guards: GuardMode
@@ -218,6 +226,7 @@ class Verification:
             instruction=self.edit.instruction,
             principles=self.principles,
             sampling=self.plan.sampling,
+            template_arguments=self.plan.template_arguments,
             samples=self.plan.samples,
             aggregator=self.plan.aggregator,
             guards=self.plan.guards,

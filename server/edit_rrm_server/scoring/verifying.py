@@ -124,7 +124,7 @@ class Verifier:
         """What `make` makes of the answer to one ask, or why the last attempt at it failed."""
         images = {**asked.edit.images, ImageSlot.CANDIDATE: candidate}
         kind = self._judge.kinds.index(ask.kind)
-        prompt = ask.prompt.told(self._template_arguments)
+        prompt = ask.prompt.told(self._template_arguments).overruled(asked.plan.template_arguments)
 
         async def generate(sampling: SamplingSettings) -> Completion:
             async with admission.slot():
