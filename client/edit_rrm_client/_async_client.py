@@ -12,7 +12,7 @@ import httpx
 
 from edit_rrm.checkpoint import AggregatorName
 from edit_rrm.principles import Principle
-from edit_rrm.wire import DecomposeAnswer, GuardMode, ModelsAnswer, Priority, Sampling, ScoreAnswer, Thinking
+from edit_rrm.wire import DecomposeAnswer, Guards, ModelsAnswer, Priority, Sampling, ScoreAnswer, Thinking
 from edit_rrm_client._calls import (
     AnswerT,
     Call,
@@ -101,7 +101,7 @@ class AsyncRewardClient:
         thinking: Thinking | None = None,
         template_arguments: TemplateValues | None = None,
         aggregator: AggregatorName | None = None,
-        guards: GuardMode = "enforce",
+        guards: Guards | None = None,
         include: Sequence[Include] = (),
         deadline_s: float | None = None,
         priority: Priority = "training",

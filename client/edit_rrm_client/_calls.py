@@ -17,7 +17,7 @@ from edit_rrm.wire import (
     CandidateScored,
     DecomposeAnswer,
     DecomposeRequest,
-    GuardMode,
+    Guards,
     ImageRef,
     ModelsAnswer,
     Priority,
@@ -96,7 +96,7 @@ def score_call(
     thinking: Thinking | None,
     template_arguments: TemplateValues | None = None,
     aggregator: AggregatorName | None,
-    guards: GuardMode,
+    guards: Guards | None,
     include: Sequence[Include],
     priority: Priority,
     source_of_guards: int,
@@ -127,7 +127,7 @@ def score_call(
             thinking=thinking,
             template_arguments=dict(template_arguments or {}),
             aggregator=aggregator,
-            guards=guards,
+            guards=dict(guards) if isinstance(guards, Mapping) else guards,
             include=list(include),
             priority=priority,
         )
@@ -163,7 +163,9 @@ def _unsaid(request: RequestModel) -> set[str]:
     """Fields that say nothing at their default, and that a service before them would refuse."""
     if not isinstance(request, ScoreRequest):
         return set()
-    return {name for name in ("source_of_guards", "template_arguments") if not getattr(request, name)}
+    return {
+        name for name in ("guards", "source_of_guards", "template_arguments") if not getattr(request, name)
+    }
 
 
 def _source_refs(outbox: _Outbox, source: SourceInput) -> tuple[ImageRef | None, list[ImageRef] | None]:

@@ -12,7 +12,7 @@ import httpx
 
 from edit_rrm.checkpoint import AggregatorName
 from edit_rrm.principles import Principle
-from edit_rrm.wire import DecomposeAnswer, GuardMode, ModelsAnswer, Priority, Sampling, ScoreAnswer, Thinking
+from edit_rrm.wire import DecomposeAnswer, Guards, ModelsAnswer, Priority, Sampling, ScoreAnswer, Thinking
 from edit_rrm_client._calls import (
     AnswerT,
     Call,
@@ -112,7 +112,7 @@ class RewardClient:
         thinking: Thinking | None = None,
         template_arguments: TemplateValues | None = None,
         aggregator: AggregatorName | None = None,
-        guards: GuardMode = "enforce",
+        guards: Guards | None = None,
         include: Sequence[Include] = (),
         deadline_s: float | None = None,
         priority: Priority = "training",
@@ -210,7 +210,7 @@ class RewardClient:
                 thinking=given.get("thinking"),
                 template_arguments=given.get("template_arguments"),
                 aggregator=given.get("aggregator"),
-                guards=given.get("guards", "enforce"),
+                guards=given.get("guards"),
                 include=given.get("include", ()),
                 priority=given.get("priority", "bulk"),
                 source_of_guards=given.get("source_of_guards", 0),

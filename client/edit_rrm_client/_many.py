@@ -21,7 +21,7 @@ from typing import Literal, TypeAlias, TypedDict, TypeVar
 
 from edit_rrm.checkpoint import AggregatorName
 from edit_rrm.principles import Principle
-from edit_rrm.wire import GuardMode, Priority, Sampling, ScoreAnswer, Thinking
+from edit_rrm.wire import Guards, Priority, Sampling, ScoreAnswer, Thinking
 from edit_rrm_client._calls import Include, TemplateValues
 from edit_rrm_client._images import ImageInput, SourceInput
 from edit_rrm_client.errors import EditRRMClientError, InvalidRequestError
@@ -37,7 +37,7 @@ class ScoreOptions(TypedDict, total=False):
     thinking: Thinking | None
     template_arguments: TemplateValues | None
     aggregator: AggregatorName | None
-    guards: GuardMode
+    guards: Guards | None
     include: Sequence[Include]
     deadline_s: float | None
     priority: Priority

@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from edit_rrm.checkpoint import AggregatorName
-from edit_rrm.wire import MAX_SAMPLES, MAX_SOURCES, GuardMode
+from edit_rrm.guards.modes import GuardMode, GuardName, read_guards
+from edit_rrm.wire import MAX_SAMPLES, MAX_SOURCES
 
 RRM = Annotated[
     str | None,
@@ -21,7 +22,23 @@ Samples = Annotated[
 Aggregator = Annotated[
     AggregatorName | None, typer.Option(help="How verdicts become a reward; default: the checkpoint's way.")
 ]
-Guards = Annotated[GuardMode, typer.Option(help="What a triggered image check may do.")]
+GuardWords = Annotated[
+    str | None,
+    typer.Option(
+        "--guards",
+        metavar="MODE|NAME=MODE,…",
+        help="What image checks may do: enforce, report or off, for all or by name (size=report,border=off). "
+        "Default: what the service says.",
+    ),
+]
 SourceOfGuards = Annotated[
     int, typer.Option(min=0, max=MAX_SOURCES - 1, help="Which source image checks compare with, from 0.")
 ]
+
+
+def guards_of(words: str | None) -> GuardMode | dict[GuardName, GuardMode] | None:
+    """What `--guards` says. Raises typer.BadParameter."""
+    try:
+        return read_guards(words)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--guards") from None

@@ -24,7 +24,7 @@ from edit_rrm_client import (
     RetryPolicy,
     RewardClient,
 )
-from edit_rrm_client._options import RRM, Aggregator, Guards, Samples, SourceOfGuards
+from edit_rrm_client._options import RRM, Aggregator, GuardWords, Samples, SourceOfGuards, guards_of
 from edit_rrm_client._settings import API_KEY_VARIABLE, DEFAULT_URL
 from edit_rrm_client.bench.commands import app as bench
 from edit_rrm_client.bulk.analysis_commands import best_of_n as bulk_best_of
@@ -88,7 +88,7 @@ def score_one(
     ] = None,
     samples: Samples = None,
     aggregator: Aggregator = None,
-    guards: Guards = "enforce",
+    guards: GuardWords = None,
     source_of_guards: SourceOfGuards = 0,
     rrm: RRM = None,
     url: Url = DEFAULT_URL,
@@ -119,7 +119,7 @@ def score_one(
             principles=None if principles is None else read_principles(principles),
             samples=samples,
             aggregator=aggregator,
-            guards=guards,
+            guards=guards_of(guards),
             priority="interactive",
             source_of_guards=source_of_guards,
             model=rrm,

@@ -147,10 +147,14 @@ def _lay_verdicts(column: _Column, answer: ScoreAnswer, result: CandidateScored)
 
 
 def _lay_guards(column: _Column, result: CandidateScored) -> None:
-    fired = [guard.name for guard in result.guards if guard.triggered]
+    fired = [
+        guard.name + (f" ({guard.note or 'reported only'})" if guard.decides is False else "")
+        for guard in result.guards
+        if guard.triggered
+    ]
     if fired:
         column.skip(4)
-        column.lay("guard fired: " + ", ".join(fired), 18, MISSED, max_lines=1)
+        column.lay("guard fired: " + ", ".join(fired), 18, MISSED, max_lines=2)
 
 
 def _draw_mark(draw: ImageDraw.ImageDraw, left: int, top: int, met: bool | None) -> None:

@@ -80,12 +80,18 @@ def verdict_table(
 
 
 def guard_line(guards: Iterable[GuardAnswer]) -> Text:
-    """The guards on one line, those that fired in red."""
+    """The guards on one line, those that limit the reward in red."""
     line = Text("guards  ", "dim")
     checks = list(guards)
     for guard in checks:
-        state, style = ("fired", "bold red") if guard.triggered else ("passed", "green")
-        line.append(f"{printable(guard.name)} {state}", style).append(f" ({guard.value:.3g})  ", "dim")
+        if not guard.triggered:
+            state, style = "passed", "green"
+        elif guard.decides is False:
+            state, style = "reported", "bold yellow"
+        else:
+            state, style = "fired", "bold red"
+        note = f": {printable(guard.note)}" if guard.note else ""
+        line.append(f"{printable(guard.name)} {state}", style).append(f" ({guard.value:.3g}{note})  ", "dim")
     return line if checks else line.append("off", "dim")
 
 

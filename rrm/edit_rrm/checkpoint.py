@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from edit_rrm import plugins
 from edit_rrm.errors import CheckpointError
+from edit_rrm.guards.modes import GuardMode, GuardName
 from edit_rrm.principles import Category
 
 _GROUP: plugins.Group = "edit_rrm.checkpoints"
@@ -49,6 +50,9 @@ class RRMCard(BaseModel):
     )
     max_image_side: int | None = Field(
         default=None, ge=28, description="longest side in pixels the model takes"
+    )
+    guards: dict[GuardName, GuardMode] = Field(
+        default_factory=dict, description="enforce, report or off for some guards; the others are enforced"
     )
     judges: str = Field(default="", description="what the scores are good for, shown wherever they are")
     training: dict[str, Any] = Field(default_factory=dict, description="how it was trained, and its results")

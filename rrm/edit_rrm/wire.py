@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from edit_rrm.checkpoint import AggregatorName
+from edit_rrm.guards.modes import GuardMode, GuardModes, GuardName
 from edit_rrm.principles import Category, Principle
 from edit_rrm.untrusted_text import visible
 
@@ -46,7 +47,8 @@ TemplateArgument = Annotated[
     ),
     AfterValidator(_own_argument),
 ]
-GuardMode = Literal["enforce", "report", "off"]
+Guards = GuardMode | GuardModes
+"""A word for all, or words for some; the others do what the service says."""
 Priority = Literal["interactive", "training", "bulk"]
 PrinciplesFrom = Literal["request", "cache", "model"]
 
@@ -149,7 +151,9 @@ class ScoreRequest(EditRequest):
         description="of the chat template, such as reasoning_effort; before the judge's and the service's",
     )
     aggregator: AggregatorName | None = None
-    guards: GuardMode = "enforce"
+    guards: GuardMode | dict[GuardName, GuardMode] | None = Field(
+        default=None, description="a word for all guards, or by name; absent: the service's, mostly enforce"
+    )
     include: list[Literal["reasoning", "tokens"]] = Field(default_factory=list)
     deadline_s: float | None = Field(default=None, gt=0.0, le=3600.0, allow_inf_nan=False)
     priority: Priority = "training"
@@ -188,12 +192,30 @@ class VerdictAnswer(AnswerModel):
     evidence: str
 
 
+class AlignmentAnswer(AnswerModel):
+    """How a candidate was moved: shares of the source's width and height, a factor, degrees clockwise."""
+
+    shift_x: float
+    shift_y: float
+    zoom: float
+    degrees: float
+
+
 class GuardAnswer(AnswerModel):
-    """One deterministic image check; `value` is what it measured."""
+    """One deterministic image check; `value` is what it measured.
+
+    One that `decides` limits the reward. One that fired and does not says why in `note`: it was asked for, or
+    is to report only.
+    """
 
     name: str
     triggered: bool
     value: float
+    decides: bool | None = None
+    """None from a service of before this field: one that fired decides where guards are enforced."""
+    note: str = ""
+    alignment: AlignmentAnswer | None = None
+    """Of `no_edit`, the small movement that was undone before measuring."""
 
 
 class SampleAnswer(AnswerModel):
@@ -315,6 +337,8 @@ class ModelAnswer(AnswerModel):
     categories: list[Category]
     sampling: dict[str, Any]
     aggregator: AggregatorName
+    guards: dict[GuardName, GuardMode] = Field(default_factory=dict)
+    """What each guard does where a request does not say."""
     limits: dict[str, Any]
     judges: str = ""
     training: dict[str, Any] = Field(default_factory=dict)

@@ -6,8 +6,15 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from edit_rrm.checkpoint import AggregatorName
+from edit_rrm.guards.modes import GuardMode, GuardName
 from edit_rrm.principles import Category
-from edit_rrm.wire import MAX_SAMPLES, MAX_SOURCES, CandidateFailed, CandidateScored, GuardMode, ScoreAnswer
+from edit_rrm.wire import (
+    MAX_SAMPLES,
+    MAX_SOURCES,
+    CandidateFailed,
+    CandidateScored,
+    ScoreAnswer,
+)
 from edit_rrm_client import AsyncRewardClient
 from edit_rrm_client.bulk.errors import ModelChangedError
 from edit_rrm_client.bulk.groups import Group
@@ -34,7 +41,7 @@ class ScoreSettings(BaseModel):
     model: str | None = None
     """Which of a service's models judges; None: its first."""
     aggregator: AggregatorName | None = None
-    guards: GuardMode = "enforce"
+    guards: GuardMode | dict[GuardName, GuardMode] | None = None
     source_of_guards: int = Field(default=0, ge=0, lt=MAX_SOURCES)
     reasoning: bool = False
 
@@ -134,7 +141,7 @@ def _scored(row: InputRow, answer: ScoreAnswer, result: CandidateScored) -> Resu
             if principle is not None
         ),
         subscores=tuple(RowSubscore(name=name, value=value) for name, value in result.subscores.items()),
-        guards=tuple(RowGuard(name=g.name, triggered=g.triggered, value=g.value) for g in result.guards),
+        guards=tuple(RowGuard(**g.model_dump(include=set(RowGuard.model_fields))) for g in result.guards),
         reasoning=BETWEEN_SAMPLES.join(texts) if texts else None,
         rrm=answer.model,
         principles_from=answer.principles_from,

@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 
-from edit_rrm_client._options import RRM, Aggregator, Guards, Samples, SourceOfGuards
+from edit_rrm_client._options import RRM, Aggregator, GuardWords, Samples, SourceOfGuards, guards_of
 from edit_rrm_client._settings import API_KEY_VARIABLE, DEFAULT_URL
 from edit_rrm_client.bulk.asking import ScoreSettings
 from edit_rrm_client.bulk.errors import InputError
@@ -43,7 +43,7 @@ def score(
     ] = None,
     samples: Samples = None,
     aggregator: Aggregator = None,
-    guards: Guards = "enforce",
+    guards: GuardWords = None,
     source_of_guards: SourceOfGuards = 0,
     rrm: RRM = None,
     reasoning: Annotated[bool, typer.Option("--reasoning", help="Keep the traces' text.")] = False,
@@ -113,7 +113,7 @@ def score(
             samples=samples,
             model=rrm,
             aggregator=aggregator,
-            guards=guards,
+            guards=guards_of(guards),
             source_of_guards=source_of_guards,
             reasoning=reasoning,
         )

@@ -70,7 +70,7 @@ def result_schema() -> Any:
             "evidence": text,
         }
     )
-    guard = arrow.struct({"name": text, "triggered": flag, "value": number})
+    guard = arrow.struct({"name": text, "triggered": flag, "value": number, "decides": flag, "note": text})
     subscore = arrow.struct({"name": text, "value": number})
     special = {
         "candidate": arrow.int32(),

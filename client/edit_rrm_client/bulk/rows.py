@@ -69,11 +69,13 @@ class RowVerdict(RowModel):
 
 
 class RowGuard(RowModel):
-    """One deterministic image check; `value` is what it measured."""
+    """One deterministic image check, as the service's answer has it; `decides`: it limited the reward."""
 
     name: str
     triggered: bool
     value: float
+    decides: bool | None = None
+    note: str = ""
 
 
 class RowSubscore(RowModel):

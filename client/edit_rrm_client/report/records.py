@@ -1,8 +1,8 @@
 """Rows and summary as the compact JSON that the page's scripts read (page/data.js). Pure.
 
 Texts stand once in a table and are named by their place in it, -1 for none. A row is an array in the
-order of `COLUMNS`; its verdicts, guards, subscores and further sources are flattened: four, three, two and
-two numbers each.
+order of `COLUMNS`; its verdicts, guards, subscores and further sources are flattened: four, four, two and
+two numbers each. A guard passed (0), fired and was only reported (1), or limited the reward (2).
 """
 
 import math
@@ -11,7 +11,7 @@ from dataclasses import asdict
 from typing import Any
 
 from edit_rrm.principles import Category
-from edit_rrm_client.bulk.rows import ResultRow
+from edit_rrm_client.bulk.rows import ResultRow, RowGuard
 from edit_rrm_client.report.statistics import GroupSummary, Summary
 from edit_rrm_client.report.thumbnails import Thumbnail
 
@@ -64,7 +64,7 @@ class Records:
             verdicts += [principle, int(verdict.met), probability, text(verdict.evidence)]
         guards: list[float | int | None] = []
         for guard in row.guards:
-            guards += [text(guard.name), int(guard.triggered), _number(guard.value, 4)]
+            guards += [text(guard.name), _state(guard), _number(guard.value, 4), text(guard.note)]
         subscores: list[float | int | None] = []
         for subscore in row.subscores:
             subscores += [text(subscore.name), _number(subscore.value, 3)]
@@ -131,6 +131,12 @@ class Records:
 
     def _category(self, name: str) -> int:
         return self._categories.setdefault(name, len(self._categories))
+
+
+def _state(guard: RowGuard) -> int:
+    if not guard.triggered:
+        return 0
+    return 1 if guard.decides is False else 2
 
 
 def _number(value: float | None, digits: int) -> float | None:

@@ -4,6 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from edit_rrm.guards import GuardMode, GuardName
 from edit_rrm.nested_settings import Section
 from edit_rrm_client import Category
 
@@ -33,7 +34,9 @@ class RewardSettings(Section):
     )
     samples: int = Field(default=1, ge=1, le=32, description="traces per candidate, averaged")
     temperature: float | None = Field(default=None, ge=0.0, le=2.0, description="the checkpoint's if absent")
-    guards: Literal["enforce", "report", "off"] = Field(default="enforce", description="image checks")
+    guards: GuardMode | dict[GuardName, GuardMode] | None = Field(
+        default=None, description="image checks: a word for all or by name; absent: as the service says"
+    )
     shape: Literal["service", "model_score", "weighted_mean", "gated", "soft"] = Field(
         default="service", description="the scalar: the service's own reward, or formed here from the answer"
     )

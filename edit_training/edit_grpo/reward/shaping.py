@@ -10,14 +10,15 @@ from collections.abc import Mapping
 from edit_grpo.reward.settings import RewardSettings
 from edit_rrm.aggregators import aggregate
 from edit_rrm.errors import TraceError
-from edit_rrm.guards import GuardResult, reward_ceiling
+from edit_rrm.guards import ceiling_of, guard_modes
+from edit_rrm.wire import GuardAnswer
 from edit_rrm_client import CandidateFailed, CandidateScored, Category, Principle, ScoreAnswer
 
 
 def shaped_rewards(answer: ScoreAnswer, settings: RewardSettings) -> list[float | None]:
     """One reward in [0, 1] a candidate, in order; None where there is none.
 
-    Enforced guards count under every shape: a candidate that a guard decided without the model keeps the
+    Guards that decide count under every shape: a candidate that a guard decided without the model keeps the
     service's reward, and a guard that caps the service's reward caps the one formed here.
     """
     return [
@@ -47,9 +48,17 @@ def shaped_reward(
         )
     except TraceError:  # `soft` without a probability
         return None
-    guards = [GuardResult(guard.name, guard.triggered, guard.value) for guard in result.guards]
-    ceiling = reward_ceiling(guards) if settings.guards == "enforce" else None
+    ceiling = ceiling_of(guard.name for guard in result.guards if _decides(guard, settings))
     return reward if ceiling is None else min(reward, ceiling)
+
+
+def _decides(guard: GuardAnswer, settings: RewardSettings) -> bool:
+    """As the service says; of one that does not say, every guard that fired and is enforced."""
+    if guard.decides is not None:
+        return guard.decides
+    return guard.triggered and any(
+        name == guard.name and mode == "enforce" for name, mode in guard_modes(settings.guards).items()
+    )
 
 
 def weighted_principles(

@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter, Request, Response
 
+from edit_rrm.guards import guard_modes
 from edit_rrm.wire import (
     DecomposeAnswer,
     DecomposeRequest,
@@ -111,6 +112,7 @@ def _shown(model: LoadedModel, service: Service) -> ModelAnswer:
         categories=list(card.categories),
         sampling=card.sampling.model_dump(),
         aggregator=model.judge.aggregator or card.aggregator,
+        guards=guard_modes(card.guards, service.settings.guards.modes),
         limits={
             "max_image_bytes": limits.max_encoded_bytes,
             "max_image_pixels": limits.max_pixels,

@@ -254,6 +254,7 @@ class Service:
             self.metrics.scoring,
             structured=self.settings.structured_output,
             thinking_by_default=self.settings.thinking,
+            guards=self.settings.guards.modes,
         )
 
     def limits(self, model: LoadedModel) -> ImageLimits:

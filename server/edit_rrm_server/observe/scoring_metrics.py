@@ -48,6 +48,9 @@ class ScoringMetrics:
             registry=r,
         )
         self._guards = Counter("edit_rrm_guards_triggered", "Guards that fired", ["guard"], registry=r)
+        self._decided = Counter(
+            "edit_rrm_guards_decided", "Guards that limited a reward", ["guard"], registry=r
+        )
         self._reward = Histogram("edit_rrm_reward", "Rewards given", buckets=TENTHS, registry=r)
         self._score = Histogram(
             "edit_rrm_score", "Scores given by the model", buckets=tuple(range(11)), registry=r
@@ -137,6 +140,8 @@ class ScoringMetrics:
         for guard in outcome.guards:
             if guard.triggered:
                 self._guards.labels(guard.name).inc()
+            if guard.decides:
+                self._decided.labels(guard.name).inc()
         if outcome.verdicts:
             for principle, verdict in zip(principles, outcome.verdicts, strict=True):
                 self._verdicts.labels(principle.category.value, str(verdict.met).lower()).inc()

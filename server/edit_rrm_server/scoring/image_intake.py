@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from edit_rrm.guards import EditGuards, GuardResult, GuardSettings
+from edit_rrm.guards import EditGuards, GuardModes, GuardResult, GuardSettings
 from edit_rrm.images import EditImage, ImageLimits, decode_image
 from edit_rrm_server.errors import RequestRefusedError
 
@@ -28,9 +28,9 @@ class ImageIntake:
         """
         return await self._run(lambda: decode_image(_file_bytes(encoded, path), limits))
 
-    def guards_of(self, source: EditImage) -> EditGuards:
+    def guards_of(self, source: EditImage, instruction: str, modes: GuardModes) -> EditGuards:
         """The guards of one edit, for `check`."""
-        return EditGuards(source, self._guards)
+        return EditGuards(source, self._guards, instruction=instruction, modes=modes)
 
     async def check(self, guards: EditGuards, candidate: EditImage) -> tuple[GuardResult, ...]:
         """The guards' findings on one candidate."""

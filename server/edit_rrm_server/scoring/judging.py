@@ -2,6 +2,7 @@
 
 import statistics
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from edit_rrm.aggregators import category_means, majority
@@ -9,7 +10,7 @@ from edit_rrm.guards import GuardResult, reward_ceiling
 from edit_rrm.judges.judge import Judgement, category_scores, mean_subscores
 from edit_rrm.principles import Category, Principle
 from edit_rrm.tokens import Token
-from edit_rrm.wire import CandidateScored, GuardAnswer, SampleAnswer, VerdictAnswer
+from edit_rrm.wire import AlignmentAnswer, CandidateScored, GuardAnswer, SampleAnswer, VerdictAnswer
 
 
 def candidate_answer(
@@ -17,13 +18,12 @@ def candidate_answer(
     principles: Sequence[Principle],
     guards: Sequence[GuardResult],
     *,
-    enforce: bool,
     include: Sequence[str],
     subscore_categories: Mapping[str, Category] | None = None,
 ) -> CandidateScored:
     """A candidate's answer from at least one sample.
 
-    Reward and score are means over samples; an enforced guard caps the reward and leaves the score
+    Reward and score are means over samples; a guard that decides caps the reward and leaves the score
     and the samples as the model gave them. Verdicts are majorities, and average and categories follow
     from them; the evidence is that of the first sample that agrees with the majority. Where a judge gives
     subscores instead, categories are the means of theirs.
@@ -32,7 +32,7 @@ def candidate_answer(
     met = [majority([s.verdicts[i].met for s in samples]) for i in range(len(judged))]
     scores = [sample.score for sample in samples]
     reward = statistics.fmean(sample.reward for sample in samples)
-    ceiling = reward_ceiling(guards) if enforce else None
+    ceiling = reward_ceiling(guards)
     subscores = mean_subscores([sample.subscores for sample in samples])
     return CandidateScored(
         reward=reward if ceiling is None else min(reward, ceiling),
@@ -48,13 +48,23 @@ def candidate_answer(
 
 
 def refused_by_guard(guards: Sequence[GuardResult]) -> CandidateScored:
-    """The answer for a candidate whose enforced guards decide the reward without the model: 0."""
+    """The answer for a candidate whose guards decide the reward without the model: 0."""
     return CandidateScored(reward=0.0, score=0.0, average=None, guards=guard_answers(guards))
 
 
 def guard_answers(guards: Sequence[GuardResult]) -> list[GuardAnswer]:
     """Guard results as the API shows them."""
-    return [GuardAnswer(name=g.name, triggered=g.triggered, value=g.value) for g in guards]
+    return [
+        GuardAnswer(
+            name=guard.name,
+            triggered=guard.triggered,
+            value=guard.value,
+            decides=guard.decides,
+            note=guard.note,
+            alignment=None if guard.alignment is None else AlignmentAnswer(**asdict(guard.alignment)),
+        )
+        for guard in guards
+    ]
 
 
 def _verdict(index: int, principle: Principle, met: bool, samples: Sequence[Judgement]) -> VerdictAnswer:

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edit_rrm.checkpoint import AggregatorName, RRMCard
+from edit_rrm.guards import GuardModes, guard_modes
 from edit_rrm.images import EditImage
 from edit_rrm.judges.judge import Judge
 from edit_rrm.principles import Principle
 from edit_rrm.prompts import SOURCE_SLOTS, ImageSlot, TemplateArguments
-from edit_rrm.wire import GuardMode, ScoreRequest
+from edit_rrm.wire import ScoreRequest
 from edit_rrm_server.engines.engine import SamplingSettings
 from edit_rrm_server.errors import RequestRefusedError
 from edit_rrm_server.scoring.sampling import ask_sampling
@@ -43,7 +44,7 @@ class Plan:
     asks: int
     """Asks a sample; estimated where they depend on principles that are not known yet."""
     aggregator: AggregatorName
-    guards: GuardMode
+    guards: GuardModes
     include: tuple[str, ...]
     """Sorted, each once."""
 
@@ -70,10 +71,12 @@ def plan_of(
     *,
     structured: bool = True,
     thinking_by_default: bool | None = None,
+    guards: GuardModes | None = None,
 ) -> Plan:
     """The plan of a request to the checkpoint with that card and judge.
 
-    `structured`: answers in JSON are held to their form. Raises RequestRefusedError (invalid_request) for
+    `structured`: answers in JSON are held to their form. `guards`: the operator's words, which go before the
+    card's and after the request's. Raises RequestRefusedError (invalid_request) for
     what this judge does not take.
     """
     _refuse_what_it_does_not_take(request, judge)
@@ -105,7 +108,7 @@ def plan_of(
         distinct_samples=1 if greedy else samples,
         asks=sum(count if kind.each else 1 for kind in judge.kinds),
         aggregator=request.aggregator or judge.aggregator or card.aggregator,
-        guards=request.guards,
+        guards=guard_modes(card.guards, guards, request.guards),
         include=tuple(sorted(set(request.include))),
     )
 
@@ -201,7 +204,7 @@ class ScoreKey:
     template_arguments: TemplateArguments
     samples: int
     aggregator: AggregatorName
-    guards: GuardMode
+    guards: tuple[tuple[str, str], ...]
     include: tuple[str, ...]
 
 
@@ -229,6 +232,6 @@ class Verification:
             template_arguments=self.plan.template_arguments,
             samples=self.plan.samples,
             aggregator=self.plan.aggregator,
-            guards=self.plan.guards,
+            guards=tuple(sorted(self.plan.guards.items())),
             include=self.plan.include,
         )

@@ -13,7 +13,7 @@ from functools import reduce
 
 from edit_rrm.checkpoint import RRMCard
 from edit_rrm.errors import EditRRMError, ImageError
-from edit_rrm.guards import EditGuards, GuardResult, reward_ceiling
+from edit_rrm.guards import EditGuards, GuardModes, GuardResult, reward_ceiling
 from edit_rrm.images import EditImage, ImageLimits
 from edit_rrm.judges.judge import Judge
 from edit_rrm.principles import Principle
@@ -81,11 +81,13 @@ class RewardService:
         *,
         structured: bool = True,
         thinking_by_default: bool | None = None,
+        guards: GuardModes | None = None,
     ) -> None:
         self._card = card
         self._judge = judge
         self._structured = structured
         self._thinking_by_default = thinking_by_default
+        self._guards = guards
         self.model_name = model_name
         self.limits = limits
         self._verifier = verifier
@@ -105,6 +107,7 @@ class RewardService:
             self._judge,
             structured=self._structured,
             thinking_by_default=self._thinking_by_default,
+            guards=self._guards,
         )
 
     async def decode(self, encoded: bytes | str, path: str) -> EditImage:
@@ -135,7 +138,7 @@ class RewardService:
 
     async def _score(self, call: ScoreCall, admission: Admission) -> ScoreAnswer:
         plan = call.plan
-        guards = self._intake.guards_of(call.edit.compared)
+        guards = self._intake.guards_of(call.edit.compared, call.edit.instruction, plan.guards)
         settling = [
             asyncio.create_task(self._settle(candidate, guards, plan, admission))
             for candidate in call.candidates
@@ -188,9 +191,9 @@ class RewardService:
         outcome: Outcome | None = None
         if isinstance(candidate, ImageError):
             outcome = _failed(candidate)
-        elif plan.guards != "off":
+        elif any(mode != "off" for mode in plan.guards.values()):
             found = await self._intake.check(guards, candidate)
-            if plan.guards == "enforce" and reward_ceiling(found) == 0.0:
+            if reward_ceiling(found) == 0.0:
                 outcome = refused_by_guard(found)
         if outcome is not None:
             admission.release_room(plan.jobs_a_candidate)
@@ -243,7 +246,6 @@ class RewardService:
             verified.samples,
             asked.principles,
             settled.guards,
-            enforce=asked.plan.guards == "enforce",
             include=asked.plan.include,
             subscore_categories=self._judge.categories,
         )

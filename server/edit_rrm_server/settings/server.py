@@ -196,7 +196,9 @@ class ServerSettings(FleetSettings, AdminSettings):
         ge=0.0,
         description="memory for finished scores of deterministic calls (temperature 0); 0 keeps none",
     )
-    guards: GuardSettings = Field(default=GuardSettings(), description="thresholds of the image guards")
+    guards: GuardSettings = Field(
+        default=GuardSettings(), description="thresholds of the image guards, and what they may do"
+    )
 
     # Engine (passed on to vLLM)
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = Field(

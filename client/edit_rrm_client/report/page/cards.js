@@ -84,8 +84,10 @@ function guardLine(guards) {
   const line = make("p", { class: "guards" }, "guards: ");
   guards.forEach((guard, place) => {
     const value = guard.value === null ? "" : ` (${Number(guard.value.toPrecision(3))})`;
-    line.append(place ? ", " : "", guard.triggered
-      ? make("span", { class: "triggered" }, `${guard.name} triggered${value}`) : `${guard.name} passed${value}`);
+    if (place) line.append(", ");
+    if (guard.decides) line.append(make("span", { class: "triggered" }, `${guard.name} limits the reward${value}`));
+    else if (guard.triggered) line.append(`${guard.name} reported${value}${guard.note ? `: ${guard.note}` : ""}`);
+    else line.append(`${guard.name} passed${value}`);
   });
   return line;
 }

@@ -14,7 +14,7 @@ function rowOf(values, place) {
   for (let at = 0; at < row.verdicts.length; at += 4) {
     if (!row.verdicts[at + 1]) row.missed |= 1 << DATA.principles[row.verdicts[at]][1];
   }
-  row.guarded = row.guards.some((value, at) => at % 3 === 1 && value);
+  row.guarded = row.guards.some((value, at) => at % 4 === 1 && value);
   return row;
 }
 
@@ -34,8 +34,9 @@ function verdictsOf(row) {
 /** The guards of a row that were checked. */
 function guardsOf(row) {
   const guards = [];
-  for (let at = 0; at < row.guards.length; at += 3) {
-    guards.push({ name: textOf(row.guards[at]), triggered: Boolean(row.guards[at + 1]), value: row.guards[at + 2] });
+  for (let at = 0; at < row.guards.length; at += 4) {
+    const [name, state, value, note] = row.guards.slice(at, at + 4);
+    guards.push({ name: textOf(name), triggered: state > 0, decides: state === 2, value, note: textOf(note) });
   }
   return guards;
 }

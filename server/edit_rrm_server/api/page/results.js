@@ -86,7 +86,7 @@ function scoredParts(answer, request, result) {
       judged ? el("span", { class: "aside" }, `score ${result.score.toFixed(1)} of 10`) : null),
     judged ? null : el("p", {}, "A guard decided; the model was not asked."),
     judged && result.verdicts.length > 0 ? el("ul", { class: "verdicts", "aria-label": "Verdicts" }, ...result.verdicts.map((v) => verdict(v, answer.principles))) : null,
-    guards(result.guards, request.guards),
+    guards(result.guards),
     judged ? means(result) : null,
     ...result.samples.map((sample, index) => reasoning(sample, index, result.samples.length)),
   ];
@@ -105,15 +105,21 @@ function verdict({ principle, met, probability, evidence }, principles) {
   );
 }
 
-function guards(found, mode) {
+function guards(found) {
   if (found.length === 0) return el("p", { class: "hint" }, "No guards were asked.");
   const fired = found.filter((guard) => guard.triggered);
-  const effect = mode === "report" ? "reported only" : "the reward is bounded";
-  return el("div", { class: fired.length > 0 ? "guards fired" : "guards" },
-    el("p", {}, fired.length > 0 ? `Guard fired: ${fired.map((guard) => guard.name).join(", ")} (${effect})` : "No guard fired."),
+  const effect = ({ decides, note }) => (decides ? "limits the reward" : note || "reported only");
+  return el("div", { class: fired.some(({ decides }) => decides) ? "guards fired" : "guards" },
+    el("p", {}, fired.length > 0
+      ? `Guard fired: ${fired.map((guard) => `${guard.name} (${effect(guard)})`).join(", ")}` : "No guard fired."),
     el("details", {}, el("summary", {}, "What the guards measured"),
-      el("ul", {}, ...found.map(({ name, triggered, value }) => el("li", {}, `${name} ${value.toFixed(3)}${triggered ? ", fired" : ""}`)))),
+      el("ul", {}, ...found.map(({ name, triggered, value, note, alignment }) => el("li", {},
+        `${name} ${value.toFixed(3)}${triggered ? ", fired" : ""}${note ? `: ${note}` : ""}${alignment ? `; ${moved(alignment)} undone` : ""}`)))),
   );
+}
+
+function moved({ shift_x: x, shift_y: y, zoom, degrees }) {
+  return `a shift of ${(x * 100).toFixed(1)} % and ${(y * 100).toFixed(1)} %, a zoom of ${zoom.toFixed(3)}, a turn of ${degrees.toFixed(2)}°`;
 }
 
 function means({ average, categories, subscores, disagreement, samples, cached }) {
