@@ -1,6 +1,6 @@
 """What the guards say of photographs: honest edits, copies, autoencoder passes, small moves, frames.
 
-    python benchmarks/guards.py [--part 10] [--json FILE]
+    python benchmarks/guards.py [--part 10] [--of shared] [--json FILE]
 
 Each row is a kind of candidate with its share, its 95 % interval and its bar; then the bars that were missed,
 with cases to look at, and the processor time of a 1024 x 1024 candidate. Exit status 1 when a bar is missed.
@@ -12,15 +12,15 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from PIL import Image
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
-from rig.guard_cases import KINDS, Case, Kind, all_cases, large_cases, with_patch
-from rig.photographs import photographs
+from rig.guard_cases import KINDS, Case, Kind, cases_of, large_cases, real_cases, with_patch
+from rig.photographs import photographs, real_sources
 
 from edit_rrm.guards import EditGuards, GuardResult, reward_ceiling
 from edit_rrm.images import EditImage
@@ -33,6 +33,7 @@ BARS: dict[Kind, tuple[str, float]] = {  # a share that may not be passed, or mu
     "moved": ("at least", 0.90),
     "framed": ("at least", 0.90),
 }
+Of = Literal["shipped", "shared"]
 SHOWN_SIDE = 1280
 """Pixels the judges' default profile is shown of the longest side: guards see the same."""
 
@@ -100,12 +101,17 @@ def milliseconds(rounds: int = 12) -> dict[str, float]:
 
 def main(
     part: Annotated[int, typer.Option(min=1, help="Take each PART-th case only.")] = 1,
-    large: Annotated[bool, typer.Option(help="Also photographs of 12 megapixels.")] = True,
+    of: Annotated[
+        Of, typer.Option(help="Photographs: that packages ship, or the shared ones, that no threshold saw.")
+    ] = "shipped",
     json_file: Annotated[Path | None, typer.Option("--json", help="Where to write every finding.")] = None,
 ) -> None:
     """See above."""
     console = Console()
-    cases = [*all_cases(part), *(list(large_cases())[::part] if large else ())]
+    if of == "shipped":
+        cases = [*cases_of(photographs(), part), *list(large_cases())[::part]]
+    else:
+        cases = [*cases_of(real_sources(), part), *real_cases()]
     found = [seen(case) for case in track(cases, "guards", console=console)]
     table = Table("candidates", "n", "limited by a guard", "95 %", "bar", "")
     by_kind = shares(found)

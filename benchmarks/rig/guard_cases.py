@@ -4,7 +4,7 @@ import functools
 import io
 import math
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -47,9 +47,8 @@ class Case:
     make: Callable[[], tuple[Image.Image, Image.Image]]
 
 
-def all_cases(part: int = 1) -> Iterator[Case]:
-    """Every case, or each `part`-th of the shipped photographs': the same ones every time."""
-    originals = photographs()
+def cases_of(originals: Mapping[str, Image.Image], part: int = 1) -> Iterator[Case]:
+    """Every case of some photographs, or each `part`-th: the same ones every time."""
     number = 0
     for index, (name, photograph) in enumerate(originals.items()):
         other = list(originals.values())[(index + 1) % len(originals)]
@@ -59,6 +58,10 @@ def all_cases(part: int = 1) -> Iterator[Case]:
             number += 1
             if number % part == 0:
                 yield Case(kind, f"{name}: {case}", instruction, functools.partial(_pair, photograph, change))
+
+
+def real_cases() -> Iterator[Case]:
+    """What real editors made, where there is any."""
     for edit in real_edits():
         to_size = functools.partial(_resized, size=kontext_size(edit.source.size))
         for label, change in (("real", _same), ("real, by Kontext's size", to_size)):

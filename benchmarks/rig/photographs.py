@@ -46,6 +46,12 @@ def photographs() -> dict[str, Image.Image]:
     return found
 
 
+def real_sources(folder: Path = REAL_EDITS) -> dict[str, Image.Image]:
+    """The photographs that the real edits were made of, by name; none where the folder is absent."""
+    found = sorted(folder.glob("*/source.*")) if folder.is_dir() else []
+    return {path.parent.name: Image.open(path).convert("RGB") for path in found}
+
+
 def real_edits(folder: Path = REAL_EDITS) -> Iterator[RealEdit]:
     """The edits of `pairs.jsonl`; none where the folder is absent."""
     if not folder.is_dir():

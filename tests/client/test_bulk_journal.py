@@ -55,7 +55,7 @@ def test_a_damaged_line_before_the_last_is_not_passed_over(tmp_path: Path) -> No
     [
         (JobHeader(input_digest="d2", settings=ScoreSettings()), "input was d1, is d2"),
         (JobHeader(input_digest="d1", settings=ScoreSettings(samples=8)), "samples was not given, is 8"),
-        (JobHeader(input_digest="d1", settings=ScoreSettings(guards="off")), "guards was enforce, is off"),
+        (JobHeader(input_digest="d1", settings=ScoreSettings(guards="off")), "guards was not given, is off"),
     ],
 )
 def test_another_job_is_refused_and_told_how_to_start_anew(

@@ -84,6 +84,22 @@ def test_source_given_again_is_another_source(
     assert (five.exit_code, "expected 1 to 4 images, got 5" in five.stderr) == (2, True)
 
 
+@pytest.mark.parametrize(
+    ("words", "sent"),
+    [
+        ((), None),
+        (("--guards", "report"), "report"),
+        (("--guards", "size=off,border=report"), {"size": "off", "border": "report"}),
+    ],
+)
+def test_guards_are_switched_for_all_or_by_name(
+    monkeypatch: pytest.MonkeyPatch, image: str, words: tuple[str, ...], sent: object
+) -> None:
+    script = Script(httpx.Response(200, json=score_json(scored(0.62))))
+    assert invoke(monkeypatch, script, *score_one(image, *words)).exit_code == 0
+    assert sent_json(script.requests[0]).get("guards") == sent
+
+
 def test_json_is_the_answer_and_nothing_else(monkeypatch: pytest.MonkeyPatch, image: str) -> None:
     script = Script(httpx.Response(200, json=score_json(scored(0.62))))
     result = invoke(monkeypatch, script, *score_one(image, "--json"))

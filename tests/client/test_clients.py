@@ -75,7 +75,7 @@ def test_base64_sends_plain_json(drive: Driver) -> None:
 
 ONE_SOURCE = (
     '{"instruction":"make it brighter","source":%s,"candidates":[%s],"sampling":{},'
-    '"guards":"enforce","include":[],"deadline_s":300.0,"priority":"training"}'
+    '"include":[],"deadline_s":300.0,"priority":"training"}'
 )
 
 

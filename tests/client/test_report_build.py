@@ -148,7 +148,7 @@ def test_a_guards_infinite_value_does_not_break_the_page(tmp_path: Path) -> None
         writer.write(row)
     write_report(results, tmp_path / "r.html", ReportSettings("t", 10, SMALL))
     at = data_of((tmp_path / "r.html").read_text())
-    assert at["rows"][0][at["columns"].index("guards")][1:] == [1, None]
+    assert at["rows"][0][at["columns"].index("guards")][1:] == [2, None, -1]
 
 
 def test_an_empty_file_makes_an_empty_page(tmp_path: Path) -> None:

@@ -123,7 +123,7 @@ def test_options_reach_every_call_and_bulk_is_the_default_priority(kind: str) ->
     run(kind, keep, [item(1)], samples=3, deadline_s=9.0)
     run(kind, keep, [item(1)], priority="training", guards="off", include=["tokens"])
     first, second = bodies
-    assert (first["samples"], first["priority"], first["guards"]) == (3, "bulk", "enforce")
+    assert (first["samples"], first["priority"], "guards" in first) == (3, "bulk", False)
     assert 8.0 < first["deadline_s"] <= 9.0
     assert (second["priority"], second["guards"], second["include"]) == ("training", "off", ["tokens"])
 

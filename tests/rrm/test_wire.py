@@ -50,7 +50,7 @@ ANSWER: dict[str, Any] = {
 
 def test_the_smallest_request_has_the_documented_defaults() -> None:
     request = ScoreRequest.model_validate(REQUEST)
-    assert (request.samples, request.guards, request.priority) == (None, "enforce", "training")
+    assert (request.samples, request.guards, request.priority) == (None, None, "training")
     assert (request.principles, request.aggregator, request.deadline_s, request.include) == (
         None,
         None,

@@ -49,6 +49,16 @@ async def test_edits_of_one_source_and_prompt_are_one_group_wherever_they_stand(
     assert 'edit_rrm_requests_total{code="ok",route="/compute",status="200"} 1.0' in metrics
 
 
+async def test_guards_are_switched_by_the_rewards_own_arguments(start: Start) -> None:
+    running = await start(ScriptedEngine(by_green), **DIALECT)
+    assert (await compute(running, RED)).json() == {"rewards": [0.0]}  # nothing was edited
+    for guards in ("report", {"no_edit": "off"}):
+        assert (await compute(running, RED, kwargs={"guards": guards})).json() == {"rewards": [0.15]}
+    refused = (await compute(running, RED, kwargs={"guards": "on"})).json()
+    assert refused["code"] == "invalid_request"
+    assert "guards" in refused["error"]
+
+
 async def test_condition_images_are_sources_in_order_and_make_groups_of_their_own(start: Start) -> None:
     running = await start_many_sources(start, **DIALECT)
     both, turned = [text(RED), text(BLUE)], [text(BLUE), text(RED)]

@@ -69,16 +69,14 @@ def test_no_probability_is_made_up(tokens: list[Token]) -> None:
 
 
 def test_rewards_and_scores_are_means_and_disagreement_is_their_spread() -> None:
-    answer = candidate_answer(
-        [sample(4, True, True), sample(8, True, True)], PRINCIPLES, (), enforce=True, include=()
-    )
+    answer = candidate_answer([sample(4, True, True), sample(8, True, True)], PRINCIPLES, (), include=())
     assert (answer.score, answer.disagreement) == (6.0, 2.0)
     assert answer.reward == pytest.approx(0.6)
 
 
 def test_verdicts_are_majorities_and_a_tie_is_not_met() -> None:
     samples = [sample(4, True, True), sample(6, False, True), sample(8, True, False), sample(2, False, True)]
-    answer = candidate_answer(samples, PRINCIPLES, (), enforce=True, include=())
+    answer = candidate_answer(samples, PRINCIPLES, (), include=())
     assert [v.met for v in answer.verdicts] == [False, True]
     assert [v.evidence for v in answer.verdicts] == ["evidence 6", "evidence 4"]  # the first that agrees
     assert [v.probability for v in answer.verdicts] == pytest.approx([0.5, 0.7])  # means of 0.9 and 0.1
@@ -87,12 +85,13 @@ def test_verdicts_are_majorities_and_a_tie_is_not_met() -> None:
 
 
 def test_a_guard_caps_the_reward_and_leaves_the_score() -> None:
-    fired = (GuardResult("border", True, 0.1),)
-    capped = candidate_answer([sample(9, True, True)], PRINCIPLES, fired, enforce=True, include=())
+    fired = (GuardResult("border", True, 0.1, decides=True),)
+    told = (GuardResult("border", True, 0.1, note="the instruction asks for a frame or bars"),)
+    capped = candidate_answer([sample(9, True, True)], PRINCIPLES, fired, include=())
     assert (capped.reward, capped.score, capped.samples[0].reward) == (0.5, 9.0, 0.9)
-    reported = candidate_answer([sample(9, True, True)], PRINCIPLES, fired, enforce=False, include=())
-    assert reported.reward == 0.9
-    low = candidate_answer([sample(2, True, True)], PRINCIPLES, fired, enforce=True, include=())
+    reported = candidate_answer([sample(9, True, True)], PRINCIPLES, told, include=())
+    assert (reported.reward, reported.guards[0].note) == (0.9, told[0].note)
+    low = candidate_answer([sample(2, True, True)], PRINCIPLES, fired, include=())
     assert low.reward == 0.2  # a cap, not a grant
 
 
@@ -109,9 +108,9 @@ def test_a_guard_that_decides_leaves_nothing_of_the_model() -> None:
 
 def test_extras_come_only_when_asked_for() -> None:
     one = [sample(4, True, True)]
-    plain = candidate_answer(one, PRINCIPLES, (), enforce=True, include=()).samples[0]
+    plain = candidate_answer(one, PRINCIPLES, (), include=()).samples[0]
     assert (plain.reasoning, plain.tokens) == (None, None)
-    full = candidate_answer(one, PRINCIPLES, (), enforce=True, include=("reasoning", "tokens")).samples[0]
+    full = candidate_answer(one, PRINCIPLES, (), include=("reasoning", "tokens")).samples[0]
     assert full.reasoning == one[0].text
     assert full.tokens is not None
     assert "".join(token["text"] for token in full.tokens) == full.reasoning

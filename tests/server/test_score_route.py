@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from running_service import Running, Start, until
+from running_service import CARD, Running, Start, until
 from scripted_engine import (
     CACHED_TOKENS,
     DECOMPOSITION,
@@ -16,6 +16,8 @@ from scripted_engine import (
     well_behaved,
 )
 from small_calls import BLUE, RED, b64, picture, png, score_body
+
+from edit_rrm_server.engines.loaded_model import LoadedModel
 
 
 async def test_a_score_has_every_part_of_the_contract(running: Running) -> None:
@@ -142,9 +144,57 @@ class TestGuards:
         running.assert_idle()
 
     async def test_enforced_size_caps_the_reward_at_half(self, running: Running) -> None:
-        wide = b64(png(picture((30, 30, 220), (64, 48))))
+        wide = b64(png(picture((30, 30, 220), (70, 45))))
         (capped,) = (await running.score(candidates=[wide])).json()["results"]
         assert (capped["reward"], capped["score"]) == (0.5, 6.0)
+        assert capped["guards"][3] == {
+            "name": "size", "triggered": True, "value": pytest.approx(0.561, abs=1e-3), "decides": True,
+            "note": "", "alignment": None,
+        }  # fmt: skip
+
+    async def test_what_was_asked_for_is_the_judge_s(self, running: Running) -> None:
+        wide = b64(png(picture((30, 30, 220), (70, 45))))
+        answer = (await running.score(candidates=[wide], instruction="make it blue and 14:9")).json()
+        (judged,) = answer["results"]
+        assert (judged["reward"], judged["guards"][3]["triggered"]) == (0.6, True)
+        assert judged["guards"][3]["note"] == "the instruction asks for another shape"
+
+    async def test_a_word_for_one_guard_leaves_the_others(self, running: Running) -> None:
+        wide = b64(png(picture((30, 30, 220), (70, 45))))
+        words = {"size": "report", "border": "off"}
+        (told,) = (await running.score(candidates=[wide], guards=words)).json()["results"]
+        assert told["reward"] == 0.6
+        assert [guard["name"] for guard in told["guards"]] == ["no_edit", "blank", "size"]
+        (copied,) = (await running.score(candidates=[b64(RED)], guards=words)).json()["results"]
+        assert copied["reward"] == 0.0
+
+    async def test_a_request_goes_before_the_operator_and_the_operator_before_the_card(
+        self, start: Start
+    ) -> None:
+        engine = ScriptedEngine()
+        card = CARD.model_copy(update={"guards": {"no_edit": "off", "size": "report"}})
+
+        async def load() -> LoadedModel:
+            return LoadedModel(engine, card, "0123456789ab", "Qwen2_5_VLForConditionalGeneration", 2048)
+
+        running = await start(engine, load, guards={"modes": {"size": "off"}})
+        (shown,) = (await running.http.get("/v1/models")).json()["models"]
+        assert shown["guards"] == {
+            "no_edit": "off", "blank": "enforce", "border": "enforce", "size": "off",
+        }  # fmt: skip
+        said: list[tuple[object, list[str]]] = [
+            (None, ["blank", "border"]), ({"size": "report"}, ["blank", "border", "size"]), ("off", []),
+        ]  # fmt: skip
+        for guards, checked in said:
+            fields = {} if guards is None else {"guards": guards}
+            (result,) = (await running.score(candidates=[b64(RED)], **fields)).json()["results"]
+            assert [guard["name"] for guard in result["guards"]] == checked
+
+    @pytest.mark.parametrize("guards", ["on", {"size": "on"}, {"sizes": "off"}, ["off"]])
+    async def test_a_word_that_no_guard_knows_is_refused(self, running: Running, guards: object) -> None:
+        response = await running.score(candidates=[b64(RED)], guards=guards)
+        assert response.status_code == 422
+        assert "guards" in response.json()["detail"]
 
     async def test_reported_guards_change_nothing(self, running: Running) -> None:
         (result,) = (await running.score(candidates=[b64(RED)], guards="report")).json()["results"]

@@ -42,6 +42,19 @@ def test_a_json_file_and_nested_settings(tmp_path: Path, monkeypatch: pytest.Mon
     assert load_settings({}, file).guards.no_edit_change == 0.25
 
 
+def test_one_guard_is_set_from_anywhere_and_the_rest_of_the_table_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text('[guards]\nblank_range = 0.1\n[guards.modes]\nborder = "off"\n')
+    monkeypatch.setenv("EDIT_RRM_GUARDS__MODES__SIZE", "report")
+    guards = load_settings({"guards.no_edit_change": "0.02"}, file).guards
+    assert (guards.no_edit_change, guards.blank_range) == (0.02, 0.1)
+    assert guards.modes == {"border": "off", "size": "report"}
+    with pytest.raises(ValidationError, match=r"guards\.modes"):
+        load_settings({"guards.modes.sizes": "off"})
+
+
 def test_keys_are_separated_by_commas_and_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EDIT_RRM_API_KEYS", "lighthouse, windmill,")
     settings = load_settings({})

@@ -84,6 +84,15 @@ async def test_a_request_that_fails_is_an_error_of_its_own(start: Start) -> None
     assert "got 1 turns" in answer["errors"][2]["edit_rrm"]
 
 
+async def test_guards_are_switched_by_an_item_s_metadata(start: Start) -> None:
+    running = await start(**DIALECT)
+    words = [{}, {"metadata": {"guards": "report"}}, {"metadata": {"guards": {"no_edit": "off"}}}]
+    answer = (await score(running, *(wire_request(RED, **fields) for fields in words))).json()
+    copied, *judged = [result["edit_rrm"]["overall"] for result in answer["results"]]
+    assert copied == 0.0
+    assert min(judged) > 0.0
+
+
 def of_sources(*sources: bytes, edited: bytes = GREEN, **fields: Any) -> dict[str, Any]:
     """A request whose source turn holds a list."""
     turns = [{"text": "x", "image_b64": [text(source) for source in sources]}]

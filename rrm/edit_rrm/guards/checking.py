@@ -1,5 +1,6 @@
 """The guards of one edit: what they find, and what of it may decide a reward."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -136,7 +137,7 @@ class EditGuards:
         )
         if not result.triggered:
             return result
-        size = _common_size(self._source, candidate, self._settings.fine_side)
+        size = _common_size(self._source, candidate, self._settings.fine_side, whole=True)
         large, fine = self._before(size), _resized(candidate.image, size)
         if matrix is not None:
             fine = undone(fine, large.image, matrix)
@@ -174,8 +175,8 @@ class EditGuards:
             note = _ASKED["nothing"]
         elif result.name == "blank" and asked.plain:
             note = _ASKED["plain"]
-        elif result.name == "border" and asked.frame:
-            note = _ASKED["frame"]
+        elif result.name == "border" and (asked.frame or asked.shape):
+            note = _ASKED["frame" if asked.frame else "shape"]
         elif result.name == "size" and asked.shape:
             note = _ASKED["shape"]
         elif result.name in ("border", "size") and not asked.understood:
@@ -207,9 +208,13 @@ def ceiling_of(deciding: Iterable[str]) -> float | None:
     return 0.5 if names else None
 
 
-def _common_size(source: EditImage, candidate: EditImage, longest: int) -> Size:
-    """The source's shape, no larger than either image or the limit: enlarging invents differences."""
-    scale = min(1.0, longest / max(source.width, source.height))
+def _common_size(source: EditImage, candidate: EditImage, longest: int, *, whole: bool = False) -> Size:
+    """The source's shape, no larger than either image or the limit: enlarging invents differences.
+
+    `whole`: smaller than the source by a whole factor, which is the cheapest to come to.
+    """
+    factor = max(source.width, source.height) / longest
+    scale = 1 / max(1.0, math.ceil(factor) if whole else factor)
     width = min(max(1, round(source.width * scale)), candidate.width)
     height = min(max(1, round(source.height * scale)), candidate.height)
     return width, height

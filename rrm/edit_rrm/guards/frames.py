@@ -9,9 +9,9 @@ Pixels = npt.NDArray[np.uint8]  # [height, width, 3]
 Colour = npt.NDArray[np.float64]  # [3]
 
 _DEEPEST = 0.35  # of a side: what is left of the image lies in the middle of it
-_FLATNESS = 0.97  # share of each line of a bar that has the bar's colour
+_FLATNESS = 0.93  # share of each line of a bar that has the bar's colour
 _VISIBLE = 0.6  # share of the line inside a bar that differs from it
-_VISIBLE_ALONE = 0.8  # of a bar without one opposite: a wall above a table's edge has such a line too
+_VISIBLE_ALONE = 0.85  # of a bar without one opposite: a wall above a table's edge has such a line too
 _DEEPEST_ALONE = 0.2  # of a side
 _DEPTH_SLACK = 2  # pixels by which two measurements of one depth may differ
 _HAD = 0.5  # share of a bar's pixels from which on the source had it already
@@ -32,11 +32,12 @@ def added_depth(before: Pixels, after: Pixels, tolerance: int) -> float:
     line along which most of the image differs from it. On a plain background objects lie only here and
     there, and a background the source had is none.
     """
-    bars, befores = _bars(after, tolerance), _bars(before, tolerance)
+    bars = _bars(after, tolerance)
+    had = _bars(before, 2 * tolerance) if bars else {}  # what the source nearly had, an edit may even out
     added = {
         side: bar
         for side, bar in bars.items()
-        if not _had(_turned(before, side), befores.get(side), bar, tolerance)
+        if not _had(_turned(before, side), had.get(side), bar, tolerance)
     }
     shares = []
     for side, bar in added.items():
@@ -65,7 +66,7 @@ def _bars(pixels: Pixels, tolerance: int) -> dict[int, _Bar]:
     for side, (turned, (depth, colour)) in enumerate(zip(turns, runs, strict=True)):
         # the bars beside this one cross its inner line
         left, right = (runs[other][0] for other in _BESIDE[side])
-        inside = turned[depth : depth + 3, left : turned.shape[1] - right]
+        inside = turned[depth : depth + 4, left : turned.shape[1] - right]
         if depth and inside.size:
             visible = float((1 - _matches(inside, colour, tolerance).mean(axis=1)).max())
             if visible >= _VISIBLE:
@@ -77,6 +78,8 @@ def _run(turned: Pixels, tolerance: int) -> tuple[int, Colour]:
     """How many lines have the outermost ones' colour, and that colour; 0 where they go too deep."""
     length = turned.shape[0]
     colour = np.median(turned[:2].reshape(-1, 3), axis=0)
+    if _matches(turned[:1], colour, tolerance).mean() < _FLATNESS:
+        return 0, colour  # most pictures end here
     deepest = int(_DEEPEST * length) + 1
     shares = _matches(turned[:deepest], colour, tolerance).mean(axis=1)
     others = np.flatnonzero(shares < _FLATNESS)

@@ -17,7 +17,7 @@ class GuardSettings(BaseModel):
     )
     working_side: int = Field(default=256, ge=32, description="longest side in pixels for comparing")
     fine_side: int = Field(
-        default=640, ge=32, description="longest side at which a candidate like its source is looked at again"
+        default=720, ge=32, description="longest side at which a candidate like its source is looked at again"
     )
     no_edit_change: float = Field(
         default=0.065, ge=0.0, le=1.0, description="a smaller `no_edit` value fires (share of full scale)"
@@ -29,7 +29,7 @@ class GuardSettings(BaseModel):
         default=0.01, gt=0.0, le=0.35, description="a `border` value this large fires (share of a side)"
     )
     border_tolerance: float = Field(
-        default=0.11, ge=0.0, le=1.0, description="a frame's noise, peak (share of full scale)"
+        default=0.06, ge=0.0, le=1.0, description="a frame's noise, peak (share of full scale)"
     )
     size_change: float = Field(
         default=0.05, ge=0.0, description="a larger `size` value fires (relative change of the aspect ratio)"

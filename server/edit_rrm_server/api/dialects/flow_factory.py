@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse
 from edit_rrm.errors import EditRRMError
 from edit_rrm.wire import MAX_SOURCES, CandidateFailed
 from edit_rrm_server.api.dialects.holding import Holding
-from edit_rrm_server.api.dialects.items import Item, may_pass
+from edit_rrm_server.api.dialects.items import Item, guards_in, may_pass
 from edit_rrm_server.errors import RequestRefusedError, ServiceError
 
 
@@ -30,6 +30,8 @@ class ComputeRequest(BaseModel):
     video: list[Any] | None = None
     condition_images: list[list[str]] | None = None
     condition_videos: list[Any] | None = None
+    kwargs: dict[str, Any] | None = None
+    """Of the reward in the trainer's configuration; `guards` is what /v1/score takes under that name."""
 
 
 def router(holding: Holding) -> APIRouter:
@@ -76,7 +78,8 @@ def items_of(body: ComputeRequest) -> list[Item]:
                 f"condition_images.{place}: expected 1 to {MAX_SOURCES} source images, got {len(sources)}",
             )
     edits = zip(body.prompt, body.condition_images or (), body.image or (), strict=True)
-    return [Item(prompt, tuple(sources), edited) for prompt, sources, edited in edits]
+    guards = guards_in(body.kwargs)
+    return [Item(prompt, tuple(sources), edited, guards) for prompt, sources, edited in edits]
 
 
 def _error(request: Request, code: str, detail: str) -> JSONResponse:

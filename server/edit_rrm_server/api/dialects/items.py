@@ -1,7 +1,9 @@
 """Single edits as the dialects send them, and the group calls they make. Pure."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -20,6 +22,8 @@ class Item:
     instruction: str
     sources: tuple[str, ...]
     edited: str
+    guards: str = "null"
+    """What the call says of guards, as JSON: a word for all, words by name, or null."""
 
 
 @dataclass(frozen=True)
@@ -35,15 +39,20 @@ def groups_of(items: Sequence[Item]) -> list[Group]:
 
     Raises RequestRefusedError (invalid_request) that names an item whose fields are wrong.
     """
-    members: dict[tuple[str, tuple[str, ...]], list[int]] = {}
+    members: dict[tuple[str, tuple[str, ...], str], list[int]] = {}
     for place, item in enumerate(items):
-        members.setdefault((item.instruction, item.sources), []).append(place)
+        members.setdefault((item.instruction, item.sources, item.guards), []).append(place)
     groups = []
     for places in members.values():
         for start in range(0, len(places), MAX_CANDIDATES):
             part = tuple(places[start : start + MAX_CANDIDATES])
             groups.append(Group(part, _request([items[place] for place in part], part[0])))
     return groups
+
+
+def guards_in(extras: Mapping[str, Any] | None) -> str:
+    """`Item.guards` from what a trainer lets its users send along, under the name `guards`."""
+    return json.dumps((extras or {}).get("guards"), sort_keys=True)
 
 
 def failed(code: str, detail: str) -> CandidateFailed:
@@ -64,6 +73,7 @@ def _request(items: Sequence[Item], place: int) -> ScoreRequest:
             source=sources[0] if len(sources) == 1 else None,
             sources=sources if len(sources) != 1 else None,
             candidates=[ImageRef(b64=item.edited) for item in items],
+            guards=json.loads(items[0].guards),
         )
     except ValidationError as error:
         refusal = refusal_of(error)

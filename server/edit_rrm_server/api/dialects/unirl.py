@@ -23,7 +23,7 @@ from edit_rrm.wire import MAX_SOURCES, CandidateAnswer, CandidateFailed
 from edit_rrm_server.api import probes
 from edit_rrm_server.api.dialects.holding import Holding
 from edit_rrm_server.api.dialects.idempotency import IdempotentAnswers
-from edit_rrm_server.api.dialects.items import Item
+from edit_rrm_server.api.dialects.items import Item, guards_in
 from edit_rrm_server.errors import RequestRefusedError
 
 REWARD = "edit_rrm"
@@ -75,6 +75,7 @@ class RewardRequest(Identity):
     history: list[HistoryTurn]
     required_rewards: list[str] = Field(min_length=1)
     metadata: dict[str, Any] | None = None
+    """`guards` in it is what /v1/score takes under that name."""
 
 
 class ScoreBatch(_Model):
@@ -186,7 +187,7 @@ def _item(each: RewardRequest) -> Item | str:
         return f"invalid_request: history: expected 1 to {MAX_SOURCES} sources, got {len(source.images)}"
     if len(edited.images) > 1:
         return f"invalid_request: history: expected one edited image, got {len(edited.images)}"
-    return Item(source.text, source.images, edited.images[0])
+    return Item(source.text, source.images, edited.images[0], guards_in(each.metadata))
 
 
 def _fingerprint(each: RewardRequest) -> str:
@@ -197,6 +198,7 @@ def _fingerprint(each: RewardRequest) -> str:
             encoded = text.encode("utf-8", "surrogatepass")
             digest.update(len(encoded).to_bytes(8, "big"))
             digest.update(encoded)
+    digest.update(guards_in(each.metadata).encode())
     return digest.hexdigest()
 
 
