@@ -19,6 +19,7 @@ from edit_rrm.wire import (
     DecomposeRequest,
     Guards,
     ImageRef,
+    Include,
     ModelsAnswer,
     Priority,
     RequestModel,
@@ -32,7 +33,6 @@ from edit_rrm_client.errors import InvalidRequestError, ProtocolError
 
 Transport: TypeAlias = Literal["multipart", "base64"]
 TemplateValues: TypeAlias = Mapping[str, bool | int | float | str]
-Include: TypeAlias = Literal["reasoning", "tokens"]
 AnswerT = TypeVar("AnswerT", bound=AnswerModel)
 
 MAX_DEADLINE_S = 3600.0

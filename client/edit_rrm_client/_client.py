@@ -12,11 +12,19 @@ import httpx
 
 from edit_rrm.checkpoint import AggregatorName
 from edit_rrm.principles import Principle
-from edit_rrm.wire import DecomposeAnswer, Guards, ModelsAnswer, Priority, Sampling, ScoreAnswer, Thinking
+from edit_rrm.wire import (
+    DecomposeAnswer,
+    Guards,
+    Include,
+    ModelsAnswer,
+    Priority,
+    Sampling,
+    ScoreAnswer,
+    Thinking,
+)
 from edit_rrm_client._calls import (
     AnswerT,
     Call,
-    Include,
     TemplateValues,
     Transport,
     decompose_call,

@@ -21,8 +21,8 @@ from typing import Literal, TypeAlias, TypedDict, TypeVar
 
 from edit_rrm.checkpoint import AggregatorName
 from edit_rrm.principles import Principle
-from edit_rrm.wire import Guards, Priority, Sampling, ScoreAnswer, Thinking
-from edit_rrm_client._calls import Include, TemplateValues
+from edit_rrm.wire import Guards, Include, Priority, Sampling, ScoreAnswer, Thinking
+from edit_rrm_client._calls import TemplateValues
 from edit_rrm_client._images import ImageInput, SourceInput
 from edit_rrm_client.errors import EditRRMClientError, InvalidRequestError
 

@@ -30,6 +30,7 @@ from edit_rrm_client.bench.commands import app as bench
 from edit_rrm_client.bulk.analysis_commands import best_of_n as bulk_best_of
 from edit_rrm_client.bulk.analysis_commands import compare as bulk_compare
 from edit_rrm_client.bulk.commands import score as bulk_score
+from edit_rrm_client.guards_command import guards
 from edit_rrm_client.judges.commands import app as judges
 from edit_rrm_client.report.command import report
 from edit_rrm_client.tables import judges_panel, models_table, principle_table, printable, score_view
@@ -197,6 +198,7 @@ app.command("score")(bulk_score)
 app.command("compare")(bulk_compare)
 app.command("best-of")(bulk_best_of)
 app.command()(report)
+app.command()(guards)
 app.add_typer(bench, name="bench")
 app.add_typer(judges, name="judges")
 

@@ -49,6 +49,8 @@ TemplateArgument = Annotated[
 ]
 Guards = GuardMode | GuardModes
 """A word for all, or words for some; the others do what the service says."""
+Include = Literal["reasoning", "tokens", "change_map"]
+"""`change_map`: a picture of where each candidate changed."""
 Priority = Literal["interactive", "training", "bulk"]
 PrinciplesFrom = Literal["request", "cache", "model"]
 
@@ -154,7 +156,7 @@ class ScoreRequest(EditRequest):
     guards: GuardMode | dict[GuardName, GuardMode] | None = Field(
         default=None, description="a word for all guards, or by name; absent: the service's, mostly enforce"
     )
-    include: list[Literal["reasoning", "tokens"]] = Field(default_factory=list)
+    include: list[Include] = Field(default_factory=list)
     deadline_s: float | None = Field(default=None, gt=0.0, le=3600.0, allow_inf_nan=False)
     priority: Priority = "training"
 
@@ -256,6 +258,8 @@ class CandidateScored(AnswerModel):
     disagreement: float = 0.0
     subscores: dict[str, float] = Field(default_factory=dict)
     """Of judges that give numbers: each from 0 to 1, the mean over samples."""
+    change_map: str | None = None
+    """Where `include` asked for it: a JPEG in base64, the candidate in grey and what changed in colour."""
     cached: bool = False
     """Whether an earlier, equal and deterministic request had computed it."""
 

@@ -96,7 +96,7 @@ def test_guards_are_switched_for_all_or_by_name(
     monkeypatch: pytest.MonkeyPatch, image: str, words: tuple[str, ...], sent: object
 ) -> None:
     script = Script(httpx.Response(200, json=score_json(scored(0.62))))
-    assert invoke(monkeypatch, script, *score_one(image, *words)).exit_code == 0
+    assert invoke(monkeypatch, script, *score_one(image, "--json", *words)).exit_code == 0
     assert sent_json(script.requests[0]).get("guards") == sent
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import io
 import json
 import re
 from datetime import UTC, datetime
@@ -173,3 +174,18 @@ def test_what_cannot_be_read_or_written_is_one_line_and_exit_code_2(
     done = CliRunner().invoke(app, ["report", *arguments])
     assert done.exit_code == 2
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_what_changed_is_an_overlay_of_its_own_and_no_image_of_the_count(tmp_path: Path) -> None:
+    source, edited = Image.new("RGB", (64, 48), (30, 90, 30)), Image.new("RGB", (64, 48), (30, 90, 30))
+    edited.paste((230, 30, 30), (8, 8, 28, 28))
+    source.save(tmp_path / "a.png")
+    edited.save(tmp_path / "b.png")
+    thumbnails = Thumbnails(SMALL, tmp_path / "r.jsonl")
+    before, after = (thumbnails.add(str(tmp_path / name), None) for name in ("a.png", "b.png"))
+    change = thumbnails.change(before, after)
+    assert (thumbnails.change(before, after), thumbnails.overlays) == (change, 1)
+    with Image.open(io.BytesIO(base64.b64decode(thumbnails.texts[change.index]))) as overlay:
+        assert overlay.convert("RGBA").getpixel((overlay.width // 4, overlay.height // 3))[3] > 100
+        assert overlay.convert("RGBA").getpixel((overlay.width - 4, overlay.height - 4))[3] == 0
+    assert thumbnails.change(before, Thumbnail(note="missing")) == Thumbnail()

@@ -1,10 +1,13 @@
 """POST /v1/score and /v1/decompose on the real application with a scripted engine."""
 
 import asyncio
+import base64
+import io
 import json
 from typing import Any
 
 import pytest
+from PIL import Image
 from running_service import CARD, Running, Start, until
 from scripted_engine import (
     CACHED_TOKENS,
@@ -167,6 +170,21 @@ class TestGuards:
         assert [guard["name"] for guard in told["guards"]] == ["no_edit", "blank", "size"]
         (copied,) = (await running.score(candidates=[b64(RED)], guards=words)).json()["results"]
         assert copied["reward"] == 0.0
+
+    async def test_a_change_map_comes_where_it_was_asked_for(self, running: Running) -> None:
+        extras = {"include": ["change_map"], "candidates": [b64(BLUE), b64(RED), b64(BLUE[:60])]}
+        edited, copied, broken = (await running.score(**extras)).json()["results"]
+        colours = []
+        for result in (edited, copied):
+            with Image.open(io.BytesIO(base64.b64decode(result["change_map"]))) as drawn:
+                assert (drawn.format, drawn.size) == ("JPEG", (48, 48))
+                red, green, blue = (int(band.getextrema()[1]) for band in drawn.split())
+                colours.append(max(red, green, blue) - min(red, green, blue))
+        assert colours[0] > 60
+        assert colours[1] < 12
+        assert broken["status"] == "error"
+        (plain,) = (await running.score(candidates=[b64(BLUE)])).json()["results"]
+        assert plain["change_map"] is None
 
     async def test_a_request_goes_before_the_operator_and_the_operator_before_the_card(
         self, start: Start

@@ -10,7 +10,7 @@ from edit_rrm_client.bulk.rows import read_results
 from edit_rrm_client.report.page import assemble
 from edit_rrm_client.report.records import Records
 from edit_rrm_client.report.statistics import Statistics
-from edit_rrm_client.report.thumbnails import Thumbnails, ThumbnailSettings
+from edit_rrm_client.report.thumbnails import Thumbnail, Thumbnails, ThumbnailSettings
 
 MEBIBYTE = 2**20
 
@@ -57,7 +57,9 @@ def write_report(
             rrms.setdefault(row.rrm)
         if len(records) < settings.gallery_rows:
             source, *more = (thumbnails.add(path, data) for path, data in row.sources)
-            records.add(row, source, thumbnails.add(row.edited, row.edited_image), more)
+            edited = thumbnails.add(row.edited, row.edited_image)
+            change = thumbnails.change(source, edited) if not more else Thumbnail()
+            records.add(row, source, edited, more, change)
         on_row(rows)
     notes = _notes(rows, len(records), list(rrms), thumbnails, settings.thumbnails)
     judge = ", ".join(rrms) or "no reward model answered"
@@ -67,7 +69,9 @@ def write_report(
     with partial_of(page).open("w", encoding="utf-8", errors="replace", newline="\n") as file:
         file.writelines(assemble(settings.title, data, thumbnails.texts))
     put_in_place(page)
-    return Report(rows, len(records), len(thumbnails.texts), page.stat().st_size, tuple(notes))
+    return Report(
+        rows, len(records), len(thumbnails.texts) - thumbnails.overlays, page.stat().st_size, tuple(notes)
+    )
 
 
 def _notes(
@@ -83,7 +87,7 @@ def _notes(
             f"the gallery shows the first {shown:,} (--gallery-rows)."
         )
     if settings.max_bytes is not None and thumbnails.left_out:
-        met = thumbnails.left_out + len(thumbnails.texts)
+        met = thumbnails.left_out + len(thumbnails.texts) - thumbnails.overlays
         notes.append(
             f"{thumbnails.left_out:,} of {met:,} images were left out: "
             f"thumbnails fill their budget of {settings.max_bytes / MEBIBYTE:.3g} MiB (--max-image-bytes)."

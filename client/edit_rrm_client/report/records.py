@@ -18,7 +18,7 @@ from edit_rrm_client.report.thumbnails import Thumbnail
 COLUMNS = (
     "key", "id", "candidate", "model", "category", "instruction", "source", "source_note", "edited",
     "edited_note", "ok", "reward", "score", "follow", "keep", "quality", "disagreement", "verdicts", "guards",
-    "subscores", "reasoning", "error_code", "error_detail", "seconds", "more_sources",
+    "subscores", "reasoning", "error_code", "error_detail", "seconds", "more_sources", "change",
 )  # fmt: skip
 _CATEGORIES = tuple(Category)
 
@@ -52,9 +52,14 @@ class Records:
         return len(self._rows)
 
     def add(
-        self, row: ResultRow, source: Thumbnail, edited: Thumbnail, more_sources: Sequence[Thumbnail] = ()
+        self,
+        row: ResultRow,
+        source: Thumbnail,
+        edited: Thumbnail,
+        more_sources: Sequence[Thumbnail] = (),
+        change: Thumbnail = Thumbnail(),  # noqa: B008  # frozen
     ) -> None:
-        """Adds one row to the gallery; `more_sources` are those after the first."""
+        """Adds one row; `more_sources` are those after the first, `change` lies on `edited`."""
         text = self._texts.place
         verdicts: list[float | int | None] = []
         for verdict in row.verdicts:
@@ -75,7 +80,7 @@ class Records:
             int(row.status == "ok"), _number(row.reward, 4), _number(row.score, 3), _number(row.follow, 3),
             _number(row.keep, 3), _number(row.quality, 3), _number(row.disagreement, 3), verdicts, guards,
             subscores, text(row.reasoning), text(row.error_code), text(row.error_detail),
-            _number(row.total_s, 3), more,
+            _number(row.total_s, 3), more, change.index,
         ])  # fmt: skip
 
     def data(self, title: str, facts: str, notes: Sequence[str], summary: Summary) -> dict[str, Any]:

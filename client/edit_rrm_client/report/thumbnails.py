@@ -10,7 +10,10 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 
+from PIL import Image
+
 from edit_rrm.errors import ImageError
+from edit_rrm.guards import EditGuards
 from edit_rrm.images import ImageLimits, decode_image
 from edit_rrm_client.bulk.rows import image_path
 
@@ -40,6 +43,8 @@ class Thumbnails:
     def __init__(self, settings: ThumbnailSettings, results: Path) -> None:
         self.texts: list[str] = []
         self.total_bytes = 0
+        self.overlays = 0
+        """Of the texts, those that only show what changed."""
         self.left_out = 0
         """Different images that the budget had no room for."""
         self._settings = settings
@@ -47,6 +52,7 @@ class Thumbnails:
         self._limits = ImageLimits(max_side=settings.side)
         self._by_path: dict[str, Thumbnail] = {}
         self._by_digest: dict[bytes, Thumbnail] = {}
+        self._changes: dict[tuple[int, int], Thumbnail] = {}
 
     def add(self, path: str | None, data: bytes | None) -> Thumbnail:
         """The thumbnail of an image that a row holds as bytes or names by its path."""
@@ -63,6 +69,18 @@ class Thumbnails:
                 self._by_path[path] = Thumbnail(note="the file cannot be read")
         return self._by_path[path]
 
+    def change(self, source: Thumbnail, edited: Thumbnail) -> Thumbnail:
+        """What changed between two thumbnails, as an overlay for the second; none where one is missing."""
+        if source.index < 0 or edited.index < 0:
+            return Thumbnail()
+        pair = (source.index, edited.index)
+        if pair not in self._changes:
+            before, after = (decode_image(base64.b64decode(self.texts[index])) for index in pair)
+            overlay = EditGuards(before).change_map(after).overlay(after.image.size)
+            self._changes[pair] = kept = self._kept(_webp(overlay, self._settings.quality))
+            self.overlays += kept.index >= 0
+        return self._changes[pair]
+
     def _of_bytes(self, data: bytes) -> Thumbnail:
         digest = hashlib.sha256(data).digest()
         if digest not in self._by_digest:
@@ -73,9 +91,12 @@ class Thumbnails:
         if self.left_out:  # the budget is spent: do not decode what will not be shown
             return self._beyond_budget()
         try:
-            text = _encoded(data, self._limits, self._settings.quality)
+            text = _webp(decode_image(data, self._limits).image, self._settings.quality)
         except ImageError as error:
             return Thumbnail(note=error.code)
+        return self._kept(text)
+
+    def _kept(self, text: str) -> Thumbnail:
         assert self._settings.max_bytes is not None
         if self.total_bytes + len(text) > self._settings.max_bytes:
             return self._beyond_budget()
@@ -88,7 +109,7 @@ class Thumbnails:
         return Thumbnail(note="left out: the page's image budget was spent")
 
 
-def _encoded(data: bytes, limits: ImageLimits, quality: int) -> str:
+def _webp(image: Image.Image, quality: int) -> str:
     buffer = io.BytesIO()
-    decode_image(data, limits).image.save(buffer, "WEBP", quality=quality, method=2)
+    image.save(buffer, "WEBP", quality=quality, method=2)
     return base64.b64encode(buffer.getvalue()).decode("ascii")

@@ -8,10 +8,12 @@ asked for.
 from edit_rrm.guards.alignment import Alignment
 from edit_rrm.guards.asked import Asked, asked_for
 from edit_rrm.guards.checking import EditGuards, GuardResult, ceiling_of, check_guards, reward_ceiling
+from edit_rrm.guards.maps import ChangeMap
 from edit_rrm.guards.modes import GUARD_NAMES, GuardMode, GuardModes, GuardName, guard_modes
 from edit_rrm.guards.settings import GuardSettings
 
 __all__ = [
-    "GUARD_NAMES", "Alignment", "Asked", "EditGuards", "GuardMode", "GuardModes", "GuardName", "GuardResult",
-    "GuardSettings", "asked_for", "ceiling_of", "check_guards", "guard_modes", "reward_ceiling",
+    "GUARD_NAMES", "Alignment", "Asked", "ChangeMap", "EditGuards", "GuardMode", "GuardModes", "GuardName",
+    "GuardResult", "GuardSettings", "asked_for", "ceiling_of", "check_guards", "guard_modes",
+    "reward_ceiling",
 ]  # fmt: skip

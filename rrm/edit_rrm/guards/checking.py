@@ -12,6 +12,7 @@ from edit_rrm.guards.alignment import Aligner, Alignment, described, undone
 from edit_rrm.guards.asked import Asked, asked_for
 from edit_rrm.guards.change import Closer, View
 from edit_rrm.guards.frames import added_depth
+from edit_rrm.guards.maps import ChangeMap
 from edit_rrm.guards.modes import ALL_ENFORCED, GuardModes, GuardName
 from edit_rrm.guards.settings import DEFAULT_SETTINGS, GuardSettings
 from edit_rrm.guards.sizes import aspect_change, is_editors_size
@@ -110,6 +111,17 @@ class EditGuards:
         if self._modes["size"] != "off":
             found.append(self._size(candidate))
         return tuple(self._decided(result) for result in found)
+
+    def change_map(self, candidate: EditImage) -> ChangeMap:
+        """Where the candidate changed, whatever the guards make of it."""
+        before, after = self._small(candidate)
+        matrix = before.aligner.find(after)
+        moved = after if matrix is None else undone(after, before.image, matrix)
+        return ChangeMap(
+            before.view.change_map(View.of(moved)),
+            described(matrix, before.image.size),
+            self._settings.no_edit_change,
+        )
 
     @property
     def _needs_pixels(self) -> bool:

@@ -30,7 +30,7 @@ SECURITY_HEADERS = {
             "default-src 'none'",
             "script-src 'self'",
             "style-src 'self'",
-            "img-src 'self' blob:",  # blob: the pictures a person chose, shown before they are sent
+            "img-src 'self' blob:",  # blob: the pictures a person chose, and what changed in them
             "connect-src 'self'",
             "base-uri 'none'",
             "form-action 'none'",

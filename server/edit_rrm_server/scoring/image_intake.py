@@ -3,9 +3,12 @@
 import asyncio
 import base64
 import binascii
+import io
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
+
+from PIL import Image
 
 from edit_rrm.guards import EditGuards, GuardModes, GuardResult, GuardSettings
 from edit_rrm.images import EditImage, ImageLimits, decode_image
@@ -36,6 +39,10 @@ class ImageIntake:
         """The guards' findings on one candidate."""
         return await self._run(lambda: guards.check(candidate))
 
+    async def change_map(self, guards: EditGuards, candidate: EditImage) -> str:
+        """A picture of where the candidate changed: a JPEG's base64."""
+        return await self._run(lambda: _encoded(guards.change_map(candidate).drawn_on(candidate.image)))
+
     async def resized(self, image: EditImage, like: EditImage) -> EditImage:
         """The image in the size of another."""
         return await self._run(lambda: image.in_size_of(like))
@@ -46,6 +53,12 @@ class ImageIntake:
 
     async def _run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+
+def _encoded(picture: Image.Image) -> str:
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=82)
+    return base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
 def _file_bytes(encoded: bytes | str, path: str) -> bytes:

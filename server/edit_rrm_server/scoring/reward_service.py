@@ -62,6 +62,7 @@ class _Settled:
     candidate: EditImage | ImageError
     guards: tuple[GuardResult, ...]
     outcome: Outcome | None
+    change_map: str | None = None
 
 
 class RewardService:
@@ -189,6 +190,9 @@ class RewardService:
         """The guards' findings; a candidate they decide, or that did not decode, gives back its jobs."""
         found: tuple[GuardResult, ...] = ()
         outcome: Outcome | None = None
+        change_map = None
+        if isinstance(candidate, EditImage) and "change_map" in plan.include:
+            change_map = await self._intake.change_map(guards, candidate)
         if isinstance(candidate, ImageError):
             outcome = _failed(candidate)
         elif any(mode != "off" for mode in plan.guards.values()):
@@ -197,7 +201,7 @@ class RewardService:
                 outcome = refused_by_guard(found)
         if outcome is not None:
             admission.release_room(plan.jobs_a_candidate)
-        return _Settled(candidate, found, outcome)
+        return _Settled(candidate, found, outcome, change_map)
 
     async def _principles(
         self, call: ScoreCall, needed: bool, admission: Admission
@@ -223,8 +227,17 @@ class RewardService:
     async def _outcome(
         self, asked: Verification, settling: "asyncio.Task[_Settled]", admission: Admission
     ) -> tuple[Outcome, Usage]:
-        """One candidate: samples that failed are left out; if none succeeded, the candidate failed."""
+        """One candidate with what was asked for beside its score."""
         settled = await settling
+        outcome, usage = await self._judged(asked, settled, admission)
+        if settled.change_map is not None and isinstance(outcome, CandidateScored):
+            outcome = outcome.model_copy(update={"change_map": settled.change_map})
+        return outcome, usage
+
+    async def _judged(
+        self, asked: Verification, settled: _Settled, admission: Admission
+    ) -> tuple[Outcome, Usage]:
+        """Samples that failed are left out; if none succeeded, the candidate failed."""
         candidate = settled.candidate
         if settled.outcome is not None or isinstance(candidate, ImageError):
             assert settled.outcome is not None

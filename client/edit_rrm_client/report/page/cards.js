@@ -31,11 +31,23 @@ function picture(label, index, note) {
   return make("figure", {}, make("figcaption", {}, label), make("div", { class: "frame" }, content));
 }
 
+/** The edited image in grey under the colours of what changed: blue, amber, red. */
+function changed(row) {
+  const overlay = imageOf(row.change);
+  if (!overlay) return [];
+  const figure = picture("what changed", row.edited);
+  const layer = make("img", { class: "overlay", alt: "", decoding: "async" });
+  layer.src = overlay;
+  figure.classList.add("changed");
+  figure.querySelector(".frame").append(layer);
+  return [figure];
+}
+
 function picturesButton(row) {
   const sources = sourcesOf(row);
   const shown = sources.map((source) => source.index).concat(row.edited);
   const pictures = () => [...sources.map((source) => picture(source.label, source.index, source.note)),
-    picture("edited", row.edited, textOf(row.edited_note))];
+    picture("edited", row.edited, textOf(row.edited_note)), ...changed(row)];
   const box = { class: sources.length > 1 ? "pictures several" : "pictures" };
   if (shown.every((index) => index < 0)) return make("div", box, ...pictures());
   return make("button", {

@@ -154,7 +154,7 @@ function scoreRequest(sources, candidates) {
     ...(Number.isNaN(temperature) ? {} : { sampling: { temperature } }),
     ...(aggregator ? { aggregator } : {}),
     guards: byId("guards").value,
-    include: ["reasoning"],
+    include: ["reasoning", "change_map"],
     priority: "interactive",
   };
 }

@@ -62,9 +62,13 @@ function card({ answer, request, sources }, candidate, result, index, best) {
   return el("article", { class: isBest ? "result best" : "result", "aria-labelledby": heading },
     el("h3", { id: heading }, `Candidate ${number}`, el("span", { class: "name" }, candidate.name)),
     isBest ? el("p", { class: "mark" }, "Best reward") : null,
-    el("div", { class: sources.length > 1 ? "pair several" : "pair" },
+    el("div", { class: sources.length > 1 || result.change_map ? "pair several" : "pair" },
       ...sources.map(({ url, name }, place) => el("img", { src: url, alt: `${sourceRole(sources, place)}: ${name}` })),
-      el("img", { src: candidate.url, alt: `Candidate ${number}: ${candidate.name}` })),
+      el("img", { src: candidate.url, alt: `Candidate ${number}: ${candidate.name}` }),
+      result.change_map ? el("img", {
+        src: jpegUrl(result.change_map), alt: `What changed in candidate ${number}, in colour on grey`,
+        title: "What changed, in colour: blue a little, amber more, red most",
+      }) : null),
     ...(result.status === "ok" ? scoredParts(answer, request, result) : failedParts(result.error)),
     candidate.expect ? el("p", { class: "hint" }, `Expected: ${candidate.expect}`) : null,
   );
@@ -116,6 +120,12 @@ function guards(found) {
       el("ul", {}, ...found.map(({ name, triggered, value, note, alignment }) => el("li", {},
         `${name} ${value.toFixed(3)}${triggered ? ", fired" : ""}${note ? `: ${note}` : ""}${alignment ? `; ${moved(alignment)} undone` : ""}`)))),
   );
+}
+
+/** A JPEG's base64 as an address that the page's policy lets an image have. */
+function jpegUrl(base64) {
+  const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+  return URL.createObjectURL(new Blob([bytes], { type: "image/jpeg" }));
 }
 
 function moved({ shift_x: x, shift_y: y, zoom, degrees }) {
