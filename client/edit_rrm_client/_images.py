@@ -138,7 +138,8 @@ def _file(image: Image.Image, name: str, encoding: Encoding) -> EncodedImage:
         raise InvalidImageError(f"{name}: the image is empty: {image.width}x{image.height} pixels")
     buffer = io.BytesIO()
     try:
-        ImageOps.exif_transpose(image).save(buffer, **_SAVE_OPTIONS[encoding])
+        upright = ImageOps.exif_transpose(image)
+        upright.save(buffer, icc_profile=image.info.get("icc_profile"), **_SAVE_OPTIONS[encoding])
     except (OSError, SyntaxError, ValueError) as error:  # a lazily opened file that turns out broken
         raise InvalidImageError(f"{name}: the PIL image cannot be encoded: {error}") from error
     return EncodedImage(buffer.getvalue(), f"image/{encoding}")

@@ -1,7 +1,7 @@
-"""Untrusted bytes become an `EditImage` here: upright RGB, fully loaded, known by its content.
+"""Untrusted bytes become an `EditImage` here: upright sRGB, fully loaded, known by its content.
 
 Nothing after this module sees bytes of an image. No limit or setting of Pillow's is changed, since
-those belong to the whole process. Colour profiles are not applied.
+those belong to the whole process.
 """
 
 import hashlib
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from edit_rrm.colour_profiles import to_srgb
 from edit_rrm.errors import ImageError
 
 _FORMATS = ("PNG", "JPEG", "WEBP")
@@ -71,7 +72,7 @@ class EditImage:
         Raises ImageError for an image that does not load, or whose mode has no known range (F, and I
         beyond 16 bits) or no conversion.
         """
-        return cls._of(_within(_upright_rgb(image), max_side, pixel_budget))
+        return cls._of(_upright_srgb(image, max_side, pixel_budget))
 
     def in_size_of(self, other: "EditImage") -> "EditImage":
         """The image scaled to the other's width and height, whatever becomes of its shape."""
@@ -120,7 +121,7 @@ def encode_png(image: Image.Image) -> bytes:
     `decode_image(encode_png(image))` equals `EditImage.from_pil(image)`. Raises ImageError as that does.
     """
     buffer = io.BytesIO()
-    rgb = _upright_rgb(image)
+    rgb = _upright_srgb(image)
     Image.frombytes("RGB", rgb.size, rgb.tobytes()).save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()
 
@@ -148,6 +149,14 @@ def _check_header(image: Image.Image, data: bytes, limits: ImageLimits) -> None:
         raise ImageError("unsupported_image", "a 16-bit PNG with a transparent colour key is not supported")
 
 
+def _upright_srgb(
+    image: Image.Image, max_side: int | None = None, pixel_budget: int | None = None
+) -> Image.Image:
+    """A profile of RGB colours is applied to the pixels that are left: it costs 20 ns for each."""
+    profile = None if image.mode == "CMYK" else image.info.get("icc_profile")
+    return to_srgb(_within(_upright_rgb(image), max_side, pixel_budget), profile)
+
+
 def _upright_rgb(image: Image.Image) -> Image.Image:
     if image.width == 0 or image.height == 0:
         raise ImageError("broken_image", f"the image has no pixels: {image.width} x {image.height}")
@@ -167,7 +176,9 @@ def _on_white(image: Image.Image) -> Image.Image:
         raise ImageError("unsupported_image", "floating-point images have no known range")
     try:
         if not image.has_transparency_data:
-            return image.convert("RGB")
+            # ink and grey have profiles of their own kind, which are of no use once they are RGB
+            ink = image.mode in ("L", "CMYK")
+            return to_srgb(image, image.info.get("icc_profile")) if ink else image.convert("RGB")
         rgba = image.convert("RGBA")
     except ValueError as error:
         raise ImageError("unsupported_image", f"mode {image.mode} does not convert: {error}") from error

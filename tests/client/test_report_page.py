@@ -72,7 +72,7 @@ def test_the_page_opens_without_an_error_and_asks_nobody_for_anything(
 ) -> None:
     assert report.keys() == ["a", "b", "c", "d", "e"]
     report.page.wait_for_function(
-        "[...document.images].length === 2 && [...document.images].every(i => i.naturalWidth)"
+        "[...document.images].length === 4 && [...document.images].every(i => i.naturalWidth)"
     )
     assert {url for url in report.requests if not url.startswith("data:")} == {report_file.as_uri()}
 
@@ -177,14 +177,14 @@ def test_verdicts_are_told_in_words_reasoning_opens_and_a_failure_shows_its_code
     report.page.locator("[data-key=a] summary").click()
     assert reasoning.inner_text() == "1. blue"
     assert report.page.locator("[data-key=d] .error").inner_text() == "trace_unparseable why"
-    assert "no_edit triggered" in report.page.locator("[data-key=e] .guards").last.inner_text()
+    assert "no_edit limits the reward" in report.page.locator("[data-key=e] .guards").last.inner_text()
 
 
 def test_pictures_grow_in_a_dialog_that_escape_closes(report: Opened) -> None:
     report.page.locator("[data-key=a] .pictures").click()
     viewer = report.page.locator("#viewer")
     assert viewer.is_visible()
-    assert viewer.locator("img").count() == 2
+    assert viewer.locator("img").count() == 4  # and the edited one again, under its overlay
     report.page.keyboard.press("Escape")
     assert not viewer.is_visible()
 
