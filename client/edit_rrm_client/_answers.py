@@ -34,7 +34,9 @@ _BY_STATUS: Mapping[int, type[EditRRMClientError]] = {
     503: UnavailableError,
     504: DeadlineExceededError,
 }
-_IMAGE_CODES = frozenset({"image_too_large", "too_many_pixels", "unsupported_image", "broken_image"})
+_IMAGE_CODES = frozenset(
+    {"image_too_large", "too_many_pixels", "unsupported_image", "broken_image", "image_shape"}
+)
 _EXCERPT_CHARS = 200
 
 

@@ -2,7 +2,7 @@
 
 EditRRMError
 ├── ImageError          an image cannot be used (code: image_too_large, too_many_pixels,
-│                       unsupported_image, broken_image)
+│                       unsupported_image, broken_image, image_shape)
 ├── TraceError          a verifier's text could not be turned into verdicts (trace_unparseable)
 │   ├── TraceTruncatedError  the text ended at its budget: it is no answer (trace_truncated)
 │   └── NoProbabilityError   the engine showed no probability of a verdict that the reward needs
@@ -18,7 +18,9 @@ EditRRMError
 
 from typing import Literal
 
-ImageErrorCode = Literal["image_too_large", "too_many_pixels", "unsupported_image", "broken_image"]
+ImageErrorCode = Literal[
+    "image_too_large", "too_many_pixels", "unsupported_image", "broken_image", "image_shape"
+]
 
 
 class EditRRMError(Exception):

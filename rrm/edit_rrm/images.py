@@ -35,12 +35,18 @@ _RESAMPLING = Image.Resampling.LANCZOS
 
 @dataclass(frozen=True)
 class ImageLimits:
-    """What `decode_image` accepts; the first two refuse, the others (pixels) scale down."""
+    """What `decode_image` accepts.
+
+    The first two refuse, the next two (pixels) scale down; the last two refuse what is left: a side of fewer
+    pixels, or one more times as long as the other.
+    """
 
     max_encoded_bytes: int = 20 * 2**20
     max_pixels: int = 40_000_000
     max_side: int | None = None
     pixel_budget: int | None = None
+    min_side: int = 1
+    max_aspect: float = math.inf
 
 
 _DEFAULT_LIMITS = ImageLimits()
@@ -91,7 +97,7 @@ def decode_image(data: bytes, limits: ImageLimits = _DEFAULT_LIMITS) -> EditImag
 
     Raises ImageError: image_too_large and too_many_pixels before any pixel is decoded,
     unsupported_image for another format or an animation, broken_image for everything that does not
-    decode to its last pixel.
+    decode to its last pixel, image_shape for what is too small or thin once it is scaled.
     """
     if len(data) > limits.max_encoded_bytes:
         raise ImageError(
@@ -102,7 +108,9 @@ def decode_image(data: bytes, limits: ImageLimits = _DEFAULT_LIMITS) -> EditImag
     try:
         with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             _check_header(image, data, limits)
-            return EditImage.from_pil(image, limits.max_side, limits.pixel_budget)
+            decoded = EditImage.from_pil(image, limits.max_side, limits.pixel_budget)
+            _check_shape(image.size, decoded, limits)
+            return decoded
     except ImageError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -147,6 +155,16 @@ def _check_header(image: Image.Image, data: bytes, limits: ImageLimits) -> None:
     # Pillow keeps the upper byte of each 16-bit sample, against which a 16-bit colour key cannot be told.
     if image.format == "PNG" and data[_PNG_BIT_DEPTH_OFFSET] == 16 and "transparency" in image.info:
         raise ImageError("unsupported_image", "a 16-bit PNG with a transparent colour key is not supported")
+
+
+def _check_shape(size: tuple[int, int], decoded: EditImage, limits: ImageLimits) -> None:
+    short, long = sorted(decoded.image.size)
+    if short < limits.min_side or long > limits.max_aspect * short:
+        raise ImageError(
+            "image_shape",
+            f"{size[0]} x {size[1]} pixels, judged at {decoded.width} x {decoded.height}: no side may have "
+            f"fewer than {limits.min_side} or be more than {limits.max_aspect:g} times as long as the other",
+        )
 
 
 def _upright_srgb(

@@ -186,6 +186,21 @@ class TestGuards:
         (plain,) = (await running.score(candidates=[b64(BLUE)])).json()["results"]
         assert plain["change_map"] is None
 
+    @pytest.mark.parametrize("size", [(4000, 20), (7, 48), (640, 6), (1, 1)])
+    async def test_a_thin_or_tiny_picture_is_its_candidate_s_failure_before_any_work(
+        self, running: Running, size: tuple[int, int]
+    ) -> None:
+        thin = b64(png(picture((30, 30, 220), size)))
+        answer = (await running.score(candidates=[thin, b64(BLUE)])).json()
+        failed, scored = answer["results"]
+        assert (failed["error"]["code"], failed["reward"]) == ("image_shape", None)
+        assert f"{size[0]} x {size[1]}" in failed["error"]["detail"]
+        assert scored["status"] == "ok"
+        assert len(running.engine.asked) == 1
+        refused = await running.score(source=thin)
+        assert (refused.status_code, refused.json()["code"]) == (422, "image_shape")
+        running.assert_idle()
+
     async def test_a_request_goes_before_the_operator_and_the_operator_before_the_card(
         self, start: Start
     ) -> None:

@@ -41,6 +41,7 @@ KINDS: dict[str, Kind] = {
     "unsupported_media_type": Kind(415, "The content type is not accepted"),
     "invalid_request": Kind(422, "A field is wrong"),
     "broken_image": Kind(422, "An image does not decode"),
+    "image_shape": Kind(422, "An image is too small or too thin to be judged"),
     "queue_full": Kind(429, "The queue is full"),
     "rate_limited": Kind(429, "Too many calls"),
     "caller_gone": Kind(CALLER_GONE_STATUS, "The caller went away"),

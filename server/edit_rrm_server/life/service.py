@@ -35,6 +35,8 @@ State = Literal["loading", "ready", "draining", "engine_dead", "failed"]
 
 logger = logging.getLogger(__name__)
 
+# What no family's processor refuses, and no judge can make anything of below: Qwen2.5-VL ends at 1:200.
+_MIN_SIDE, _MAX_ASPECT = 8, 100.0  # pixels at the judged size; the longer side / the shorter one
 _LOADING_RETRY_S = 5.0
 _DRAINING_RETRY_S = 10.0
 
@@ -266,6 +268,8 @@ class Service:
             settings.max_image_pixels,
             settings.max_image_side or min(own, default=None),
             pictures.pixel_budget,
+            _MIN_SIDE,
+            _MAX_ASPECT,
         )
 
     def _unavailable(self, state: State) -> UnavailableError:

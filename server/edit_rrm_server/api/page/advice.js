@@ -13,6 +13,7 @@ const ADVICE = {
   too_many_pixels: "Use smaller pictures; the limits are listed on top, under “What judges here”.",
   body_too_large: "Use fewer or smaller files; the limits are listed on top, under “What judges here”.",
   unsupported_image: "Save it as a still PNG, JPEG or WebP.",
+  image_shape: "The picture is too small or too thin to be judged: crop or enlarge it.",
   broken_image: "The file is damaged, or no picture: open and save it again.",
   decomposition_failed: "Add principles of your own, then score again.",
   trace_unparseable: "The model wrote something that is no trace. Try fewer or plainer principles.",
