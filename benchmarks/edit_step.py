@@ -54,6 +54,9 @@ class SlowEditor:
         self.device, self.latent_dtype = torch.device("cpu"), torch.float32
         self._velocity_s = velocity_s
 
+    def prepare(self, source: Image.Image) -> Image.Image:
+        return source
+
     def encode(self, sources: Sequence[Image.Image], instructions: Sequence[str]) -> Condition:
         return Condition({"source": torch.zeros(len(sources), 3, 8, 8)})
 

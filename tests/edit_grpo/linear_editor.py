@@ -34,6 +34,9 @@ class LinearEditor:
         self.rows: list[int] = []
         """How many rows each call of `velocity` had."""
 
+    def prepare(self, source: Image.Image) -> Image.Image:
+        return source
+
     def encode(self, sources: Sequence[Image.Image], instructions: Sequence[str]) -> Condition:
         pixels = [
             np.asarray(source.convert("RGB").resize((SIDE, SIDE)), dtype=np.float32) for source in sources

@@ -86,6 +86,23 @@ def test_the_area_setting_scales_sources_and_keeps_their_aspect(folder: Path) ->
     assert condition.tensors["source_latents"].shape == (1, 4, 8, 16)  # 32×16 pixels
 
 
+@pytest.mark.parametrize("area", [None, 512])
+@pytest.mark.parametrize("size", [(43, 40), (40, 43), (64, 32), (63, 48), (90, 20), (17, 61)])
+def test_a_prepared_source_has_the_size_of_the_edited_picture_and_is_encoded_as_before(
+    folder: Path, size: tuple[int, int], area: int | None
+) -> None:
+    policy = load(folder, area_pixels=area)
+    (source,) = pictures(size)
+    prepared = policy.prepare(source)
+    assert policy.prepare(prepared) is prepared
+    latents = [
+        policy.encode([image], INSTRUCTIONS[:1]).tensors["source_latents"] for image in (source, prepared)
+    ]
+    assert torch.equal(*latents)
+    condition = policy.encode([prepared], INSTRUCTIONS[:1])
+    assert policy.decode(policy.noise(condition, torch.Generator()))[0].size == prepared.size
+
+
 def test_rollout_and_training_call_give_the_same_velocity(folder: Path) -> None:
     policy = load(folder, lora=LORA)
     perturb(policy)

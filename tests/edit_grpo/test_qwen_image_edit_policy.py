@@ -63,6 +63,23 @@ def test_ode_sampling_equals_the_pipelines_own_output(
     assert difference.abs().max() <= 1
 
 
+@pytest.mark.parametrize(
+    "size", [(107, 100), (100, 107), (4032 // 16, 3024 // 16), (64, 64), (300, 40), (33, 97)]
+)
+def test_a_prepared_source_has_the_size_of_the_edited_picture_and_is_encoded_as_before(
+    folder: Path, size: tuple[int, int]
+) -> None:
+    policy = load(folder)
+    (source,) = pictures(size)
+    prepared = policy.prepare(source)
+    assert policy.prepare(prepared) is prepared
+    conditions = [policy.encode([image], INSTRUCTIONS[:1]) for image in (source, prepared)]
+    for name, expected in conditions[0].tensors.items():
+        assert torch.equal(conditions[1].tensors[name], expected), name
+    noise = policy.noise(conditions[0], torch.Generator().manual_seed(1))
+    assert policy.decode(noise)[0].size == prepared.size
+
+
 def test_a_shorter_instruction_is_not_disturbed_by_a_longer_neighbour(folder: Path) -> None:
     policy = load(folder)
     sources = pictures((64, 64), (64, 64))

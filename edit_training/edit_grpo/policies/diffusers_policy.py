@@ -22,6 +22,17 @@ from edit_grpo.policies.trained_transformer import TrainedTransformer
 SOURCE = "source_latents"  # [batch, channels, height, width], the condition's name for the source
 
 
+def is_size_of_area(size: tuple[int, int], area: int, below: float, above: float) -> bool:
+    """Whether some source's shape gives this size, its exact sides of that area rounded.
+
+    A side lies at most `below` under its exact one, and at most `above` over it, in pixels.
+    """
+    width, height = size
+    narrowest = max((width - above) ** 2 / area, area / (height + below) ** 2)
+    widest = min((width + below) ** 2 / area, area / max(height - above, 1) ** 2)
+    return narrowest <= widest
+
+
 def finite_pictures(pixels: torch.Tensor, postprocess: Any) -> list[Image.Image | None]:
     """Pictures of [batch, 3, height, width] by the pipeline's `postprocess`; None for one that is not finite.
 
@@ -47,6 +58,18 @@ class DiffusersPolicy:
     def pipeline(self) -> Any:
         """The diffusers pipeline whose parts these are."""
         return self._pipeline
+
+    def prepare(self, source: Image.Image) -> Image.Image:
+        """The source as the pipeline itself resizes it; itself where that is its size. See EditPolicy."""
+        width, height = self._target_size(*self._one_size([source]))
+        if (width, height) == source.size:
+            return source
+        resized: Image.Image = self._pipeline.image_processor.resize(source, height, width)
+        return resized
+
+    def _target_size(self, width: int, height: int) -> tuple[int, int]:
+        """The (width, height) at which such a source is encoded; of such a size, that size."""
+        raise NotImplementedError
 
     @property
     def module(self) -> torch.nn.Module:

@@ -11,7 +11,7 @@ import torch
 from diffusers import FluxKontextPipeline
 from PIL import Image
 
-from edit_grpo.policies.diffusers_policy import SOURCE, DiffusersPolicy, finite_pictures
+from edit_grpo.policies.diffusers_policy import SOURCE, DiffusersPolicy, finite_pictures, is_size_of_area
 from edit_grpo.policies.errors import PolicySettingsError
 from edit_grpo.policies.policy import Condition
 from edit_grpo.policies.settings import PolicySettings
@@ -91,10 +91,12 @@ class FluxKontextPolicy(DiffusersPolicy):
 
     def _target_size(self, width: int, height: int) -> tuple[int, int]:
         token = self._pipeline.vae_scale_factor * 2
-        if self._settings.area_pixels is not None:
+        area = self._settings.area_pixels
+        if area is not None and not (
+            width % token == height % token == 0 and is_size_of_area((width, height), area, token, 0.5)
+        ):
             ratio = width / height
-            width = round((self._settings.area_pixels * ratio) ** 0.5)
-            height = round((self._settings.area_pixels / ratio) ** 0.5)
+            width, height = round((area * ratio) ** 0.5), round((area / ratio) ** 0.5)
         return max(token, width // token * token), max(token, height // token * token)
 
     def _image_ids(self, height: int, width: int) -> torch.Tensor:  # [2·tokens, 3]

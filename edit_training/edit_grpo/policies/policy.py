@@ -60,6 +60,13 @@ class EditPolicy(Protocol):
         """In which a trajectory is stored."""
         ...
 
+    def prepare(self, source: Image.Image) -> Image.Image:
+        """The source in the size in which `encode` encodes it, which is that of what `decode` gives.
+
+        It is what a judge is shown: the editor saw no other. Prepared once more it is the same.
+        """
+        ...
+
     def encode(self, sources: Sequence[Image.Image], instructions: Sequence[str]) -> Condition:
         """Sources and instructions of a batch; without gradient. Sources of a batch have one size."""
         ...

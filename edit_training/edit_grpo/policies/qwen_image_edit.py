@@ -11,12 +11,13 @@ from diffusers import QwenImageEditPipeline
 from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit as published
 from PIL import Image
 
-from edit_grpo.policies.diffusers_policy import SOURCE, DiffusersPolicy, finite_pictures
+from edit_grpo.policies.diffusers_policy import SOURCE, DiffusersPolicy, finite_pictures, is_size_of_area
 from edit_grpo.policies.errors import PolicySettingsError
 from edit_grpo.policies.policy import Condition
 from edit_grpo.policies.settings import PolicySettings
 
 AREA_PIXELS = 1024 * 1024
+_MULTIPLE = 32  # of which the pipeline makes each side
 TEXT, MASK = "text_embeds", "text_mask"  # [batch, tokens, channels], [batch, tokens]
 NEGATIVE = "negative_"
 """Before the names of the negative prompt's tensors."""
@@ -37,12 +38,12 @@ class QwenImageEditPolicy(DiffusersPolicy):
     @torch.no_grad()  # type: ignore[untyped-decorator]  # torch is Any here
     def encode(self, sources: Sequence[Image.Image], instructions: Sequence[str]) -> Condition:
         """Source latents, and what the vision-language encoder made of source and instruction."""
-        width, height = self._one_size(sources)
-        area = self._settings.area_pixels or AREA_PIXELS
-        width, height, _ = published.calculate_dimensions(area, width / height)
-        processor = self._pipeline.image_processor
-        pictures = [processor.resize(source, height, width) for source in sources]
-        pixels = processor.preprocess(pictures, height, width).to(self.device, self.latent_dtype)
+        self._one_size(sources)
+        pictures = [self.prepare(source) for source in sources]
+        width, height = self._one_size(pictures)
+        pixels = self._pipeline.image_processor.preprocess(pictures, height, width).to(
+            self.device, self.latent_dtype
+        )
         latents = self._pipeline._encode_vae_image(pixels.unsqueeze(2), generator=None).squeeze(2)
         tensors = {SOURCE: latents, **self._text(pictures, list(instructions))}
         if self._settings.true_cfg_scale > 1.0:
@@ -84,6 +85,16 @@ class QwenImageEditPolicy(DiffusersPolicy):
         )
         pixels = vae.decode(frames * std + mean, return_dict=False)[0][:, :, 0]
         return finite_pictures(pixels, self._pipeline.image_processor.postprocess)
+
+    def _target_size(self, width: int, height: int) -> tuple[int, int]:
+        area = self._settings.area_pixels or AREA_PIXELS
+        half = _MULTIPLE / 2
+        if width % _MULTIPLE == height % _MULTIPLE == 0 and is_size_of_area(
+            (width, height), area, half, half
+        ):
+            return width, height
+        width, height, _ = published.calculate_dimensions(area, width / height)
+        return width, height
 
     def _text(self, pictures: list[Image.Image], instructions: list[str]) -> dict[str, torch.Tensor]:
         embeds, mask = self._pipeline.encode_prompt(prompt=instructions, image=pictures, device=self.device)

@@ -84,7 +84,7 @@ class Collector:
 
     def _draw(self, update: int, number: int) -> _Drawn:
         edit = self._order(update, number)
-        source = edit.picture()
+        source = self._policy.prepare(edit.picture())
         condition = self._policy.encode([source], [edit.instruction])
         seed = self._settings.seed
         generators = generators_of(seed, update, number, self._settings.sampling.group_size)

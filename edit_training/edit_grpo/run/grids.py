@@ -51,7 +51,7 @@ class Grids:
         before = self._folder / "before"
         before.mkdir(parents=True, exist_ok=True)
         for number, edit in enumerate(self._edits):
-            self._sample(edit, edit.picture()).save(before / f"{number}.png")
+            self._sample(edit, self._policy.prepare(edit.picture())).save(before / f"{number}.png")
 
     def has(self, update: int) -> bool:
         """Whether the grid after so many updates is written."""
@@ -65,7 +65,7 @@ class Grids:
         """
         rows = []
         for number, edit in enumerate(self._edits):
-            source = edit.picture()
+            source = self._policy.prepare(edit.picture())
             with Image.open(self._folder / "before" / f"{number}.png") as opened:
                 before = opened.convert("RGB")
             now = self._sample(edit, source)

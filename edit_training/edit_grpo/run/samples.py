@@ -40,7 +40,7 @@ def edit_pictures(
 
     Up to `batch` edits in a row whose sources have one size are sampled together.
     """
-    for some in _of_one_size(edits, batch):
+    for some in _of_one_size(policy, edits, batch):
         condition = policy.encode([source for _, source in some], [edit.instruction for edit, _ in some])
         seeds = [zlib.crc32(f"{seed}-{edit.id}".encode()) for edit, _ in some]
         noise = noise_of_rows(policy, condition, seeds)
@@ -84,10 +84,10 @@ def write_samples(
     contact_sheet(rows).save(directory / SHEET)
 
 
-def _of_one_size(edits: Sequence[E], most: int) -> Iterator[list[tuple[E, Image.Image]]]:
+def _of_one_size(policy: EditPolicy, edits: Sequence[E], most: int) -> Iterator[list[tuple[E, Image.Image]]]:
     some: list[tuple[E, Image.Image]] = []
     for edit in edits:
-        source = edit.picture()
+        source = policy.prepare(edit.picture())
         if some and (len(some) == most or source.size != some[0][1].size):
             yield some
             some = []
