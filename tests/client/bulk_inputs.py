@@ -2,10 +2,15 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+import httpx
+import pytest
 
 from edit_rrm.wire import ScoreRequest
 from edit_rrm_client import MockRewardServer
+
+Mock = TypeVar("Mock", bound=httpx.MockTransport)
 
 
 def edits_file(folder: Path, edits: int, candidates: int = 1, name: str = "edits.jsonl") -> Path:
@@ -43,3 +48,10 @@ def by_content(rewards: dict[str, float | None], otherwise: float | None = 0.5) 
 
     server = MockRewardServer(decide)
     return server
+
+
+def behind_httpx(monkeypatch: pytest.MonkeyPatch, mock: Mock) -> Mock:
+    """The mock behind every asynchronous client of httpx."""
+    plain = httpx.AsyncClient
+    monkeypatch.setattr(httpx, "AsyncClient", lambda **options: plain(transport=mock, **options))
+    return mock

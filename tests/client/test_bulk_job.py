@@ -6,11 +6,11 @@ import os
 import signal
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 import pytest
-from bulk_inputs import by_content, edits_file, jsonl
+from bulk_inputs import behind_httpx, by_content, edits_file, jsonl
 from scripted_service import problem
 from typer.testing import CliRunner, Result
 
@@ -20,19 +20,11 @@ from edit_rrm_client.bulk import job as job_module
 from edit_rrm_client.bulk.rows import ResultRow, read_results
 from edit_rrm_client.bulk.window import score_groups
 
-Mock = TypeVar("Mock", bound=httpx.MockTransport)
-
 
 @pytest.fixture
 def service(monkeypatch: pytest.MonkeyPatch) -> MockRewardServer:
     """A mock behind every httpx client; give it rewards by content through `answer`."""
     return behind_httpx(monkeypatch, by_content({}))
-
-
-def behind_httpx(monkeypatch: pytest.MonkeyPatch, mock: Mock) -> Mock:
-    plain = httpx.AsyncClient
-    monkeypatch.setattr(httpx, "AsyncClient", lambda **options: plain(transport=mock, **options))
-    return mock
 
 
 def score(source: Path, out: Path, *more: str) -> Result:

@@ -14,6 +14,7 @@ from edit_rrm_client.bulk.asking import ScoreSettings
 from edit_rrm_client.bulk.errors import InputError
 from edit_rrm_client.bulk.inputs import open_input
 from edit_rrm_client.bulk.job import Job, Work, run_job
+from edit_rrm_client.bulk.layouts import Layout
 from edit_rrm_client.bulk.local import run_here
 from edit_rrm_client.bulk.outcome import Summary
 from edit_rrm_client.bulk.progress import failure_lines, headline, scoring_bar, summary_table
@@ -61,6 +62,14 @@ def score(
             help="Of a CSV file, such as gb18030 or cp1252. Default: what its first bytes say, or UTF-8."
         ),
     ] = None,
+    layout: Annotated[
+        Layout | None,
+        typer.Option(help="INPUT is as a public benchmark's own scripts leave it, or as it is published."),
+    ] = None,
+    edits: Annotated[
+        Path | None, typer.Option(help="The benchmark's instructions: of gedit and imgedit; see below.")
+    ] = None,
+    originals: Annotated[Path | None, typer.Option(help="The folder of imgedit's source images.")] = None,
     concurrency: Annotated[int, typer.Option(min=1, help="Calls at once (of each worker with --ray).")] = 8,
     timeout: Annotated[
         float, typer.Option(min=0.1, help="Seconds a call may take, and services may be away.")
@@ -101,6 +110,15 @@ def score(
 
         edit-rrm score edits.jsonl -o results.parquet --ray --ray-address auto --ray-workers 8
 
+    What GEdit-Bench's, ImgEdit-Bench's and EditReward's scripts leave, without a script of yours:
+
+        edit-rrm score results/ -o gedit.parquet --layout gedit --edits GEdit-Bench/data
+
+        edit-rrm score edited_images/ -o imgedit.parquet --layout imgedit --edits basic_edit.json \\
+            --originals original_images
+
+        edit-rrm score EditReward-Data.json -o pairs.parquet --layout editreward
+
     Beside the results lie `….journal.jsonl` (what is recorded; delete it when you are done),
     `….failures.jsonl` and `….summary.json`.
 
@@ -121,7 +139,15 @@ def score(
             urls=tuple(url or [DEFAULT_URL]), api_key=api_key, timeout_s=timeout, concurrency=concurrency
         )
         job = Job(
-            source=open_input(source, out.parent, _renamed(column or []), encoding),
+            source=open_input(
+                source,
+                out.parent,
+                _renamed(column or []),
+                encoding,
+                layout=layout,
+                edits=edits,
+                originals=originals,
+            ),
             out=out,
             settings=settings,
             limit=limit,

@@ -9,6 +9,7 @@ from edit_rrm_client.bulk.errors import InputError
 from edit_rrm_client.bulk.input_row import InputRow, RowProblem
 from edit_rrm_client.bulk.input_rows import COLUMNS, Places, checked_rows, missing_column
 from edit_rrm_client.bulk.keys import KeySet
+from edit_rrm_client.bulk.layouts import Layout, open_layout
 from edit_rrm_client.bulk.records import Records, open_records
 
 
@@ -50,17 +51,31 @@ class BulkInput:
 
 
 def open_input(
-    path: Path, results_folder: Path, renamed: Mapping[str, str] | None = None, encoding: str | None = None
+    path: Path,
+    results_folder: Path,
+    renamed: Mapping[str, str] | None = None,
+    encoding: str | None = None,
+    *,
+    layout: Layout | None = None,
+    edits: Path | None = None,
+    originals: Path | None = None,
 ) -> BulkInput:
     """The input at `path`; `encoding` is that of a CSV file, found where it is not given.
 
+    `layout`: it is a public benchmark's, with its `edits` and `originals` where that has them apart.
     Raises InputError when no row of it could be scored, for want of a column.
     """
     renamed = dict(renamed or {})
     unknown = sorted(renamed.keys() - set(COLUMNS))
     if unknown:
         raise InputError(f"there is no column {unknown[0]!r} to rename; columns: {', '.join(COLUMNS)}")
-    found = BulkInput(open_records(path, encoding), results_folder.absolute(), renamed)
+    if layout is not None:
+        records = open_layout(path, layout, edits, originals)
+    elif edits is not None or originals is not None:
+        raise InputError("--edits and --originals need --layout")
+    else:
+        records = open_records(path, encoding)
+    found = BulkInput(records, results_folder.absolute(), renamed)
     present = found.records.columns
     if present is not None:
         for wanted in (("instruction",), ("source", "source_image"), ("edited", "edited_image")):

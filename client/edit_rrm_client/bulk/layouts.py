@@ -1,0 +1,230 @@
+"""Folders as the public benchmarks' own scripts leave them, read as rows: nobody writes a script first.
+
+Verified in stepfun-ai/Step1X-Edit (GEdit-Bench: EVAL.md, generate_image_example.py, test_gedit_score.py),
+PKU-YuanGroup/ImgEdit (Benchmark/Basic and Benchmark/UGE: basic_bench.py, UGE_bench.py and their guides) and
+TIGER-Lab's EditReward-Data (a JSON list of pairs).
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from edit_rrm_client.bulk.errors import InputError
+from edit_rrm_client.bulk.finding import image_named, images_in, in_order, is_hidden
+from edit_rrm_client.bulk.records import Record, Records, file_digest, open_records
+
+Layout = Literal["gedit", "imgedit", "editreward"]
+_GEDIT_PICTURES = ("input_image", "input_image_raw")  # in the dataset's own rows, and not needed
+
+
+def open_layout(path: Path, layout: Layout, edits: Path | None, originals: Path | None) -> Records:
+    """The rows of a benchmark's folder or file. Raises InputError for what is missing or not wanted."""
+    if layout == "editreward":
+        _not_wanted(layout, edits=edits, originals=originals)
+        return PairRecords(_existing(path, "a JSON list of pairs"))
+    if not path.is_dir():
+        raise InputError(f"{path}: --layout {layout} reads a folder of edited images")
+    if edits is None:
+        raise InputError(f"--layout {layout} needs --edits: {_EDITS[layout]}")
+    if layout == "gedit":
+        _not_wanted(layout, originals=originals)
+        return GeditRecords(path, edits)
+    if originals is None or not originals.is_dir():
+        raise InputError("--layout imgedit needs --originals: the folder that the edits' `id` start from")
+    return ImgeditRecords(path, _existing(edits, _EDITS[layout]), originals)
+
+
+_EDITS: Mapping[Layout, str] = {
+    "gedit": "the dataset's Parquet file or folder, or a .jsonl or .csv with `key`, `instruction`, "
+    "`task_type` and `instruction_language`",
+    "imgedit": "its basic_edit.json or UGE_edit.json",
+}
+
+
+@dataclass(frozen=True)
+class GeditRecords:
+    """`MODEL/fullset/TASK/LANGUAGE/KEY.png` with `KEY_SRCIMG.png` beside it, of one model or several.
+
+    Every edit gives a row for each model that has its language at all.
+    """
+
+    folder: Path
+    edits: Path
+    columns: None = None
+
+    @property
+    def file(self) -> Path:
+        return self.edits
+
+    def read(self) -> Iterator[Record]:
+        models = self._models()
+        languages = {model: _languages(folder) for model, folder in models.items()}
+        number = 0
+        for edit in self._edits():
+            names = [edit.get(name) for name in ("key", "task_type", "instruction_language")]
+            if not all(isinstance(name, str) and name and not set(name) & set("/\\") for name in names):
+                number += 1
+                yield Record(
+                    number,
+                    unreadable=f"{self.edits}: an edit needs `key`, `task_type` and `instruction_language`",
+                )
+                continue
+            key, task, language = map(str, names)
+            for model, folder in models.items():
+                if language not in languages[model]:
+                    continue
+                number += 1
+                place = folder / "fullset" / task / language
+                yield Record(number, {
+                    "id": key, "instruction": edit.get("instruction"), "category": task, "model": model,
+                    "source": _shown(image_named(place, f"{key}_SRCIMG")),
+                    "edited": _shown(image_named(place, key)), "candidate": 0,
+                })  # fmt: skip
+
+    def count(self) -> int:
+        return sum(1 for _ in self.read())
+
+    def digest(self) -> str:
+        """Of the edits and the models' names."""
+        names = "\n".join(self._models())
+        rows = "".join(json.dumps(edit, sort_keys=True, default=str) for edit in self._edits())
+        return hashlib.sha256(f"{names}\n{rows}".encode()).hexdigest()
+
+    def _models(self) -> dict[str, Path]:
+        if (self.folder / "fullset").is_dir():
+            return {self.folder.absolute().name: self.folder}
+        found = {path.name: path for path in in_order(self.folder.iterdir()) if (path / "fullset").is_dir()}
+        if not found:
+            raise InputError(f"{self.folder}: neither it nor a folder in it holds fullset/")
+        return found
+
+    def _edits(self) -> Iterator[Mapping[str, Any]]:
+        parts = [self.edits]
+        if self.edits.is_dir():
+            parts = in_order(self.edits.rglob("*.parquet"))
+            if not parts:
+                raise InputError(f"{self.edits}: there is no .parquet file in it")
+        for part in parts:
+            if part.suffix.lower() == ".parquet":
+                from edit_rrm_client.bulk.parquet import read_parquet
+
+                yield from read_parquet(part, without=_GEDIT_PICTURES)
+            else:
+                yield from (record.columns for record in open_records(part).read())
+
+
+@dataclass(frozen=True)
+class ImgeditRecords:
+    """`KEY.png`, or `MODEL/KEY.png` of several models; the keys are those of `edits`."""
+
+    folder: Path
+    edits: Path
+    originals: Path
+    columns: None = None
+
+    @property
+    def file(self) -> Path:
+        return self.edits
+
+    def read(self) -> Iterator[Record]:
+        models = self._models()
+        number = 0
+        for key, edit in self._edits().items():
+            for model, folder in models.items():
+                number += 1
+                if not isinstance(edit, dict) or not isinstance(edit.get("id"), str) or "/" in key:
+                    yield Record(number, unreadable=f"{self.edits}: edit {key!r} needs `id` and `prompt`")
+                    continue
+                yield Record(number, {
+                    "id": key, "instruction": edit.get("prompt"), "category": edit.get("edit_type"),
+                    "model": model, "candidate": 0, "edited": _shown(image_named(folder, key)),
+                    "source": _shown(self.originals / edit["id"]),
+                })  # fmt: skip
+
+    def count(self) -> int:
+        return len(self._edits()) * len(self._models())
+
+    def digest(self) -> str:
+        """Of the edits and the models' names."""
+        names = "\n".join(self._models()).encode()
+        return hashlib.sha256(file_digest(self.edits).encode() + names).hexdigest()
+
+    def _models(self) -> dict[str, Path]:
+        if images_in(self.folder):
+            return {self.folder.absolute().name: self.folder}
+        inner = (path for path in in_order(self.folder.iterdir()) if path.is_dir() and not is_hidden(path))
+        found = {path.name: path for path in inner if images_in(path)}
+        if not found:
+            raise InputError(f"{self.folder}: neither it nor a folder in it holds edited images")
+        return found
+
+    def _edits(self) -> dict[str, Any]:
+        found = _json(self.edits)
+        if not isinstance(found, dict):
+            raise InputError(f"{self.edits}: expected an object of edits by their keys")
+        return found
+
+
+@dataclass(frozen=True)
+class PairRecords:
+    """EditReward-Data: a JSON list of pairs; both pictures of a pair are rows, the preferred one first."""
+
+    file: Path
+    columns: None = None
+
+    def read(self) -> Iterator[Record]:
+        for place, pair in enumerate(self._pairs()):
+            for side in (1, 2):
+                number = 2 * place + side
+                if not isinstance(pair, dict):
+                    yield Record(number, unreadable=f"expected an object, got {type(pair).__name__}")
+                    continue
+                yield Record(number, {
+                    "id": f"{self.file.stem}-{place + 1}", "instruction": pair.get("prompt"),
+                    "source": pair.get("path_src"), "edited": pair.get(f"path{side}"),
+                    "model": pair.get(f"model{side}") or f"path{side}", "candidate": side - 1,
+                    "category": pair.get("task_type"),
+                })  # fmt: skip
+
+    def count(self) -> int:
+        return 2 * len(self._pairs())
+
+    def digest(self) -> str:
+        return file_digest(self.file)
+
+    def _pairs(self) -> list[Any]:
+        found = _json(self.file)
+        if not isinstance(found, list):
+            raise InputError(f"{self.file}: expected a list of pairs")
+        return found
+
+
+def _languages(model: Path) -> set[str]:
+    tasks = [path for path in (model / "fullset").iterdir() if path.is_dir()]
+    return {path.name for task in tasks for path in task.iterdir() if path.is_dir()}
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: is not JSON: {error}") from error
+
+
+def _existing(path: Path, what: str) -> Path:
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such file; expected {what}")
+    return path
+
+
+def _not_wanted(layout: Layout, **given: Path | None) -> None:
+    for name, value in given.items():
+        if value is not None:
+            raise InputError(f"--{name} has no use with --layout {layout}")
+
+
+def _shown(path: Path) -> str:
+    return str(path.absolute())
