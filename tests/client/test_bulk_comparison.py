@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from bulk_rows import failed_row, scored_row
+from PIL import Image
 from typer.testing import CliRunner
 
 from edit_rrm_client import cli
@@ -106,6 +107,23 @@ CANDIDATES = [
     failed_row("e2", candidate=0),
     failed_row("e3", candidate=0),
 ]
+
+
+def test_pictures_of_another_size_and_limited_rewards_are_told(tmp_path: Path) -> None:
+    rows = []
+    for model, size in (("a", (64, 64)), ("b", (64, 80))):
+        for number in range(3):
+            Image.new("RGB", (64, 64) if number == 2 else size).save(tmp_path / f"{model}{number}.png")
+            row = scored_row(f"e{number}", 0.5, model=model).model_dump()
+            guards = [{"name": "size", "triggered": True, "value": 0.25, "decides": model == "b"}]
+            rows.append(ResultRow.model_validate({**row, "edited": f"{model}{number}.png", "guards": guards}))
+    one = written(tmp_path / "one.jsonl", rows)
+    words = ["compare", one, "--model-a", "a", "--model-b", "b"]
+    shown = CliRunner(env={"COLUMNS": "200"}).invoke(cli.app, words).stdout
+    assert "differ in size in 2 of 3 edits (such as 64 × 64 and 64 × 80)" in shown
+    assert "rewards that a guard limited: b: size 3" in shown
+    found = json.loads(CliRunner().invoke(cli.app, [*words, "--json"]).stdout)
+    assert (found["sizes_differ"], found["limited_a"], found["limited_b"]) == (2, {}, {"size": 3})
 
 
 def test_the_best_of_the_first_n_is_chosen_and_the_first_of_equals() -> None:

@@ -16,6 +16,7 @@ from edit_rrm_client.bulk.commands import reported
 from edit_rrm_client.bulk.comparison import Comparison, compare_sides, side_of
 from edit_rrm_client.bulk.errors import InputError
 from edit_rrm_client.bulk.rows import read_results, write_results
+from edit_rrm_client.bulk.sizes import SizesOf
 from edit_rrm_client.bulk.statistics import Mean, WinRate
 from edit_rrm_client.tables import printable
 
@@ -49,7 +50,7 @@ def compare(
             raise InputError("one file compares with itself by two editors: give --model-a and --model-b")
         other = b or a
         sides = [
-            side_of(read_results(path, images=False), model or path.name, model)
+            side_of(read_results(path, images=False), model or path.name, model, SizesOf(path))
             for path, model in ((a, model_a), (other, model_b))
         ]
         found = compare_sides(*sides, seed=seed, most=most)
@@ -114,6 +115,17 @@ def _show_comparison(found: Comparison, console: Console) -> None:
         f"ties count half; {found.left_out} edits left out (scored on one side only, or on none); "
         f"failed candidates: {a} {found.failed_a}, {b} {found.failed_b}"
     )
+    for name, limited in ((a, found.limited_a), (b, found.limited_b)):
+        if limited:
+            counts = ", ".join(f"{guard} {count}" for guard, count in sorted(limited.items()))
+            console.print(f"rewards that a guard limited: {name}: {counts}")
+    if found.sizes_example is not None:
+        sizes = " and ".join(f"{width} × {height}" for width, height in found.sizes_example)
+        console.print(
+            f"[yellow]the two sides' pictures differ in size in {found.sizes_differ} of "
+            f"{found.sizes_looked_at} edits (such as {sizes}): a judge may prefer the larger one for that, "
+            "and a guard the one of the source's shape[/]"
+        )
 
 
 def _show_curves(found: BestOf, n: int, console: Console) -> None:

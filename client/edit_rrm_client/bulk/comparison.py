@@ -4,8 +4,8 @@ A side's value on an edit is the mean over its scored candidates; an edit withou
 left out and counted.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from edit_rrm.principles import Category
@@ -13,6 +13,7 @@ from edit_rrm_client.bulk.errors import InputError
 from edit_rrm_client.bulk.rows import ResultRow
 from edit_rrm_client.bulk.statistics import Mean, WinRate, bootstrap_mean, win_rate
 
+Size = tuple[int, int]  # width, height
 ASPECTS = tuple(category.value for category in Category)
 
 
@@ -25,6 +26,8 @@ class EditScores:
     rewards: list[float] = field(default_factory=list)
     aspects: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     """Mean verdicts by principle category."""
+    sizes: set[Size] = field(default_factory=set)
+    """Of the edited pictures that were looked at."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,8 @@ class Side:
     failed: int
     """Candidates without a reward."""
     rrms: frozenset[str]
+    limited: Mapping[str, int] = field(default_factory=dict)
+    """Candidates whose reward a guard limited, by guard."""
 
 
 @dataclass(frozen=True)
@@ -69,10 +74,28 @@ class Comparison:
     left_out: int
     failed_a: int
     failed_b: int
+    limited_a: Mapping[str, int]
+    limited_b: Mapping[str, int]
+    """Candidates whose reward a guard limited, by guard."""
+    sizes_looked_at: int
+    """Edits of which a picture of each side was found."""
+    sizes_differ: int
+    """Of them, edits whose pictures have no size in common."""
+    sizes_example: tuple[Size, Size] | None
+    """A's and B's size in the first of those."""
 
 
-def side_of(rows: Iterable[ResultRow], name: str, model: str | None) -> Side:
-    """The rows of one editor, or all of them when `model` is None.
+def _unknown(_: ResultRow) -> Size | None:
+    return None
+
+
+def side_of(
+    rows: Iterable[ResultRow],
+    name: str,
+    model: str | None,
+    size_of: Callable[[ResultRow], Size | None] = _unknown,
+) -> Side:
+    """The rows of one editor, or all of them when `model` is None; `size_of` looks at an edited picture.
 
     Raises InputError when an edit's rows disagree about its instruction, or none is of that editor.
     """
@@ -80,6 +103,7 @@ def side_of(rows: Iterable[ResultRow], name: str, model: str | None) -> Side:
     rrms: set[str] = set()
     models: set[str] = set()
     failed = 0
+    limited: Counter[str] = Counter()
     for row in rows:
         models.add(row.model)
         if model is not None and row.model != model:
@@ -91,6 +115,9 @@ def side_of(rows: Iterable[ResultRow], name: str, model: str | None) -> Side:
             failed += 1
             continue
         edit.rewards.append(row.reward)
+        limited.update(guard.name for guard in row.guards if guard.decides)
+        if (size := size_of(row)) is not None:
+            edit.sizes.add(size)
         for aspect in ASPECTS:
             value = getattr(row, aspect)
             if value is not None:
@@ -99,7 +126,7 @@ def side_of(rows: Iterable[ResultRow], name: str, model: str | None) -> Side:
     if not edits:
         found = ", ".join(repr(name) for name in sorted(models)) or "none"
         raise InputError(f"{name}: no rows of the editor {model!r}; editors there: {found}")
-    return Side(name, edits, failed, frozenset(rrms))
+    return Side(name, edits, failed, frozenset(rrms), dict(limited))
 
 
 def compare_sides(a: Side, b: Side, *, seed: int = 0, most: int = 10) -> Comparison:
@@ -118,6 +145,12 @@ def compare_sides(a: Side, b: Side, *, seed: int = 0, most: int = 10) -> Compari
     for pair in shared:
         by_category[pair.category].append(pair.difference)
     differences = [pair.difference for pair in shared]
+    seen = [
+        (a.edits[pair.id].sizes, b.edits[pair.id].sizes)
+        for pair in shared
+        if a.edits[pair.id].sizes and b.edits[pair.id].sizes
+    ]
+    apart = [(min(ours), min(theirs)) for ours, theirs in seen if not ours & theirs]
     ranked = sorted((pair for pair in shared if pair.difference), key=lambda pair: -abs(pair.difference))
     return Comparison(
         a=a.name,
@@ -133,6 +166,11 @@ def compare_sides(a: Side, b: Side, *, seed: int = 0, most: int = 10) -> Compari
         left_out=len(a.edits.keys() | b.edits.keys()) - len(shared),
         failed_a=a.failed,
         failed_b=b.failed,
+        limited_a=a.limited,
+        limited_b=b.limited,
+        sizes_looked_at=len(seen),
+        sizes_differ=len(apart),
+        sizes_example=apart[0] if apart else None,
     )
 
 
