@@ -4,6 +4,7 @@ import asyncio
 import inspect
 import json
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from adapter_batches import UNSCORABLE, Judge, floats, picture, pixels
 
 from edit_rrm_client import (
     AuthenticationError,
+    EditRRMClientError,
     InvalidImageError,
     InvalidRequestError,
     ScoringFailedError,
@@ -23,6 +25,7 @@ from edit_rrm_client.adapters import (
     edit_r1_scorer,
     editscore_evaluate,
     flow_grpo_reward,
+    openrlhf_reward,
     trl_reward,
     verl_batch_reward,
     verl_omni_reward,
@@ -323,3 +326,33 @@ class TestVerl:
                 model_name="unused",
             )
             assert found["score"] == 0.7
+
+
+class TestOpenRLHF:
+    def label(self, red: int = 20, **changes: Any) -> dict[str, Any]:
+        return {"instruction": "make it red", "source_img": picture(1), "edited_img": picture(red), **changes}
+
+    def test_one_sample_has_a_number_and_several_have_lists(self) -> None:
+        reward_func = openrlhf_reward(Judge().client())
+        one = reward_func(["q"], ["p"], [self.label(20)])
+        assert (one["rewards"], one["scores"]) == (0.2, 0.2)
+        assert set(one["extra_logs"]) == {"follow", "keep", "quality"}
+        several = reward_func(["q"] * 2, ["p"] * 2, [self.label(20), self.label(50)])
+        assert several["rewards"] == [0.2, 0.5]
+
+    def test_the_policy_s_text_makes_the_edit_and_a_label_may_be_json(self, tmp_path: Path) -> None:
+        picture(1).save(tmp_path / "s.png")
+        label = json.dumps({"instruction": "make it red", "source_img": str(tmp_path / "s.png")})
+        reward_func = openrlhf_reward(
+            Judge().client(), edited=lambda query, prompt, found: picture(int(query.removeprefix(prompt)))
+        )
+        assert reward_func(["red: 30"], ["red: "], [label])["rewards"] == 0.3
+
+    @pytest.mark.parametrize("label", [None, "no JSON", [1], {"instruction": "x", "edited_img": picture(3)}])
+    def test_a_sample_without_an_edit_is_a_failure(self, label: Any) -> None:
+        with pytest.raises(EditRRMClientError):
+            openrlhf_reward(Judge().client())(["q"], ["p"], [label])
+        found = openrlhf_reward(Judge().client(), on_failure="nan")(
+            ["q"] * 2, ["p"] * 2, [label, self.label(20)]
+        )
+        assert [math.isnan(found["rewards"][0]), found["rewards"][1]] == [True, 0.2]

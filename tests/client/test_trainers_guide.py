@@ -28,6 +28,7 @@ def test_every_adapters_block_runs_and_prints_what_the_page_says(
         "EditScore",
         "verl",
         "verl-omni",
+        "OpenRLHF",
     ]
     run_blocks(blocks, {}, capsys)
 

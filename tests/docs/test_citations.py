@@ -26,7 +26,8 @@ NOT_OURS = {
     "shapes/edit_rrm_shapes/reproduce_rrm/reporting.py": {"table.md"},  # the same
     "shapes/edit_rrm_shapes/tiny_rrm/bundle.py": {"RESULTS.md"},  # the same, beside a checkpoint
     "docs/notes/the-shapes-editor.md": {"vx.py"},  # "in commit f6e0606"
-    "docs/trainers.md": {  # flow_grpo's, Edit-R1's and EditScore's
+    "docs/trainers.md": {  # flow_grpo's, Edit-R1's, EditScore's and a file of the reader's own
+        "reward_func.py",
         "scripts/train_flux_kontext.py",
         "flow_grpo/rewards.py",
         "examples/OmniGen2-RL/train.py",

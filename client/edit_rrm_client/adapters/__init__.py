@@ -8,6 +8,7 @@ from edit_rrm_client.adapters._outcomes import OnFailure
 from edit_rrm_client.adapters.edit_r1 import edit_r1_scorer
 from edit_rrm_client.adapters.editscore import editscore_evaluate
 from edit_rrm_client.adapters.flow_grpo import flow_grpo_reward
+from edit_rrm_client.adapters.openrlhf import openrlhf_reward
 from edit_rrm_client.adapters.trl import async_trl_reward, trl_reward
 from edit_rrm_client.adapters.verl import async_verl_reward, verl_batch_reward, verl_reward
 from edit_rrm_client.adapters.verl_omni import verl_omni_reward
@@ -19,6 +20,7 @@ __all__ = [
     "edit_r1_scorer",
     "editscore_evaluate",
     "flow_grpo_reward",
+    "openrlhf_reward",
     "trl_reward",
     "verl_batch_reward",
     "verl_omni_reward",
