@@ -74,13 +74,14 @@ _MOVEMENT = _words(
 )
 _FRAME = _words(
     r"""
-    fram(?:e|es|ed|ing); border\w*; polaroid\w*; letter-?box\w*; pillar-?box\w*; bars?; bands?; strips?;
-    stripes?; margins?; padd\w+; mats?; mount; passe-?partout; cinema\w*; widescreen; cinematic; film;
-    postcard\w*; (?:trading |playing |greeting )?cards?; stamps?; posters?; covers?; magazine\w*;
-    stickers?; screenshots?; screens?; collages?; grid; panels?; comics?; slides?; captions?; banners?;
-    memes?; subtitles?; titles?; headers?; footers?; labels?; canvas; blank space; white space;
-    whitespace; extend\w*; expand\w*; outpaint\w*; uncrop\w*; outline\w*; infographic\w*; sheets?;
-    pages?; documents?; blueprint\w*; storyboards?; split\w*; side by side;
+    rotat\w+; straighten\w*; tilt\w*; fram(?:e|es|ed|ing); border\w*; polaroid\w*; letter-?box\w*;
+    pillar-?box\w*; bars?; bands?; strips?; stripes?; margins?; padd\w+; mats?; mount; passe-?partout;
+    cinema\w*; widescreen; cinematic; film; postcard\w*; (?:trading |playing |greeting )?cards?;
+    stamps?; posters?; covers?; magazine\w*; stickers?; screenshots?; screens?; collages?; grid;
+    panels?; comics?; slides?; captions?; banners?; memes?; subtitles?; titles?; headers?; footers?;
+    labels?; canvas; blank space; white space; whitespace; extend\w*; expand\w*; outpaint\w*; uncrop\w*;
+    outline\w*; infographic\w*; sheets?; pages?; documents?; blueprint\w*; storyboards?; split\w*; side
+    by side;
     框; 边; 拍立得; 黑条; 白条; 留白; 画布; 电影; 宽银幕; 海报; 封面; 卡;
     明信片; 邮票; 贴纸; 拼图; 拼贴; 漫画; 字幕; 标题; 扩; 宫格; 分镜; 截图; 幻灯
     """
@@ -88,12 +89,13 @@ _FRAME = _words(
 _SHAPE = _words(
     r"""
     extend\w*; expand\w*; outpaint\w*; uncrop\w*; crop\w*; wid(?:e|er|en\w*); taller; narrow\w*;
-    square\w*; aspect\w*; ratio\w*; portrait\w*; landscape\w*; panoram\w+; rotat\w+; resiz\w+;
-    dimension\w*; size\w*; scal(?:e|ed|ing); zoom\w*; banners?; wallpapers?; vertical\w*; horizontal\w*;
-    clockwise; degrees?; canvas; stretch\w*; squash\w*; squeez\w+; letter-?box\w*; polaroid\w*; pixels?;
-    px; cinema\w*; widescreen; fram(?:e|es|ed|ing); border\w*; padd\w+; margins?; cut(?:ting)? off;
-    trim\w*; thumbnails?; icon; posters?; covers?; cards?; screens?; collages?; grid; camera; sheets?;
-    side by side; split\w*;
+    (?:make|crop|cut|pad) (?:it|this|the \w+) (?:to |into )?(?:a )?square; square
+    (?:format|crop|canvas|image|picture|photo|aspect|version); aspect\w*; ratio\w*; portrait\w*;
+    landscape\w*; panoram\w+; rotat\w+; resiz\w+; dimension\w*; size\w*; scal(?:e|ed|ing); zoom\w*;
+    banners?; wallpapers?; vertical\w*; horizontal\w*; clockwise; degrees?; canvas; stretch\w*;
+    squash\w*; squeez\w+; letter-?box\w*; polaroid\w*; pixels?; px; cinema\w*; widescreen;
+    fram(?:e|es|ed|ing); border\w*; padd\w+; margins?; cut(?:ting)? off; trim\w*; thumbnails?; icon;
+    posters?; covers?; cards?; screens?; collages?; grid; camera; sheets?; side by side; split\w*;
     \d+\s*[:x×]\s*\d+; 扩; 裁; 剪; 旋转; 正方形; 方形; 横; 竖; 比例;
     尺寸; 缩; 拉远; 全景; 画布; 壁纸; 拍立得; 边框; 相框; 像素; 宽; 分辨率; 拼;
     宫格; 头像

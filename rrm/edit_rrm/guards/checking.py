@@ -187,8 +187,8 @@ class EditGuards:
             note = _ASKED["nothing"]
         elif result.name == "blank" and asked.plain:
             note = _ASKED["plain"]
-        elif result.name == "border" and (asked.frame or asked.shape):
-            note = _ASKED["frame" if asked.frame else "shape"]
+        elif result.name == "border" and asked.frame:
+            note = _ASKED["frame"]
         elif result.name == "size" and asked.shape:
             note = _ASKED["shape"]
         elif result.name in ("border", "size") and not asked.understood:
