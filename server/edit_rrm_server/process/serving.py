@@ -11,6 +11,7 @@ from types import FrameType
 
 import uvicorn
 
+from edit_rrm.proxies import is_loopback
 from edit_rrm_server.api.app import create_app
 from edit_rrm_server.engines.child_processes import kill_descendants
 from edit_rrm_server.engines.detached_thread import is_work_left
@@ -29,6 +30,7 @@ from edit_rrm_server.settings.server import ServerSettings
 _CLOSE_CONNECTIONS_S = 2
 _KEEP_ALIVE_S = 65
 _BACKLOG = 2048
+_FIRST_INHERITED = 3  # sd_listen_fds(3)
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +82,13 @@ async def _serve(settings: ServerSettings, progress: StartProgress) -> int:
 
     service = Service(settings, load)
     fleet_metrics = FleetMetrics(service.metrics.registry) if settings.engine == "openai" else None
-    listening = _listen(settings.host, settings.port)
+    listening = inherited_socket() or _listen(settings.host, settings.port)
+    host = str(listening.getsockname()[0])
+    if not (is_loopback(host) or settings.allow_open or settings.all_keys):
+        progress.say(f"the inherited socket on {host} is open to other machines and no key is set")
+        progress.end()
+        listening.close()
+        return 1
     config = uvicorn.Config(
         create_app(service),
         log_config=None,
@@ -91,7 +99,7 @@ async def _serve(settings: ServerSettings, progress: StartProgress) -> int:
         backlog=_BACKLOG,
     )
     server = _DrainingServer(config, service)
-    announcing = asyncio.create_task(_announce(service, server, progress, _url(settings.host, listening)))
+    announcing = asyncio.create_task(_announce(service, server, progress, _url(host, listening)))
     await server.serve(sockets=[listening])
     announcing.cancel()
     return 0 if service.failure is None else 1
@@ -140,6 +148,24 @@ class _DrainingServer(uvicorn.Server):
         if not await self._service.drain(timeout_s):
             logger.warning("%d calls did not finish in %g s", self._service.active_calls, timeout_s)
         self.should_exit = True
+
+
+def inherited_socket(first: int = _FIRST_INHERITED) -> socket.socket | None:
+    """The listening socket that systemd, or who starts processes as it does, holds for this one; else None.
+
+    Connections wait in it while the service is restarted (sd_listen_fds(3): LISTEN_PID, LISTEN_FDS). Raises
+    OSError for what is no socket that listens.
+    """
+    pid, count = os.environ.pop("LISTEN_PID", ""), os.environ.pop("LISTEN_FDS", "")
+    os.environ.pop("LISTEN_FDNAMES", None)  # the engine's processes are not meant
+    if pid != str(os.getpid()) or not count.isdecimal() or int(count) < 1:
+        return None
+    listening = socket.socket(fileno=first)
+    if not listening.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        raise OSError(f"the inherited file descriptor {first} is no socket that listens")
+    listening.set_inheritable(False)
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening
 
 
 def _listen(host: str, port: int) -> socket.socket:
