@@ -133,3 +133,21 @@ def test_ink_without_a_usable_profile_is_converted_as_ever() -> None:
     ink = scene().convert("CMYK")
     plain = decode_image(saved(ink, "JPEG", quality=95))
     assert decode_image(saved(ink, "JPEG", quality=95, icc_profile=profile())).digest == plain.digest
+
+
+def test_a_phone_s_photograph_and_its_edit_are_seen_as_one_picture() -> None:
+    """12 megapixels, stored lying with orientation 6, in Display P3; the edit upright, 768 x 1024, sRGB."""
+    upright = scene().resize((3024, 4032), Image.Resampling.BICUBIC)
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    lying = in_p3(upright).transpose(Image.Transpose.ROTATE_90)
+    data = saved(lying, "JPEG", quality=90, icc_profile=profile(), exif=turned)
+    phone = decode_image(data, ImageLimits(max_side=1280))
+    assert (phone.width, phone.height) == (960, 1280)
+    copy = EditImage.from_pil(upright.resize((768, 1024), Image.Resampling.LANCZOS))
+    edited = copy.image.copy()
+    edited.paste((250, 250, 0), (300, 400, 420, 520))
+    told = {r.name: r for r in check_guards(phone, EditImage.from_pil(edited), instruction="add a note")}
+    assert not any(result.triggered for result in told.values()), told
+    assert check_guards(phone, copy, instruction="add a note")[0].decides
+    assert copy.in_size_of(phone).image.size == phone.image.size
