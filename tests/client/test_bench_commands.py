@@ -276,3 +276,73 @@ def test_the_guide_s_commands_measure_the_three_benchmarks(
     for _, _, *words in commands_shown:
         lines = lines_of(bench(*words, "--json"))
         assert {line["share"] for line in lines.values() if line.get("share") is not None} == {1.0}
+
+
+def shades(folder: Path, *shades: int) -> list[str]:
+    """Pictures of those shades as files, by their paths from the folder."""
+    (folder / "images").mkdir(exist_ok=True)
+    for shade in shades:
+        (folder / f"images/{shade}.png").write_bytes(picture(shade))
+    return [f"images/{shade}.png" for shade in shades]
+
+
+def mmrb2_pair(left: str, right: str, chosen: str, *sources: str) -> dict[str, Any]:
+    return {
+        "pair_id": "1", "prompt_source": "emu-edit", "chosen": chosen,
+        "prompt_content": [["text", "make it blue"], *(["image", source] for source in sources)],
+        "response_a": {"model": "a", "response_content": [["image", left], ["text", "done"]]},
+        "response_b": {"model": "b", "response_content": [["text", "done"], ["image", right]]},
+    }  # fmt: skip
+
+
+def test_mmrb2_reads_the_pairs_of_its_editing_task(
+    bench: Callable[..., Result], judge: Judge, tmp_path: Path
+) -> None:
+    first, second, low, high = shades(tmp_path, 0, 1, 20, 80)
+    pairs = [mmrb2_pair(high, low, "A", first), mmrb2_pair(high, low, "B", first, second)]
+    (tmp_path / "edit.json").write_text(json.dumps({"pairs": pairs}))
+    lines = lines_of(bench("mmrb2", tmp_path, "--json"))
+    assert (lines["all pairs"]["share"], lines["emu-edit"]["accuracy"]["total"]) == (0.5, 2)
+    asked = [made.request for made in judge.server.calls if isinstance(made.request, ScoreRequest)]
+    assert sorted(len(request.all_sources) for request in asked) == [1, 2]
+
+
+def test_compass_counts_each_dimension_and_its_ties(bench: Callable[..., Result], tmp_path: Path) -> None:
+    source, low, high = shades(tmp_path, 0, 20, 80)
+    row = {"source_image": source, "prompt": "make it blue", "winner": high, "loser": low}
+    rows = [
+        {**row, "label": "preference", "dimension": "IA"},
+        {**row, "label": "tie", "dimension": "IA"},
+        {**row, "winner": low, "loser": high, "label": "preference", "dimension": "VQ"},
+    ]
+    (tmp_path / "pairs.json").write_text(json.dumps(rows))
+    lines = lines_of(bench("compass", tmp_path / "pairs.json", "--by", "score", "--json"))
+    assert {name: line["share"] for name, line in lines.items()} == {
+        "prompt_following": 0.5, "prompt_following, preferences alone": 1.0,
+        "quality": 0.0, "quality, preferences alone": 0.0,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"dimension": "XX"}, "dimension: expected one of IA, VC, VQ"),
+        ({"label": "win"}, "label: expected one of preference, tie"),
+        ({"winner": "images/none.png"}, "winner: there is no file"),
+        ({"loser": "../../secret.png"}, "leaves the folder"),
+        ({"source_image": None}, "source_image: expected an image's path"),
+    ],
+)
+def test_a_row_of_json_is_named_with_its_field(
+    bench: Callable[..., Result], tmp_path: Path, changes: dict[str, Any], words: str
+) -> None:
+    source, low, high = shades(tmp_path, 0, 20, 80)
+    row = {
+        "source_image": source, "prompt": "x", "winner": high, "loser": low, "label": "tie",
+        "dimension": "IA",
+    }  # fmt: skip
+    (tmp_path / "pairs.json").write_text(json.dumps([{**row, **changes}]))
+    result = bench("compass", tmp_path / "pairs.json")
+    assert (result.exit_code, "row 1: " in result.stderr, words in result.stderr) == (2, True, True), (
+        result.stderr
+    )

@@ -38,6 +38,7 @@ NOT_OURS = {
         "inference_2pair_hf.py",
         "inference_3pair_hf.py",
         "eval_bench.py",
+        "eval.py",
         "inference.py",
     },
 }

@@ -23,6 +23,7 @@ By = Literal["dimension", "score"]
 _CATEGORY: Mapping[Dimension, Category] = {
     "prompt_following": Category.FOLLOW,
     "consistency": Category.KEEP,
+    "quality": Category.QUALITY,
 }
 
 

@@ -15,14 +15,22 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from edit_rrm_client._client import RewardClient
 from edit_rrm_client._settings import API_KEY_VARIABLE, DEFAULT_URL
-from edit_rrm_client.bench import editscore, genai, tiger
+from edit_rrm_client.bench import compass, editscore, genai, mmrb2, tiger
 from edit_rrm_client.bench.accuracy import Judged
 from edit_rrm_client.bench.answers import Answers, Asked, By
 from edit_rrm_client.bench.comparisons import Comparison
 from edit_rrm_client.bench.layout import parquet_files
-from edit_rrm_client.bench.published import EDIT_R1, EDITREWARD
+from edit_rrm_client.bench.published import COMPASS, EDIT_R1, EDITREWARD, MMRB2
 from edit_rrm_client.bench.run import Run
-from edit_rrm_client.bench.tables import Line, editscore_lines, genai_lines, lines_table, tiger_lines
+from edit_rrm_client.bench.tables import (
+    Line,
+    compass_lines,
+    editscore_lines,
+    genai_lines,
+    lines_table,
+    mmrb2_lines,
+    tiger_lines,
+)
 from edit_rrm_client.bulk.commands import EXIT_SOME_FAILED, reported
 from edit_rrm_client.tables import printable
 
@@ -30,7 +38,7 @@ app = typer.Typer(
     no_args_is_help=True,
     help="""Run a public benchmark of edit judges through the service.
 
-The data sets are not downloaded: PATH is a local copy, a Parquet file or the folder that holds them.
+The data sets are not downloaded: PATH is a local copy, such as a Parquet file or the folder that holds them.
 A run that stops goes on where it was: answers are kept in a file beside you (`--answers`).""",
 )
 
@@ -149,6 +157,54 @@ def genai_bench(
     with reported():
         judged, failures = _judged(genai.read_comparisons(parquet_files(path)), options)
         _show("GenAI-Bench, image edition", genai_lines(judged), failures, EDITREWARD, options)
+
+
+@app.command("mmrb2")
+def mmrb2_bench(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="edit.json, or the folder it was built in.")],
+    url: Urls = None,
+    api_key: ApiKey = None,
+    samples: Samples = 1,
+    answers: AnswersPath = None,
+    concurrency: Concurrency = 8,
+    timeout: Timeout = 600.0,
+    as_json: AsJson = False,
+) -> None:
+    """Multimodal RewardBench 2, its image editing task: pairwise accuracy.
+
+    edit-rrm bench mmrb2 MMRB2/benchmark
+    """
+    options = Options("mmrb2", url, api_key, samples, answers, concurrency, timeout, as_json)
+    with reported():
+        judged, failures = _judged(mmrb2.read_comparisons(path), options)
+        _show("Multimodal RewardBench 2, editing", mmrb2_lines(judged), failures, MMRB2, options)
+
+
+@app.command("compass")
+def compass_bench(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="The JSON list of pairs.")],
+    by: Annotated[
+        By,
+        typer.Option(
+            help="What decides a dimension: the mean probability of its principles (dimension), or the score."
+        ),
+    ] = "dimension",
+    url: Urls = None,
+    api_key: ApiKey = None,
+    samples: Samples = 1,
+    answers: AnswersPath = None,
+    concurrency: Concurrency = 8,
+    timeout: Timeout = 600.0,
+    as_json: AsJson = False,
+) -> None:
+    """EditReward-Compass: pairwise accuracy by dimension, with human ties.
+
+    edit-rrm bench compass EditReward-Compass/reward_eval.json
+    """
+    options = Options("compass", url, api_key, samples, answers, concurrency, timeout, as_json)
+    with reported():
+        judged, failures = _judged(compass.read_comparisons(path), options, by=by)
+        _show("EditReward-Compass", compass_lines(judged), failures, COMPASS, options)
 
 
 def _judged(

@@ -2,10 +2,10 @@
 
 import hashlib
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
-Dimension = Literal["overall", "prompt_following", "consistency"]
-DIMENSIONS: tuple[Dimension, ...] = ("overall", "prompt_following", "consistency")
+Dimension = Literal["overall", "prompt_following", "consistency", "quality"]
+DIMENSIONS: tuple[Dimension, ...] = get_args(Dimension)
 Vote = Literal[1, 0, -1]
 """1: the left image was preferred, -1: the right one, 0: people saw no difference."""
 
@@ -34,6 +34,13 @@ class Comparison:
     source: bytes
     left: bytes
     right: bytes
+    more_sources: tuple[bytes, ...] = ()
+    """After the first, of an edit that has several."""
+
+    @property
+    def sources(self) -> tuple[bytes, ...]:
+        """All of them, in order."""
+        return (self.source, *self.more_sources)
 
 
 def edit_digest(instruction: str, *images: bytes) -> str:

@@ -1,11 +1,13 @@
 """Rows of published Parquet files with their fields checked; a wrong one is named by file, row and field."""
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edit_rrm_client.bulk.errors import InputError
+from edit_rrm_client.bulk.finding import existing
 from edit_rrm_client.bulk.parquet import parquet_shape, read_parquet
 
 
@@ -48,6 +50,19 @@ class LayoutRow:
             raise self.wrong(field, "expected an image, got nothing")
         return image
 
+    def image_at(self, field: str, path: Any) -> bytes:
+        """The bytes of the image file at a path beside the row's file, which may not leave its folder."""
+        if not isinstance(path, str) or not path:
+            raise self.wrong(field, f"expected an image's path, got {_shown(path)}")
+        folder = self.file.parent.resolve()
+        place = (folder / path).resolve()
+        if not place.is_relative_to(folder):
+            raise self.wrong(field, f"{path!r} leaves the folder of the file")
+        found = existing(place)
+        if found is None:
+            raise self.wrong(field, f"there is no file {place}")
+        return found.read_bytes()
+
     def optional_image(self, field: str) -> bytes | None:
         """The bytes of an image file, None where the row has none."""
         return self._bytes(field, self.values.get(field))
@@ -75,6 +90,24 @@ def parquet_files(path: Path) -> list[Path]:
     if not files:
         raise InputError(f"{path}: there is no Parquet file")
     return files
+
+
+def json_rows(file: Path, under: str | None = None) -> Iterator[LayoutRow]:
+    """The objects of a JSON list, or of the list under a name. Raises InputError."""
+    try:
+        found = json.loads(file.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read: {error.strerror or error}") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{file}: is not JSON: {error}") from error
+    rows = found.get(under) if under is not None and isinstance(found, dict) else found
+    if not isinstance(rows, list):
+        raise InputError(f"{file}: expected a list of rows" + (f" under {under!r}" if under else ""))
+    for number, values in enumerate(rows, start=1):
+        row = LayoutRow(file, number, values if isinstance(values, dict) else {})
+        if not isinstance(values, dict):
+            raise row.wrong("row", f"expected an object, got {_shown(values)}")
+        yield row
 
 
 def read_layout(files: Sequence[Path], needed: Sequence[str]) -> Iterator[LayoutRow]:

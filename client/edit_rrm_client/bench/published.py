@@ -22,3 +22,6 @@ GENAI: Mapping[str, float] = {
     "random": 25.9, "Qwen2.5-VL-7B": 40.48, "GPT-5": 59.61, "EditReward-MiMo-7B": 65.72,
 }  # fmt: skip
 """EDITREWARD."""
+
+MMRB2 = "none by pair; see the README of facebookresearch/MMRB2"
+COMPASS = "none here; see arXiv 2605.13062"

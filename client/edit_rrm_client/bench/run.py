@@ -77,7 +77,7 @@ class Run:
         seen = set(self.answers.known)
         for comparison in comparisons:
             named = [
-                (edit_digest(comparison.instruction, comparison.source, image), image)
+                (edit_digest(comparison.instruction, *comparison.sources, image), image)
                 for image in (comparison.left, comparison.right)
             ]
             (left, _), (right, _) = named
@@ -90,7 +90,7 @@ class Run:
                 yield ScoreItem(
                     key=comparison.label.row,
                     instruction=comparison.instruction,
-                    source=comparison.source,
+                    source=list(comparison.sources),
                     candidates=[self._sized(image, comparison) for image in new.values()],
                 )
 

@@ -83,6 +83,27 @@ def genai_lines(judged: Sequence[Judged]) -> list[Line]:
     ]
 
 
+def mmrb2_lines(judged: Sequence[Judged]) -> list[Line]:
+    """All pairs, then each source of prompts."""
+    by_task = {
+        task: [one for one in judged if one.label.task == task] for task in {one.label.task for one in judged}
+    }
+    parts = [Line(task, of_comparisons(by_task[task])) for task in sorted(by_task) if task]
+    return [Line("all pairs", of_comparisons(judged)), *parts]
+
+
+def compass_lines(judged: Sequence[Judged]) -> list[Line]:
+    """By dimension, ties of people right only where the judge's values are equal, as published."""
+    lines = []
+    for dimension in DIMENSIONS:
+        rows = [one for one in judged if one.label.dimension == dimension]
+        if rows:
+            lines.append(Line(dimension, of_comparisons(rows, 1e-5)))
+            decided = [one for one in rows if one.label.vote != 0]
+            lines.append(Line(f"{dimension}, preferences alone", of_comparisons(decided)))
+    return lines
+
+
 def lines_table(title: str, lines: Sequence[Line], source: str) -> Table:
     """The lines for people; `source` says where the published numbers stand."""
     table = Table(title=Text(printable(title)), title_justify="left", caption=Text(f"published: {source}"))
