@@ -1,6 +1,7 @@
 """From an image's embedded ICC profile to sRGB, by LittleCMS. A profile that cannot be used is as none.
 
-Profiles are untrusted: one beyond a megabyte is passed over, and what LittleCMS refuses too.
+Profiles are untrusted: one beyond a megabyte is passed over, and what LittleCMS refuses too. (Pillow calls a
+PNG with so large a one broken.)
 """
 
 import io
@@ -16,12 +17,15 @@ _GRID = np.array([0, 32, 64, 128, 192, 255], dtype=np.uint8)
 
 
 def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """RGB of an image of mode RGB, L or CMYK, in sRGB where the profile is of that mode's kind."""
+    """RGB of an image of mode RGB, L or CMYK, in sRGB where the profile is of that mode's kind.
+
+    The image itself where there is nothing to do.
+    """
     transform = None
     if profile and len(profile) <= _MAX_BYTES:
         transform = _transform(bytes(profile), image.mode)
     if transform is None:
-        return image.convert("RGB")
+        return image if image.mode == "RGB" else image.convert("RGB")
     converted = Image.new("RGB", image.size)
     transform.apply(image, converted)
     return converted

@@ -80,6 +80,16 @@ def test_a_faithful_copy_of_a_p3_photograph_is_no_edit() -> None:
     assert no_edit.decides
 
 
+def test_a_copy_by_an_editor_that_knows_no_profiles_is_no_edit_either() -> None:
+    phone = decode_image(saved(in_p3(scene()), "PNG", icc_profile=profile()))
+    assert phone.unmanaged is not None
+    assert phone.unmanaged.unmanaged is None
+    numbers_alone = EditImage.from_pil(in_p3(scene()))
+    (no_edit, *_) = check_guards(phone, numbers_alone, instruction="add a hat")
+    assert no_edit.decides
+    assert decode_image(saved(scene(), "PNG")).unmanaged is None
+
+
 def test_a_profile_goes_with_transparency_and_with_scaling() -> None:
     image = in_p3(scene())
     image.putalpha(Image.new("L", image.size, 255))

@@ -386,11 +386,11 @@ def test_the_ceiling_is_set_by_the_strictest_guard_that_fired(
 
 
 def test_thresholds_are_settings() -> None:
-    source, candidate = scene(0), scene(0, shapes=SCENES[0][1][1:], seed=1)
+    source, candidate = scene(0), scene(0, gain=1.04, seed=1)
     change = results(source, candidate)["no_edit"].value
-    assert results(source, candidate, GuardSettings(no_edit_change=min(1.0, change + 0.01)))[
-        "no_edit"
-    ].triggered
+    for threshold, fires in ((change + 0.01, True), (change - 0.005, False)):
+        found = results(source, candidate, GuardSettings(no_edit_change=threshold))["no_edit"]
+        assert found.triggered is fires
     assert not results(source, source, GuardSettings(no_edit_change=0.0))["no_edit"].triggered
     framed = scene(0, frame=(8, (255, 255, 255)))
     assert not results(source, framed, GuardSettings(border_depth=0.1))["border"].triggered

@@ -1,7 +1,10 @@
 """What an instruction asks for, and whether a guard then decides."""
 
+import time
+
+import numpy as np
 import pytest
-from PIL import Image, ImageEnhance, ImageFilter, ImageOps
+from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 
 from edit_rrm.guards import EditGuards, GuardResult, asked_for, guard_modes, reward_ceiling
 from edit_rrm.guards.modes import read_guards
@@ -48,6 +51,15 @@ def framed(depth: int) -> Image.Image:
         ("把整张图涂成黑色", "plain"),
         ("Please keep the image unchanged.", "nothing"),
         ("保持原样", "nothing"),
+        ("Do not make any changes to the image", "nothing"),
+        ("Leave it alone", "nothing"),
+        ("Output the image without changes", "nothing"),
+        ("图片保持不变", "nothing"),
+        ("soften the skin", "fine"),
+        ("fade the photo like an old print", "fine"),
+        ("make it dark and moody", "fine"),
+        ("surround the photo with a thick black edge", "frame"),
+        ("paint the picture over in blue", "plain"),
     ],
 )
 def test_an_instruction_that_asks_is_known(instruction: str, what: str) -> None:
@@ -59,7 +71,10 @@ def test_an_instruction_that_asks_is_known(instruction: str, what: str) -> None:
     [
         "Replace the cat with a dog", "remove the man on the left", "add a ball",
         "Change the car to red and keep everything else unchanged", "把猫换成狗",
-        "Replace 'TRAIN' with 'PLANE'", "put a hat on her head",
+        "Replace 'TRAIN' with 'PLANE'", "put a hat on her head", "删除左边的人", "把卡车换成公交车",
+        "replace the dark car with a red bicycle", "put a plain white t-shirt on the man",
+        "fill the glass with water", "replace the poster on the wall", "a warm coat on the boy",
+        "add a black and white cat", "give her wide trousers", "add a label to the bottle",
     ],
 )  # fmt: skip
 def test_a_plain_edit_asks_for_nothing_that_guards_know(instruction: str) -> None:
@@ -142,7 +157,7 @@ def test_a_small_thing_in_a_large_copy_is_an_edit() -> None:
     edited = source.copy()
     edited.paste((255, 0, 0), (601, 433, 606, 438))
     result = found(edited, "add a button", source)["no_edit"]
-    assert (result.triggered, result.note) == (False, "alike but for a small thing")
+    assert (result.triggered, result.note) == (False, "alike but for something small or thin")
     assert found(source.copy(), "add a button", source)["no_edit"].triggered
 
 
@@ -194,3 +209,30 @@ def test_words_of_a_command_line_are_read() -> None:
     for text in ("on", "size", "size=on", "sizes=off", "size=off;border=off"):
         with pytest.raises(ValueError, match="expected enforce, report, off"):
             read_guards(text)
+
+
+def test_reading_an_instruction_takes_no_time_whatever_it_is() -> None:
+    started = time.process_time()
+    for text in ("1" * 4000, "1x" * 2000, "make it " * 500, "框" * 4000):
+        asked_for(text)
+    assert time.process_time() - started < 0.5
+
+
+@pytest.mark.parametrize("end", [(60, 120, 210), (250, 160, 90)])
+def test_a_sky_that_changes_towards_the_horizon_is_no_bar(end: tuple[int, int, int]) -> None:
+    sky = np.linspace(end, (190, 215, 240), 300)[:, None].repeat(400, 1).astype(np.uint8)
+    source = photograph(400, 300)
+    whole, part = sky.copy(), np.asarray(source).copy()
+    part[:180] = sky[:180]
+    for edited in (whole, part):
+        border = found(Image.fromarray(edited), "make the sky clear", source)["border"]
+        assert not border.triggered, border
+
+
+def test_rain_all_over_a_picture_is_an_edit() -> None:
+    source = photograph(900, 700)
+    drawn = ImageDraw.Draw(rainy := source.copy())
+    for number in range(500):
+        x, y = (number * 377) % 900, (number * 211) % 700
+        drawn.line((x, y, x - 4, y + 16), fill=(235, 235, 240))
+    assert not found(rainy, "make it rain", source)["no_edit"].decides

@@ -21,6 +21,12 @@ _MEAN_WEIGHT = 3.0
 
 _OUTSTANDING = 8.0  # times what all but a thousandth of the pixels show; codecs and autoencoders stay below 5
 _QUIET = 4.0  # of 255: what counts as shown where nothing is
+_BEYOND_EDGES = (
+    12  # of 255: a difference beyond the source's own contrast there, which resampling keeps within
+)
+_SCATTERED = (
+    0.0005  # share of such pixels from which on something thin was drawn; codecs stay below half of it
+)
 
 
 @dataclass(frozen=True)
@@ -100,11 +106,19 @@ class Closer:
     peak: float
     """The largest difference of a pixel in any colour, 0 to 1 of full scale."""
     stands_out: bool
-    """Whether it is far above what all the rest shows: a small thing, not what an encoder does."""
+    """Whether something small or thin was drawn: no encoder, resizing or autoencoder does that.
+
+    A peak far above what all the rest shows (a button), or many pixels that differ by more than the source's
+    contrast around them (rain).
+    """
 
     @classmethod
     def of(cls, before: Image.Image, after: Image.Image) -> "Closer":
         """Of two RGB images of one size."""
+        grey, other = (np.asarray(image.convert("L")) for image in (before, after))
+        low, high = _wider(*_neighbourhood(grey))  # of 5 x 5: ringing lies beside its edge
+        beyond = np.maximum(np.maximum(other, high) - high, low - np.minimum(other, low))
+        scattered = (beyond > np.minimum(high - low, 255 - _BEYOND_EDGES) + _BEYOND_EDGES).mean()
         counts = np.array(ImageChops.difference(before, after).histogram(), dtype=np.int64).reshape(3, 256)
         reached = counts.cumsum(axis=1)
         pixels = before.width * before.height
@@ -112,7 +126,9 @@ class Closer:
         usual = (reached < pixels * 0.999).sum(axis=1)
         return cls(
             peak=float(peaks.max()) / 255,
-            stands_out=bool((peaks > _OUTSTANDING * np.maximum(usual, _QUIET)).any()),
+            stands_out=bool(
+                scattered >= _SCATTERED or (peaks > _OUTSTANDING * np.maximum(usual, _QUIET)).any()
+            ),
         )
 
 
@@ -121,6 +137,11 @@ def _detail(grey: Image.Image) -> _Patches:
     smooth = grey.filter(ImageFilter.BoxBlur(1))  # the finest detail is noise and does not survive resizing
     deviation = ImageChops.difference(smooth, smooth.filter(ImageFilter.BoxBlur(_DETAIL_RADIUS)))
     return _Patches.of(deviation, _DETAIL_RADIUS)
+
+
+def _wider(low: Pixels, high: Pixels) -> tuple[Pixels, Pixels]:
+    """Minimum and maximum over the neighbours' own."""
+    return _neighbourhood(low)[0], _neighbourhood(high)[1]
 
 
 def _neighbourhood(pixels: Pixels) -> tuple[Pixels, Pixels]:

@@ -8,12 +8,12 @@ from functools import cached_property
 import numpy as np
 from PIL import Image
 
-from edit_rrm.guards.alignment import Aligner, Alignment, described, undone
+from edit_rrm.guards.alignment import Aligner, Alignment, Matrix, described, undone
 from edit_rrm.guards.asked import Asked, asked_for
 from edit_rrm.guards.change import Closer, View
 from edit_rrm.guards.frames import added_depth
 from edit_rrm.guards.maps import ChangeMap
-from edit_rrm.guards.modes import ALL_ENFORCED, GuardModes, GuardName
+from edit_rrm.guards.modes import ALL_ENFORCED, GuardModes, GuardName, guard_modes
 from edit_rrm.guards.settings import DEFAULT_SETTINGS, GuardSettings
 from edit_rrm.guards.sizes import aspect_change, is_editors_size
 from edit_rrm.images import EditImage
@@ -30,7 +30,7 @@ _ASKED = {
 }
 _NOT_UNDERSTOOD = "the instruction is in no language whose words are known here"
 _EDITORS_SIZE = "it is a size that editors give whatever the source's"
-_SMALL_THING = "alike but for a small thing"
+_SMALL_THING = "alike but for something small or thin"
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,11 @@ class EditGuards:
         self._modes = modes
         self._asked = Asked() if instruction is None else asked_for(instruction)
         self._befores: dict[Size, _Before] = {}
+        self._unmanaged: EditGuards | None = None
+        """The source as an editor sees it that knows no colour profiles; only for `no_edit`."""
+        if source.unmanaged is not None and modes["no_edit"] != "off":
+            only = guard_modes("off", {"no_edit": modes["no_edit"]})
+            self._unmanaged = EditGuards(source.unmanaged, settings, instruction=instruction, modes=only)
 
     def check(self, candidate: EditImage) -> tuple[GuardResult, ...]:
         """The results of `no_edit`, `blank`, `border` and `size`, in this order, fired or not.
@@ -103,7 +108,10 @@ class EditGuards:
             before, after = self._small(candidate)
             view = View.of(after)
             if self._modes["no_edit"] != "off":
-                found.append(self._no_edit(candidate, before, after, view))
+                result = self._no_edit(candidate, before, after, view)
+                if not result.triggered and self._unmanaged is not None:
+                    result = min(result, self._unmanaged.check(candidate)[0], key=lambda found: found.value)
+                found.append(result)
             if self._modes["blank"] != "off":
                 found.append(self._blank(view))
             if self._modes["border"] != "off":
@@ -147,15 +155,18 @@ class EditGuards:
             change,
             alignment=described(matrix, before.image.size),
         )
-        if not result.triggered:
-            return result
+        return self._looked_at_closer(candidate, result, matrix) if result.triggered else result
+
+    def _looked_at_closer(
+        self, candidate: EditImage, result: GuardResult, matrix: Matrix | None
+    ) -> GuardResult:
         size = _common_size(self._source, candidate, self._settings.fine_side, whole=True)
         large, fine = self._before(size), _resized(candidate.image, size)
         if matrix is not None:
             fine = undone(fine, large.image, matrix)
         closer = Closer.of(large.image, fine)
         if closer.stands_out:
-            return replace(result, triggered=False, value=max(change, closer.peak), note=_SMALL_THING)
+            return replace(result, triggered=False, value=max(result.value, closer.peak), note=_SMALL_THING)
         if self._asked.fine and closer.peak > _SAME:
             return replace(result, note=_ASKED["fine"])
         return result

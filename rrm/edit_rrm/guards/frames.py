@@ -10,7 +10,8 @@ Colour = npt.NDArray[np.float64]  # [3]
 
 _DEEPEST = 0.35  # of a side: what is left of the image lies in the middle of it
 _FLATNESS = 0.93  # share of each line of a bar that has the bar's colour
-_VISIBLE = 0.6  # share of the line inside a bar that differs from it
+_VISIBLE = 0.6  # share of the line inside a bar that differs from its last line
+_STEP = 4  # lines within which it does: a sky that grows darker has no such line
 _VISIBLE_ALONE = 0.85  # of a bar without one opposite: a wall above a table's edge has such a line too
 _DEEPEST_ALONE = 0.2  # of a side
 _DEPTH_SLACK = 2  # pixels by which two measurements of one depth may differ
@@ -66,9 +67,10 @@ def _bars(pixels: Pixels, tolerance: int) -> dict[int, _Bar]:
     for side, (turned, (depth, colour)) in enumerate(zip(turns, runs, strict=True)):
         # the bars beside this one cross its inner line
         left, right = (runs[other][0] for other in _BESIDE[side])
-        inside = turned[depth : depth + 4, left : turned.shape[1] - right]
+        across = np.s_[left : turned.shape[1] - right]
+        inside = turned[depth : depth + _STEP, across]
         if depth and inside.size:
-            visible = float((1 - _matches(inside, colour, tolerance).mean(axis=1)).max())
+            visible = _differing(inside, turned[depth - 1, across], tolerance)
             if visible >= _VISIBLE:
                 bars[side] = _Bar(depth, colour, visible)
     return bars
@@ -91,6 +93,12 @@ def _had(turned: Pixels, own: _Bar | None, bar: _Bar, tolerance: int) -> bool:
     if own is not None and own.depth >= bar.depth - _DEPTH_SLACK:
         return True
     return bool(_matches(turned[: bar.depth], bar.colour, tolerance).mean() >= _HAD)
+
+
+def _differing(lines: Pixels, line: Pixels, tolerance: int) -> float:
+    """The largest share of one of the lines that differs from another line at the same place."""
+    distance = np.abs(lines.astype(np.int16) - line.astype(np.int16)).max(axis=-1)
+    return float((distance > tolerance).mean(axis=1).max())
 
 
 def _matches(pixels: Pixels, colour: Colour, tolerance: int) -> npt.NDArray[np.bool_]:
