@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from PIL import Image, ImageDraw
@@ -16,6 +16,7 @@ from edit_rrm.images import EditImage, decode_image
 from edit_rrm.lettering import font, wrap
 
 EXIT_BAD_INPUT = 2
+_DRAWN_AS = (".png", ".jpg", ".jpeg", ".webp")
 _PANEL = 512
 _GAP = 16
 _MARGIN = 28
@@ -42,6 +43,8 @@ def guards(
     Needs no service: it is what a service with default settings would find. Guards are explained in
     docs/guards.md.
     """
+    if out is not None:
+        _check_out(out, source, edited)
     before, after = (_read(path) for path in (source, edited))
     checks = EditGuards(before, instruction=instruction)
     results, change = checks.check(after), checks.change_map(after)
@@ -50,7 +53,10 @@ def guards(
     else:
         Console().print(_table(results, change))
     if out is not None:
-        draw_guards(before.image, after.image, results, change, instruction or "").save(out)
+        try:
+            draw_guards(before.image, after.image, results, change, instruction or "").save(out)
+        except OSError as error:
+            _refused(f"{out}: {error.strerror or error}")
         typer.echo(f"drawn: {out}", err=True)
 
 
@@ -89,14 +95,27 @@ def draw_guards(
     return sheet
 
 
+def _check_out(out: Path, *inputs: Path) -> None:
+    if out.suffix.lower() not in _DRAWN_AS:
+        _refused(f"{out}: name a file that ends in {' or '.join(_DRAWN_AS)}")
+    if out.is_dir() or not out.absolute().parent.is_dir():
+        _refused(f"{out}: is a folder, or lies in none that there is")
+    if any(out.absolute() == path.absolute() for path in inputs):
+        _refused(f"{out}: is one of the two images itself")
+
+
+def _refused(reason: str) -> NoReturn:
+    typer.echo(f"edit-rrm: {reason}", err=True)
+    raise typer.Exit(EXIT_BAD_INPUT)
+
+
 def _read(path: Path) -> EditImage:
     try:
         return decode_image(path.read_bytes())
     except ImageError as error:
-        typer.echo(f"edit-rrm: {path}: {error}", err=True)
-    except OSError as error:
-        typer.echo(f"edit-rrm: {error}", err=True)
-    raise typer.Exit(EXIT_BAD_INPUT)
+        _refused(f"{path}: {error}")
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the path
+        _refused(str(error))
 
 
 def _fitted(image: Image.Image) -> Image.Image:

@@ -96,9 +96,8 @@ def test_imgedit_s_keys_name_the_edited_images_and_ids_the_originals(tmp_path: P
         for key, kind in (("1082", "adjust"), ("7", "style"))
         for model in ("bagel", "kontext")
     ]
-    assert [row.problem.detail for row in found if row.problem] == [
-        f"{tmp_path / 'basic_edit.json'}: edit '9' needs `id` and `prompt`"
-    ] * 2
+    told = [row.problem.detail for row in found if row.problem]
+    assert [("edit '9' needs `prompt` and an `id`" in line) for line in told] == [True, True]
     one = rows(open_input(tmp_path / "edited/bagel", tmp_path, **own))  # type: ignore[arg-type]
     assert {row.model for row in one if row.problem is None} == {"bagel"}
 
@@ -148,3 +147,44 @@ def test_a_gedit_folder_is_scored_by_one_command(tmp_path: Path, monkeypatch: py
     assert done.exit_code == 0, done.output
     scored = {row["key"]: row["reward"] for row in jsonl(tmp_path / "r.jsonl")}
     assert (scored["k1/flux/0"], scored["k1/kontext/0"], len(scored)) == (0.2, 0.9, 6)
+
+
+def test_hidden_folders_are_no_models_and_no_path_leaves_its_folder(tmp_path: Path) -> None:
+    gedit(tmp_path, "flux", "__MACOSX", ".git")
+    (tmp_path / "__MACOSX/fullset").mkdir(parents=True, exist_ok=True)
+    edits = [*GEDIT, {**GEDIT[0], "key": 7}, {**GEDIT[0], "task_type": ".."}, {**GEDIT[0], "key": "../x"}]
+    (tmp_path / "edits.jsonl").write_text("".join(json.dumps(edit) + "\n" for edit in edits))
+    found = rows(open_input(tmp_path, tmp_path, layout="gedit", edits=tmp_path / "edits.jsonl"))
+    assert {row.model for row in found if not row.problem} == {"flux"}
+    assert [row.id for row in found if row.problem is None or row.problem.code != "unreadable_row"] == [
+        "k1", "k1c", "k2", "7",
+    ]  # fmt: skip
+    imgedit(tmp_path, "bagel")
+    (tmp_path / "edited/grid.png").write_text("a sheet of all of them")
+    listed = json.loads((tmp_path / "basic_edit.json").read_text())
+    listed |= {
+        str(n): {"id": path, "prompt": "x"} for n, path in enumerate(("/etc/passwd", "../../secret.jpg"))
+    }
+    (tmp_path / "basic_edit.json").write_text("\ufeff" + json.dumps(listed))
+    own = {
+        "layout": "imgedit",
+        "edits": tmp_path / "basic_edit.json",
+        "originals": tmp_path / "original_images",
+    }
+    found = rows(open_input(tmp_path / "edited", tmp_path, **own))  # type: ignore[arg-type]
+    assert [(row.id, row.model) for row in found if row.problem is None] == [
+        ("1082", "bagel"),
+        ("7", "bagel"),
+    ]
+
+
+def test_a_path_too_long_for_any_file_costs_its_row_alone(tmp_path: Path) -> None:
+    (tmp_path / "s.png").write_text("s")
+    row = {"instruction": "x", "source": "s.png", "edited": "s.png"}
+    lines = [row, {**row, "source": "a" * 300 + ".png"}, {**row, "edited": "b" * 5000 + ".png"}]
+    (tmp_path / "e.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert [row.problem is not None for row in rows(open_input(tmp_path / "e.jsonl", tmp_path))] == [
+        False,
+        True,
+        True,
+    ]

@@ -65,3 +65,15 @@ def test_a_file_that_is_no_image_is_named(pair: tuple[str, str], tmp_path: Path,
     assert result.exit_code == 2
     assert wrong in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("out", [".", "x.xyz", "none/x.png", "before.png", "x"])
+def test_where_nothing_can_be_drawn_is_said_before_anything_is_done(
+    pair: tuple[str, str], tmp_path: Path, out: str
+) -> None:
+    before = Path(pair[0]).read_bytes()
+    result = CliRunner().invoke(app, ["guards", *pair, "--out", str(tmp_path / out)])
+    assert result.exit_code == 2
+    assert len(result.stderr.splitlines()) == 1
+    assert result.stdout == ""
+    assert Path(pair[0]).read_bytes() == before

@@ -14,7 +14,10 @@ def existing(path: Path) -> Path | None:
 
     macOS takes "é" apart (NFD) where others keep it whole (NFC). None where there is no such file.
     """
-    return next((spelled for spelled in _spellings(path) if spelled.is_file()), None)
+    try:
+        return next((spelled for spelled in _spellings(path) if spelled.is_file()), None)
+    except (OSError, ValueError):  # a name too long for any file, or with a null byte
+        return None
 
 
 def image_named(folder: Path, stem: str) -> Path:
@@ -31,7 +34,10 @@ def images_in(folder: Path) -> list[Path]:
 def folder_named(folder: Path, name: str) -> Path | None:
     """The folder of that name in `folder`, however its accents are written; None for none."""
     forms = dict.fromkeys((name, unicodedata.normalize("NFC", name), unicodedata.normalize("NFD", name)))
-    return next((found for form in forms if (found := folder / form).is_dir()), None)
+    try:
+        return next((found for form in forms if (found := folder / form).is_dir()), None)
+    except (OSError, ValueError):
+        return None
 
 
 def is_image(path: Path) -> bool:

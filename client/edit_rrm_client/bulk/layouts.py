@@ -7,14 +7,15 @@ TIGER-Lab's EditReward-Data (a JSON list of pairs).
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from edit_rrm_client.bulk.errors import InputError
-from edit_rrm_client.bulk.finding import image_named, images_in, in_order, is_hidden
-from edit_rrm_client.bulk.records import Record, Records, file_digest, open_records
+from edit_rrm_client.bulk.finding import existing, image_named, images_in, in_order, is_hidden
+from edit_rrm_client.bulk.records import Record, Records, file_digest, open_records, whole
 
 Layout = Literal["gedit", "imgedit", "editreward"]
 _GEDIT_PICTURES = ("input_image", "input_image_raw")  # in the dataset's own rows, and not needed
@@ -64,8 +65,8 @@ class GeditRecords:
         languages = {model: _languages(folder) for model, folder in models.items()}
         number = 0
         for edit in self._edits():
-            names = [edit.get(name) for name in ("key", "task_type", "instruction_language")]
-            if not all(isinstance(name, str) and name and not set(name) & set("/\\") for name in names):
+            names = [whole(edit.get(name)) for name in ("key", "task_type", "instruction_language")]
+            if not all(map(_is_name, names)):
                 number += 1
                 yield Record(
                     number,
@@ -96,7 +97,8 @@ class GeditRecords:
     def _models(self) -> dict[str, Path]:
         if (self.folder / "fullset").is_dir():
             return {self.folder.absolute().name: self.folder}
-        found = {path.name: path for path in in_order(self.folder.iterdir()) if (path / "fullset").is_dir()}
+        inner = (path for path in in_order(self.folder.iterdir()) if not is_hidden(path))
+        found = {path.name: path for path in inner if (path / "fullset").is_dir()}
         if not found:
             raise InputError(f"{self.folder}: neither it nor a folder in it holds fullset/")
         return found
@@ -104,7 +106,12 @@ class GeditRecords:
     def _edits(self) -> Iterator[Mapping[str, Any]]:
         parts = [self.edits]
         if self.edits.is_dir():
-            parts = in_order(self.edits.rglob("*.parquet"))
+            parts = in_order(
+                path
+                for path in self.edits.rglob("*")
+                if path.suffix.lower() == ".parquet"
+                and not any(map(is_hidden, (path, *path.relative_to(self.edits).parents)))
+            )
             if not parts:
                 raise InputError(f"{self.edits}: there is no .parquet file in it")
         for part in parts:
@@ -135,13 +142,15 @@ class ImgeditRecords:
         for key, edit in self._edits().items():
             for model, folder in models.items():
                 number += 1
-                if not isinstance(edit, dict) or not isinstance(edit.get("id"), str) or "/" in key:
-                    yield Record(number, unreadable=f"{self.edits}: edit {key!r} needs `id` and `prompt`")
+                source = self._source(edit)
+                if source is None or not _is_name(key):
+                    reason = "needs `prompt` and an `id` that is a path below the originals"
+                    yield Record(number, unreadable=f"{self.edits}: edit {key!r} {reason}")
                     continue
                 yield Record(number, {
                     "id": key, "instruction": edit.get("prompt"), "category": edit.get("edit_type"),
                     "model": model, "candidate": 0, "edited": _shown(image_named(folder, key)),
-                    "source": _shown(self.originals / edit["id"]),
+                    "source": _shown(source),
                 })  # fmt: skip
 
     def count(self) -> int:
@@ -153,13 +162,22 @@ class ImgeditRecords:
         return hashlib.sha256(file_digest(self.edits).encode() + names).hexdigest()
 
     def _models(self) -> dict[str, Path]:
-        if images_in(self.folder):
+        if any(existing(self.folder / f"{key}.png") for key in self._edits() if _is_name(key)):
             return {self.folder.absolute().name: self.folder}
         inner = (path for path in in_order(self.folder.iterdir()) if path.is_dir() and not is_hidden(path))
         found = {path.name: path for path in inner if images_in(path)}
         if not found:
             raise InputError(f"{self.folder}: neither it nor a folder in it holds edited images")
         return found
+
+    def _source(self, edit: Any) -> Path | None:
+        """The original, which may not lie elsewhere."""
+        name = edit.get("id") if isinstance(edit, dict) else None
+        if not isinstance(name, str) or not name:
+            return None
+        path = self.originals.absolute() / name
+        inside = Path(os.path.normpath(path)).is_relative_to(os.path.normpath(self.originals.absolute()))
+        return path if inside else None
 
     def _edits(self) -> dict[str, Any]:
         found = _json(self.edits)
@@ -224,6 +242,12 @@ def _not_wanted(layout: Layout, **given: Path | None) -> None:
     for name, value in given.items():
         if value is not None:
             raise InputError(f"--{name} has no use with --layout {layout}")
+
+
+def _is_name(value: Any) -> bool:
+    """Whether it can be a file's name, without a way to another folder."""
+    text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    return text not in ("", ".", "..") and not set(text) & set("/\\\0")
 
 
 def _shown(path: Path) -> str:
