@@ -451,6 +451,11 @@ def _whole_edits(other: Image.Image, seed: int) -> Iterator[Change]:
         ("blurred", "blur the background", lambda i: i.filter(ImageFilter.GaussianBlur(max(i.size) / 60))),
         ("other", "replace it with another scene", lambda i: other.resize(i.size)),
         ("white ground", "put it on a white background", lambda i: _on_ground(i, (255, 255, 255))),
+        ("rain", "make it rain", lambda i: _rainy(i, seed)),
+        ("snow", "let it snow", lambda i: _snowy(i, seed)),
+        ("clear sky", "make the sky clear", lambda i: _under_sky(i, (60, 120, 210), (190, 215, 240))),
+        ("sunset", "make it a sunset", lambda i: _under_sky(i, (40, 30, 90), (250, 150, 80))),
+        ("backdrop", "replace it all with a blue studio backdrop", _backdrop),
         ("wall", "paint the wall behind plain white", lambda i: _walled(i)),
         ("black ground", "replace the background with black", lambda i: _on_ground(i, (0, 0, 0))),
         ("3 % brighter", "make it slightly brighter", lambda i: _brighter(i, 1.03)),
@@ -478,6 +483,47 @@ def _on_ground(image: Image.Image, colour: tuple[int, int, int]) -> Image.Image:
         (image.width * 0.2, image.height * 0.15, image.width * 0.8, image.height * 0.9), fill=255
     )
     return Image.composite(image, Image.new("RGB", image.size, colour), mask)
+
+
+Colour = tuple[int, int, int]
+
+
+def _rainy(image: Image.Image, seed: int) -> Image.Image:
+    """Thin slanting streaks, half let through."""
+    rng = np.random.default_rng(seed)
+    streaks = Image.new("L", image.size, 0)
+    draw = ImageDraw.Draw(streaks)
+    for _ in range(image.width * image.height // 650):
+        x, y = (int(rng.integers(0, side)) for side in image.size)
+        draw.line((x, y, x - 4, y + 18), fill=110)
+    return Image.composite(Image.new("RGB", image.size, (225, 230, 240)), image, streaks)
+
+
+def _snowy(image: Image.Image, seed: int) -> Image.Image:
+    rng = np.random.default_rng(seed)
+    edited = image.copy()
+    draw = ImageDraw.Draw(edited)
+    for _ in range(image.width * image.height // 600):
+        x, y = (int(rng.integers(0, side)) for side in image.size)
+        draw.ellipse((x, y, x + 2, y + 2), fill=(245, 245, 250))
+    return edited
+
+
+def _graded_from(size: Size, top: Colour, bottom: Colour) -> Image.Image:
+    lines = np.linspace(top, bottom, size[1])[:, None].repeat(size[0], axis=1)
+    return Image.fromarray(np.rint(lines).astype(np.uint8))
+
+
+def _under_sky(image: Image.Image, top: Colour, bottom: Colour) -> Image.Image:
+    """A sky of two colours down to a horizon that waves."""
+    sky = _graded_from(image.size, top, bottom)
+    x, y = np.meshgrid(np.arange(image.width), np.arange(image.height))
+    horizon = image.height * (0.5 + 0.03 * np.sin(x / image.width * 9))
+    return Image.composite(sky, image, Image.fromarray(((y < horizon) * 255).astype(np.uint8)))
+
+
+def _backdrop(image: Image.Image) -> Image.Image:
+    return _graded_from(image.size, (20, 60, 130), (90, 150, 220))
 
 
 def _oiled(image: Image.Image) -> Image.Image:

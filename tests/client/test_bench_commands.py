@@ -346,3 +346,17 @@ def test_a_row_of_json_is_named_with_its_field(
     assert (result.exit_code, "row 1: " in result.stderr, words in result.stderr) == (2, True, True), (
         result.stderr
     )
+
+
+def test_the_guide_s_commands_read_json_too(bench: Callable[..., Result], tmp_path: Path) -> None:
+    (tmp_path / "MMRB2/benchmark").mkdir(parents=True)
+    (tmp_path / "EditReward-Compass").mkdir()
+    source, low, high = shades(tmp_path / "MMRB2/benchmark", 0, 20, 80)
+    shades(tmp_path / "EditReward-Compass", 0, 20, 80)
+    pairs = json.dumps({"pairs": [mmrb2_pair(high, low, "A", source)]})
+    (tmp_path / "MMRB2/benchmark/edit.json").write_text(pairs)
+    row = {"source_image": source, "prompt": "x", "winner": high, "loser": low}
+    rows = json.dumps([{**row, "label": "preference", "dimension": "IA"}])
+    (tmp_path / "EditReward-Compass/reward_eval.json").write_text(rows)
+    for _, _, *words in shown("benchmarks-public.md", 1, {}):
+        assert bench(*words).exit_code == 0

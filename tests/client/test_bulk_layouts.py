@@ -11,6 +11,7 @@ from edit_rrm_client.bulk.errors import InputError
 from edit_rrm_client.bulk.input_row import InputRow
 from edit_rrm_client.bulk.inputs import BulkInput, open_input
 from edit_rrm_client.cli import app
+from guide_blocks import shown
 
 GEDIT = [
     {"key": "k1", "task_type": "color_alter", "instruction_language": "en", "instruction": "make it red"},
@@ -188,3 +189,28 @@ def test_a_path_too_long_for_any_file_costs_its_row_alone(tmp_path: Path) -> Non
         True,
         True,
     ]
+
+
+def test_the_guide_s_commands_score_what_the_benchmarks_leave(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    monkeypatch.chdir(tmp_path)
+    behind_httpx(monkeypatch, by_content({}))
+    (tmp_path / "results").mkdir()
+    gedit(tmp_path / "results", "flux")
+    (tmp_path / "GEdit-Bench/data").mkdir(parents=True)
+    parquet.write_table(arrow.Table.from_pylist(GEDIT), tmp_path / "GEdit-Bench/data/train.parquet")
+    imgedit(tmp_path, "bagel")
+    (tmp_path / "edited").rename(tmp_path / "edited_images")
+    listed = json.loads((tmp_path / "basic_edit.json").read_text())
+    (tmp_path / "basic_edit.json").write_text(json.dumps({key: listed[key] for key in ("1082", "7")}))
+    pair = {"prompt": "add a hat", "path_src": "s.png", "path1": "a.png", "path2": "b.png"}
+    for name in ("s", "a", "b"):
+        (tmp_path / f"{name}.png").write_text(name)
+    (tmp_path / "EditReward-Data.json").write_text(json.dumps([pair]))
+    for _, *words in shown("bulk.md", 1, {}):
+        done = CliRunner().invoke(app, words)
+        assert done.exit_code == 0, done.output
+    assert [len(parquet.read_table(f"{name}.parquet")) for name in ("gedit", "imgedit", "pairs")] == [3, 2, 2]

@@ -94,7 +94,7 @@ def test_the_guide_s_command_scores_a_parquet_file_on_a_cluster(
     mocks = [by_content({}), by_content({})]
     with served(mocks[0]) as first, served(mocks[1]) as second:
         here = {"auto": cluster, "workers 16": "workers 2", "http://a:8000": first, "http://b:8000": second}
-        for _, *words in shown("bulk.md", 1, here):
+        for _, *words in shown("bulk.md", 2, here):
             ended = CliRunner(env={"COLUMNS": "120"}).invoke(cli.app, words)
             assert ended.exit_code == 0, ended.output
     assert pq.read_table(tmp_path / "results.parquet").num_rows == 20

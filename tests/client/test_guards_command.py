@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from edit_rrm.guards import EditGuards
 from edit_rrm.images import EditImage
 from edit_rrm_client.cli import app
+from guide_blocks import shown
 
 BALL = (200, 120, 260, 180)
 
@@ -77,3 +78,12 @@ def test_where_nothing_can_be_drawn_is_said_before_anything_is_done(
     assert len(result.stderr.splitlines()) == 1
     assert result.stdout == ""
     assert Path(pair[0]).read_bytes() == before
+
+
+def test_the_guide_s_command_draws_a_picture(
+    pair: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ((_, *words),) = shown("guards.md", 0, {})
+    assert CliRunner().invoke(app, words).exit_code == 0
+    assert (tmp_path / "guards.png").is_file()

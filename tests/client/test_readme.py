@@ -105,6 +105,7 @@ OTHERS = {
     ("api.md", "jsonc"): "test_wire.py",
     ("judges.md", "toml"): "test_judges_guide.py",
     ("fleet.md", "json"): "test_reload_under_load.py",
+    ("operations.md", "ini"): "test_listening.py",
     ("metrics.md", "promql"): "test_prometheus_scrapes.py",
     ("rrm-data.md", "toml"): "test_pipeline_steps.py",
 }

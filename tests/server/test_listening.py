@@ -1,11 +1,13 @@
 """The socket the service listens on."""
 
+import configparser
 import os
 import socket
 
 import pytest
 
 from edit_rrm_server.process.serving import _listen, inherited_socket
+from guide_blocks import blocks_of
 
 
 def test_an_answer_is_not_held_back_until_its_headers_are_acknowledged() -> None:
@@ -50,3 +52,12 @@ def test_what_does_not_listen_is_refused(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("LISTEN_FDS", "1")
     with socket.socket() as plain, pytest.raises(OSError, match="no socket that listens"):
         inherited_socket(os.dup(plain.fileno()))
+
+
+def test_the_units_of_the_guide_belong_together() -> None:
+    (block,) = (block for block in blocks_of("operations.md") if block.language == "ini")
+    units = configparser.ConfigParser()
+    units.read_string(block.code)
+    assert units["Socket"]["ListenStream"].startswith("127.0.0.1:")  # others need keys
+    assert units["Service"]["ExecStart"].endswith("edit-rrm-server serve")
+    assert int(units["Service"]["TimeoutStopSec"]) >= 90  # the drain, and half a minute more

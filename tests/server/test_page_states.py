@@ -375,6 +375,7 @@ def test_sources_are_added_up_to_what_the_judge_takes(open_page: OpenPage) -> No
     assert [result.nth(place).get_attribute("alt") for place in range(result.count())] == [
         *names[:3],
         "Candidate 1: blue0.png",
+        "What changed in candidate 1, in colour on grey",
     ]
     assert visit.complaints == []
 
