@@ -219,6 +219,11 @@ class GuardAnswer(AnswerModel):
     alignment: AlignmentAnswer | None = None
     """Of `no_edit`, the small movement that was undone before measuring."""
 
+    @property
+    def limits(self) -> bool:
+        """Whether it limited the reward; of a service that does not say, whether it fired."""
+        return self.triggered if self.decides is None else self.decides
+
 
 class SampleAnswer(AnswerModel):
     """One trace's score in [0, 10] and reward in [0, 1]; its text when `include` asked for it.

@@ -98,6 +98,6 @@ def _reasoning(outcome: Outcome) -> str:
     if isinstance(outcome, Failed):
         return str(outcome.error)
     if not outcome.result.samples:
-        fired = [guard.name for guard in outcome.result.guards if guard.triggered]
+        fired = [guard.name for guard in outcome.result.guards if guard.limits]
         return f"decided by a guard: {', '.join(fired)}"
     return outcome.result.samples[0].reasoning or ""

@@ -178,6 +178,6 @@ def _told(outcome: Outcome, counts: Mapping[str, tuple[int, int]]) -> str:
     """`follow 2/2, keep 1/3`, the guard that decided instead, or why there is no reward."""
     if isinstance(outcome, Failed):
         return f"failed: {outcome.error.code}"
-    fired = [guard.name for guard in outcome.result.guards if guard.triggered]
+    fired = [guard.name for guard in outcome.result.guards if guard.limits]
     told = [f"{category} {met}/{total}" for category, (met, total) in counts.items()]
     return ", ".join(told + [f"guard {guard}" for guard in fired])

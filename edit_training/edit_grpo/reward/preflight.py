@@ -76,7 +76,7 @@ def judge_group(answer: ScoreAnswer) -> tuple[Finding, ...]:
     scored = [result for result in results if isinstance(result, CandidateScored)]
     failed = len(results) - len(scored)
     unexplained = sum(result.reward == 0.0 and not _explained(result) for result in scored)
-    judged = [result.reward for result in scored if not any(guard.triggered for guard in result.guards)]
+    judged = [result.reward for result in scored if not any(guard.limits for guard in result.guards)]
     std = pstdev(judged) if judged else 0.0
     guarded = len(scored) - len(judged)
     known = [reward for reward in rewards(answer) if reward is not None]
@@ -125,4 +125,4 @@ def _scene(circle: tuple[int, int, int]) -> Image.Image:
 
 
 def _explained(result: CandidateScored) -> bool:
-    return bool(result.verdicts) or any(guard.triggered for guard in result.guards)
+    return bool(result.verdicts) or any(guard.limits for guard in result.guards)

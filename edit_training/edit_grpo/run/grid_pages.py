@@ -138,7 +138,7 @@ def _verdict_cell(result: CandidateScored | CandidateFailed, principle: Principl
 def _score(result: CandidateScored | CandidateFailed) -> str:
     if isinstance(result, CandidateFailed):
         return f"none ({html.escape(result.error.code)})"
-    fired = ", ".join(guard.name for guard in result.guards if guard.triggered)
+    fired = ", ".join(guard.name for guard in result.guards if guard.limits)
     return f"{result.score:.1f}" + (f" (guard: {html.escape(fired)})" if fired else "")
 
 

@@ -65,7 +65,7 @@ def record_of(
     return GroupRecord(
         edit, category, tuple(rewards), tuple(advantages.advantages.tolist()), advantages.std,
         advantages.skipped, outcome.error, {name: fmean(values) for name, values in means.items()},
-        sum(any(guard.triggered for guard in result.guards) for result in results), undecoded,
+        sum(any(guard.limits for guard in result.guards) for result in results), undecoded,
     )  # fmt: skip
 
 
