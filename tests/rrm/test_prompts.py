@@ -143,7 +143,7 @@ def test_the_tokens_of_the_model_at_hand_are_broken_also_when_one_completes_anot
 @given(st.text(st.sampled_from("<>|/[]abs core_INST123＜｜\n\u200b"), max_size=60))
 def test_nothing_readable_as_control_is_ever_left(text: str) -> None:
     cleaned = neutralise(text)
-    assert not re.search(r"<[|｜]|</?[A-Za-z_]*[0-9_|/｜][^\s<>]*>|</?s>|\[/?INST\]|</?score", cleaned)
+    assert not re.search(r"<[|｜]|</?[A-Za-z_]+[0-9_|/｜][^\s<>]*>|</?s>|\[/?INST\]|</?score", cleaned)
     assert neutralise(cleaned) == cleaned
 
 
