@@ -12,12 +12,16 @@ from edit_rrm.guards.sizes import is_editors_size
 from edit_rrm.images import EditImage
 
 
+def _noise(size: tuple[int, int], std: float) -> Image.Image:
+    """Grey noise, the same every time."""
+    drawn = np.random.default_rng(7).normal(128, std, size[::-1])
+    return Image.fromarray(np.clip(drawn, 0, 255).astype(np.uint8))
+
+
 def photograph(width: int = 320, height: int = 240) -> Image.Image:
     """Soft blobs of many sizes: no line in it is flat or straight."""
-    noise = Image.effect_noise((width // 8, height // 8), 120).resize(
-        (width, height), Image.Resampling.BICUBIC
-    )
-    fine = Image.effect_noise((width, height), 40).filter(ImageFilter.GaussianBlur(1))
+    noise = _noise((width // 8, height // 8), 120).resize((width, height), Image.Resampling.BICUBIC)
+    fine = _noise((width, height), 40).filter(ImageFilter.GaussianBlur(1))
     grey = Image.blend(noise, fine, 0.3)
     return ImageOps.colorize(grey, (20, 30, 90), (250, 220, 160))
 
@@ -234,5 +238,5 @@ def test_rain_all_over_a_picture_is_an_edit() -> None:
     drawn = ImageDraw.Draw(rainy := source.copy())
     for number in range(500):
         x, y = (number * 377) % 900, (number * 211) % 700
-        drawn.line((x, y, x - 4, y + 16), fill=(235, 235, 240))
+        drawn.line((x, y, x - 4, y + 16), fill=(255, 255, 255), width=2)
     assert not found(rainy, "make it rain", source)["no_edit"].decides
