@@ -14,6 +14,7 @@ from edit_rrm.errors import ImageError
 from edit_rrm.guards import ChangeMap, EditGuards, GuardResult, reward_ceiling
 from edit_rrm.images import EditImage, decode_image
 from edit_rrm.lettering import font, wrap
+from edit_rrm_client.pictures import FADED, INK, MISSED, PAPER
 
 EXIT_BAD_INPUT = 2
 _DRAWN_AS = (".png", ".jpg", ".jpeg", ".webp")
@@ -21,7 +22,6 @@ _PANEL = 512
 _GAP = 16
 _MARGIN = 28
 _LINE = 24
-_PAPER, _INK, _FADED, _FIRED = (246, 246, 242), (24, 28, 36), (104, 111, 124), (206, 52, 52)
 
 
 def guards(
@@ -78,19 +78,19 @@ def draw_guards(
     lines = _lines(results, change)
     top = _MARGIN + 30 * len(title)
     tallest = max(panel.height for _, panel in panels)
-    sheet = Image.new("RGB", (width, top + _LINE + tallest + 20 + _LINE * len(lines) + _MARGIN), _PAPER)
+    sheet = Image.new("RGB", (width, top + _LINE + tallest + 20 + _LINE * len(lines) + _MARGIN), PAPER)
     draw = ImageDraw.Draw(sheet)
     for number, text in enumerate(title):
-        draw.text((_MARGIN, _MARGIN - 10 + 30 * number), text, _INK, font(22))
+        draw.text((_MARGIN, _MARGIN - 10 + 30 * number), text, INK, font(22))
     left = _MARGIN
     for label, panel in panels:
-        draw.text((left, top), label, _FADED, font(17))
+        draw.text((left, top), label, FADED, font(17))
         sheet.paste(panel, (left, top + _LINE))
         left += panel.width + _GAP
     for number, (text, fired) in enumerate(lines):
         place = (_MARGIN, top + _LINE + tallest + 16 + _LINE * number)
         draw.text(
-            place, wrap(text, 18, width - 2 * _MARGIN, max_lines=1)[0], _FIRED if fired else _INK, font(18)
+            place, wrap(text, 18, width - 2 * _MARGIN, max_lines=1)[0], MISSED if fired else INK, font(18)
         )
     return sheet
 

@@ -148,7 +148,7 @@ def _lay_verdicts(column: _Column, answer: ScoreAnswer, result: CandidateScored)
 
 def _lay_guards(column: _Column, result: CandidateScored) -> None:
     fired = [
-        guard.name + (f" ({guard.note or 'reported only'})" if guard.decides is False else "")
+        guard.name + ("" if guard.limits else f" ({guard.note or 'reported only'})")
         for guard in result.guards
         if guard.triggered
     ]

@@ -86,10 +86,10 @@ def guard_line(guards: Iterable[GuardAnswer]) -> Text:
     for guard in checks:
         if not guard.triggered:
             state, style = "passed", "green"
-        elif guard.decides is False:
-            state, style = "reported", "bold yellow"
-        else:
+        elif guard.limits:
             state, style = "fired", "bold red"
+        else:
+            state, style = "reported", "bold yellow"
         note = f": {printable(guard.note)}" if guard.note else ""
         line.append(f"{printable(guard.name)} {state}", style).append(f" ({guard.value:.3g}{note})  ", "dim")
     return line if checks else line.append("off", "dim")

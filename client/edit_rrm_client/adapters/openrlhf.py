@@ -19,12 +19,10 @@ from edit_rrm_client._many import ScoreOptions
 from edit_rrm_client.adapters._edits import Edit, same_length
 from edit_rrm_client.adapters._outcomes import OnFailure, category_shares, checked_on_failure, rewards_or
 from edit_rrm_client.adapters._scoring import blocking_client, score_edits
+from edit_rrm_client.adapters.verl import INSTRUCTION_KEY, SOURCE_KEY
 
 EditedBy: TypeAlias = str | Callable[[str, str, Mapping[str, Any]], Any]
 """Where the edited image is: a key of the label, or a function of query, prompt and label."""
-
-SOURCE_KEY = "source_img"
-INSTRUCTION_KEY = "instruction"
 
 
 def openrlhf_reward(

@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from edit_grpo.reward.settings import RewardSettings
 from edit_rrm.aggregators import aggregate
 from edit_rrm.errors import TraceError
-from edit_rrm.guards import ceiling_of, guard_modes
-from edit_rrm.wire import GuardAnswer
+from edit_rrm.guards import ceiling_of
 from edit_rrm_client import CandidateFailed, CandidateScored, Category, Principle, ScoreAnswer
 
 
@@ -48,17 +47,9 @@ def shaped_reward(
         )
     except TraceError:  # `soft` without a probability
         return None
-    ceiling = ceiling_of(guard.name for guard in result.guards if _decides(guard, settings))
+    enforced = settings.guards not in ("report", "off")
+    ceiling = ceiling_of(guard.name for guard in result.guards if enforced and guard.limits)
     return reward if ceiling is None else min(reward, ceiling)
-
-
-def _decides(guard: GuardAnswer, settings: RewardSettings) -> bool:
-    """As the service says; of one that does not say, every guard that fired and is enforced."""
-    if guard.decides is not None:
-        return guard.decides
-    return guard.triggered and any(
-        name == guard.name and mode == "enforce" for name, mode in guard_modes(settings.guards).items()
-    )
 
 
 def weighted_principles(

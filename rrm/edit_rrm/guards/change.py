@@ -21,12 +21,8 @@ _MEAN_WEIGHT = 3.0
 
 _OUTSTANDING = 8.0  # times what all but a thousandth of the pixels show; codecs and autoencoders stay below 5
 _QUIET = 4.0  # of 255: what counts as shown where nothing is
-_BEYOND_EDGES = (
-    12  # of 255: a difference beyond the source's own contrast there, which resampling keeps within
-)
-_SCATTERED = (
-    0.0005  # share of such pixels from which on something thin was drawn; codecs stay below half of it
-)
+_BEYOND_EDGES = 12  # of 255, above the source's own contrast at a place: resampling stays within that
+_SCATTERED = 0.0005  # share of such pixels that something thin takes; codecs show less than half of it
 
 
 @dataclass(frozen=True)

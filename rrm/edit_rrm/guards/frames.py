@@ -8,7 +8,7 @@ import numpy.typing as npt
 Pixels = npt.NDArray[np.uint8]  # [height, width, 3]
 Colour = npt.NDArray[np.float64]  # [3]
 
-_DEEPEST = 0.35  # of a side: what is left of the image lies in the middle of it
+DEEPEST = 0.35  # of a side: what is left of the image lies in the middle of it
 _FLATNESS = 0.93  # share of each line of a bar that has the bar's colour
 _VISIBLE = 0.6  # share of the line inside a bar that differs from its last line
 _STEP = 4  # lines within which it does: a sky that grows darker has no such line
@@ -82,7 +82,7 @@ def _run(turned: Pixels, tolerance: int) -> tuple[int, Colour]:
     colour = np.median(turned[:2].reshape(-1, 3), axis=0)
     if _matches(turned[:1], colour, tolerance).mean() < _FLATNESS:
         return 0, colour  # most pictures end here
-    deepest = int(_DEEPEST * length) + 1
+    deepest = int(DEEPEST * length) + 1
     shares = _matches(turned[:deepest], colour, tolerance).mean(axis=1)
     others = np.flatnonzero(shares < _FLATNESS)
     return (int(others[0]) if others.size else 0), colour

@@ -2,6 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from edit_rrm.guards.frames import DEEPEST
 from edit_rrm.guards.modes import GuardMode, GuardName
 
 
@@ -26,7 +27,7 @@ class GuardSettings(BaseModel):
         default=0.04, ge=0.0, le=1.0, description="a smaller `blank` value fires (share of full scale)"
     )
     border_depth: float = Field(
-        default=0.01, gt=0.0, le=0.35, description="a `border` value this large fires (share of a side)"
+        default=0.01, gt=0.0, le=DEEPEST, description="a `border` value this large fires (share of a side)"
     )
     border_tolerance: float = Field(
         default=0.06, ge=0.0, le=1.0, description="a frame's noise, peak (share of full scale)"

@@ -268,8 +268,8 @@ class Service:
             settings.max_image_pixels,
             settings.max_image_side or min(own, default=None),
             pictures.pixel_budget,
-            _MIN_SIDE,
-            _MAX_ASPECT,
+            min_side=_MIN_SIDE,
+            max_aspect=_MAX_ASPECT,
         )
 
     def _unavailable(self, state: State) -> UnavailableError:
