@@ -21,6 +21,7 @@ _IGNORED_MARGIN = 0.05  # of the longest side: what comes into a shifted image t
 _FARTHEST = 0.035  # of the longest side, at a corner: 2 % of zoom and 1° together; more is an edit
 _NEAREST = 0.0004  # less changes nothing that the guards measure
 _GAIN = 0.9  # of the mean difference: an alignment that leaves more explains nothing
+_LONGEST_STEP = 0.5  # of half the longest side: beyond it a map may have no inverse
 _STILL = 0.03  # pixels: a step that moves less is the last
 
 
@@ -78,8 +79,10 @@ class Aligner:
             weighted = self._slopes / (1 + (rest / (1.5 * last + 1e-3)) ** 2)
             normal = weighted @ self._slopes.T + 1e-3 * np.eye(8)
             a, b, c, d, e, f = np.linalg.solve(normal, weighted @ rest)[:6]
+            if not max(map(abs, (a, b, c, d, e, f))) < _LONGEST_STEP:  # or none at all
+                return None
             matrix = matrix @ np.linalg.inv([[1 + a, b, c], [d, 1 + e, f], [0, 0, 1]])
-            if not np.isfinite(matrix).all() or _corner(matrix, self._size) > 2 * _FARTHEST:
+            if _corner(matrix, self._size) > 2 * _FARTHEST:
                 return None
             if sum(map(abs, (a, b, c, d, e, f))) * self._half < _STILL:
                 break
