@@ -23,6 +23,7 @@ from rig.guard_cases import KINDS, Case, Kind, cases_of, large_cases, real_cases
 from rig.photographs import photographs, real_sources
 
 from edit_rrm.guards import EditGuards, GuardResult, reward_ceiling
+from edit_rrm.image_scale import ImageScale
 from edit_rrm.images import EditImage
 from edit_rrm.intervals import Share
 
@@ -63,7 +64,7 @@ class Seen:
 
 def seen(case: Case) -> Seen:
     """What the guards find in a case."""
-    source, candidate = (EditImage.from_pil(image, SHOWN_SIDE) for image in case.make())
+    source, candidate = (EditImage.from_pil(image, ImageScale(SHOWN_SIDE)) for image in case.make())
     return Seen(case, EditGuards(source, instruction=case.instruction).check(candidate))
 
 

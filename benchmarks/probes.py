@@ -11,11 +11,8 @@ read. Bar: 99th percentile under 50 ms.
 
 import asyncio
 import io
-import multiprocessing
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -24,6 +21,7 @@ import typer
 from PIL import Image
 from rich.table import Table
 from rig.calls import Body, Supply, make_groups, multipart
+from rig.prober import Prober, Sample
 from rig.processes import end_on_sigterm, reward_server
 from rig.report import Bar, console, percentile, progress, say_machine
 
@@ -38,70 +36,6 @@ CALL_SIZE = 4
 HEALTH_PAUSE_S, REFUSAL_PAUSE_S = 0.005, 0.02
 CHUNK_BYTES = 2**18
 Format = Literal["PNG", "JPEG"]
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One request of the probing process: when it was sent (monotonic seconds), how long it took."""
-
-    sent_at: float
-    took_s: float
-    status: int
-
-
-class Prober:
-    """Asks again and again from a process of its own, so that no other work of the benchmark delays it."""
-
-    def __init__(self, url: str, path: str, body: Body | None, pause_s: float) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._mine, self._theirs = context.Pipe()
-        arguments = (self._theirs, url + path, body, pause_s)
-        self._process = context.Process(target=_probe, args=arguments, daemon=True)
-
-    def __enter__(self) -> "Prober":
-        self._process.start()
-        self._theirs.close()  # so that the end of the process is seen here
-        self._mine.recv()  # its first request has been answered
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.join()
-
-    def end(self) -> list[Sample]:
-        """Stops it and returns what it saw."""
-        self._mine.send("end")
-        samples: list[Sample] = self._mine.recv()
-        return samples
-
-    def wait_for(self, count: int) -> list[Sample]:
-        """What it saw once it has sent `count` requests."""
-        self._mine.send(count)
-        samples: list[Sample] = self._mine.recv()
-        return samples
-
-
-def _probe(pipe: Connection, url: str, body: Body | None, pause_s: float) -> None:
-    """The process: until told "end", or until it has made as many requests as it is told."""
-    samples: list[Sample] = []
-    wanted: int | None = None
-    with httpx.Client(timeout=600.0) as http:
-        while True:
-            started = time.monotonic()
-            if body is None:
-                answer = http.get(url)
-            else:
-                answer = http.post(url, content=body.content, headers={"Content-Type": body.content_type})
-            samples.append(Sample(started, time.monotonic() - started, answer.status_code))
-            if len(samples) == 1:
-                pipe.send("started")
-            if wanted is None and pipe.poll():
-                told = pipe.recv()
-                wanted = len(samples) if told == "end" else told
-            if wanted is not None and len(samples) >= wanted:
-                pipe.send(samples)
-                return
-            time.sleep(pause_s)
 
 
 def large_call(format_: Format) -> Body:

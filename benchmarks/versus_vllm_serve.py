@@ -1,6 +1,7 @@
 """Is a group call faster than what one would do without us: parallel chat completions to `vllm serve`?
 
-    .venv/bin/python benchmarks/versus_vllm_serve.py [--groups 12] [--long]
+    .venv/bin/python benchmarks/versus_vllm_serve.py [--groups 12] [--long] [--picture 1024 --tokens 32]
+                                                     [--at-once 8]
 
 A group of 24 as one multipart call to us, against 24 chat completions at once with base64 images, in two
 message orders: the paper's (both images, then the text: what people send) and our own (source, text,
@@ -9,6 +10,11 @@ candidate). Bars: at least 1.5 times faster than the first, at least 1.1 times t
 --long gives every instruction so many words that the prompt's text has 800 tokens: that is what a zero-shot
 prompt of a larger model has, the bundled model's own has about 200. The bundled model was not trained on
 such and its traces do not parse: they cost what they cost, on both sides.
+
+--picture takes photographs of that size, as people send them; both sides show the model the pixels that
+the card allows. --tokens ends every text there: an engine that writes little, as a fast one writes quickly,
+leaves more to the front ends (our calls then end in `trace_truncated`, which costs what a score costs).
+--at-once sends so many groups together.
 
 Equal on both sides: checkpoint, dtype, block size, KV cache, sequences and tokens a step, OpenMP threads,
 image cache, eager mode, greedy sampling with its seed, the log-probabilities of the verdict tokens, the
@@ -43,6 +49,7 @@ from rig.engines import (
     same_arguments,
     settings_for,
 )
+from rig.pictures import photographed
 from rig.processes import SETTLE_S, ServerProcess, end_on_sigterm, reward_server, vllm_server
 from rig.report import Bar, console, progress, say_machine
 
@@ -68,8 +75,10 @@ class Run:
     lengths: tuple[int, ...]  # output tokens by candidate; of our call only their sum
 
 
-def completions(judge: Judge, group: Group, layout: Layout, lengths: Sequence[int] | None) -> list[Body]:
-    """One chat completion a candidate; `lengths` fixes the output tokens of each."""
+def completions(
+    judge: Judge, group: Group, layout: Layout, lengths: Sequence[int] | None, tokens: int | None
+) -> list[Body]:
+    """One chat completion a candidate; `lengths` fixes the output tokens of each, `tokens` bounds them."""
     prompt = judge.prompt(group, layout)
     source = base64_png(group.source)
     bodies = []
@@ -81,7 +90,7 @@ def completions(judge: Judge, group: Group, layout: Layout, lengths: Sequence[in
             "temperature": judge.draw.temperature,
             "top_p": judge.draw.top_p,
             "seed": judge.draw.seed,
-            "max_tokens": judge.draw.max_tokens if lengths is None else lengths[number],
+            "max_tokens": (tokens or judge.draw.max_tokens) if lengths is None else lengths[number],
             "ignore_eos": lengths is not None,
             "logprobs": True,
             "logprob_token_ids": judge.watched_ids,
@@ -128,22 +137,25 @@ async def ask_vllm(url: str, bodies: Sequence[Body]) -> Run:
     )
 
 
-async def ask_us(url: str, body: Body) -> Run:
-    """One call. One none of whose traces parses took its time too, but tells no tokens (0 here)."""
-    async with _client(url, 1) as http:
+async def ask_us(url: str, bodies: Sequence[Body]) -> Run:
+    """All calls at once. One none of whose traces parses took its time too, but tells no tokens (0 here)."""
+    async with _client(url, len(bodies)) as http:
         started = time.perf_counter()
-        answer = await body.send(http)
+        answers = await asyncio.gather(*(body.send(http) for body in bodies))
         took_s = time.perf_counter() - started
-    if answer.status_code == 502 and answer.json()["code"] == "trace_unparseable":
-        return Run(took_s, len(body.content), 0, 0, (0,))
-    usage = _checked(answer)["usage"]
+    told = [answer for answer in answers if not _without_trace(answer)]
+    usage = [_checked(answer)["usage"] for answer in told]
     return Run(
         took_s,
-        len(body.content),
-        usage["prompt_tokens"],
-        usage["cached_prompt_tokens"],
-        (usage["completion_tokens"],),
+        sum(len(body.content) for body in bodies),
+        sum(u["prompt_tokens"] for u in usage) if len(told) == len(answers) else 0,
+        sum(u["cached_prompt_tokens"] for u in usage),
+        tuple(u["completion_tokens"] for u in usage),
     )
+
+
+def _without_trace(answer: httpx.Response) -> bool:
+    return answer.status_code == 502 and answer.json()["code"] in ("trace_unparseable", "trace_truncated")
 
 
 def _client(url: str, connections: int) -> httpx.AsyncClient:
@@ -158,24 +170,35 @@ def _checked(answer: httpx.Response) -> Any:
 
 
 def compare(
-    ours: ServerProcess, theirs: ServerProcess, judge: Judge, groups: Sequence[Group]
+    ours: ServerProcess,
+    theirs: ServerProcess,
+    judge: Judge,
+    batches: Sequence[Sequence[Group]],
+    tokens: int | None,
 ) -> list[dict[str, Run]]:
-    """Every group through the three sides, in each of their orders in turn."""
+    """Every batch of groups through the three sides, in each of their orders in turn."""
     results = []
     orders = itertools.cycle(itertools.permutations((US, PAPER_ORDER, OUR_ORDER)))
-    for number, (group, order) in enumerate(zip(groups, orders, strict=False), start=1):
-        progress.print(f"group {number} of {len(groups)}")
-        ours_body = multipart(group)
-        own_order = completions(judge, group, as_served, None)
+    sampling = {} if tokens is None else {"sampling": {"max_tokens": tokens}}
+    for number, (batch, order) in enumerate(zip(batches, orders, strict=False), start=1):
+        progress.print(f"batch {number} of {len(batches)}")
+        ours_bodies = [multipart(group, **sampling) for group in batch]
+        own_order = [one for group in batch for one in completions(judge, group, as_served, None, tokens)]
         with ours.stopped():
-            lengths = asyncio.run(ask_vllm(theirs.url, own_order)).lengths
-        paper_order = completions(judge, group, images_first, lengths)
+            lengths = iter(asyncio.run(ask_vllm(theirs.url, own_order)).lengths)
+        paper_order = [
+            body
+            for group in batch
+            for body in completions(
+                judge, group, images_first, list(itertools.islice(lengths, len(group.candidates))), tokens
+            )
+        ]
         runs = {}
         for side in order:
             with (theirs if side == US else ours).stopped():
                 time.sleep(SETTLE_S)
                 if side == US:
-                    runs[side] = asyncio.run(ask_us(ours.url, ours_body))
+                    runs[side] = asyncio.run(ask_us(ours.url, ours_bodies))
                 else:
                     bodies = own_order if side == OUR_ORDER else paper_order
                     runs[side] = asyncio.run(ask_vllm(theirs.url, bodies))
@@ -183,11 +206,11 @@ def compare(
     return results
 
 
-def show(results: Sequence[dict[str, Run]], size: int) -> None:
+def show(results: Sequence[dict[str, Run]], size: int, at_once: int) -> None:
     """The table and the bars."""
     table = Table(
         "", "median s", "candidates/s", "bytes sent", "prompt tokens", "cached", "output tokens",
-        title=f"groups of {size}, {len(results)} groups; bytes and tokens are sums",
+        title=f"groups of {size}, {at_once} at once, {len(results)} times; bytes and tokens are sums",
     )  # fmt: skip
     for side in (US, OUR_ORDER, PAPER_ORDER):
         runs = [runs[side] for runs in results]
@@ -197,7 +220,9 @@ def show(results: Sequence[dict[str, Run]], size: int) -> None:
             for name in ("sent_bytes", "prompt_tokens", "cached_tokens")
         ]
         written = sum(sum(run.lengths) for run in runs)
-        table.add_row(side, f"{median_s:.3f}", f"{size / median_s:.1f}", *map(str, sums), str(written))
+        table.add_row(
+            side, f"{median_s:.3f}", f"{at_once * size / median_s:.1f}", *map(str, sums), str(written)
+        )
     console.print(table)
     told = [runs for runs in results if runs[US].prompt_tokens]
     same = all(runs[US].prompt_tokens == runs[OUR_ORDER].prompt_tokens for runs in told)
@@ -220,6 +245,9 @@ def main(
     long: Annotated[
         bool, typer.Option("--long", help="Prompts of 800 tokens and more, as larger models are asked.")
     ] = False,
+    picture: Annotated[int | None, typer.Option(help="Photographs with sides of so many pixels.")] = None,
+    tokens: Annotated[int | None, typer.Option(help="Most tokens of a text.")] = None,
+    at_once: Annotated[int, typer.Option(min=1, help="Groups sent together.")] = 1,
     model: Annotated[
         Path, typer.Option(help="Checkpoint; its tokenizer must hold the chat template.")
     ] = BUNDLED_MODEL,
@@ -234,19 +262,26 @@ def main(
     from transformers import AutoTokenizer
 
     judge = Judge(model, AutoTokenizer.from_pretrained(model))
-    progress.print(f"rendering {groups + 1} groups of {size}")
-    work, warm_up = make_groups(groups, size), make_groups(1, size, first=groups)
+    side = judge.max_side
+    if picture is not None and side is not None:
+        extra += ["--mm-processor-kwargs", json.dumps({"max_pixels": side * side})]
+    progress.print(f"rendering {groups * at_once + 1} groups of {size}")
+    work = make_groups(groups * at_once + 1, size)
+    if picture is not None:
+        work = [photographed(group, picture, number) for number, group in enumerate(work)]
+    *work, warm_up = work
     if long:
         work = [lengthened(group, judge) for group in work]
+    batches = [work[start : start + at_once] for start in range(0, len(work), at_once)]
     progress.print("starting both servers, one after the other")
     with (
         reward_server(model, retries=0, score_cache_mib=0) as ours,
         vllm_server(command_line(arguments) + extra, {"VLLM_SERVER_DEV_MODE": "1"}) as theirs,
     ):
         progress.print("warming up")
-        compare(ours, theirs, judge, warm_up)
-        results = compare(ours, theirs, judge, work)
-    show(results, size)
+        compare(ours, theirs, judge, [[warm_up]], tokens)
+        results = compare(ours, theirs, judge, batches, tokens)
+    show(results, size, at_once)
     say_machine()
 
 

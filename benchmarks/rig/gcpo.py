@@ -26,7 +26,7 @@ def trainer_of(
     """The trainer of one process and its rows; paths in pairs are relative to `folder`, `options` TRL's."""
     base = load_base(config)
     profile = get_profile(base.card.profile)
-    rows = PairRows(pairs, folder, profile, base.card.max_image_side)
+    rows = PairRows(pairs, folder, profile, base.card.scale)
     arguments = grpo_arguments(config, 1)
     trainer = GcpoTrainer(
         base.model, rows, None, profile, share_prompts=config.share_prompts, credit=config.credit,

@@ -55,6 +55,11 @@ class ServerProcess:
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
+    def pid(self) -> int:
+        """Of the process that speaks HTTP."""
+        return self._running().pid
+
+    @property
     def log(self) -> str:
         """Standard error so far."""
         return self._file("log").read_text(errors="replace")

@@ -28,7 +28,7 @@ from edit_rrm.wire import (
     ScoreRequest,
     Thinking,
 )
-from edit_rrm_client._images import EncodedImage, Encoding, ImageInput, SourceInput, encode_image
+from edit_rrm_client._images import EncodedImage, Encoding, ImageInput, SourceInput, encode_images
 from edit_rrm_client.errors import InvalidRequestError, ProtocolError
 
 Transport: TypeAlias = Literal["multipart", "base64"]
@@ -75,7 +75,7 @@ def decompose_call(
 ) -> Call[DecomposeAnswer]:
     """POST /v1/decompose. Raises InvalidRequestError."""
     outbox = _Outbox(transport, encoding)
-    one, several = _source_refs(outbox, source)
+    one, several = _source_fields(outbox.add(_sources_of(source)))
     try:
         request = DecomposeRequest(
             instruction=instruction, model=model, source=one, sources=several, sampling=sampling or Sampling()
@@ -108,11 +108,11 @@ def score_call(
     if isinstance(candidates, str | bytes | bytearray | os.PathLike) or not isinstance(candidates, Sequence):
         raise InvalidRequestError(f"candidates must be a list of images, got {type(candidates).__name__}")
     outbox = _Outbox(transport, encoding)
-    one, several = _source_refs(outbox, source)
-    candidate_refs = [
-        outbox.add(f"candidate-{index}", candidate, f"candidates[{index}]")
-        for index, candidate in enumerate(candidates)
-    ]
+    sources = _sources_of(source)
+    edited = [(f"candidate-{index}", image, f"candidates[{index}]") for index, image in enumerate(candidates)]
+    refs = outbox.add([*sources, *edited])
+    one, several = _source_fields(refs[: len(sources)])
+    candidate_refs = refs[len(sources) :]
     try:
         request = ScoreRequest(
             instruction=instruction,
@@ -151,8 +151,12 @@ class _Outbox:
         self._encoding = encoding
         self.parts: dict[str, EncodedImage] = {}
 
-    def add(self, part: str, image: ImageInput, name: str) -> ImageRef:
-        encoded = encode_image(image, name, self._encoding)
+    def add(self, images: Sequence["Outgoing"]) -> list[ImageRef]:
+        """References to images."""
+        encoded = encode_images([(image, name) for _, image, name in images], self._encoding)
+        return [self._sent(part, file) for (part, _, _), file in zip(images, encoded, strict=True)]
+
+    def _sent(self, part: str, encoded: EncodedImage) -> ImageRef:
         if self._transport == "base64":
             return ImageRef(b64=base64.b64encode(encoded.data).decode("ascii"))
         self.parts[part] = encoded
@@ -168,20 +172,27 @@ def _unsaid(request: RequestModel) -> set[str]:
     }
 
 
-def _source_refs(outbox: _Outbox, source: SourceInput) -> tuple[ImageRef | None, list[ImageRef] | None]:
-    """What goes to `source` and what to `sources`: one image is named as it always was.
+Outgoing: TypeAlias = tuple[str, ImageInput, str]
+"""A part's name, its image, and what errors call it."""
+
+
+def _sources_of(source: SourceInput) -> list[Outgoing]:
+    """One image is named as it always was.
 
     Raises InvalidRequestError for none, or more than a request takes, before any is read.
     """
     if not isinstance(source, list | tuple):
-        return outbox.add("source", cast("ImageInput", source), "source"), None
+        return [("source", cast("ImageInput", source), "source")]
     if not 1 <= len(source) <= MAX_SOURCES:
         raise InvalidRequestError(f"source: expected 1 to {MAX_SOURCES} images, got {len(source)}")
     if len(source) == 1:
-        return outbox.add("source", source[0], "source[0]"), None
-    return None, [
-        outbox.add(f"source-{index}", image, f"source[{index}]") for index, image in enumerate(source)
-    ]
+        return [("source", source[0], "source[0]")]
+    return [(f"source-{index}", image, f"source[{index}]") for index, image in enumerate(source)]
+
+
+def _source_fields(refs: Sequence[ImageRef]) -> tuple[ImageRef | None, list[ImageRef] | None]:
+    """What goes to `source` and what to `sources`."""
+    return (refs[0], None) if len(refs) == 1 else (None, list(refs))
 
 
 def _refusal(error: ValidationError) -> InvalidRequestError:

@@ -72,8 +72,9 @@ class RewardClient:
     `api_key` falls back to the environment's EDIT_RRM_API_KEY. `timeout_s` is the total deadline of a
     call with all its retries; the service is told what is left of it. `transport` chooses how images
     travel: "multipart" (their own bytes) or "base64" (inside the JSON, a third larger); `encoding` what
-    pixels become: "png" (lossless) or "jpeg". `clock`, `sleep` and `dice` (draws from [0, 1)) are for
-    tests. An `http_client` of your own brings its proxies and certificates and is not closed here.
+    pixels become: "png" and "webp-lossless" keep every one, "jpeg95" does not. `clock`, `sleep` and `dice`
+    (draws from [0, 1)) are for tests. An `http_client` of your own brings its proxies and certificates and
+    is not closed here.
 
     Every method may raise `EditRRMClientError`; its subclasses say which of the parties must act.
     """

@@ -11,10 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from edit_rrm import plugins
 from edit_rrm.errors import CheckpointError
 from edit_rrm.guards.modes import GuardMode, GuardName
+from edit_rrm.image_scale import ImageScale, processor_scale, smaller
 from edit_rrm.principles import Category
 
 _GROUP: plugins.Group = "edit_rrm.checkpoints"
 FILE_NAME = "rrm.json"
+_ZERO_SHOT_PIXELS = 1280 * 1280
 AggregatorName = Literal["model_score", "weighted_mean", "gated", "soft"]
 
 
@@ -51,16 +53,30 @@ class RRMCard(BaseModel):
     max_image_side: int | None = Field(
         default=None, ge=28, description="longest side in pixels the model takes"
     )
+    pixel_budget: int | None = Field(default=None, ge=784, description="most pixels of an image it takes")
+    patch: int = Field(
+        default=1, ge=1, description="sides of an image that is scaled down are multiples of so many pixels"
+    )
     guards: dict[GuardName, GuardMode] = Field(
         default_factory=dict, description="enforce, report or off for some guards; the others are enforced"
     )
     judges: str = Field(default="", description="what the scores are good for, shown wherever they are")
     training: dict[str, Any] = Field(default_factory=dict, description="how it was trained, and its results")
 
+    @property
+    def scale(self) -> ImageScale:
+        """How large the model is shown images."""
+        return ImageScale(self.max_image_side, self.pixel_budget, self.patch)
 
-def zero_shot_card(name: str) -> RRMCard:
-    """The card of a checkpoint that has none: any instruction-tuned VLM."""
-    return RRMCard(name=name, profile="zero_shot", trace_format="json", max_image_side=1280)
+
+def zero_shot_card(name: str, directory: Path | None = None) -> RRMCard:
+    """The card of a checkpoint that has none: any instruction-tuned VLM, its files in `directory`.
+
+    An image has as many pixels as its processor would leave it, and at most those of 1280 x 1280.
+    """
+    patch, most = (1, None) if directory is None else processor_scale(directory)
+    budget = smaller(_ZERO_SHOT_PIXELS, most)
+    return RRMCard(name=name, profile="zero_shot", trace_format="json", pixel_budget=budget, patch=patch)
 
 
 def read_card(directory: Path, name: str | None = None) -> RRMCard:
@@ -70,7 +86,7 @@ def read_card(directory: Path, name: str | None = None) -> RRMCard:
     """
     path = directory / FILE_NAME
     if not path.exists():
-        return zero_shot_card(name or directory.absolute().name)
+        return zero_shot_card(name or directory.absolute().name, directory)
     try:
         return RRMCard.model_validate_json(path.read_bytes())
     except ValidationError as error:

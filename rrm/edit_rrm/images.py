@@ -7,13 +7,14 @@ those belong to the whole process.
 import hashlib
 import io
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from edit_rrm.colour_profiles import to_srgb
 from edit_rrm.errors import ImageError
+from edit_rrm.image_scale import AS_IT_IS, ImageScale, Size
 
 _FORMATS = ("PNG", "JPEG", "WEBP")
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -29,6 +30,7 @@ _TO_UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_SWAPPING = {_TO_UPRIGHT[number] for number in (5, 6, 7, 8)}  # width and height
 _WHITE = (255, 255, 255)
 _RESAMPLING = Image.Resampling.LANCZOS
 
@@ -37,14 +39,13 @@ _RESAMPLING = Image.Resampling.LANCZOS
 class ImageLimits:
     """What `decode_image` accepts.
 
-    The first two refuse, the next two (pixels) scale down; the last two refuse what is left: a side of fewer
-    pixels, or one more times as long as the other.
+    The first two refuse, `scale` scales down; the last two refuse what is left: a side of fewer pixels, or
+    one more times as long as the other.
     """
 
     max_encoded_bytes: int = 20 * 2**20
     max_pixels: int = 40_000_000
-    max_side: int | None = None
-    pixel_budget: int | None = None
+    scale: ImageScale = AS_IT_IS
     min_side: int = 1
     max_aspect: float = math.inf
 
@@ -54,12 +55,19 @@ _DEFAULT_LIMITS = ImageLimits()
 
 @dataclass(frozen=True, eq=False)
 class EditImage:
-    """An upright RGB image in memory. `digest` is the SHA-256 (hex) of its size and pixels."""
+    """An upright RGB image in memory. Those of equal `digest` (SHA-256, hex) have equal pixels.
+
+    It is that of the file that was decoded and of its scale, or else of size and pixels.
+    """
 
     image: Image.Image
     digest: str
     unmanaged: "EditImage | None" = None
     """Where a profile changed the pixels: as a program sees them that knows no profiles, an editor say."""
+    full_size: Size = (0, 0)
+    """Width and height before it was scaled down."""
+    file: bytes | None = field(default=None, repr=False)
+    """The file it was decoded from, where that was to be kept and whoever decodes it sees these pixels."""
 
     @property
     def width(self) -> int:
@@ -71,33 +79,57 @@ class EditImage:
         """Pixels."""
         return self.image.height
 
+    @property
+    def held_bytes(self) -> int:
+        """What it takes in memory: Pillow has four bytes for a pixel."""
+        own = 4 * self.width * self.height + len(self.file or b"")
+        return own + (self.unmanaged.held_bytes if self.unmanaged is not None else 0)
+
     @classmethod
-    def from_pil(
-        cls, image: Image.Image, max_side: int | None = None, pixel_budget: int | None = None
-    ) -> "EditImage":
-        """A copy of `image` as `decode_image` would give it: upright, RGB, on white, scaled down to both.
+    def from_pil(cls, image: Image.Image, scale: ImageScale = AS_IT_IS) -> "EditImage":
+        """A copy of `image` as `decode_image` would give it: upright, RGB, on white, scaled down.
 
         Raises ImageError for an image that does not load, or whose mode has no known range (F, and I
         beyond 16 bits) or no conversion.
         """
-        plain, managed = _upright_srgb(image, max_side, pixel_budget)
-        made = cls._of(managed)
-        return made if managed is plain else replace(made, unmanaged=cls._of(plain))
+        return cls._of(_made_upright(image, scale), None)
 
     def in_size_of(self, other: "EditImage") -> "EditImage":
         """The image scaled to the other's width and height, whatever becomes of its shape."""
         size = other.image.size
-        return self if size == self.image.size else self._of(self.image.resize(size, _RESAMPLING))
+        if size == self.image.size:
+            return self
+        digest = hashlib.sha256(b"%s in %dx%d" % (self.digest.encode(), *size)).hexdigest()
+        return EditImage(self.image.resize(size, _RESAMPLING), digest, full_size=other.full_size)
 
     @classmethod
-    def _of(cls, rgb: Image.Image) -> "EditImage":
-        pixels = rgb.tobytes()
-        digest = hashlib.sha256(b"%dx%d:" % rgb.size + pixels).hexdigest()
-        return cls(Image.frombytes("RGB", rgb.size, pixels), digest)
+    def _of(cls, made: "_Upright", digest: str | None, file: bytes | None = None) -> "EditImage":
+        unmanaged = None
+        if made.plain is not made.managed:
+            unmanaged = cls(made.plain, f"{digest}, plain" if digest else pixel_digest(made.plain),
+                            full_size=made.full_size)  # fmt: skip
+        return cls(made.managed, digest or pixel_digest(made.managed), unmanaged, made.full_size, file)
 
 
-def decode_image(data: bytes, limits: ImageLimits = _DEFAULT_LIMITS) -> EditImage:
+def pixel_digest(rgb: Image.Image) -> str:
+    """SHA-256 (hex) of an image's size and pixels."""
+    return hashlib.sha256(b"%dx%d:" % rgb.size + rgb.tobytes()).hexdigest()
+
+
+def file_digest(data: bytes, scale: ImageScale = AS_IT_IS) -> str:
+    """SHA-256 (hex) of a file and of the scale it is shown in: the digest that `decode_image` gives it."""
+    digest = hashlib.sha256(repr((scale.max_side, scale.pixel_budget, scale.patch)).encode())
+    digest.update(data)
+    return digest.hexdigest()
+
+
+def decode_image(
+    data: bytes, limits: ImageLimits = _DEFAULT_LIMITS, *, digest: str | None = None, keep_file: bool = False
+) -> EditImage:
     """A PNG, JPEG or WebP file's bytes as an upright RGB image; the bytes alone tell the format.
+
+    `digest` is its `file_digest` where that is known already. `keep_file` keeps the bytes of one that
+    others may be given in place of the pixels.
 
     Raises ImageError: image_too_large and too_many_pixels before any pixel is decoded,
     unsupported_image for another format or an animation, broken_image for everything that does not
@@ -112,9 +144,10 @@ def decode_image(data: bytes, limits: ImageLimits = _DEFAULT_LIMITS) -> EditImag
     try:
         with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             _check_header(image, data, limits)
-            decoded = EditImage.from_pil(image, limits.max_side, limits.pixel_budget)
-            _check_shape(image.size, decoded, limits)
-            return decoded
+            made = _made_upright(image, limits.scale, ours=True)
+            _check_shape(made, limits)
+            kept = data if keep_file and made.as_filed and image.format != "MPO" else None
+            return EditImage._of(made, digest or file_digest(data, limits.scale), kept)
     except ImageError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -130,11 +163,10 @@ def decode_image(data: bytes, limits: ImageLimits = _DEFAULT_LIMITS) -> EditImag
 def encode_png(image: Image.Image) -> bytes:
     """The upright RGB form of `image` as a PNG without metadata, lossless and compressed for speed.
 
-    `decode_image(encode_png(image))` equals `EditImage.from_pil(image)`. Raises ImageError as that does.
+    `decode_image` makes the pixels of `EditImage.from_pil(image)` of it. Raises ImageError as that does.
     """
     buffer = io.BytesIO()
-    _, rgb = _upright_srgb(image)
-    Image.frombytes("RGB", rgb.size, rgb.tobytes()).save(buffer, "PNG", compress_level=1)
+    _made_upright(image, AS_IT_IS).managed.save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()
 
 
@@ -161,38 +193,63 @@ def _check_header(image: Image.Image, data: bytes, limits: ImageLimits) -> None:
         raise ImageError("unsupported_image", "a 16-bit PNG with a transparent colour key is not supported")
 
 
-def _check_shape(size: tuple[int, int], decoded: EditImage, limits: ImageLimits) -> None:
-    short, long = sorted(decoded.image.size)
+def _check_shape(made: "_Upright", limits: ImageLimits) -> None:
+    width, height = made.managed.size
+    short, long = sorted((width, height))
     if short < limits.min_side or long > limits.max_aspect * short:
+        full = made.full_size
         raise ImageError(
             "image_shape",
-            f"{size[0]} x {size[1]} pixels, judged at {decoded.width} x {decoded.height}: no side may have "
+            f"{full[0]} x {full[1]} pixels, judged at {width} x {height}: no side may have "
             f"fewer than {limits.min_side} or be more than {limits.max_aspect:g} times as long as the other",
         )
 
 
-def _upright_srgb(
-    image: Image.Image, max_side: int | None = None, pixel_budget: int | None = None
-) -> tuple[Image.Image, Image.Image]:
-    """The pixels without their profile and with it; one and the same where it changes nothing.
+@dataclass(frozen=True)
+class _Upright:
+    """RGB pixels of our own, without the profile and with it: one and the same where it changes nothing."""
+
+    plain: Image.Image
+    managed: Image.Image
+    full_size: Size
+    as_filed: bool
+    """Whether they are what the file holds: neither turned, scaled, converted nor put on white."""
+
+
+def _made_upright(image: Image.Image, scale: ImageScale, *, ours: bool = False) -> _Upright:
+    """See `_Upright`. `ours`: nobody else has the image. It may be used as it is, and a JPEG that will be
+    scaled down is decoded smaller where that is enough.
 
     A profile of RGB colours is applied to the pixels that are left: it costs 20 ns for each.
     """
-    profile = None if image.mode == "CMYK" else image.info.get("icc_profile")
-    plain = _within(_upright_rgb(image), max_side, pixel_budget)
-    return plain, to_srgb(plain, profile)
-
-
-def _upright_rgb(image: Image.Image) -> Image.Image:
-    if image.width == 0 or image.height == 0:
-        raise ImageError("broken_image", f"the image has no pixels: {image.width} x {image.height}")
+    full_size = image.size
+    if full_size[0] == 0 or full_size[1] == 0:
+        raise ImageError("broken_image", f"the image has no pixels: {full_size[0]} x {full_size[1]}")
+    fitted = scale.fitted(full_size)
+    if ours and fitted != full_size:
+        image.draft(None, fitted)
     try:
         image.load()
         transpose = _TO_UPRIGHT.get(image.getexif().get(_EXIF_ORIENTATION, 1))
     except (OSError, SyntaxError, ValueError) as error:
         raise ImageError("broken_image", f"the image does not load: {error}") from error
-    rgb = _on_white(image)
-    return rgb if transpose is None else rgb.transpose(transpose)
+    profile = None if image.mode == "CMYK" else image.info.get("icc_profile")
+    transparent = image.has_transparency_data
+    rgb = _pixels_of(image) if ours and image.mode == "RGB" and not transparent else _on_white(image)
+    plain = rgb if rgb.size == fitted else rgb.resize(fitted, _RESAMPLING)
+    if transpose is not None:
+        plain = plain.transpose(transpose)
+        full_size = full_size[::-1] if transpose in _SWAPPING else full_size
+    managed = to_srgb(plain, profile)
+    as_filed = managed is rgb and image.size == full_size and image.mode == "RGB" and not transparent
+    for made in (plain, managed):
+        made.info = {}  # what a file says beside its pixels goes no further
+    return _Upright(plain, managed, full_size, as_filed)
+
+
+def _pixels_of(image: Image.Image) -> Image.Image:
+    """The image's own pixels without what else its file holds, nothing copied. (Pillow has no other way.)"""
+    return Image.Image()._new(image.im)
 
 
 def _on_white(image: Image.Image) -> Image.Image:
@@ -221,14 +278,3 @@ def _from_16_bit(image: Image.Image) -> Image.Image:
             "unsupported_image", f"grey levels from {levels.min()} to {levels.max()} do not fit in 16 bits"
         )
     return Image.fromarray(((levels + 128) // 257).astype(np.uint8)).convert("RGB")
-
-
-def _within(image: Image.Image, max_side: int | None, pixel_budget: int | None) -> Image.Image:
-    """The image itself where it fits, else scaled down in its shape."""
-    width, height = image.size
-    if max_side is not None and (longest := max(width, height)) > max_side:
-        width, height = (max(1, round(side * max_side / longest)) for side in (width, height))
-    if pixel_budget is not None and width * height > pixel_budget:
-        factor = math.sqrt(pixel_budget / (width * height))
-        width, height = (max(1, int(side * factor)) for side in (width, height))
-    return image if (width, height) == image.size else image.resize((width, height), _RESAMPLING)

@@ -1,10 +1,11 @@
 """Written tokens: text, character offset, log-probabilities; and how vLLM's output is read as them."""
 
+import bisect
 import functools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, overload
 
 _CUT = "\ufffd"
 _LONGEST_CHARACTER = 4  # tokens that may write one character: its bytes
@@ -54,22 +55,34 @@ class TokenReader:
 
     def tokens(
         self, text: str, token_ids: Sequence[int], logprobs: Sequence[Mapping[int, Any]] | None
-    ) -> tuple[Token, ...]:
-        """The tokens that wrote `text`. `logprobs` has one mapping from token id per token, or is None."""
-        found = []
-        for index, (offset, piece) in enumerate(self._pieces(text, token_ids)):
-            here = logprobs[index] if logprobs is not None else {}
-            own = here.get(token_ids[index])
-            # The space before the whole text is left out, so it is none of an alternative's either.
-            dropped = offset == 0 and self._text_of(token_ids[index]) == f" {piece}"
-            alternatives: dict[str, float] = {}
-            for number, shown in here.items():
-                if number != token_ids[index]:
-                    other = self._text_of(number)
-                    other = other.removeprefix(" ") if dropped else other
-                    alternatives[other] = _either(alternatives.get(other), float(shown.logprob))
-            found.append(Token(piece, offset, None if own is None else float(own.logprob), alternatives))
-        return tuple(found)
+    ) -> Sequence[Token]:
+        """The tokens that wrote `text`, each read when it is looked at: a judge looks at a few of a thousand.
+
+        `logprobs` has one mapping from token id per token, or is None.
+        """
+
+        @functools.cache
+        def pieces() -> list[tuple[int, str]]:
+            return list(self._pieces(text, token_ids))
+
+        def make(index: int) -> Token:
+            shown = logprobs[index] if logprobs is not None else {}
+            return self._token(*pieces()[index], token_ids[index], shown)
+
+        return LazyTokens(len(token_ids), make)
+
+    def _token(self, offset: int, piece: str, token_id: int, here: Mapping[int, Any]) -> Token:
+        """The token of that id that wrote `piece`, from what the engine showed at its place."""
+        own = here.get(token_id)
+        # The space before the whole text is left out, so it is none of an alternative's either.
+        dropped = offset == 0 and self._text_of(token_id) == f" {piece}"
+        alternatives: dict[str, float] = {}
+        for number, shown in here.items():
+            if number != token_id:
+                other = self._text_of(number)
+                other = other.removeprefix(" ") if dropped else other
+                alternatives[other] = _either(alternatives.get(other), float(shown.logprob))
+        return Token(piece, offset, None if own is None else float(own.logprob), alternatives)
 
     def _find_ids(self, texts: tuple[str, ...]) -> tuple[int, ...]:
         """The ids of those texts that are single tokens, by themselves or within a text."""
@@ -114,7 +127,10 @@ class TokenReader:
 
     def _pieces_behind(self, token_ids: Sequence[int]) -> list[str]:
         """What each token adds; the tokens of a character that is not complete add nothing."""
-        pieces: list[str] = []
+        pieces = [self._text_of(number) for number in token_ids]
+        if not any(piece.endswith(_CUT) for piece in pieces):
+            return pieces
+        pieces = []
         waiting: list[int] = []
         for number in token_ids:
             waiting.append(number)
@@ -148,6 +164,35 @@ class TokenReader:
             list(token_ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
         )
         return text
+
+
+class LazyTokens(Sequence[Token]):
+    """So many tokens, each made when it is looked at."""
+
+    def __init__(self, count: int, make: Callable[[int], Token]) -> None:
+        self._count = count
+        self._make = make
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, index: int) -> Token: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Token]: ...
+
+    def __getitem__(self, index: int | slice) -> Token | Sequence[Token]:
+        if isinstance(index, slice):
+            return [self._make(place) for place in range(*index.indices(self._count))]
+        return self._make(range(self._count)[index])
+
+
+def token_at(tokens: Sequence[Token], position: int) -> Token | None:
+    """The token that wrote the character at `position`, found by halving."""
+    index = bisect.bisect_right(tokens, position, key=lambda token: token.offset) - 1
+    token = tokens[index] if index >= 0 else None
+    return token if token is not None and position < token.offset + len(token.text) else None
 
 
 def _either(one: float | None, other: float) -> float:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from edit_rrm.tokens import Token
+from edit_rrm.tokens import Token, token_at
 
 # The texts a verdict token may have; engines are asked for all of them at every place.
 VERDICT_TEXTS = ("0", "1", " 0", " 1")
@@ -16,7 +16,7 @@ def met_probability(tokens: Sequence[Token], position: int) -> float | None:
     The other verdict token is the same text with the digit swapped. None when the engine did not show it,
     when the token is not a lone digit, or when it has no log-probability: nothing is guessed.
     """
-    token = next((t for t in tokens if t.offset <= position < t.offset + len(t.text)), None)
+    token = token_at(tokens, position)
     if token is None or token.logprob is None:
         return None
     digit = token.text.strip()

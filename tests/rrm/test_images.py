@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image, ImageFile
+from PIL import Image, ImageFile, JpegImagePlugin, PngImagePlugin
 
 from edit_rrm.errors import ImageError
-from edit_rrm.images import EditImage, ImageLimits, decode_image, encode_png
+from edit_rrm.image_scale import ImageScale
+from edit_rrm.images import EditImage, ImageLimits, decode_image, encode_png, file_digest
 
 SMALL = np.arange(6 * 4 * 3, dtype=np.uint8).reshape(4, 6, 3) * 3  # 6 wide, 4 high
 
@@ -46,6 +47,10 @@ def pixels(image: EditImage) -> np.ndarray:
     return np.asarray(image.image)
 
 
+def same_pixels(one: EditImage, other: EditImage) -> bool:
+    return np.array_equal(pixels(one), pixels(other))
+
+
 def refused(data: bytes, limits: ImageLimits | None = None) -> str:
     with pytest.raises(ImageError) as caught:
         decode_image(data, limits or ImageLimits())
@@ -67,12 +72,21 @@ def test_jpeg_is_decoded() -> None:
     assert np.abs(difference).max() < 12
 
 
-def test_the_digest_is_of_size_and_pixels_alone() -> None:
+def test_the_digest_of_a_file_is_that_of_its_bytes_and_its_scale() -> None:
+    data = saved(picture((64, 48)), "PNG")
+    found = decode_image(data)
+    assert found.digest == file_digest(data) == decode_image(bytes(data)).digest
+    small = ImageScale(max_side=32)
+    assert decode_image(data, ImageLimits(scale=small)).digest == file_digest(data, small) != found.digest
+    others = [ImageScale(pixel_budget=32), ImageScale(32, patch=8), ImageScale()]
+    assert len({file_digest(data, scale) for scale in (small, *others)}) == 4
+    assert decode_image(data + b"x").digest != found.digest
+
+
+def test_the_digest_of_pixels_is_of_size_and_pixels_alone() -> None:
     image = Image.fromarray(SMALL)
     expected = hashlib.sha256(b"6x4:" + SMALL.tobytes()).hexdigest()
     assert EditImage.from_pil(image).digest == expected
-    assert decode_image(saved(image, "PNG", compress_level=0)).digest == expected
-    assert decode_image(saved(image, "WEBP", lossless=True)).digest == expected
     assert EditImage.from_pil(image.resize((4, 6))).digest != expected
     wide, high = Image.new("RGB", (6, 4)), Image.new("RGB", (4, 6))
     assert EditImage.from_pil(wide).digest != EditImage.from_pil(high).digest
@@ -106,7 +120,7 @@ def test_truncated_files_are_broken(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
 def test_garbage_after_the_image_does_no_harm(kind: str) -> None:
     data = saved(picture(), kind)
-    assert decode_image(data + b"\x00garbage<script>" * 100).digest == decode_image(data).digest
+    assert same_pixels(decode_image(data + b"\x00garbage<script>" * 100), decode_image(data))
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP"])
@@ -264,9 +278,12 @@ def test_hostile_png_chunks_decode_or_are_broken(name: bytes, body: bytes) -> No
 
 def test_the_longest_side_is_scaled_down_with_its_aspect() -> None:
     data = saved(picture((200, 100)), "PNG")
-    sizes = {side: decode_image(data, ImageLimits(max_side=side)).image.size for side in (50, 199, 200, 400)}
+    sizes = {
+        side: decode_image(data, ImageLimits(scale=ImageScale(side))).image.size
+        for side in (50, 199, 200, 400)
+    }
     assert sizes == {50: (50, 25), 199: (199, 100), 200: (200, 100), 400: (200, 100)}
-    assert EditImage.from_pil(Image.new("RGB", (1, 900)), max_side=30).image.size == (1, 30)
+    assert EditImage.from_pil(Image.new("RGB", (1, 900)), ImageScale(30)).image.size == (1, 30)
 
 
 def test_from_pil_copies_and_forgets_metadata() -> None:
@@ -324,7 +341,7 @@ def test_encoded_images_are_read_back_as_from_pil_sees_them(
     bands = len(Image.new(mode, (1, 1)).getbands())
     size = (width + 7) // 8 * height if mode == "1" else width * height * bands
     image = Image.frombytes(mode, (width, height), data.draw(st.binary(min_size=size, max_size=size)))
-    assert decode_image(encode_png(image)).digest == EditImage.from_pil(image).digest
+    assert same_pixels(decode_image(encode_png(image)), EditImage.from_pil(image))
 
 
 def test_encoding_turns_upright_and_writes_no_metadata() -> None:
@@ -333,7 +350,7 @@ def test_encoding_turns_upright_and_writes_no_metadata() -> None:
     turned = Image.open(io.BytesIO(saved(Image.fromarray(SMALL), "PNG", exif=exif)))
     encoded = encode_png(turned)
     assert Image.open(io.BytesIO(encoded)).size == (4, 6)
-    assert decode_image(encoded).digest == EditImage.from_pil(turned).digest
+    assert same_pixels(decode_image(encoded), EditImage.from_pil(turned))
     assert b"eXIf" not in encoded
 
 
@@ -389,3 +406,82 @@ def test_spliced_files_raise_nothing_but_image_error(
     except ImageError:
         return
     assert image.image.mode == "RGB"
+
+
+def grainy(size: tuple[int, int]) -> Image.Image:
+    """Like a photograph: smooth, with edges and a little noise."""
+    noise = np.random.default_rng(3).normal(0, 6, (size[1], size[0], 3))
+    drawn = picture(size)
+    drawn.paste((20, 60, 200), (size[0] // 3, size[1] // 4, size[0] // 2, size[1] // 2))
+    return Image.fromarray(np.clip(np.asarray(drawn) + noise, 0, 255).astype(np.uint8))
+
+
+class TestReducedDecoding:
+    @pytest.mark.parametrize("size", [(1024, 768), (900, 1200)])
+    def test_a_large_jpeg_is_what_decoding_it_whole_would_have_given(self, size: tuple[int, int]) -> None:
+        data = saved(grainy(size), "JPEG", quality=95)
+        small = decode_image(data, ImageLimits(scale=ImageScale(400)))
+        whole = EditImage.from_pil(Image.open(io.BytesIO(data)), ImageScale(400))
+        assert small.image.size == whole.image.size
+        assert small.full_size == whole.full_size == size
+        difference = np.abs(pixels(small).astype(int) - pixels(whole).astype(int))
+        assert (difference.mean() < 1.0, np.percentile(difference, 99) <= 6) == (True, True)
+
+    def test_it_is_not_decoded_whole(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        drafted = []
+
+        def watched(image: Image.Image, mode: str | None, size: tuple[int, int] | None) -> object:
+            found = draft_of_jpeg(image, mode, size)
+            drafted.append(image.size)
+            return found
+
+        draft_of_jpeg = JpegImagePlugin.JpegImageFile.draft
+        monkeypatch.setattr(JpegImagePlugin.JpegImageFile, "draft", watched)
+        data = saved(grainy((1024, 768)), "JPEG", quality=95)
+        decode_image(data, ImageLimits(scale=ImageScale(256)))
+        decode_image(data, ImageLimits(scale=ImageScale(1024)))
+        assert drafted == [(256, 192)]
+
+    def test_a_turned_one_knows_its_own_full_size(self) -> None:
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        data = saved(grainy((800, 400)), "JPEG", quality=95, exif=exif)
+        image = decode_image(data, ImageLimits(scale=ImageScale(200)))
+        assert (image.image.size, image.full_size) == ((100, 200), (400, 800))
+
+
+class TestKeptFiles:
+    """A file goes on in place of its pixels only where whoever decodes it sees the same."""
+
+    @pytest.mark.parametrize(("kind", "options"), [("PNG", {}), ("JPEG", {"quality": 95}), ("WEBP", {})])
+    def test_a_plain_one_is_kept(self, kind: str, options: dict[str, object]) -> None:
+        data = saved(picture(), kind, **options)
+        kept = decode_image(data, keep_file=True)
+        assert kept.file == data
+        assert np.array_equal(np.asarray(Image.open(io.BytesIO(data)).convert("RGB")), pixels(kept))
+        assert kept.held_bytes == 4 * 64 * 48 + len(data)
+        assert decode_image(data).file is None
+
+    def test_others_are_not(self) -> None:
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        clear = picture().convert("RGBA")
+        clear.putalpha(100)
+        for data in (
+            saved(picture(), "JPEG", exif=exif),
+            saved(clear, "PNG"),
+            saved(picture().convert("L"), "PNG"),
+            saved(picture().quantize(8), "PNG"),
+            saved(picture().convert("CMYK"), "JPEG"),
+            saved(picture(), "PNG", transparency=(0, 0, 0)),
+            saved(picture(), "MPO", save_all=True, append_images=[picture((32, 24))]),
+        ):
+            assert decode_image(data, keep_file=True).file is None
+        small = ImageLimits(scale=ImageScale(32))
+        assert decode_image(saved(picture(), "PNG"), small, keep_file=True).file is None
+
+    def test_nothing_of_the_file_stays_with_the_pixels(self) -> None:
+        info = PngImagePlugin.PngInfo()
+        info.add_text("comment", "x" * 1000)
+        image = decode_image(saved(picture(), "PNG", pnginfo=info)).image
+        assert (type(image), image.info, image.format) == (Image.Image, {}, None)

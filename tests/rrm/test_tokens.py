@@ -9,7 +9,7 @@ import pytest
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from edit_rrm.tokens import TokenReader
+from edit_rrm.tokens import TokenReader, token_at
 from edit_rrm.verdict_probability import VERDICT_TEXTS, met_probability
 from edit_rrm_server.settings.server import BUNDLED_MODEL
 
@@ -148,3 +148,25 @@ def test_characters_of_several_byte_tokens_keep_their_places() -> None:
     tokens = reader.tokens(text, ids, None)
     assert "".join(token.text for token in tokens) == text == "\u2603 1 caf\u00e9"
     assert [token.offset for token in tokens if token.text == "1"] == [2]
+
+
+def test_only_the_tokens_that_are_looked_at_are_read() -> None:
+    """Of 300 tokens a verdict costs a few looks, not 300."""
+    text = "it is red, " * 100 + "=> 1"
+    ids = TOKENIZER.encode(text, add_special_tokens=False)
+    looked: list[int] = []
+
+    class Counted(list[Any]):
+        def __getitem__(self, index: Any) -> Any:
+            looked.append(index)
+            return super().__getitem__(index)
+
+    tokens = READER.tokens(text, ids, Counted([{number: Shown(-0.1)} for number in ids]))
+    found = token_at(tokens, len(text) - 1)
+    assert (found is not None, len(ids) > 300, len(looked) <= 12) == (True, True, True)
+    assert (found.text, found.offset, found.logprob) == ("1", len(text) - 1, -0.1)  # type: ignore[union-attr]
+    assert (token_at(tokens, len(text)), token_at(tokens, -1), token_at((), 0)) == (None, None, None)
+    assert list(tokens) == [tokens[place] for place in range(len(tokens))] == list(tokens[:])
+    assert tokens[-1] == tokens[len(tokens) - 1]
+    with pytest.raises(IndexError):
+        tokens[len(tokens)]

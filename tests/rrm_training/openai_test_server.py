@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from edit_rrm.images import EditImage, decode_image
+from edit_rrm.images import EditImage, decode_image, pixel_digest
 from edit_rrm_shapes.teachers.simulated import simulated_answer
 from edit_rrm_shapes.world.references import ShapesRef
 from edit_rrm_training.data.pictures import load_image
@@ -116,7 +116,7 @@ class OpenAITestServer:
 
 
 def _digest(image: bytes) -> str:
-    return decode_image(image).digest
+    return pixel_digest(decode_image(image).image)
 
 
 def _digest_of(picture: ShapesRef) -> str:

@@ -13,6 +13,7 @@ from transformers import AutoModelForImageTextToText, Qwen2_5_VLProcessor
 from trl.data_utils import prepare_multimodal_messages
 
 from edit_rrm.checkpoint import read_card
+from edit_rrm.image_scale import ImageScale
 from edit_rrm.judges import TrainedProfile
 from edit_rrm_shapes.tiny_rrm.batches import encode, role_weights
 from edit_rrm_shapes.tiny_rrm.muon import MuonWithAdamW
@@ -56,7 +57,7 @@ def losses(out: Path) -> list[float]:
 
 def test_a_row_becomes_the_tokens_that_the_service_sends(untrained: Path) -> None:
     row = verify_row(3)
-    example = sft_dataset([(row, Path())], TrainedProfile(), 384)[0]
+    example = sft_dataset([(row, Path())], TrainedProfile(), ImageScale(384))[0]
     processor = Qwen2_5_VLProcessor.from_pretrained(untrained)
     ids = processor.apply_chat_template(
         [prepare_multimodal_messages(example["prompt"], images=example["images"])],
@@ -124,7 +125,7 @@ def test_the_weighted_loss_is_the_weighted_mean_of_the_completions_tokens(
     rows = [(verify_row(index), Path()) for index in range(3)]
     trainer = WeightedSftTrainer(
         base.model, args=sft_arguments(config), processing_class=base.processor,
-        train_dataset=sft_dataset(rows, TrainedProfile(), 384),
+        train_dataset=sft_dataset(rows, TrainedProfile(), ImageScale(384)),
         data_collator=WeightedCollator(base.processor, role_weights(base.processor)),
     )  # fmt: skip
     batch = next(iter(trainer.get_train_dataloader()))
@@ -171,7 +172,7 @@ def test_on_a_cpu_without_bfloat16_a_base_under_adapters_is_float32_and_the_log_
 def test_a_padded_batch_attends_in_bfloat16_as_in_float32(config: SftConfig) -> None:
     base = load_base(config.model_copy(update={"dtype": "bfloat16"}))
     rows = [(verify_row(index), Path()) for index in range(3)]
-    dataset = sft_dataset(rows, TrainedProfile(), 384)
+    dataset = sft_dataset(rows, TrainedProfile(), ImageScale(384))
     batch = WeightedCollator(base.processor, role_weights(base.processor))(
         [dataset[index] for index in range(3)]
     )

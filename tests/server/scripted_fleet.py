@@ -11,8 +11,8 @@ import httpx
 
 from edit_rrm.images import EditImage
 from edit_rrm.prompts import ImageSlot, Message, Prompt
+from edit_rrm_server.engines.affinity import Affinity
 from edit_rrm_server.engines.engine import SamplingSettings
-from edit_rrm_server.engines.openai.affinity import Affinity
 from edit_rrm_server.engines.openai.chat import ChatForm
 from edit_rrm_server.engines.openai.engine import OpenAIEngine, RetryPlan
 from edit_rrm_server.engines.openai.image_urls import ImageUrls

@@ -2,7 +2,7 @@
 
 import pytest
 
-from edit_rrm_server.engines.openai.affinity import Affinity
+from edit_rrm_server.engines.affinity import Affinity, Ranks
 
 
 def test_a_new_group_goes_to_the_least_busy_upstream() -> None:
@@ -43,3 +43,21 @@ def test_only_the_last_groups_are_remembered() -> None:
     for group in ("g1", "g2", "g3"):
         affinity.choose(group, {"a": 0, "b": 1})
     assert [affinity.choose(group, {"a": 2, "b": 1}) for group in ("g3", "g1")] == ["a", "b"]
+
+
+def test_a_group_stays_on_one_rank_and_groups_spread_over_all() -> None:
+    ranks = Ranks(2, slack=4)
+    used = []
+    for group in ("g", "h"):
+        with ranks.use(group) as first, ranks.use(group) as second:
+            used.append((first, second))
+            with ranks.use("another") as other:
+                assert other != first
+    assert all(first == second for first, second in used)
+    with ranks.use("g") as again:
+        assert again == used[0][0]
+
+
+def test_an_engine_of_one_rank_is_not_told_which() -> None:
+    with Ranks(1).use("g") as rank:
+        assert rank is None

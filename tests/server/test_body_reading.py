@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from hypothesis import given, settings
@@ -16,6 +16,7 @@ from edit_rrm.wire import ScoreRequest
 from edit_rrm_server.admission.body_budget import BodyBudget
 from edit_rrm_server.errors import BodyTimeoutError, QueueFullError, RequestRefusedError
 from edit_rrm_server.http.envelope import read_envelope
+from edit_rrm_server.http.multipart import MAX_PARTS, read_parts
 from edit_rrm_server.http.problems import problem_for
 
 BODY = json.dumps(score_body()).encode()
@@ -218,3 +219,35 @@ def test_what_is_held_is_the_sum_of_the_shares_and_never_above_the_room(
     for share in shares:
         share.shrink_to(0)
     assert room.held_bytes == 0
+
+
+def form(parts: int) -> bytes:
+    """A multipart body of the boundary X with so many parts."""
+    made = b"".join(
+        b'--X\r\nContent-Disposition: form-data; name="p%d"\r\n\r\n%d\r\n' % (n, n) for n in range(parts)
+    )
+    return made + b"--X--\r\n"
+
+
+async def test_parts_are_counted() -> None:
+    async def chunks(body: bytes) -> AsyncIterator[bytes]:
+        yield body
+
+    found = await read_parts(chunks(form(MAX_PARTS)), b"X")
+    assert [part.whole() for part in found.values()] == [b"%d" % n for n in range(MAX_PARTS)]
+    with pytest.raises(RequestRefusedError, match="more than 256 parts"):
+        await read_parts(chunks(form(MAX_PARTS + 1)), b"X")
+
+
+@given(st.integers(1, 700), st.binary(max_size=2000))
+@settings(max_examples=60, deadline=None)
+async def test_a_part_is_what_was_sent_however_it_is_cut(size: int, data: bytes) -> None:
+    body = b'--X\r\nContent-Disposition: form-data; name="a"\r\n\r\n' + data + b"\r\n--X--\r\n"
+    if b"\r\n--X" in data:
+        return
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for start in range(0, len(body), size):
+            yield body[start : start + size]
+
+    assert (await read_parts(chunks(), b"X"))["a"].whole() == data

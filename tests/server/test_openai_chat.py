@@ -15,8 +15,8 @@ from edit_rrm_server.engines.openai.upstream_errors import UpstreamError
 
 
 def asked(dialect: Dialect = "vllm", top_logprobs: int = 20) -> dict[str, Any]:
-    body = ChatForm("judge", dialect, top_logprobs).body(PROMPT, {ImageSlot.SOURCE: "data:x"}, GREEDY)
-    found: dict[str, Any] = json.loads(body)
+    body = ChatForm("judge", dialect, top_logprobs).body(PROMPT, {ImageSlot.SOURCE: b"data:x"}, GREEDY)
+    found: dict[str, Any] = json.loads(b"".join(body))
     return found
 
 

@@ -2,10 +2,13 @@
 
 import asyncio
 import base64
+import io
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
+from PIL import Image
 from running_service import until
 from scripted_fleet import (
     GREEDY,
@@ -20,7 +23,7 @@ from scripted_fleet import (
     well,
 )
 
-from edit_rrm.images import decode_image
+from edit_rrm.images import EditImage, decode_image
 from edit_rrm.prompts import ImageSlot, Message, Prompt
 from edit_rrm_server.engines.engine import Completion
 from edit_rrm_server.engines.openai.engine import OpenAIEngine, RetryPlan
@@ -52,8 +55,36 @@ async def test_an_image_arrives_pixel_for_pixel_and_is_encoded_once() -> None:
     (url,) = urls
     head, data = url.split(",")
     assert head == "data:image/png;base64"
-    assert decode_image(base64.b64decode(data)).digest == image().digest
+    assert np.array_equal(decode_image(base64.b64decode(data)).image, image().image)
     assert engine._images.size_bytes == len(url)
+    await engine.stop()
+
+
+@pytest.mark.parametrize(("kind", "sent_as"), [("JPEG", "jpeg"), ("WEBP", "webp"), ("PNG", "png")])
+async def test_a_callers_file_that_shows_the_pixels_is_sent_as_it_came(kind: str, sent_as: str) -> None:
+    fleet = ScriptedFleet(a=well)
+    engine = await fleet.engine()
+    buffer = io.BytesIO()
+    image().image.save(buffer, kind)
+    kept = decode_image(buffer.getvalue(), keep_file=True)
+    await engine.generate(PROMPT, {ImageSlot.SOURCE: kept}, GREEDY)
+    (asked,) = fleet.asked
+    url = asked.body["messages"][1]["content"][0]["image_url"]["url"]
+    assert url == f"data:image/{sent_as};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    await engine.stop()
+
+
+async def test_a_body_goes_out_a_little_at_a_time_with_its_length_declared() -> None:
+    fleet = ScriptedFleet(a=well)
+    engine = await fleet.engine()
+    noise = np.random.default_rng(0).integers(0, 256, (700, 700, 3), dtype=np.uint8)
+    large = EditImage.from_pil(Image.fromarray(noise))
+    await engine.generate(PROMPT, {ImageSlot.SOURCE: large}, GREEDY)
+    (asked,) = fleet.asked
+    assert "transfer-encoding" not in asked.headers
+    url = asked.body["messages"][1]["content"][0]["image_url"]["url"]
+    assert int(asked.headers["content-length"]) > len(url) > 2**20
+    assert np.array_equal(decode_image(base64.b64decode(url.split(",")[1])).image, noise)
     await engine.stop()
 
 

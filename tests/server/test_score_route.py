@@ -151,7 +151,7 @@ class TestGuards:
         (capped,) = (await running.score(candidates=[wide])).json()["results"]
         assert (capped["reward"], capped["score"]) == (0.5, 6.0)
         assert capped["guards"][3] == {
-            "name": "size", "triggered": True, "value": pytest.approx(0.561, abs=1e-3), "decides": True,
+            "name": "size", "triggered": True, "value": pytest.approx(0.556, abs=1e-3), "decides": True,
             "note": "", "alignment": None,
         }  # fmt: skip
 

@@ -7,8 +7,9 @@ from scripted_engine import Asked, ScriptedEngine
 from small_calls import BLUE, RED, b64, picture, png
 
 from edit_rrm.guards import EditGuards, GuardResult
-from edit_rrm.images import EditImage
+from edit_rrm.images import EditImage, ImageLimits
 from edit_rrm_server.errors import EngineError
+from edit_rrm_server.scoring.image_intake import Encoded
 
 GREEN = png(picture((20, 160, 40)))
 
@@ -36,6 +37,68 @@ async def test_the_engine_begins_while_guards_of_other_candidates_are_still_bein
     answer = (await call).json()
     assert [result["status"] for result in answer["results"]] == ["ok", "ok"]
     assert len(running.engine.asked) == 2
+    running.assert_idle()
+
+
+async def test_the_engine_begins_while_other_candidates_are_still_being_decoded(start: Start) -> None:
+    running = await start()
+    held = asyncio.Event()
+    decode = running.service.intake.decode
+
+    async def slow_for_the_second(encoded: Encoded, path: str, limits: ImageLimits) -> EditImage:
+        if path == "candidates.1":
+            await held.wait()
+        return await decode(encoded, path, limits)
+
+    running.service.intake.decode = slow_for_the_second  # type: ignore[method-assign]
+    call = asyncio.create_task(running.score(candidates=[b64(BLUE), b64(GREEN)]))
+    await until(lambda: len(running.engine.asked) == 1)
+    held.set()
+    answer = (await call).json()
+    assert [result["status"] for result in answer["results"]] == ["ok", "ok"]
+    running.assert_idle()
+
+
+async def test_a_candidate_that_is_no_base64_refuses_the_call_though_another_was_scored(start: Start) -> None:
+    running = await start()
+    decode = running.service.intake.decode
+
+    async def slow_for_the_second(encoded: Encoded, path: str, limits: ImageLimits) -> EditImage:
+        if path == "candidates.1":
+            await until(lambda: running.engine.asked)
+        return await decode(encoded, path, limits)
+
+    running.service.intake.decode = slow_for_the_second  # type: ignore[method-assign]
+    answer = await running.score(candidates=[b64(BLUE), {"b64": "no base64!"}])
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert answer.json()["detail"].startswith("candidates.1: is not base64")
+    running.assert_idle()
+
+
+async def test_when_the_source_is_broken_no_candidate_is_waited_for(start: Start) -> None:
+    running = await start()
+    decode = running.service.intake.decode
+
+    async def never_a_candidate(encoded: Encoded, path: str, limits: ImageLimits) -> EditImage:
+        if path.startswith("candidates"):
+            await asyncio.Event().wait()
+        return await decode(encoded, path, limits)
+
+    running.service.intake.decode = never_a_candidate  # type: ignore[method-assign]
+    answer = await running.score(source=b64(RED[:60]))
+    assert (answer.status_code, answer.json()["code"]) == (422, "broken_image")
+    running.assert_idle()
+
+
+async def test_a_known_score_is_not_guarded_again(start: Start) -> None:
+    running = await start()
+    first = (await running.score()).json()["results"]
+
+    async def no_check(guards: EditGuards, candidate: EditImage) -> tuple[GuardResult, ...]:
+        raise AssertionError("it was checked again")
+
+    running.service.intake.check = no_check  # type: ignore[method-assign]
+    assert (await running.score()).json()["results"] == [{**first[0], "cached": True}]
     running.assert_idle()
 
 

@@ -14,6 +14,7 @@ from PIL import Image
 
 from edit_rrm.errors import ImageError
 from edit_rrm.guards import EditGuards
+from edit_rrm.image_scale import ImageScale
 from edit_rrm.images import ImageLimits, decode_image
 from edit_rrm_client.bulk.rows import image_path
 
@@ -49,7 +50,7 @@ class Thumbnails:
         """Different images that the budget had no room for."""
         self._settings = settings
         self._results = results
-        self._limits = ImageLimits(max_side=settings.side)
+        self._limits = ImageLimits(scale=ImageScale(settings.side))
         self._by_path: dict[str, Thumbnail] = {}
         self._by_digest: dict[bytes, Thumbnail] = {}
         self._changes: dict[tuple[int, int], Thumbnail] = {}

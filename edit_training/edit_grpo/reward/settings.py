@@ -28,7 +28,9 @@ class RewardSettings(Section):
     overlap: bool = Field(
         default=True, description="sample the next group while one is scored; off is for the benchmark"
     )
-    encoding: Literal["png", "jpeg"] = Field(default="png", description="how candidates travel")
+    encoding: Literal["png", "webp-lossless", "jpeg95", "jpeg"] = Field(
+        default="png", description="how candidates travel"
+    )
     principles: Literal["service", "file"] = Field(
         default="service", description="decomposed by the service, or the ones of the edit's row"
     )

@@ -180,7 +180,7 @@ class EditGuards:
         return GuardResult("border", depth >= self._settings.border_depth, depth)
 
     def _size(self, candidate: EditImage) -> GuardResult:
-        sizes = self._source.image.size, candidate.image.size
+        sizes = self._source.full_size, candidate.full_size
         aspect = aspect_change(*sizes)
         result = GuardResult("size", aspect > self._settings.size_change, aspect)
         if result.triggered and is_editors_size(*sizes):

@@ -58,7 +58,7 @@ class Written:
     """
 
     text: str
-    tokens: tuple[Token, ...]
+    tokens: Sequence[Token]
     opened: bool | None = None
 
 
@@ -67,7 +67,7 @@ class Reading:
     """What one answer says: verdicts and score, or subscores. `probabilities` of "met", None: unknown."""
 
     text: str
-    tokens: tuple[Token, ...]
+    tokens: Sequence[Token]
     subscores: Subscores = field(default_factory=dict)
     verdicts: tuple[Verdict, ...] = ()
     probabilities: tuple[float | None, ...] = ()
@@ -81,7 +81,7 @@ class Judgement:
     reward: float
     score: float
     text: str
-    tokens: tuple[Token, ...]
+    tokens: Sequence[Token]
     verdicts: tuple[Verdict, ...] = ()
     probabilities: tuple[float | None, ...] = ()
     subscores: Subscores = field(default_factory=dict)

@@ -210,7 +210,7 @@ def _joined(readings: Sequence[Reading]) -> str:
     return "\n\n".join(reading.text for reading in readings)
 
 
-def _tokens(readings: Sequence[Reading]) -> tuple[Token, ...]:
+def _tokens(readings: Sequence[Reading]) -> Sequence[Token]:
     """Of all answers; an offset counts in the joined text."""
     if len(readings) == 1:
         return readings[0].tokens
@@ -219,4 +219,4 @@ def _tokens(readings: Sequence[Reading]) -> tuple[Token, ...]:
     for reading in readings:
         tokens.extend(Token(t.text, start + t.offset, t.logprob, t.alternatives) for t in reading.tokens)
         start += len(reading.text) + 2
-    return tuple(tokens)
+    return tokens

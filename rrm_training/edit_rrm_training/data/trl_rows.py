@@ -10,6 +10,7 @@ from typing import Any, Self
 from datasets import Dataset
 from PIL import Image
 
+from edit_rrm.image_scale import ImageScale
 from edit_rrm.images import EditImage
 from edit_rrm.principles import Principle
 from edit_rrm.prompts import PromptProfile
@@ -20,7 +21,7 @@ from edit_rrm_training.data.sft_rows import SftRow, prompt_of
 Row = dict[str, Any]
 
 
-def sft_dataset(rows: Sequence[tuple[SftRow, Path]], profile: PromptProfile, max_side: int | None) -> Dataset:
+def sft_dataset(rows: Sequence[tuple[SftRow, Path]], profile: PromptProfile, scale: ImageScale) -> Dataset:
     """Prompt-completion rows, conversational, with their images; each row comes with the folder its paths
     are relative to."""
 
@@ -29,7 +30,7 @@ def sft_dataset(rows: Sequence[tuple[SftRow, Path]], profile: PromptProfile, max
         return {
             "prompt": prompt_of(row, profile).chat(),
             "completion": [{"role": "assistant", "content": [{"type": "text", "text": row.completion}]}],
-            "images": [picture(reference, folder, max_side) for reference in row.pictures],
+            "images": [picture(reference, folder, scale) for reference in row.pictures],
         }
 
     return _lazy(len(rows), make)
@@ -46,7 +47,7 @@ class PairRows:
         pairs: Sequence[PreferencePair],
         folder: Path,
         profile: PromptProfile,
-        max_side: int | None,
+        scale: ImageScale,
     ) -> None:
         without = [pair.id for pair in pairs if not pair.principles]
         if without:
@@ -54,7 +55,7 @@ class PairRows:
         self.pairs = pairs
         self._folder = folder
         self._profile = profile
-        self._max_side = max_side
+        self._scale = scale
 
     def __len__(self) -> int:
         return 2 * len(self.pairs)
@@ -69,7 +70,7 @@ class PairRows:
         return {
             "prompt": self._profile.verify(pair.instruction, self.principles(index)).chat(),
             "images": [
-                picture(reference, self._folder, self._max_side) for reference in (pair.source, candidate)
+                picture(reference, self._folder, self._scale) for reference in (pair.source, candidate)
             ],
             "principles": self.principles(index),
         }
@@ -79,9 +80,9 @@ class PairRows:
         return _lazy(len(self), self.__getitem__)
 
 
-def picture(reference: str | bytes, folder: Path, max_side: int | None) -> Image.Image:
-    """The picture as the service would see it: upright RGB, its longest side within `max_side` pixels."""
-    return EditImage.from_pil(load_image(reference, folder), max_side).image
+def picture(reference: str | bytes, folder: Path, scale: ImageScale) -> Image.Image:
+    """The picture as the service would see it: upright RGB, in that scale."""
+    return EditImage.from_pil(load_image(reference, folder), scale).image
 
 
 class _Making:

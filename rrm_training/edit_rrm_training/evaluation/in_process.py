@@ -10,6 +10,7 @@ from PIL import Image
 from edit_rrm.aggregators import majority
 from edit_rrm.checkpoint import RRMCard, SamplingDefaults
 from edit_rrm.errors import DecompositionError, TraceError
+from edit_rrm.image_scale import ImageScale
 from edit_rrm.images import EditImage
 from edit_rrm.judges import get_profile
 from edit_rrm.principles import Principle
@@ -54,14 +55,14 @@ class InProcessJudge:
         self._engine = engine
         self._sampling = card.sampling
         self._profile = get_profile(card.profile)
-        self._max_side = card.max_image_side
+        self._scale = card.scale
 
     def decompose(self, questions: Sequence[Question]) -> list[Decomposition]:
         """See `Judge`."""
         samples = [
             Sample(
                 self._profile.decompose(q.instruction, seed=self._sampling.seed),
-                _within(self._max_side, q.source),
+                _within(self._scale, q.source),
                 "",
             )
             for q in questions
@@ -80,7 +81,7 @@ class InProcessJudge:
             _Asked(
                 Sample(
                     self._profile.verify(q.instruction, known),
-                    _within(self._max_side, q.source, candidate),
+                    _within(self._scale, q.source, candidate),
                     "",
                 ),
                 known,
@@ -148,7 +149,7 @@ class ScoreOnlyJudge:
     def __init__(self, engine: Completer, card: RRMCard) -> None:
         self._engine = engine
         self._sampling = card.sampling
-        self._max_side = card.max_image_side
+        self._scale = card.scale
 
     def decompose(self, questions: Sequence[Question]) -> list[Decomposition]:
         """A scorer has no principles."""
@@ -157,7 +158,7 @@ class ScoreOnlyJudge:
     def judge(self, questions: Sequence[Question], drawing: Drawing) -> list[tuple[Opinion, ...]]:
         """See `Judge`; principles are not shown to the scorer."""
         samples = [
-            Sample(score_only_prompt(q.instruction), _within(self._max_side, q.source, candidate), "")
+            Sample(score_only_prompt(q.instruction), _within(self._scale, q.source, candidate), "")
             for q in questions
             for candidate in q.candidates
         ]
@@ -175,9 +176,9 @@ class ScoreOnlyJudge:
         return Opinion(tuple(scores) * (samples // len(scores)), texts=texts)
 
 
-def _within(max_side: int | None, *images: Image.Image) -> tuple[Image.Image, ...]:
-    """The images as the service shows them to the model: upright RGB, no side longer than the card allows."""
-    return tuple(EditImage.from_pil(image, max_side).image for image in images)
+def _within(scale: ImageScale, *images: Image.Image) -> tuple[Image.Image, ...]:
+    """The images as the service shows them to the model: upright RGB, as large as the card says."""
+    return tuple(EditImage.from_pil(image, scale).image for image in images)
 
 
 def _mean_known(values: Sequence[float | None]) -> float | None:

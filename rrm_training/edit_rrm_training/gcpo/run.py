@@ -117,7 +117,6 @@ def _rows(
     """The pairs as rows; the main process decomposes what has no principles, the others read its store."""
     read, folder = read_pairs(file), file.parent
     profile = get_profile(base.card.profile)
-    side = base.card.max_image_side
     complete = partial(
         generate_greedily,
         base,
@@ -134,7 +133,7 @@ def _rows(
         )
     if not found.pairs:
         raise SettingsError("no pair is left to learn from")
-    return PairRows(found.pairs, folder, profile, side)
+    return PairRows(found.pairs, folder, profile, base.card.scale)
 
 
 def _card(config: GcpoConfig, base: RRMCard, rows: PairRows) -> RRMCard:

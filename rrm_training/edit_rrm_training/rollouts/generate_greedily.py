@@ -27,7 +27,7 @@ def generate_greedily(
             base.processor.apply_chat_template(prompt.chat(), tokenize=False, add_generation_prompt=True)
             for prompt, _ in batch
         ]
-        images = [[picture(reference, folder, base.card.max_image_side)] for _, reference in batch]
+        images = [[picture(reference, folder, base.card.scale)] for _, reference in batch]
         inputs = base.processor(text=prompts, images=images, padding=True, return_tensors="pt")
         inputs = inputs.to(base.model.device)
         with torch.no_grad():

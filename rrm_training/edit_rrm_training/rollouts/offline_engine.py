@@ -19,7 +19,7 @@ class Completion:
     """What a checkpoint wrote; without `tokens` its verdicts have no probabilities."""
 
     text: str
-    tokens: tuple[Token, ...] = ()
+    tokens: Sequence[Token] = ()
 
 
 class OfflineEngine:

@@ -67,7 +67,7 @@ def run_sft(
     trainer = (RrmSftTrainer if weigher is None else WeightedSftTrainer)(
         base.model,
         args=arguments,
-        train_dataset=sft_dataset(rows, TrainedProfile(), card.max_image_side),
+        train_dataset=sft_dataset(rows, TrainedProfile(), card.scale),
         processing_class=base.processor,
         peft_config=lora_config(config),
         optimizers=optimizers_of(config, base.model),
@@ -95,6 +95,8 @@ def _card(config: SftConfig, base: Base, rows: list[SftRow]) -> RRMCard:
         trace_format="1",
         sampling=SamplingDefaults(max_tokens=config.max_trace_tokens),
         max_image_side=config.max_image_side or base.card.max_image_side,
+        pixel_budget=base.card.pixel_budget,
+        patch=base.card.patch,
         judges=config.judges or base.card.judges,
         training={
             "stage": "sft",

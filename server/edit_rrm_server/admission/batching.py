@@ -111,12 +111,12 @@ def _reason(kind: type[BaseException] | None) -> Dropped:
 class Batcher:
     """See the module. `capacity` and `window` count jobs, `bulk_share` is lanes.py's.
 
-    `window` may be set when an engine turns out to take more or fewer at once.
+    Both may be set when an engine turns out to take more or fewer at once.
     """
 
     def __init__(self, capacity: int, window: int, bulk_share: float, metrics: AdmissionMetrics) -> None:
         self.metrics = metrics
-        self._capacity = capacity
+        self.capacity = capacity
         self.window = window
         self._admissions: set[Admission] = set()
         self._lanes: Lanes[Admission] = Lanes(bulk_share)
@@ -160,7 +160,7 @@ class Batcher:
     def has_room(self, jobs: int) -> bool:
         """Whether `admit` would admit a call of `jobs` jobs now."""
         waiting = self.waiting_jobs
-        return not waiting or waiting + jobs <= self._capacity
+        return not waiting or waiting + jobs <= self.capacity
 
     def check_room(self, jobs: int) -> None:
         """Raises QueueFullError where `admit` would; that counts as a refusal."""
@@ -169,9 +169,9 @@ class Batcher:
         self.metrics.jobs_refused(jobs)
         waiting = self.waiting_jobs
         # Too large for the queue: it must drain completely. Otherwise: until the jobs fit.
-        excess = waiting if jobs > self._capacity else waiting + jobs - self._capacity
+        excess = waiting if jobs > self.capacity else waiting + jobs - self.capacity
         raise QueueFullError(
-            f"{waiting} jobs wait of at most {self._capacity}, and the call needs {jobs}",
+            f"{waiting} jobs wait of at most {self.capacity}, and the call needs {jobs}",
             self._rate.wait_s(time.monotonic(), excess),
         )
 
@@ -289,4 +289,4 @@ class Batcher:
                 room.set_result(None)
 
     def _has_stream_room(self) -> bool:
-        return self._waiting["bulk"] < min(2 * self.window, max(1, self._capacity // 2))
+        return self._waiting["bulk"] < min(2 * self.window, max(1, self.capacity // 2))

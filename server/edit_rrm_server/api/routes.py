@@ -116,8 +116,8 @@ def _shown(model: LoadedModel, service: Service) -> ModelAnswer:
         limits={
             "max_image_bytes": limits.max_encoded_bytes,
             "max_image_pixels": limits.max_pixels,
-            "max_image_side": limits.max_side,
-            "pixel_budget": limits.pixel_budget,
+            "max_image_side": limits.scale.max_side,
+            "pixel_budget": limits.scale.pixel_budget,
             "max_body_bytes": service.settings.max_body_bytes,
             "max_model_len": model.max_model_len,
         },

@@ -1,16 +1,19 @@
-"""From a validated score request to its answer: decode the images, ask the reward service. For all routes."""
+"""From a validated score request to its answer: decode the images, ask the reward service. For all routes.
+
+A candidate is scored as soon as it is decoded, while others are still being decoded.
+"""
 
 import asyncio
-from collections.abc import Sequence
 
 from edit_rrm.errors import ImageError
-from edit_rrm.images import EditImage
-from edit_rrm.wire import ImageRef, ScoreAnswer, ScoreRequest
+from edit_rrm.wire import ScoreAnswer, ScoreRequest
 from edit_rrm_server.admission.batching import Admission
+from edit_rrm_server.errors import RequestRefusedError
 from edit_rrm_server.http.envelope import Envelope
 from edit_rrm_server.observe import tracing
+from edit_rrm_server.scoring.image_intake import Encoded
 from edit_rrm_server.scoring.plan import Edit, Plan
-from edit_rrm_server.scoring.reward_service import RewardService, ScoreCall
+from edit_rrm_server.scoring.reward_service import Decoded, RewardService, ScoreCall, usable
 
 
 async def answer_score(
@@ -24,28 +27,23 @@ async def answer_score(
     """The answer to an admitted call. Raises ServiceError and EditRRMError."""
     body = envelope.body
     sources = body.all_sources
-    refs = {**sources, **{f"candidates.{i}": ref for i, ref in enumerate(body.candidates)}}
-    with tracing.span("images", count=len(refs)):
-        found = await _decode(rewards, envelope, refs)
-    shown = []
-    for source in found[: len(sources)]:
-        if isinstance(source, ImageError):
-            raise source
-        shown.append(source)
-    edit = Edit.of(shown, body.instruction, body.source_of_guards)
-    return await rewards.score(ScoreCall(call_id, plan, edit, found[len(sources) :], arrived_at), admission)
+    candidates = {f"candidates.{i}": ref for i, ref in enumerate(body.candidates)}
+    encoded = envelope.encoded_images({**sources, **candidates})
+    decoding = {path: asyncio.create_task(_decoded(rewards, encoded[path], path)) for path in encoded}
+    try:
+        with tracing.span("images", count=len(sources)):
+            shown = [usable(await decoding[path]) for path in sources]
+        edit = Edit.of(shown, body.instruction, body.source_of_guards)
+        call = ScoreCall(call_id, plan, edit, [decoding[path] for path in candidates], arrived_at)
+        return await rewards.score(call, admission)
+    finally:
+        for task in decoding.values():
+            task.cancel()  # one whose turn has not come is not decoded; a finished one stays as it is
 
 
-async def _decode(
-    rewards: RewardService, envelope: Envelope[ScoreRequest], refs: dict[str, ImageRef]
-) -> Sequence[EditImage | ImageError]:
-    """Each image or why it cannot be used; a reference that leads nowhere fails the whole request."""
-    encoded = envelope.encoded_images(refs)
-
-    async def decode(path: str) -> EditImage | ImageError:
-        try:
-            return await rewards.decode(encoded[path], path)
-        except ImageError as error:
-            return error
-
-    return await asyncio.gather(*(decode(path) for path in refs))
+async def _decoded(rewards: RewardService, encoded: Encoded, path: str) -> Decoded:
+    """The image, or why it cannot be used. Not raised: nobody may wait for it any more."""
+    try:
+        return await rewards.decode(encoded, path)
+    except (ImageError, RequestRefusedError) as error:
+        return error

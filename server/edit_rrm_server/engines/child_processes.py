@@ -1,7 +1,9 @@
 """The processes this one has started, directly or not, and their end by force."""
 
+import asyncio
 import contextlib
 import multiprocessing.resource_tracker
+import os
 from collections.abc import Iterable
 from typing import Any
 
@@ -17,6 +19,34 @@ def handles_of(process_ids: Iterable[int]) -> list[Any]:
         with contextlib.suppress(psutil.NoSuchProcess):
             handles.append(psutil.Process(process_id))
     return handles
+
+
+async def first_end(sentinels: Iterable[int], task: "asyncio.Task[Any] | None" = None) -> None:
+    """Returns once one of the processes has ended, or the task.
+
+    Sentinels are file descriptors, readable from the end of their process on. Others may watch the same
+    ones, so these are copies.
+    """
+    loop = asyncio.get_running_loop()
+    end: asyncio.Future[None] = loop.create_future()
+
+    def noticed(*_: object) -> None:
+        if not end.done():
+            end.set_result(None)
+
+    copies = [os.dup(sentinel) for sentinel in sentinels]
+    try:
+        for copy in copies:
+            loop.add_reader(copy, noticed)
+        if task is not None:
+            task.add_done_callback(noticed)
+        await end
+    finally:
+        if task is not None:
+            task.remove_done_callback(noticed)
+        for copy in copies:
+            loop.remove_reader(copy)
+            os.close(copy)
 
 
 def kill(handles: Iterable[Any]) -> None:

@@ -3,7 +3,7 @@
 An engine knows nothing of principles, verdicts or rewards.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -36,7 +36,7 @@ class Completion:
     """What the model wrote for one prompt, and what it cost in tokens."""
 
     text: str
-    tokens: tuple[Token, ...]
+    tokens: Sequence[Token]
     prompt_tokens: int
     cached_prompt_tokens: int
     completion_tokens: int

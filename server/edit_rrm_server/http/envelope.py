@@ -16,7 +16,7 @@ from starlette.requests import Request
 from edit_rrm.wire import ImageRef
 from edit_rrm_server.admission.body_budget import BodyShare
 from edit_rrm_server.errors import BodyTimeoutError, RequestRefusedError
-from edit_rrm_server.http.multipart import boundary_of, read_parts
+from edit_rrm_server.http.multipart import Part, boundary_of, read_parts
 from edit_rrm_server.http.problems import refusal_of
 
 REQUEST_PART = "request"
@@ -29,11 +29,11 @@ class Envelope(Generic[BodyRead]):
     """A validated body and the parts that came with it; `body_bytes` is what was read."""
 
     body: BodyRead
-    parts: Mapping[str, bytes]
+    parts: Mapping[str, Part]
     body_bytes: int
 
-    def encoded_images(self, refs: Mapping[str, ImageRef]) -> dict[str, bytes | str]:
-        """The file's bytes or base64 text of each image, by the path of its field.
+    def encoded_images(self, refs: Mapping[str, ImageRef]) -> dict[str, Part | str]:
+        """The part or base64 text of each image, by the path of its field.
 
         Raises RequestRefusedError for a part that did not come, and for one that no field names.
         """
@@ -70,12 +70,12 @@ async def read_envelope(
     async with _time_limit(request, timeout_s):
         if media_type == "application/json":
             json_bytes = b"".join([chunk async for chunk in counter.chunks()])
-            parts: dict[str, bytes] = {}
+            parts: dict[str, Part] = {}
         elif media_type == "multipart/form-data":
             parts = await read_parts(counter.chunks(), boundary_of(content_type))
             if REQUEST_PART not in parts:
                 raise RequestRefusedError("malformed_multipart", f"there is no part named {REQUEST_PART!r}")
-            json_bytes = parts.pop(REQUEST_PART)
+            json_bytes = parts.pop(REQUEST_PART).whole()
         else:
             raise RequestRefusedError(
                 "unsupported_media_type",

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
 
+MAX_PARTS = 256
+"""Each is an image or the request itself, and a request names fewer images."""
+
+
 def boundary_of(content_type: str) -> bytes:
     """The boundary a multipart content type names. Raises RequestRefusedError (malformed_multipart)."""
     boundary = parse_options_header(content_type)[1].get(b"boundary", b"")
@@ -21,7 +25,23 @@ def boundary_of(content_type: str) -> bytes:
     return boundary
 
 
-async def read_parts(chunks: AsyncIterator[bytes], boundary: bytes) -> dict[str, bytes]:
+class Part:
+    """A part's bytes, in the pieces they came in: who needs them whole joins them, off the event loop."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes | memoryview] = []
+
+    def add(self, data: bytes, start: int, end: int) -> None:
+        """Those of a chunk, which is kept alive rather than copied where it is hardly more than they are."""
+        large = 2 * (end - start) > len(data) and isinstance(data, bytes)
+        self._pieces.append(memoryview(data)[start:end] if large else bytes(data[start:end]))
+
+    def whole(self) -> bytes:
+        """All of them."""
+        return b"".join(self._pieces)
+
+
+async def read_parts(chunks: AsyncIterator[bytes], boundary: bytes) -> dict[str, Part]:
     """The parts by name. Raises RequestRefusedError (malformed_multipart) unless the body is whole."""
     collector = _Collector()
     try:
@@ -40,12 +60,12 @@ class _Collector:
     """Gathers what the parser calls back with."""
 
     def __init__(self) -> None:
-        self.parts: dict[str, bytes] = {}
+        self.parts: dict[str, Part] = {}
         self.complete = False
         self._field = bytearray()
         self._value = bytearray()
         self._disposition = b""
-        self._data = bytearray()
+        self._part = Part()
 
     def callbacks(self) -> "MultipartCallbacks":
         return {
@@ -60,7 +80,7 @@ class _Collector:
 
     def _part_begin(self) -> None:
         self._disposition = b""
-        self._data = bytearray()
+        self._part = Part()
 
     def _header_field(self, data: bytes, start: int, end: int) -> None:
         self._field += data[start:end]
@@ -75,7 +95,7 @@ class _Collector:
         self._value.clear()
 
     def _part_data(self, data: bytes, start: int, end: int) -> None:
-        self._data += data[start:end]
+        self._part.add(data, start, end)
 
     def _part_end(self) -> None:
         name = parse_options_header(self._disposition)[1].get(b"name", b"").decode("utf-8", "replace")
@@ -83,7 +103,9 @@ class _Collector:
             raise RequestRefusedError("malformed_multipart", "a part has no name")
         if name in self.parts:
             raise RequestRefusedError("malformed_multipart", f"two parts are named {name!r}")
-        self.parts[name] = bytes(self._data)
+        if len(self.parts) == MAX_PARTS:
+            raise RequestRefusedError("malformed_multipart", f"there are more than {MAX_PARTS} parts")
+        self.parts[name] = self._part
 
     def _end(self) -> None:
         self.complete = True

@@ -23,6 +23,7 @@ from edit_rrm_server.life.service import Service
 from edit_rrm_server.observe import tracing
 from edit_rrm_server.observe.fleet_metrics import FleetMetrics
 from edit_rrm_server.observe.log_levels import quieten
+from edit_rrm_server.process.allocation import keep_freed_memory
 from edit_rrm_server.process.progress import StartProgress
 from edit_rrm_server.scoring.warm_up import warm_up
 from edit_rrm_server.settings.server import ServerSettings
@@ -42,6 +43,7 @@ def serve(settings: ServerSettings, started_at: float) -> int:
     but ends the process with that status, when a load goes on that cannot be interrupted.
     """
     _configure_logging(settings.log_level)
+    keep_freed_memory()
     progress = StartProgress(started_at)
     progress.step("starting")
     try:

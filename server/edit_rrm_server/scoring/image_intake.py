@@ -4,32 +4,51 @@ import asyncio
 import base64
 import binascii
 import io
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from PIL import Image
 
 from edit_rrm.guards import EditGuards, GuardModes, GuardResult, GuardSettings
-from edit_rrm.images import EditImage, ImageLimits, decode_image
+from edit_rrm.images import EditImage, ImageLimits, decode_image, file_digest
 from edit_rrm_server.errors import RequestRefusedError
+from edit_rrm_server.scoring.known_images import KnownImages
 
 T = TypeVar("T")
+
+
+class File(Protocol):
+    """A file that came in pieces."""
+
+    def whole(self) -> bytes:
+        """Its bytes."""
+        ...
+
+
+Encoded = File | str
 
 
 class ImageIntake:
     """Decodes images, runs the guards on them, brings them to other sizes."""
 
-    def __init__(self, guards: GuardSettings, threads: int) -> None:
+    def __init__(
+        self, guards: GuardSettings, threads: int, known_bytes: int = 0, *, keep_files: bool = False
+    ) -> None:
+        """`known_bytes` of images stay decoded; `keep_files` keeps the files beside, to be passed on."""
         self._guards = guards
+        self._known = KnownImages(known_bytes)
+        self._keep_files = keep_files
+        self.threads = threads
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="images")
 
-    async def decode(self, encoded: bytes | str, path: str, limits: ImageLimits) -> EditImage:
-        """An image from a file's bytes or their base64 text. `path` names the field in errors.
+    async def decode(self, encoded: Encoded, path: str, limits: ImageLimits) -> EditImage:
+        """An image from a file or its base64 text. `path` names the field in errors.
 
         Raises ImageError, and RequestRefusedError (invalid_request) for text that is not base64.
         """
-        return await self._run(lambda: decode_image(_file_bytes(encoded, path), limits))
+        return await self._run(lambda: self._decoded(_file_bytes(encoded, path), limits))
 
     def guards_of(self, source: EditImage, instruction: str, modes: GuardModes) -> EditGuards:
         """The guards of one edit, for `check`."""
@@ -45,14 +64,27 @@ class ImageIntake:
 
     async def resized(self, image: EditImage, like: EditImage) -> EditImage:
         """The image in the size of another."""
+        if image.image.size == like.image.size:
+            return image
         return await self._run(lambda: image.in_size_of(like))
 
     def close(self) -> None:
         """Ends the threads; work that has not begun is dropped."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
+    def _decoded(self, data: bytes, limits: ImageLimits) -> EditImage:
+        digest = file_digest(data, limits.scale)
+        return self._known.get(
+            digest, lambda: decode_image(data, limits, digest=digest, keep_file=self._keep_files)
+        )
+
     async def _run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+
+def image_threads() -> int:
+    """As many as there are cores to run on, two at least: decoding leaves the interpreter to others."""
+    return max(2, len(os.sched_getaffinity(0)))
 
 
 def _encoded(picture: Image.Image) -> str:
@@ -61,9 +93,9 @@ def _encoded(picture: Image.Image) -> str:
     return base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
-def _file_bytes(encoded: bytes | str, path: str) -> bytes:
-    if isinstance(encoded, bytes):
-        return encoded
+def _file_bytes(encoded: Encoded, path: str) -> bytes:
+    if not isinstance(encoded, str):
+        return encoded.whole()
     try:
         return base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError) as error:

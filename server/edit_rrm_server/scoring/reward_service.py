@@ -7,7 +7,7 @@ waited for those of a whole group would stand idle. One that fails keeps its rea
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
@@ -33,7 +33,7 @@ from edit_rrm_server.errors import AllCandidatesFailedError, RequestRefusedError
 from edit_rrm_server.observe import tracing
 from edit_rrm_server.observe.scoring_metrics import ScoringMetrics
 from edit_rrm_server.scoring.decomposition import Decomposed, Decomposer
-from edit_rrm_server.scoring.image_intake import ImageIntake
+from edit_rrm_server.scoring.image_intake import Encoded, ImageIntake
 from edit_rrm_server.scoring.judging import candidate_answer, refused_by_guard
 from edit_rrm_server.scoring.plan import Edit, Plan, Verification, plan_of
 from edit_rrm_server.scoring.sampling import sampling_of
@@ -42,16 +42,18 @@ from edit_rrm_server.scoring.usage import NO_USAGE, add_usage
 from edit_rrm_server.scoring.verifying import Verifier
 
 Outcome = CandidateScored | CandidateFailed
+Decoded = EditImage | ImageError | RequestRefusedError
+"""An image, or why it cannot be used: an ImageError its own candidate only, a refusal the whole call."""
 
 
 @dataclass(frozen=True)
 class ScoreCall:
-    """A planned score request whose images are decoded; a candidate that did not decode holds its error."""
+    """A planned score request whose sources are decoded, and whose candidates are being decoded."""
 
     id: str
     plan: Plan
     edit: Edit
-    candidates: Sequence[EditImage | ImageError]
+    candidates: Sequence[Awaitable[Decoded]]
     arrived_at: float  # monotonic seconds
 
 
@@ -62,6 +64,8 @@ class _Settled:
     candidate: EditImage | ImageError
     guards: tuple[GuardResult, ...]
     outcome: Outcome | None
+    looked_up: bool = False
+    """Whether the score cache was asked."""
     change_map: str | None = None
 
 
@@ -111,7 +115,7 @@ class RewardService:
             guards=self._guards,
         )
 
-    async def decode(self, encoded: bytes | str, path: str) -> EditImage:
+    async def decode(self, encoded: Encoded, path: str) -> EditImage:
         """An image as this model is shown it. `path` names the field in errors.
 
         Raises ImageError, and RequestRefusedError (invalid_request) for text that is not base64.
@@ -140,8 +144,11 @@ class RewardService:
     async def _score(self, call: ScoreCall, admission: Admission) -> ScoreAnswer:
         plan = call.plan
         guards = self._intake.guards_of(call.edit.compared, call.edit.instruction, plan.guards)
+        given = (
+            None if plan.decomposes else Verification(self.model_name, plan, call.edit, plan.principles or ())
+        )
         settling = [
-            asyncio.create_task(self._settle(candidate, guards, plan, admission))
+            asyncio.create_task(self._settle(candidate, guards, plan, given, admission))
             for candidate in call.candidates
         ]
         try:
@@ -151,9 +158,17 @@ class RewardService:
             decompose_s = time.monotonic() - started
 
             started = time.monotonic()
-            asked = Verification(self.model_name, plan, call.edit, principles)
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._outcome(asked, settled, admission)) for settled in settling]
+            asked = given or Verification(self.model_name, plan, call.edit, principles)
+            try:
+                async with asyncio.TaskGroup() as group:
+                    tasks = [
+                        group.create_task(self._outcome(asked, settled, admission)) for settled in settling
+                    ]
+            except BaseExceptionGroup as failures:
+                refusals = [error for error in failures.exceptions if isinstance(error, RequestRefusedError)]
+                if not refusals:
+                    raise
+                raise refusals[0] from None
             verify_s = time.monotonic() - started
         finally:
             for task in settling:
@@ -185,23 +200,46 @@ class RewardService:
         )
 
     async def _settle(
-        self, candidate: EditImage | ImageError, guards: EditGuards, plan: Plan, admission: Admission
+        self,
+        decoding: Awaitable[Decoded],
+        guards: EditGuards,
+        plan: Plan,
+        given: Verification | None,
+        admission: Admission,
     ) -> _Settled:
-        """The guards' findings; a candidate they decide, or that did not decode, gives back its jobs."""
+        """The guards' findings; a candidate they decide, that did not decode or is known gives back its jobs.
+
+        `given` is there where the principles are known already: with them a score may be. Raises
+        RequestRefusedError.
+        """
+        candidate = await decoding
         found: tuple[GuardResult, ...] = ()
         outcome: Outcome | None = None
         change_map = None
-        if isinstance(candidate, EditImage) and "change_map" in plan.include:
-            change_map = await self._intake.change_map(guards, candidate)
+        if isinstance(candidate, RequestRefusedError):
+            raise candidate
+        if isinstance(candidate, EditImage):
+            if "change_map" in plan.include:
+                change_map = await self._intake.change_map(guards, candidate)
+            outcome = None if given is None else self._known(given, candidate)
         if isinstance(candidate, ImageError):
             outcome = _failed(candidate)
-        elif any(mode != "off" for mode in plan.guards.values()):
+        elif outcome is None and any(mode != "off" for mode in plan.guards.values()):
             found = await self._intake.check(guards, candidate)
             if reward_ceiling(found) == 0.0:
                 outcome = refused_by_guard(found)
         if outcome is not None:
             admission.release_room(plan.jobs_a_candidate)
-        return _Settled(candidate, found, outcome, change_map)
+        return _Settled(candidate, found, outcome, given is not None, change_map)
+
+    def _known(self, asked: Verification, candidate: EditImage) -> CandidateScored | None:
+        """The candidate's score of an earlier call."""
+        key = asked.key(candidate)
+        if key is None:
+            return None
+        known = self._cache.get(key)
+        self._metrics.score_looked_up(known is not None)
+        return known
 
     async def _principles(
         self, call: ScoreCall, needed: bool, admission: Admission
@@ -242,13 +280,10 @@ class RewardService:
         if settled.outcome is not None or isinstance(candidate, ImageError):
             assert settled.outcome is not None
             return settled.outcome, NO_USAGE
-        key = asked.key(candidate)
-        if key is not None:
-            known = self._cache.get(key)
-            self._metrics.score_looked_up(known is not None)
-            if known is not None:
-                admission.release_room(asked.plan.jobs_a_candidate)
-                return known, NO_USAGE
+        known = None if settled.looked_up else self._known(asked, candidate)
+        if known is not None:
+            admission.release_room(asked.plan.jobs_a_candidate)
+            return known, NO_USAGE
         shown = candidate
         if self._judge.pictures.candidate == "source_size":
             shown = await self._intake.resized(candidate, asked.edit.compared)
@@ -262,6 +297,7 @@ class RewardService:
             include=asked.plan.include,
             subscore_categories=self._judge.categories,
         )
+        key = asked.key(candidate)
         if key is not None and verified.as_asked:
             self._cache.put(key, answer)
         return answer, verified.usage
@@ -273,6 +309,13 @@ async def _any_unsettled(settling: Sequence["asyncio.Task[_Settled]"]) -> bool:
         if (await settled).outcome is None:
             return True
     return False
+
+
+def usable(decoded: Decoded) -> EditImage:
+    """The image. Raises why it cannot be used."""
+    if isinstance(decoded, EditImage):
+        return decoded
+    raise decoded
 
 
 def _failed(error: ServiceError | EditRRMError) -> CandidateFailed:

@@ -13,7 +13,8 @@ from edit_rrm_server.settings.lists import split_at_commas
 _IN_PROCESS = frozenset(
     {
         "dtype", "max_model_len", "max_num_seqs", "tensor_parallel_size", "pipeline_parallel_size",
-        "data_parallel_size", "gpu_memory_utilization", "kv_cache_gib", "enforce_eager", "forkserver",
+        "data_parallel_size", "front_end_workers", "gpu_memory_utilization", "kv_cache_gib", "enforce_eager",
+        "forkserver",
         "engine_restart_limit", "engine_restart_backoff_s", "reload_root",
         "base", "adapter_mode", "engine_args",
     }

@@ -27,6 +27,7 @@ from edit_rrm_server.settings.lists import split_at_commas
 
 ENV_PREFIX = "EDIT_RRM_"
 CPU_SEQUENCES = 64
+LEAST_QUEUE = 4096
 LONGEST_DEFAULT_TOKENS = 16_384
 """A context of 128 k wants more KV cache for its one longest prompt than most cards have left."""
 BUNDLED_MODEL = Path(__file__).parents[1] / "models" / "edit-rrm-tiny"
@@ -135,15 +136,22 @@ class ServerSettings(FleetSettings, AdminSettings):
     max_image_side: int | None = Field(
         default=None, ge=28, description="longest side images are scaled down to; default: what rrm.json says"
     )
+    pixel_budget: int | None = Field(
+        default=None,
+        ge=784,
+        description="most pixels of an image, which is scaled down to them in its shape; default: what "
+        "rrm.json says, or without one the model's processor, at most 1280 x 1280",
+    )
     default_deadline_s: float = Field(
         default=600.0, gt=0.0, description="deadline of a call that names none, from its arrival"
     )
 
     # Admission and batching
-    queue_capacity: int = Field(
-        default=4096,
+    queue_capacity: int | None = Field(
+        default=None,
         ge=1,
-        description="jobs (candidates x samples) that may wait; more is queue_full",
+        description="jobs (candidates x samples) that may wait; more is queue_full; default: "
+        f"{LEAST_QUEUE}, or four windows where that is more",
     )
     window: int | None = Field(
         default=None,
@@ -162,7 +170,17 @@ class ServerSettings(FleetSettings, AdminSettings):
         ge=2**20,
         description="disk for the answers of one stream whose caller does not read them yet",
     )
-    image_threads: int = Field(default=2, ge=1, description="threads that decode and check images")
+    image_threads: int | None = Field(
+        default=None,
+        ge=1,
+        description="threads that decode and check images; default: one a core, at least 2",
+    )
+    known_images_mib: float = Field(
+        default=256.0,
+        ge=0.0,
+        description="memory for decoded images, so that a file that comes again (the source of a group in "
+        "several calls) is not decoded again; 0 keeps none",
+    )
 
     # Scoring
     judge: str | None = Field(
@@ -220,6 +238,14 @@ class ServerSettings(FleetSettings, AdminSettings):
     tensor_parallel_size: int = Field(default=1, ge=1, description="devices that share each layer")
     pipeline_parallel_size: int = Field(default=1, ge=1, description="devices that share the stack of layers")
     data_parallel_size: int = Field(default=1, ge=1, description="whole copies of the model")
+    front_end_workers: int | None = Field(
+        default=None,
+        ge=0,
+        le=64,
+        description="processes that prepare prompts for the engine and read its answers, beside this one; "
+        "0: this one does both; default: one a copy of the model where there are several of those and four "
+        "cores for each, else 0",
+    )
     gpu_memory_utilization: float = Field(
         default=0.9, gt=0.0, le=1.0, description="share of a GPU's memory to take"
     )
@@ -299,6 +325,17 @@ class ServerSettings(FleetSettings, AdminSettings):
     def window_for(self, sequences: int) -> int:
         """`window`, or what follows from the sequences the engine runs in one step."""
         return self.window or sequences + sequences // 8
+
+    def front_ends(self) -> int:
+        """`front_end_workers`, or what follows from the copies of the model and the cores to run on."""
+        if self.front_end_workers is not None:
+            return self.front_end_workers
+        copies = self.data_parallel_size
+        return copies if copies > 1 and len(os.sched_getaffinity(0)) >= 4 * copies else 0
+
+    def capacity_for(self, window: int) -> int:
+        """`queue_capacity`, or what follows from the jobs in the engine at once."""
+        return self.queue_capacity or max(LEAST_QUEUE, 4 * window)
 
     @cached_property
     def all_keys(self) -> tuple[SecretStr, ...]:

@@ -45,6 +45,7 @@ _TAG = re.compile(
     "|".join(f"(?P<{kind}_open>{a})|(?P<{kind}_close>{b})" for kind, (a, b) in _SPELLINGS.items()),
     re.IGNORECASE,
 )
+_BEGINS_TAG = re.compile(r"[<\[◁【]")  # any of them; to look for these alone takes a fraction of the time
 _OPENING_AT_END = re.compile(rf"(?:{'|'.join(opening for opening, _ in _SPELLINGS.values())})\s*\Z", re.I)
 
 # Thoughts without tags: a heading at the start of the text, and what then says that the answer begins.
@@ -208,7 +209,12 @@ class _Thoughts:
 
 
 def _tags(text: str) -> Iterator[_Tag]:
-    for match in _TAG.finditer(text):
+    searched = 0
+    for begins in _BEGINS_TAG.finditer(text):
+        match = _TAG.match(text, begins.start()) if begins.start() >= searched else None
+        if match is None:
+            continue
+        searched = match.end()
         kind, _, role = (match.lastgroup or "").rpartition("_")
         start, end = match.span()
         before, after = text[max(0, start - _LOOK_BACK) : start], text[end : end + _LOOK_BACK]

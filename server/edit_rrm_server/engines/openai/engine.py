@@ -7,7 +7,7 @@ a prompt closes its connection, which aborts it in vLLM.
 import asyncio
 import json
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import httpx
@@ -30,6 +30,8 @@ from edit_rrm_server.engines.openai.upstream_errors import (
 )
 from edit_rrm_server.engines.openai.upstreams import Upstream, Upstreams
 from edit_rrm_server.observe import tracing
+
+_CHUNK_BYTES = 2**20
 
 
 @dataclass(frozen=True)
@@ -118,14 +120,18 @@ class OpenAIEngine:
         await asyncio.wait([self._watching])
         await self._http.aclose()
 
-    async def _attempt(self, upstream: Upstream, body: bytes) -> Completion:
+    async def _attempt(self, upstream: Upstream, body: Sequence[bytes]) -> Completion:
         """The completion from this upstream. Raises UpstreamError."""
         with tracing.span("upstream", server=upstream.name):
-            headers = {"Content-Type": "application/json", **(tracing.headers() or {})}
+            headers = {
+                "Content-Type": "application/json",
+                "Content-Length": str(sum(map(len, body))),
+                **(tracing.headers() or {}),
+            }
             try:
                 answer = await self._http.post(
                     f"{upstream.url}/chat/completions",
-                    content=body,
+                    content=_chunks(body),
                     headers=headers,
                     timeout=httpx.Timeout(self._plan.timeout_s, connect=5.0, pool=None),
                 )
@@ -142,6 +148,13 @@ class OpenAIEngine:
         if answer.status_code != 200:
             raise refused(answer.status_code, answer.headers.get("Retry-After"), _message(answer.content))
         return read_completion(answer.content)
+
+
+async def _chunks(pieces: Sequence[bytes]) -> AsyncIterator[bytes]:
+    """A body a little at a time: a transport copies what it cannot send at once, again and again."""
+    for piece in pieces:
+        for start in range(0, len(piece), _CHUNK_BYTES):
+            yield piece[start : start + _CHUNK_BYTES]
 
 
 def _message(body: bytes) -> str:

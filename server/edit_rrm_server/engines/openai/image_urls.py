@@ -1,4 +1,4 @@
-"""Images as PNG data URLs, encoded off the event loop and kept: every prompt of a group sends its source."""
+"""Images as data URLs, made off the event loop and kept: every prompt of a group sends its source."""
 
 import asyncio
 import base64
@@ -6,18 +6,20 @@ from collections import OrderedDict
 
 from edit_rrm.images import EditImage, encode_png
 
+_KINDS = {b"\x89PNG": b"png", b"\xff\xd8": b"jpeg"}  # by how a file begins
+
 
 class ImageUrls:
     """The URLs of the images asked for last, up to `capacity_bytes`. One image is encoded once at a time."""
 
     def __init__(self, capacity_bytes: int) -> None:
         self._capacity_bytes = capacity_bytes
-        self._urls: OrderedDict[str, str] = OrderedDict()  # by digest
-        self._encoding: dict[str, asyncio.Task[str]] = {}
+        self._urls: OrderedDict[str, bytes] = OrderedDict()  # by digest
+        self._encoding: dict[str, asyncio.Task[bytes]] = {}
         self.size_bytes = 0
 
-    async def url(self, image: EditImage) -> str:
-        """The image as a data URL, pixel for pixel."""
+    async def url(self, image: EditImage) -> bytes:
+        """The image as a data URL, pixel for pixel: its file where that shows these pixels, else a PNG."""
         known = self._urls.get(image.digest)
         if known is not None:
             self._urls.move_to_end(image.digest)
@@ -28,7 +30,7 @@ class ImageUrls:
             self._encoding[image.digest] = encoding
         return await asyncio.shield(encoding)  # others may wait for it too
 
-    async def _encode(self, image: EditImage) -> str:
+    async def _encode(self, image: EditImage) -> bytes:
         try:
             url = await asyncio.to_thread(_data_url, image)
         finally:
@@ -41,5 +43,7 @@ class ImageUrls:
         return url
 
 
-def _data_url(image: EditImage) -> str:
-    return "data:image/png;base64," + base64.b64encode(encode_png(image.image)).decode("ascii")
+def _data_url(image: EditImage) -> bytes:
+    file = image.file or encode_png(image.image)
+    kind = next((kind for start, kind in _KINDS.items() if file.startswith(start)), b"webp")
+    return b"data:image/%s;base64,%s" % (kind, base64.b64encode(file))

@@ -12,10 +12,10 @@ from edit_rrm.checkpoint import RRMCard, read_card, zero_shot_card
 from edit_rrm.errors import CheckpointError, JudgeError, ProxyUnusableError
 from edit_rrm.judges.shelf import chosen_judge
 from edit_rrm.proxies import open_http
+from edit_rrm_server.engines.affinity import Affinity
 from edit_rrm_server.engines.control_text import control_texts, read_added_tokens
 from edit_rrm_server.engines.detached_thread import run_detached
 from edit_rrm_server.engines.loaded_model import LoadedModel
-from edit_rrm_server.engines.openai.affinity import Affinity
 from edit_rrm_server.engines.openai.chat import ChatForm
 from edit_rrm_server.engines.openai.engine import OpenAIEngine, RetryPlan
 from edit_rrm_server.engines.openai.image_urls import ImageUrls

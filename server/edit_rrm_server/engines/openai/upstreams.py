@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from edit_rrm_server.engines.openai.affinity import Affinity
+from edit_rrm_server.engines.affinity import Affinity
 from edit_rrm_server.engines.openai.upstream_errors import UpstreamError, none_up
 from edit_rrm_server.observe.fleet_metrics import FleetMetrics
 

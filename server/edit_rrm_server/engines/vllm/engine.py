@@ -9,7 +9,6 @@ import asyncio
 import functools
 import gc
 import itertools
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -20,11 +19,13 @@ from edit_rrm.images import EditImage
 from edit_rrm.judges.texts.thinking import is_thought_tag
 from edit_rrm.prompts import ImageSlot, Prompt
 from edit_rrm.tokens import TokenReader
-from edit_rrm_server.engines.child_processes import handles_of, kill
+from edit_rrm_server.engines.affinity import Ranks
+from edit_rrm_server.engines.child_processes import first_end, handles_of, kill
 from edit_rrm_server.engines.engine import Completion, SamplingSettings
 from edit_rrm_server.engines.vllm import internals
 from edit_rrm_server.engines.vllm.chat_text import ChatText
-from edit_rrm_server.engines.vllm.errors import finish_error, service_error
+from edit_rrm_server.engines.vllm.drawn import Drawn, drawn
+from edit_rrm_server.engines.vllm.errors import service_error
 from edit_rrm_server.engines.vllm.rendering import PromptRenderer, RenderedPrompt
 from edit_rrm_server.engines.watched_engine import engine_dead
 from edit_rrm_server.errors import ServiceError
@@ -54,10 +55,12 @@ class VllmEngine:
         self._processes = handles_of(process.pid for process in internals.engine_processes(llm))
         self._ends_thoughts = internals.ends_thoughts(llm)
         self._stopped = False
-        self.sharing = internals.sharing(llm)
+        self.sharing = internals.sharing(llm.vllm_config)
         self.architecture: str = llm.model_config.architectures[0]
         self.max_model_len: int = llm.model_config.max_model_len
-        self.sequences = internals.sequences_of(llm)
+        self.sequences = internals.sequences_of(llm.vllm_config)
+        self.steps = internals.steps_of(llm.vllm_config)
+        self._ranks = Ranks(internals.ranks_of(llm.vllm_config))
 
     @property
     def alive(self) -> bool:
@@ -73,12 +76,12 @@ class VllmEngine:
         group: str = "",
         adapter: str = "",
     ) -> Completion:
-        """See `Engine.generate`. A group needs no care here: there is one prefix cache.
+        """See `Engine.generate`. With data parallelism a group stays on one rank: each has its own cache.
 
         A prompt that ends in vLLM's "error" is run again once, sampled the same: its engine may not have
         had an image that was taken for known. vLLM forgets such an image when it finds out.
         """
-        return (await self.run(prompt, images, sampling, watched, adapter))[1]
+        return (await self.run(prompt, images, sampling, watched, adapter, group))[1]
 
     async def run(
         self,
@@ -87,21 +90,46 @@ class VllmEngine:
         sampling: SamplingSettings,
         watched: tuple[str, ...] = (),
         adapter: str = "",
+        group: str = "",
     ) -> tuple[RenderedPrompt, Completion]:
         """`generate`, with what the prompt became."""
+        rendered, found = await self.draw(prompt, images, sampling, watched, adapter, group)
+        return rendered, found.completion(self._reader)
+
+    async def draw(
+        self,
+        prompt: Prompt,
+        images: Mapping[ImageSlot, EditImage],
+        sampling: SamplingSettings,
+        watched: tuple[str, ...] = (),
+        adapter: str = "",
+        group: str = "",
+        trace_headers: Mapping[str, str] | None = None,
+    ) -> tuple[RenderedPrompt, Drawn]:
+        """What `run` reads a completion from."""
         parameters = self._parameters(sampling, watched)
         lora = self._loras[adapter] if adapter else None
-        rendered, output = await self._run(prompt, images, parameters, lora)
-        if output is not None and output.outputs and output.outputs[0].finish_reason == "error":
-            rendered, output = await self._run(prompt, images, parameters, lora)
-        return rendered, self._completion(output, rendered)
+        with self._ranks.use(group) as rank:
+            run = functools.partial(
+                self._run, prompt, images, parameters, lora, rank, trace_headers or tracing.headers()
+            )
+            rendered, output = await run()
+            if output is not None and output.outputs and output.outputs[0].finish_reason == "error":
+                rendered, output = await run()
+        return rendered, drawn(output, rendered, self._reader)
 
     def text_of(self, token_ids: Sequence[int]) -> str:
         """The text of some tokens of a prompt."""
         return self._reader.text(token_ids)
 
     async def _run(
-        self, prompt: Prompt, images: Mapping[ImageSlot, EditImage], parameters: Any, lora: Any
+        self,
+        prompt: Prompt,
+        images: Mapping[ImageSlot, EditImage],
+        parameters: Any,
+        lora: Any,
+        rank: int | None,
+        trace_headers: Mapping[str, str] | None,
     ) -> tuple[RenderedPrompt, Any]:
         """What the prompt became and vLLM's last output for it, None for none."""
         try:
@@ -112,15 +140,16 @@ class VllmEngine:
             raise service_error(error) from error
         if not self.alive:
             raise engine_dead()
-        drawn = self._llm.generate(
+        generated = self._llm.generate(
             rendered.engine_input,
             parameters,
             f"job-{next(self._ids)}",
             lora_request=lora,
-            trace_headers=tracing.headers(),
+            trace_headers=trace_headers,
+            data_parallel_rank=rank,
         )
         try:
-            outputs = [output async for output in drawn]
+            outputs = [output async for output in generated]
         except Exception as error:
             self._renderer.forget(rendered)
             raise service_error(error) from error
@@ -129,30 +158,10 @@ class VllmEngine:
     async def died(self) -> None:
         """Returns once an engine process has ended, or vLLM's reading of its answers.
 
-        Costs nothing while it waits: the sentinels are file descriptors, readable from the end of their
-        process on. vLLM watches the same ones, so these are copies.
+        Costs nothing while it waits.
         """
-        loop = asyncio.get_running_loop()
-        death: asyncio.Future[None] = loop.create_future()
-
-        def noticed(*_: object) -> None:
-            if not death.done():
-                death.set_result(None)
-
-        handler = internals.output_handler(self._llm)
-        sentinels = [os.dup(process.sentinel) for process in internals.engine_processes(self._llm)]
-        try:
-            for sentinel in sentinels:
-                loop.add_reader(sentinel, noticed)
-            if handler is not None:
-                handler.add_done_callback(noticed)
-            await death
-        finally:
-            if handler is not None:
-                handler.remove_done_callback(noticed)
-            for sentinel in sentinels:
-                loop.remove_reader(sentinel)
-                os.close(sentinel)
+        processes = [process.sentinel for process in internals.engine_processes(self._llm)]
+        await first_end(processes, internals.output_handler(self._llm))
 
     async def stop(self) -> None:
         """Ends the engine core, or what is left of it, and waits for its process."""
@@ -206,21 +215,4 @@ class VllmEngine:
             output_kind=RequestOutputKind.FINAL_ONLY,
             detokenize=False,
             flat_logprobs=True,
-        )
-
-    def _completion(self, output: Any, rendered: RenderedPrompt) -> Completion:
-        if output is None or not output.outputs:
-            raise finish_error(None)
-        written = output.outputs[0]
-        if written.finish_reason not in ("stop", "length"):
-            raise finish_error(written.finish_reason)
-        text = self._reader.text(written.token_ids)
-        return Completion(
-            text=text,
-            tokens=self._reader.tokens(text, written.token_ids, written.logprobs),
-            prompt_tokens=len(output.prompt_token_ids or ()),
-            cached_prompt_tokens=output.num_cached_tokens or 0,
-            completion_tokens=len(written.token_ids),
-            finish_reason=written.finish_reason,
-            thought_opened=rendered.thought_opened,
         )

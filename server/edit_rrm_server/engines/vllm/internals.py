@@ -1,6 +1,8 @@
 """The one place that touches names which vLLM does not promise to keep (seen in 0.31)."""
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,61 @@ def tokenizer_of(llm: Any) -> Any:
 
 def engine_processes(llm: Any) -> list[Any]:
     """The processes vLLM started for its engine cores."""
-    processes: list[Any] = llm.engine_core.resources.engine_manager.processes
+    manager = llm.engine_core.resources.engine_manager
+    processes: list[Any] = [] if manager is None else manager.processes  # another process may have them
     return processes
+
+
+@contextmanager
+def launched_engine(config: Any, clients: int) -> Iterator[tuple[Any, Sequence[Mapping[str, Any]]]]:
+    """Starts the engine cores for so many clients in other processes, and where each client meets them.
+
+    The clients are to be started inside the block, which ends once the cores are up.
+    """
+    from vllm.v1.engine.utils import get_engine_zmq_addresses, launch_core_engines
+    from vllm.v1.executor.abstract import Executor
+
+    config.parallel_config._api_process_count = clients
+    config.parallel_config._api_process_rank = -1
+    addresses = get_engine_zmq_addresses(config, clients)
+    with launch_core_engines(config, Executor.get_class(config), True, addresses) as launch:
+        coordinator = launch.coordinator
+        stats = None if coordinator is None else coordinator.get_stats_publish_address()
+        yield (
+            launch,
+            [
+                {"input_address": into, "output_address": out, "stats_update_address": stats}
+                for into, out in zip(addresses.inputs, addresses.outputs, strict=True)
+            ],
+        )
+
+
+def config_of_client(config: Any, place: int) -> Any:
+    """The configuration of one of an engine's clients."""
+    own = copy.copy(config)
+    own.parallel_config = copy.copy(config.parallel_config)
+    own.parallel_config._api_process_rank = place
+    return own
+
+
+def launched_processes(launch: Any) -> list[Any]:
+    """The processes of `launched_engine`'s cores."""
+    processes: list[Any] = launch.engine_manager.processes
+    return processes
+
+
+def shut_down_launched(launch: Any, timeout_s: float) -> None:
+    """Ends them."""
+    launch.engine_manager.shutdown(timeout=timeout_s)
+    if launch.coordinator is not None:
+        launch.coordinator.shutdown(timeout=timeout_s)
+
+
+def tokenizer_from(config: Any) -> Any:
+    """The tokenizer that a client with this configuration renders prompts with."""
+    from vllm.tokenizers import cached_tokenizer_from_config
+
+    return cached_tokenizer_from_config(config.model_config)
 
 
 def output_handler(llm: Any) -> Any | None:
@@ -79,9 +134,9 @@ def image_brightness(made: Any) -> list[float | None]:
     ]
 
 
-def sharing(llm: Any) -> str:
+def sharing(config: Any) -> str:
     """How vLLM shares the beginnings of this model's prompts, in words."""
-    cache, model = llm.vllm_config.cache_config, llm.model_config
+    cache, model = config.cache_config, config.model_config
     if not cache.enable_prefix_caching:
         return "vLLM shares no prefixes of this model"
     kind = "a hybrid of attention and state" if model.is_hybrid else "attention in every layer"
@@ -94,10 +149,25 @@ def ends_thoughts(llm: Any) -> bool:
     return config is not None and config.enabled
 
 
-def sequences_of(llm: Any) -> int:
+def sequences_of(config: Any) -> int:
     """How many sequences all its engine cores together run in one step."""
-    config = llm.vllm_config
-    return int(config.scheduler_config.max_num_seqs * config.parallel_config.data_parallel_size)
+    return int(config.scheduler_config.max_num_seqs * ranks_of(config))
+
+
+def ranks_of(config: Any) -> int:
+    """How many engine cores there are: whole copies of the model."""
+    return int(config.parallel_config.data_parallel_size)
+
+
+def steps_of(config: Any) -> str:
+    """What one step of the engine takes, in words."""
+    scheduler, ranks = config.scheduler_config, ranks_of(config)
+    compiled = "without compiled graphs" if config.model_config.enforce_eager else "compiled graphs"
+    copies = f", {ranks} copies of the model" if ranks > 1 else ""
+    return (
+        f"{scheduler.max_num_seqs} sequences and {scheduler.max_num_batched_tokens} tokens a step, "
+        f"{compiled}{copies}"
+    )
 
 
 def lora_request(name: str, number: int, directory: Path) -> Any:

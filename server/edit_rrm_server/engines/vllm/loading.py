@@ -16,6 +16,7 @@ from edit_rrm_server.engines.engine import PromptRunner
 from edit_rrm_server.engines.loaded_model import LoadedModel
 from edit_rrm_server.engines.vllm.engine import VllmEngine
 from edit_rrm_server.engines.vllm.failed_start import forget_errors, start_error
+from edit_rrm_server.engines.vllm.front_ends import FrontEndsEngine
 from edit_rrm_server.engines.vllm.probe import ProbedEngine
 from edit_rrm_server.engines.vllm.start import engine_config, operators_environment
 from edit_rrm_server.engines.watched_engine import engine_dead
@@ -24,6 +25,7 @@ from edit_rrm_server.settings.server import ServerSettings
 logger = logging.getLogger(__name__)
 
 Progress = Callable[[str], None]
+AnyVllmEngine = VllmEngine | FrontEndsEngine
 WarmUp = Callable[[PromptRunner, Judge, str], Coroutine[Any, Any, None]]
 
 
@@ -43,7 +45,7 @@ async def load_vllm_model(settings: ServerSettings, progress: Progress, warm_up:
         (judge or profiled(model.card)).max_sources for model, judge in zip(models, judges, strict=True)
     )
     engine = await run_detached(
-        lambda: _start_engine(chosen, adapters, images, progress), undo=VllmEngine.shut_down
+        lambda: _start_engine(chosen, adapters, images, progress), undo=lambda engine: engine.shut_down()
     )
     try:
         progress("warming up")
@@ -63,7 +65,7 @@ def _judge(model: LocatedCheckpoint, base: LocatedCheckpoint, settings: ServerSe
     return chosen_judge(model.beside, model.card, None if own else settings.judge)
 
 
-def _loaded(engine: VllmEngine, found: LocatedCheckpoint, judge: Judge | None) -> LoadedModel:
+def _loaded(engine: AnyVllmEngine, found: LocatedCheckpoint, judge: Judge | None) -> LoadedModel:
     return LoadedModel(
         engine,
         found.card,
@@ -76,15 +78,16 @@ def _loaded(engine: VllmEngine, found: LocatedCheckpoint, judge: Judge | None) -
     )
 
 
-async def _warmed(model: LoadedModel, engine: VllmEngine, warm_up: WarmUp) -> LoadedModel:
+async def _warmed(model: LoadedModel, engine: AnyVllmEngine, warm_up: WarmUp) -> LoadedModel:
     """The model after its first verifications. Raises CheckpointError, UnavailableError."""
     probe = ProbedEngine(engine.run, engine.text_of)
     await _unless_dead(engine, warm_up(probe, model.judge, model.adapter))
+    logger.info("%s: %s", model.card.name, engine.steps)
     _tell(model, probe, engine)
     return replace(model, prefix_reuse=None if probe.reuse is None else probe.reuse.share)
 
 
-def _tell(model: LoadedModel, probe: ProbedEngine, engine: VllmEngine) -> None:
+def _tell(model: LoadedModel, probe: ProbedEngine, engine: AnyVllmEngine) -> None:
     """Warns of what a judge on this checkpoint loses."""
     if probe.misplaced is not None:
         logger.warning("%s: the chat template moves images: %s", model.card.name, probe.misplaced)
@@ -98,7 +101,7 @@ def _tell(model: LoadedModel, probe: ProbedEngine, engine: VllmEngine) -> None:
         )
 
 
-async def _unless_dead(engine: VllmEngine, work: Coroutine[Any, Any, None]) -> None:
+async def _unless_dead(engine: AnyVllmEngine, work: Coroutine[Any, Any, None]) -> None:
     """Does `work`. Raises UnavailableError if the engine dies meanwhile, of which vLLM may not tell it."""
     working, death = asyncio.create_task(work), asyncio.create_task(engine.died())
     try:
@@ -114,7 +117,7 @@ async def _unless_dead(engine: VllmEngine, work: Coroutine[Any, Any, None]) -> N
 
 def _start_engine(
     settings: ServerSettings, adapters: Mapping[str, Adapter], images: int, progress: Progress
-) -> VllmEngine:
+) -> AnyVllmEngine:
     """Blocks until the engine core is up; runs in a thread so that the probes answer meanwhile."""
     progress("importing vLLM")
     from vllm.v1.engine.async_llm import AsyncLLM
@@ -125,6 +128,9 @@ def _start_engine(
         config = engine_config(settings, tuple(adapters.values()), images)
         progress("loading the model")
         directories = {name: adapter.directory for name, adapter in adapters.items()}
+        workers = settings.front_ends()
+        if workers:
+            return FrontEndsEngine(config, workers, directories)
         return VllmEngine(AsyncLLM.from_vllm_config(config), directories)
     except EditRRMError:
         raise

@@ -24,9 +24,14 @@ class RenderedPrompt:
     thought_opened: bool = False
     """Whether it ends inside a thought that its template began."""
 
+    known_brightness: Sequence[float | None] | None = None
+    """Where another process has the engine's input."""
+
     @property
     def brightness(self) -> Sequence[float | None]:
         """The mean of what the processor made of each image; None for one that the engine has already."""
+        if self.known_brightness is not None:
+            return self.known_brightness
         return internals.image_brightness(self.engine_input) if self.image_spans else ()
 
 

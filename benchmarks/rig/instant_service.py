@@ -1,0 +1,133 @@
+"""The real application around an engine that answers at once, as a process; it tells what it has used.
+
+    python benchmarks/rig/instant_service.py PORT '{"tokens": 500, "settings": {…}}'
+
+GET /bench: {"process_s", "loop_s"} of processor time so far, and how late the event loop came to a timer
+since it was asked last, in ms.
+"""
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from edit_rrm.checkpoint import read_card
+from edit_rrm.images import EditImage
+from edit_rrm.judges.texts.thinking import is_thought_tag
+from edit_rrm.prompts import ImageSlot, Prompt
+from edit_rrm.tokens import TokenReader
+from edit_rrm.traces import render_trace
+from edit_rrm.verdict_probability import VERDICT_TEXTS
+from edit_rrm_server.api.app import create_app
+from edit_rrm_server.engines.engine import Completion, SamplingSettings
+from edit_rrm_server.engines.loaded_model import LoadedModel
+from edit_rrm_server.engines.openai.start import load_openai_model
+from edit_rrm_server.life.service import Service
+from edit_rrm_server.observe.fleet_metrics import FleetMetrics
+from edit_rrm_server.process.allocation import keep_freed_memory
+from edit_rrm_server.settings.server import BUNDLED_MODEL, ServerSettings
+
+TIMER_S = 0.005
+
+
+class InstantEngine:
+    """Satisfies `Engine`: one trace for every prompt, read as vLLM's output is read."""
+
+    alive = True
+
+    def __init__(self, tokens: int) -> None:
+        from transformers import AutoTokenizer  # the fleet's side needs none of it
+
+        tokenizer = AutoTokenizer.from_pretrained(BUNDLED_MODEL)
+        self._reader = TokenReader(tokenizer, is_thought_tag)
+        self._ids = trace_ids(tokenizer, tokens)
+        self._logprobs = _logprobs(self._ids, self._reader.watched_ids(VERDICT_TEXTS))
+        self._never = asyncio.Event()
+
+    async def generate(
+        self,
+        prompt: Prompt,
+        images: Mapping[ImageSlot, EditImage],
+        sampling: SamplingSettings,
+        watched: tuple[str, ...] = (),
+        group: str = "",
+        adapter: str = "",
+    ) -> Completion:
+        text = self._reader.text(self._ids)
+        return Completion(
+            text, self._reader.tokens(text, self._ids, self._logprobs), 1000, 0, len(self._ids), "stop"
+        )
+
+    async def died(self) -> None:
+        await self._never.wait()
+
+    async def stop(self) -> None:
+        self._never.set()
+
+
+def trace_text(evidence: str) -> str:
+    """A trace for the three principles that `rig.pictures` asks about."""
+    return render_trace([(evidence, True)] * 3, 8.0)
+
+
+def trace_ids(tokenizer: Any, tokens: int) -> list[int]:
+    """The ids of a trace of at least so many tokens."""
+    evidence = "It is"
+    while len(ids := tokenizer.encode(trace_text(evidence), add_special_tokens=False)) < tokens:
+        evidence += " there, red and square, as was asked" if tokens - len(ids) > 60 else " so"
+    return list(ids)
+
+
+def _logprobs(ids: list[int], watched: tuple[int, ...]) -> Any:
+    from vllm.logprobs import FlatLogprobs
+
+    made = FlatLogprobs()
+    for number in ids:
+        shown = [number, *watched]
+        made.append_fast(
+            shown, [-0.1 - n for n in range(len(shown))], iter(range(1, 99)), [None] * len(shown)
+        )
+    return made
+
+
+async def serve(port: int, tokens: int, settings: ServerSettings) -> None:
+    """Until it is killed."""
+
+    async def load(checkpoint: Path) -> LoadedModel:
+        if metrics is not None:
+            return await load_openai_model(settings, lambda _: None, metrics)
+        return LoadedModel(InstantEngine(tokens), card, "0" * 12, "instant", None)
+
+    card = read_card(BUNDLED_MODEL).model_copy(update={"max_image_side": None})
+    service = Service(settings, load)
+    metrics = FleetMetrics(service.metrics.registry) if settings.engine == "openai" else None
+    app = create_app(service)
+    late_ms: list[float] = []
+
+    async def watch() -> None:
+        while True:
+            due = time.monotonic() + TIMER_S
+            await asyncio.sleep(TIMER_S)
+            late_ms.append(1e3 * (time.monotonic() - due))
+
+    async def bench() -> dict[str, Any]:
+        found = late_ms.copy()
+        late_ms.clear()
+        return {"process_s": time.process_time(), "loop_s": time.thread_time(), "late_ms": found}
+
+    app.add_api_route("/bench", bench)
+    config = uvicorn.Config(app, port=port, log_config=None, access_log=False, lifespan="on")
+    watching = asyncio.create_task(watch())
+    await uvicorn.Server(config).serve()
+    watching.cancel()
+
+
+if __name__ == "__main__":
+    told = json.loads(sys.argv[2])
+    keep_freed_memory()
+    asyncio.run(serve(int(sys.argv[1]), told["tokens"], ServerSettings(**told["settings"])))

@@ -1,0 +1,105 @@
+"""A front end of the engine, in a process of its own: chat template, image processor, vLLM's client.
+
+It serves one pipe until that is closed. It must not know of admission, judges or HTTP.
+"""
+
+import asyncio
+import os
+import queue
+import signal
+import threading
+from collections.abc import Mapping
+from dataclasses import replace
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from edit_rrm_server.engines.vllm.engine import VllmEngine
+from edit_rrm_server.engines.vllm.errors import service_error
+from edit_rrm_server.engines.vllm.frames import Answer, Ask, Cancel, KeptImages, PackedError
+from edit_rrm_server.observe.log_levels import quieten
+
+
+def run(
+    pipe: Connection, config: Any, addresses: Mapping[str, Any], place: int, adapters: Mapping[str, Path]
+) -> None:
+    """The process. Says "ready" once the engine has answered it, or why it could not begin."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started it ends it, after its last call
+    quieten()
+    try:
+        from vllm.v1.engine.async_llm import AsyncLLM
+
+        llm = AsyncLLM.from_vllm_config(
+            config,
+            client_addresses=dict(addresses),
+            client_count=config.parallel_config._api_process_count,
+            client_index=place,
+        )
+        engine = VllmEngine(llm, adapters)
+    except Exception as error:  # told to whoever waits for it
+        pipe.send(f"{type(error).__name__}: {error}")
+        return
+    pipe.send("ready")
+    asyncio.run(_FrontEnd(pipe, engine).serve())
+    os._exit(0)  # vLLM's own end would wait for an engine that may be gone
+
+
+class _FrontEnd:
+    """One side of the pipe. A thread reads it, another writes: pickling must not hold up the event loop."""
+
+    def __init__(self, pipe: Connection, engine: VllmEngine) -> None:
+        self._pipe = pipe
+        self._engine = engine
+        self._images = KeptImages()
+        self._jobs: dict[int, asyncio.Task[None]] = {}
+        self._outgoing: queue.SimpleQueue[Answer] = queue.SimpleQueue()
+        self._closed = asyncio.Event()
+
+    async def serve(self) -> None:
+        """Until the other side closes."""
+        loop = asyncio.get_running_loop()
+        for work in (self._read, self._write):
+            threading.Thread(target=work, args=(loop,), daemon=True).start()
+        await self._closed.wait()
+
+    def _read(self, loop: asyncio.AbstractEventLoop) -> None:
+        while True:
+            try:
+                frame = self._pipe.recv()
+            except (EOFError, OSError):
+                loop.call_soon_threadsafe(self._closed.set)
+                return
+            if isinstance(frame, Ask):
+                images = {slot: self._images.received(sent) for slot, sent in frame.images.items()}
+                loop.call_soon_threadsafe(self._begin, frame, images)
+            else:
+                loop.call_soon_threadsafe(self._cancel, frame)
+
+    def _write(self, loop: asyncio.AbstractEventLoop) -> None:
+        while True:
+            try:
+                self._pipe.send(self._outgoing.get())
+            except OSError:
+                loop.call_soon_threadsafe(self._closed.set)
+                return
+
+    def _begin(self, ask: Ask, images: Any) -> None:
+        self._jobs[ask.job] = asyncio.create_task(self._answer(ask, images))
+
+    def _cancel(self, frame: Cancel) -> None:
+        job = self._jobs.get(frame.job)
+        if job is not None:
+            job.cancel()
+
+    async def _answer(self, ask: Ask, images: Any) -> None:
+        try:
+            rendered, found = await self._engine.draw(
+                ask.prompt, images, ask.sampling, ask.watched, ask.adapter, ask.group, ask.trace_headers
+            )
+            told = replace(rendered, engine_input=None, known_brightness=rendered.brightness)
+            self._outgoing.put(Answer(ask.job, found, told if ask.told else None, None))
+        except Exception as error:
+            known = error if error.__class__.__module__.startswith("edit_rrm") else service_error(error)
+            self._outgoing.put(Answer(ask.job, None, None, PackedError.of(known)))
+        finally:
+            del self._jobs[ask.job]

@@ -1,0 +1,291 @@
+"""`FrontEndsEngine`: one engine behind several front ends, each a process with vLLM's renderer and client.
+
+One process can prepare about fifty pictures of 1024 x 1024 a second and read thirty thousand tokens; several
+engines, or a fast one, want more. Admission stays in the service: there is one queue, one window.
+"""
+
+import asyncio
+import contextlib
+import itertools
+import multiprocessing
+import queue
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from edit_rrm.images import EditImage
+from edit_rrm.judges.texts.thinking import is_thought_tag
+from edit_rrm.prompts import ImageSlot, Prompt
+from edit_rrm.tokens import TokenReader
+from edit_rrm_server.engines.affinity import Ranks
+from edit_rrm_server.engines.child_processes import first_end, handles_of, kill
+from edit_rrm_server.engines.engine import Completion, SamplingSettings
+from edit_rrm_server.engines.vllm import front_end_process, internals
+from edit_rrm_server.engines.vllm.frames import Answer, Ask, Cancel, KeptImages, SentImage
+from edit_rrm_server.engines.vllm.rendering import RenderedPrompt
+from edit_rrm_server.engines.watched_engine import engine_dead
+from edit_rrm_server.errors import EngineStartError
+from edit_rrm_server.observe import tracing
+
+_SHUTDOWN_S = 10.0
+
+
+class FrontEndsEngine:
+    """Satisfies `Engine`, and has what `VllmEngine` tells of itself."""
+
+    def __init__(self, config: Any, count: int, adapters: Mapping[str, Path] = MappingProxyType({})) -> None:
+        """Starts the engine and its front ends. Blocks. Raises EngineStartError, and vLLM's own errors."""
+        self._config = config
+        self._front_ends: list[_FrontEnd] = []
+        self._launch: Any = None
+        self._stopped = False
+        self._died = asyncio.Event()
+        context = multiprocessing.get_context("spawn")
+        try:
+            with internals.launched_engine(config, count) as (launch, addresses):
+                self._launch = launch
+                self._processes = handles_of(process.pid for process in internals.launched_processes(launch))
+                for place in range(count):
+                    self._front_ends.append(_FrontEnd(context, config, addresses[place], place, adapters))
+            for front_end in self._front_ends:
+                front_end.wait_until_ready()
+        except BaseException:
+            self.shut_down()
+            raise
+        self._reader = TokenReader(internals.tokenizer_from(config), is_thought_tag)
+        self._ranks = Ranks(count)
+        self.sharing = internals.sharing(config)
+        self.architecture: str = config.model_config.architectures[0]
+        self.max_model_len: int = config.model_config.max_model_len
+        self.sequences = internals.sequences_of(config)
+        self.steps = f"{internals.steps_of(config)}, {count} front ends"
+
+    @property
+    def alive(self) -> bool:
+        """False once the engine or one of its front ends has ended, or it was stopped."""
+        return not self._stopped and not self._died.is_set()
+
+    async def generate(
+        self,
+        prompt: Prompt,
+        images: Mapping[ImageSlot, EditImage],
+        sampling: SamplingSettings,
+        watched: tuple[str, ...] = (),
+        group: str = "",
+        adapter: str = "",
+    ) -> Completion:
+        """See `Engine.generate`. A group stays at one front end, which has its source prepared."""
+        answer = await self._ask(prompt, images, sampling, watched, adapter, group, told=False)
+        assert answer.drawn is not None
+        return answer.drawn.completion(self._reader)
+
+    async def run(
+        self,
+        prompt: Prompt,
+        images: Mapping[ImageSlot, EditImage],
+        sampling: SamplingSettings,
+        watched: tuple[str, ...] = (),
+        adapter: str = "",
+        group: str = "",
+    ) -> tuple[RenderedPrompt, Completion]:
+        """`generate`, with what the prompt became."""
+        answer = await self._ask(prompt, images, sampling, watched, adapter, group, told=True)
+        assert answer.drawn is not None
+        assert answer.rendered is not None
+        return answer.rendered, answer.drawn.completion(self._reader)
+
+    def text_of(self, token_ids: Sequence[int]) -> str:
+        """The text of some tokens of a prompt."""
+        return self._reader.text(token_ids)
+
+    async def died(self) -> None:
+        """Returns once the engine or one of its front ends has ended."""
+        engine = [process.sentinel for process in internals.launched_processes(self._launch)]
+        await first_end([*engine, *(front_end.sentinel for front_end in self._front_ends)])
+        self._died.set()
+        for front_end in self._front_ends:
+            front_end.fail()
+
+    async def stop(self) -> None:
+        """Ends the front ends, then the engine, and waits for their processes."""
+        self._stopped = True
+        for front_end in self._front_ends:
+            front_end.fail()
+        await asyncio.to_thread(self.shut_down)
+
+    def shut_down(self) -> None:
+        """`stop` for an engine that no event loop has used yet. Blocks."""
+        self._stopped = True
+        front_ends, self._front_ends = self._front_ends, []
+        for front_end in front_ends:
+            front_end.close()
+        launch, self._launch = self._launch, None
+        if launch is not None:
+            internals.shut_down_launched(launch, _SHUTDOWN_S)
+            kill(self._processes)
+
+    async def _ask(
+        self,
+        prompt: Prompt,
+        images: Mapping[ImageSlot, EditImage],
+        sampling: SamplingSettings,
+        watched: tuple[str, ...],
+        adapter: str,
+        group: str,
+        *,
+        told: bool,
+    ) -> Answer:
+        if not self.alive:
+            raise engine_dead()
+        shown = {slot: images[slot] for slot in dict.fromkeys(prompt.slots)}
+        with self._ranks.use(group) as place:
+            front_end = self._front_ends[place or 0]
+            answer = await front_end.ask(prompt, shown, sampling, watched, adapter, group, told=told)
+        if answer.error is not None:
+            raise answer.error.unpacked()
+        return answer
+
+
+class _FrontEnd:
+    """The service's side of one front end's pipe. What is sent is sent in the order in which it was asked."""
+
+    def __init__(
+        self,
+        context: Any,
+        config: Any,
+        addresses: Mapping[str, Any],
+        place: int,
+        adapters: Mapping[str, Path],
+    ) -> None:
+        self._pipe, theirs = context.Pipe()
+        arguments = (theirs, internals.config_of_client(config, place), addresses, place, dict(adapters))
+        self._process = context.Process(
+            target=front_end_process.run, args=arguments, name=f"front-end-{place}", daemon=True
+        )
+        self._process.start()
+        theirs.close()
+        self._numbers = itertools.count()
+        self._images = KeptImages()
+        self._waiting: dict[int, asyncio.Future[Answer]] = {}
+        self._outgoing: queue.SimpleQueue[_Outgoing | None] = queue.SimpleQueue()
+        self._threads: list[threading.Thread] = []
+
+    @property
+    def sentinel(self) -> int:
+        """Readable from the end of its process on."""
+        return int(self._process.sentinel)
+
+    def wait_until_ready(self) -> None:
+        """Blocks. Raises EngineStartError."""
+        try:
+            said = self._pipe.recv()
+        except EOFError:
+            said = "its process ended"
+        if said != "ready":
+            raise EngineStartError(f"a front end of the engine did not begin: {said}")
+
+    async def ask(
+        self,
+        prompt: Prompt,
+        images: Mapping[ImageSlot, EditImage],
+        sampling: SamplingSettings,
+        watched: tuple[str, ...],
+        adapter: str,
+        group: str,
+        *,
+        told: bool,
+    ) -> Answer:
+        """The answer to one prompt. Cancelling aborts it over there."""
+        loop = asyncio.get_running_loop()
+        if not self._threads:
+            self._begin(loop)
+        job = next(self._numbers)
+        news = {image.digest: image for image in images.values() if not self._images.has(image.digest)}
+        for digest in news:
+            self._images.add(digest)
+        answered: asyncio.Future[Answer] = loop.create_future()
+        self._waiting[job] = answered
+        ask = Ask(job, prompt, {}, sampling, watched, adapter, group, tracing.headers(), told)
+        self._outgoing.put(_Outgoing(ask, images, news))
+        try:
+            return await answered
+        except asyncio.CancelledError:
+            self._outgoing.put(_Outgoing(Cancel(job), {}, {}))
+            raise
+        finally:
+            del self._waiting[job]
+
+    def fail(self) -> None:
+        """Ends every job here with engine_dead."""
+        for waiting in self._waiting.values():
+            if not waiting.done():
+                waiting.set_exception(engine_dead())
+
+    def close(self) -> None:
+        """Ends the process. Blocks until it is gone."""
+        self._outgoing.put(None)
+        for thread in self._threads[:1]:
+            thread.join(_SHUTDOWN_S)
+        with contextlib.suppress(OSError):
+            self._pipe.close()
+        self._process.join(_SHUTDOWN_S / 2)
+        if self._process.is_alive():
+            self._process.kill()
+        self._process.join()
+
+    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        for work in (self._write, self._read):
+            thread = threading.Thread(target=work, args=(loop,), daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    def _write(self, loop: asyncio.AbstractEventLoop) -> None:
+        while (outgoing := self._outgoing.get()) is not None:
+            try:
+                self._pipe.send(outgoing.frame())
+            except OSError:
+                return  # its process has ended, which is noticed elsewhere
+
+    def _read(self, loop: asyncio.AbstractEventLoop) -> None:
+        while True:
+            try:
+                answer = self._pipe.recv()
+            except (EOFError, OSError, TypeError):  # TypeError: closed in the middle of it
+                return
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(self._answered, answer)
+
+    def _answered(self, answer: Answer) -> None:
+        waiting = self._waiting.get(answer.job)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(answer)
+
+
+class _Outgoing:
+    """A frame before its pixels are copied, which the writing thread does."""
+
+    def __init__(
+        self,
+        frame: Ask | Cancel,
+        images: Mapping[ImageSlot, EditImage],
+        news: Mapping[str, EditImage],
+    ) -> None:
+        self._frame = frame
+        self._images = images
+        self._news = news
+
+    def frame(self) -> Ask | Cancel:
+        """With the pixels of the images that are news there, each once."""
+        if isinstance(self._frame, Cancel):
+            return self._frame
+        left = dict(self._news)
+        sent = {}
+        for slot, image in self._images.items():
+            new = left.pop(image.digest, None)
+            sent[slot] = SentImage(
+                image.digest, image.image.size, None if new is None else new.image.tobytes()
+            )
+        return replace(self._frame, images=sent)
