@@ -1,6 +1,6 @@
 """What does the service itself cost a candidate, at the sizes and formats that people send?
 
-    .venv/bin/python benchmarks/front_end.py [--repeats 5] [--only pictures,tokens,fleet,health,cores,parts]
+    .venv/bin/python benchmarks/front_end.py [--repeats 5] [--only pictures,tokens,output,…]
 
 The real application over real HTTP, around an engine that answers at once. Counted is the processor time of
 the service's process, all its threads; the client's is not. A call is a source and eight candidates, each a
@@ -9,9 +9,9 @@ the same nine files, taken in turns with the calls: nobody can score a picture w
 medians over the repeats.
 
 pictures: 512², 1024², 2048² as PNG, JPEG and WebP, guards on and off. tokens: traces of 64, 500 and 1,244
-tokens beside small pictures. fleet: the engine is an upstream that answers at once. health: /health while 64
-pictures of 1024² arrive and decode. cores: candidates a second with one core and with two. parts: where it
-goes, each part alone.
+tokens beside small pictures. output: what vLLM itself does with a written token on the event loop. fleet: the
+engine is an upstream that answers at once. health: /health while 64 pictures of 1024² arrive and decode.
+cores: candidates a second with one core and with two. parts: where it goes, each part alone.
 """
 
 import asyncio
@@ -35,6 +35,8 @@ from rig.pictures import Edits, decode_bare, make_edits
 from rig.prober import Prober
 from rig.processes import ServerProcess, end_on_sigterm, free_port
 from rig.report import Bar, console, percentile, progress, say_machine
+from rig.vllm_output import SEQUENCES, WAYS, handling_ms
+from transformers import AutoTokenizer
 
 from edit_rrm.checkpoint import read_card, write_card
 from edit_rrm.guards import EditGuards
@@ -47,7 +49,7 @@ WARM_UP_CALLS = 6
 TOKENS = (64, 500, 1244)
 SIZES = (512, 1024, 2048)
 FORMATS = ("PNG", "JPEG", "WEBP", "WEBP lossless")
-KINDS = ("pictures", "tokens", "fleet", "health", "cores", "parts")
+KINDS = ("pictures", "tokens", "output", "fleet", "health", "cores", "parts")
 HEALTH_PICTURES = 64
 HEALTH_PAUSE_S = 0.005
 RIG = Path(__file__).parent / "rig"
@@ -217,6 +219,18 @@ def tokens(edited: Edited, repeats: int) -> None:
     console.print(table)
 
 
+def output(edited: Edited, repeats: int) -> None:
+    """What vLLM does with a written token in this process before the service hears of it."""
+    tokenizer = AutoTokenizer.from_pretrained(BUNDLED_MODEL)
+    table = Table(
+        "vLLM's output handling", "ms a token", "of 500 tokens, ms", title=f"{SEQUENCES} sequences a step"
+    )
+    for name, way in WAYS.items():
+        cost_ms = statistics.median(handling_ms(way, tokenizer) for _ in range(repeats))
+        table.add_row(name, f"{cost_ms:.4f}", f"{500 * cost_ms:.1f}")
+    console.print(table)
+
+
 def through_a_fleet(edited: Edited, repeats: int) -> None:
     """In front of an upstream."""
     table = Table(
@@ -340,8 +354,8 @@ _PARTS = {
     "multipart, on the event loop": _parsed,
 }
 _RUNS: dict[str, Callable[[Edited, int], None]] = {
-    "pictures": pictures, "tokens": tokens, "fleet": through_a_fleet, "health": health, "cores": cores,
-    "parts": parts,
+    "pictures": pictures, "tokens": tokens, "output": output, "fleet": through_a_fleet, "health": health,
+    "cores": cores, "parts": parts,
 }  # fmt: skip
 
 

@@ -2,6 +2,8 @@
 
     python benchmarks/rig/instant_service.py PORT '{"tokens": 500, "settings": {…}}'
 
+With `trace_s` the engine takes so many seconds for each trace, however many it has.
+
 GET /bench: {"process_s", "loop_s"} of processor time so far, and how late the event loop came to a timer
 since it was asked last, in ms.
 """
@@ -40,13 +42,14 @@ class InstantEngine:
 
     alive = True
 
-    def __init__(self, tokens: int) -> None:
+    def __init__(self, tokens: int, trace_s: float) -> None:
         from transformers import AutoTokenizer  # the fleet's side needs none of it
 
         tokenizer = AutoTokenizer.from_pretrained(BUNDLED_MODEL)
         self._reader = TokenReader(tokenizer, is_thought_tag)
         self._ids = trace_ids(tokenizer, tokens)
         self._logprobs = _logprobs(self._ids, self._reader.watched_ids(VERDICT_TEXTS))
+        self._trace_s = trace_s
         self._never = asyncio.Event()
 
     async def generate(
@@ -58,6 +61,8 @@ class InstantEngine:
         group: str = "",
         adapter: str = "",
     ) -> Completion:
+        if self._trace_s:
+            await asyncio.sleep(self._trace_s)
         text = self._reader.text(self._ids)
         return Completion(
             text, self._reader.tokens(text, self._ids, self._logprobs), 1000, 0, len(self._ids), "stop"
@@ -95,13 +100,13 @@ def _logprobs(ids: list[int], watched: tuple[int, ...]) -> Any:
     return made
 
 
-async def serve(port: int, tokens: int, settings: ServerSettings) -> None:
+async def serve(port: int, tokens: int, settings: ServerSettings, trace_s: float = 0.0) -> None:
     """Until it is killed."""
 
     async def load(checkpoint: Path) -> LoadedModel:
         if metrics is not None:
             return await load_openai_model(settings, lambda _: None, metrics)
-        return LoadedModel(InstantEngine(tokens), card, "0" * 12, "instant", None)
+        return LoadedModel(InstantEngine(tokens, trace_s), card, "0" * 12, "instant", None)
 
     card = read_card(BUNDLED_MODEL).model_copy(update={"max_image_side": None})
     service = Service(settings, load)
@@ -130,4 +135,5 @@ async def serve(port: int, tokens: int, settings: ServerSettings) -> None:
 if __name__ == "__main__":
     told = json.loads(sys.argv[2])
     keep_freed_memory()
-    asyncio.run(serve(int(sys.argv[1]), told["tokens"], ServerSettings(**told["settings"])))
+    settings = ServerSettings(**told["settings"])
+    asyncio.run(serve(int(sys.argv[1]), told["tokens"], settings, told.get("trace_s", 0.0)))

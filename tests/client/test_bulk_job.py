@@ -18,7 +18,8 @@ from edit_rrm.wire import ScoreRequest
 from edit_rrm_client import MockRewardServer, cli
 from edit_rrm_client.bulk import job as job_module
 from edit_rrm_client.bulk.rows import ResultRow, read_results
-from edit_rrm_client.bulk.window import score_groups
+from edit_rrm_client.bulk.services import Services
+from edit_rrm_client.bulk.window import Width, score_groups
 
 
 @pytest.fixture
@@ -340,8 +341,19 @@ async def test_the_window_is_never_wider_than_told_and_reads_no_further(tmp_path
         nonlocal kept
         kept += 1
 
-    assert await score_groups(reading(), ask, keep, concurrency=3, stop=asyncio.Event())
+    assert await score_groups(reading(), ask, keep, width=Width(3), stop=asyncio.Event())
     assert (read, kept, widest) == (20, 20, 3)
+
+
+@pytest.mark.parametrize(("size", "calls"), [(1, 128), (10, 13), (64, 8)])
+def test_calls_of_few_edits_are_more_calls(size: int, calls: int) -> None:
+    """Eight calls of one photograph each left two engines with four jobs."""
+    width = Services(urls=("http://a", "http://b")).width
+    under_way = 0
+    while width.has_room(under_way, under_way * size):
+        under_way += 1
+    assert under_way == calls
+    assert Services(urls=("http://a",), concurrency=3).width == Width(3)
 
 
 def test_help_teaches_with_examples() -> None:

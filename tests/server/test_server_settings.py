@@ -117,3 +117,21 @@ def test_help_and_settings_teach() -> None:
     assert "--model" in result.output
     result = CliRunner().invoke(app, ["settings"], env={"COLUMNS": "200"})
     assert "EDIT_RRM_QUEUE_CAPACITY" in result.output
+
+
+def test_the_queue_follows_the_window_where_that_is_large() -> None:
+    settings = ServerSettings(allow_open=True)
+    assert (settings.capacity_for(72), settings.capacity_for(2048)) == (4096, 8192)
+    assert ServerSettings(queue_capacity=5).capacity_for(2048) == 5
+
+
+@pytest.mark.parametrize(
+    ("cores", "copies", "given", "workers"),
+    [(2, 1, None, 0), (64, 1, None, 0), (64, 8, None, 8), (16, 8, None, 0), (2, 1, 3, 3), (64, 8, 0, 0)],
+)
+def test_front_ends_follow_copies_and_cores(
+    monkeypatch: pytest.MonkeyPatch, cores: int, copies: int, given: int | None, workers: int
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(cores)))
+    settings = ServerSettings(data_parallel_size=copies, front_end_workers=given)
+    assert settings.front_ends() == workers

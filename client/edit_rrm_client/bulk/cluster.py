@@ -111,10 +111,8 @@ class ScoringWorker:
         try:
             async with self._services.client(self._first) as client:
                 asking = functools.partial(ask, client, settings=self._settings, rrm=self._rrm)
-                concurrency = self._services.concurrency
-                await score_groups(
-                    iter(groups), asking, rows.extend, concurrency=concurrency, stop=asyncio.Event()
-                )
+                width = self._services.width
+                await score_groups(iter(groups), asking, rows.extend, width=width, stop=asyncio.Event())
         except EditRRMClientError as error:  # as a value: an exception would cost the others their results
             changed = isinstance(error, ModelChangedError)
             return BatchOutcome(rows=tuple(rows), away=str(error), model_changed=changed)

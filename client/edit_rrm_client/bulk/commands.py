@@ -70,7 +70,14 @@ def score(
         Path | None, typer.Option(help="The benchmark's instructions: of gedit and imgedit; see below.")
     ] = None,
     originals: Annotated[Path | None, typer.Option(help="The folder of imgedit's source images.")] = None,
-    concurrency: Annotated[int, typer.Option(min=1, help="Calls at once (of each worker with --ray).")] = 8,
+    concurrency: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Calls at once (of each worker with --ray). Default: 8, and more while they hold fewer than "
+            "64 edits a service.",
+        ),
+    ] = None,
     timeout: Annotated[
         float, typer.Option(min=0.1, help="Seconds a call may take, and services may be away.")
     ] = 600.0,

@@ -67,7 +67,7 @@ async def _run(
                 itertools.chain([first], work.groups),
                 asking,
                 keep,
-                concurrency=services.concurrency,
+                width=services.width,
                 stop=stop,
             )
     except asyncio.CancelledError:

@@ -9,9 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from edit_rrm_client import AsyncRewardClient, RetryPolicy
 from edit_rrm_client._network import connections_to
 from edit_rrm_client.bulk.errors import ModelChangedError
+from edit_rrm_client.bulk.window import Width
 from edit_rrm_client.errors import EditRRMClientError, InvalidRequestError, UnavailableError
 
 PROBE_TIMEOUT_S = 30.0
+_CALLS = 8
+_EDITS_A_SERVICE = 64  # what fills the window of an engine on a CPU
 
 
 class Services(BaseModel):
@@ -23,14 +26,22 @@ class Services(BaseModel):
     api_key: str | None = Field(default=None, repr=False)
     timeout_s: float = 600.0
     """Of one call with all its retries: how long a service may be away before the job ends."""
-    concurrency: int = 8
-    """Calls on the wire at once."""
+    concurrency: int | None = None
+    """Calls on the wire at once; None: eight, and more while they hold fewer than 64 edits a service."""
+
+    @property
+    def width(self) -> Width:
+        """What that comes to."""
+        if self.concurrency is not None:
+            return Width(self.concurrency)
+        return Width(_CALLS, _EDITS_A_SERVICE * len(self.urls))
 
     @asynccontextmanager
     async def client(self, first: int = 0) -> AsyncGenerator[AsyncRewardClient, None]:
         """A client for all services that asks the `first` one first; equals take turns from there."""
         turn = first % len(self.urls)
-        limits = httpx.Limits(max_connections=self.concurrency, max_keepalive_connections=self.concurrency)
+        most = max(self.width.calls, self.width.edits)
+        limits = httpx.Limits(max_connections=most, max_keepalive_connections=most)
         async with (
             connections_to(httpx.AsyncClient, self.urls, limits=limits) as http,
             AsyncRewardClient(

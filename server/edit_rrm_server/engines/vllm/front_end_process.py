@@ -4,6 +4,7 @@ It serves one pipe until that is closed. It must not know of admission, judges o
 """
 
 import asyncio
+import contextlib
 import os
 import queue
 import signal
@@ -19,6 +20,9 @@ from edit_rrm_server.engines.vllm.errors import service_error
 from edit_rrm_server.engines.vllm.frames import Answer, Ask, Cancel, KeptImages, PackedError
 from edit_rrm_server.observe.log_levels import quieten
 
+TITLE = "edit-rrm front end"
+"""What `ps` says of it, with its number."""
+
 
 def run(
     pipe: Connection, config: Any, addresses: Mapping[str, Any], place: int, adapters: Mapping[str, Path]
@@ -26,6 +30,10 @@ def run(
     """The process. Says "ready" once the engine has answered it, or why it could not begin."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started it ends it, after its last call
     quieten()
+    with contextlib.suppress(ImportError):  # vLLM brings it
+        import setproctitle
+
+        setproctitle.setproctitle(f"{TITLE} {place}")
     try:
         from vllm.v1.engine.async_llm import AsyncLLM
 
@@ -96,8 +104,10 @@ class _FrontEnd:
             rendered, found = await self._engine.draw(
                 ask.prompt, images, ask.sampling, ask.watched, ask.adapter, ask.group, ask.trace_headers
             )
-            told = replace(rendered, engine_input=None, known_brightness=rendered.brightness)
-            self._outgoing.put(Answer(ask.job, found, told if ask.told else None, None))
+            told = None
+            if ask.told:
+                told = replace(rendered, engine_input=None, known_brightness=rendered.brightness)
+            self._outgoing.put(Answer(ask.job, found, told, None))
         except Exception as error:
             known = error if error.__class__.__module__.startswith("edit_rrm") else service_error(error)
             self._outgoing.put(Answer(ask.job, None, None, PackedError.of(known)))
