@@ -63,16 +63,18 @@ async def compare(copies: int, groups: int, size: int, model: Path) -> dict[str,
     prepare_environment(settings)
     progress.print(f"starting {copies} copies")
     llm = await asyncio.to_thread(lambda: AsyncLLM.from_vllm_config(engine_config(settings)))
-    engine = VllmEngine(llm)
+    engine, empty_cache = VllmEngine(llm), llm.reset_prefix_cache
+    del llm  # its finalizer must not run in an interpreter that is half gone
     try:
         work = make_groups(groups, size)
         found = {}
         for way, together in (("a group on one copy", True), ("each prompt where least is done", False)):
-            await llm.reset_prefix_cache()
+            await empty_cache()
             progress.print(way)
             found[way] = await prefilled(engine, work, model, together=together)
         return found
     finally:
+        del empty_cache
         await engine.stop()
 
 

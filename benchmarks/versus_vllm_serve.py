@@ -11,10 +11,10 @@ candidate). Bars: at least 1.5 times faster than the first, at least 1.1 times t
 prompt of a larger model has, the bundled model's own has about 200. The bundled model was not trained on
 such and its traces do not parse: they cost what they cost, on both sides.
 
---picture takes photographs of that size, as people send them; both sides show the model the pixels that
-the card allows. --tokens ends every text there: an engine that writes little, as a fast one writes quickly,
-leaves more to the front ends (our calls then end in `trace_truncated`, which costs what a score costs).
---at-once sends so many groups together.
+--picture takes photographs of that size, as people send them; the checkpoint's processor brings them to its
+own size on both sides. --tokens ends every text there: an engine that writes little, as a fast one writes
+quickly, leaves more to the front ends (our calls then end in `trace_truncated`, which costs what a score
+costs). --at-once sends so many groups together.
 
 Equal on both sides: checkpoint, dtype, block size, KV cache, sequences and tokens a step, OpenMP threads,
 image cache, eager mode, greedy sampling with its seed, the log-probabilities of the verdict tokens, the
@@ -262,9 +262,6 @@ def main(
     from transformers import AutoTokenizer
 
     judge = Judge(model, AutoTokenizer.from_pretrained(model))
-    side = judge.max_side
-    if picture is not None and side is not None:
-        extra += ["--mm-processor-kwargs", json.dumps({"max_pixels": side * side})]
     progress.print(f"rendering {groups * at_once + 1} groups of {size}")
     work = make_groups(groups * at_once + 1, size)
     if picture is not None:

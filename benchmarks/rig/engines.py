@@ -109,11 +109,6 @@ class Judge:
         self.watched_ids = list(TokenReader(tokenizer).watched_ids(VERDICT_TEXTS))
         self.draw = sampling_of(self._card.sampling, Sampling())
 
-    @property
-    def max_side(self) -> int | None:
-        """The longest side that the model is shown, pixels."""
-        return self._card.max_image_side
-
     def prompt(self, group: Group, layout: Layout = as_served) -> Prompt:
         """The prompt of a group; its candidates differ in an image only."""
         return layout(self._profile.verify(group.instruction, group.principles))

@@ -4,8 +4,8 @@
 
 With `trace_s` the engine takes so many seconds for each trace, however many it has.
 
-GET /bench: {"process_s", "loop_s"} of processor time so far, and how late the event loop came to a timer
-since it was asked last, in ms.
+GET /bench: {"process_s", "loop_s"} of processor time so far. With ?watch=1 also how late the event loop came
+to a timer since it was asked so last, in ms; the timer runs from the first time on.
 """
 
 import asyncio
@@ -35,10 +35,11 @@ from edit_rrm_server.process.allocation import keep_freed_memory
 from edit_rrm_server.settings.server import BUNDLED_MODEL, ServerSettings
 
 TIMER_S = 0.005
+PRINCIPLES = "1. follow: Is there a red square?\n2. keep: Is all else as it was?\n3. quality: Is it clean?"
 
 
 class InstantEngine:
-    """Satisfies `Engine`: one trace for every prompt, read as vLLM's output is read."""
+    """Satisfies `Engine`: three principles or one trace, read as vLLM's output is read."""
 
     alive = True
 
@@ -63,6 +64,8 @@ class InstantEngine:
     ) -> Completion:
         if self._trace_s:
             await asyncio.sleep(self._trace_s)
+        if ImageSlot.CANDIDATE not in prompt.slots:
+            return Completion(PRINCIPLES, (), 500, 0, 40, "stop")
         text = self._reader.text(self._ids)
         return Completion(
             text, self._reader.tokens(text, self._ids, self._logprobs), 1000, 0, len(self._ids), "stop"
@@ -113,23 +116,24 @@ async def serve(port: int, tokens: int, settings: ServerSettings, trace_s: float
     metrics = FleetMetrics(service.metrics.registry) if settings.engine == "openai" else None
     app = create_app(service)
     late_ms: list[float] = []
+    watching: list[asyncio.Task[None]] = []
 
-    async def watch() -> None:
+    async def look() -> None:
         while True:
             due = time.monotonic() + TIMER_S
             await asyncio.sleep(TIMER_S)
             late_ms.append(1e3 * (time.monotonic() - due))
 
-    async def bench() -> dict[str, Any]:
+    async def bench(*, watch: bool = False) -> dict[str, Any]:
+        if watch and not watching:
+            watching.append(asyncio.create_task(look()))
         found = late_ms.copy()
         late_ms.clear()
         return {"process_s": time.process_time(), "loop_s": time.thread_time(), "late_ms": found}
 
     app.add_api_route("/bench", bench)
     config = uvicorn.Config(app, port=port, log_config=None, access_log=False, lifespan="on")
-    watching = asyncio.create_task(watch())
     await uvicorn.Server(config).serve()
-    watching.cancel()
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ def test_rewards_and_shared_prefixes_are_those_of_one_engine_in_one_process(
 
 
 def test_a_prompt_that_does_not_fit_is_refused_by_name(parallel: ServiceProcess) -> None:
-    call = group_call(EDITS[0], 1, instruction="make it blue " * 700, sampling={"max_tokens": 4000})
+    call = group_call(EDITS[0], 1, sampling={"max_tokens": 16384})
     answer = parallel.http.post("/v1/score", **call)
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
     assert "do not fit into the model's" in answer.json()["detail"]

@@ -95,3 +95,20 @@ def test_the_guide_s_commands_make_rows_at_once_and_step_by_step(
     follow("rrm-data.md", 1, {editors: "--editor shapes"})
     kept = (tmp_path / "edits.jsonl").read_text().splitlines()
     assert len(list(read_sft_rows(tmp_path / "sft/think+verify.jsonl"))) == 2 * len(kept) > 0
+
+
+def test_candidates_in_parts_are_those_of_one_process(tmp_path: Path) -> None:
+    edits, decomposed, whole = (tmp_path / f"{name}.jsonl" for name in ("edits", "decomposed", "whole"))
+    world("edits", "--seed", "51", "--count", "5", "--out", str(edits))
+    call("pipeline", "decompose", "--config", "shapes", "--edits", str(edits), "--out", str(decomposed))
+    step = ["pipeline", "candidates", "--edits", str(decomposed), "--editor", "shapes", "--per-editor", "2"]
+    call(*step, "--out", str(whole))
+    out = tmp_path / "parts.jsonl"
+    for number, rows in ((1, 4), (2, 4), (3, 2)):
+        said = call(*step, "--out", str(out), "--shard", f"{number}/3")
+        assert f"{rows} rows written" in said
+        assert f"cat {tmp_path}/parts.*-of-3.jsonl > {out}" in said
+    joined = [line for part in sorted(tmp_path.glob("parts.*-of-3.jsonl")) for line in part.open()]
+    assert sorted(joined) == sorted(whole.open())
+    for wrong in ("0/3", "4/3", "2", "a/b"):
+        assert "--shard" in call(*step, "--out", str(out), "--shard", wrong, status=2)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from edit_rrm.judges import TrainedProfile
 from edit_rrm.prompts import Prompt
-from edit_rrm_training.data.principles_store import StoredPrinciples, with_principles
+from edit_rrm_training.data.principles_store import StoredPrinciples, by_prompts, with_principles
 from shapes_rows import pair
 
 GOOD = "1. follow: Is it red?\n2. keep: Is the rest unchanged?\n3. quality: Is it clean?"
@@ -31,18 +31,18 @@ def test_pairs_of_one_edit_share_a_decomposition_that_is_asked_for_once(tmp_path
     ]
     store = tmp_path / "principles.jsonl"
     complete = Scripted(GOOD)
-    found = with_principles(pairs, store, TrainedProfile(), complete)
+    found = with_principles(pairs, store, by_prompts(TrainedProfile(), complete))
     assert complete.asked == 1
     questions = [[p.question for p in one.principles or ()] for one in found.pairs]
     assert questions[0] == questions[1] == ["Is it red?", "Is the rest unchanged?", "Is it clean?"]
     assert found.pairs[2] == pairs[2]
-    assert with_principles(pairs, store, TrainedProfile(), Scripted()) == found
+    assert with_principles(pairs, store, by_prompts(TrainedProfile(), Scripted())) == found
 
 
 def test_an_unusable_decomposition_leaves_its_pairs_out_with_its_reason(tmp_path: Path) -> None:
     store = tmp_path / "principles.jsonl"
     pairs = [pair(0, with_principles=False), pair(1, with_principles=False)]
-    found = with_principles(pairs, store, TrainedProfile(), Scripted("no idea", GOOD))
+    found = with_principles(pairs, store, by_prompts(TrainedProfile(), Scripted("no idea", GOOD)))
     assert [one.id for one in found.pairs] == ["pair-1"]
     assert found.left_out == 1
     stored = [StoredPrinciples.model_validate_json(line) for line in store.read_text().splitlines()]
@@ -53,10 +53,10 @@ def test_an_unusable_decomposition_leaves_its_pairs_out_with_its_reason(tmp_path
 def test_a_store_that_a_kill_cut_short_is_written_on(tmp_path: Path) -> None:
     store = tmp_path / "principles.jsonl"
     pairs = [pair(0, with_principles=False), pair(1, with_principles=False)]
-    with_principles(pairs, store, TrainedProfile(), Scripted(GOOD, GOOD))
+    with_principles(pairs, store, by_prompts(TrainedProfile(), Scripted(GOOD, GOOD)))
     whole = store.read_text()
     store.write_text(whole[:-20])
     complete = Scripted(GOOD)
-    assert len(with_principles(pairs, store, TrainedProfile(), complete).pairs) == 2
+    assert len(with_principles(pairs, store, by_prompts(TrainedProfile(), complete)).pairs) == 2
     assert complete.asked == 1
     assert store.read_text() == whole

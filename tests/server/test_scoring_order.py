@@ -8,6 +8,7 @@ from small_calls import BLUE, RED, b64, picture, png
 
 from edit_rrm.guards import EditGuards, GuardResult
 from edit_rrm.images import EditImage, ImageLimits
+from edit_rrm.wire import Priority
 from edit_rrm_server.errors import EngineError
 from edit_rrm_server.scoring.image_intake import Encoded
 
@@ -22,12 +23,14 @@ async def test_the_engine_begins_while_guards_of_other_candidates_are_still_bein
     check = running.service.intake.check
     checked = 0
 
-    async def slow_but_for_the_first(guards: EditGuards, candidate: EditImage) -> tuple[GuardResult, ...]:
+    async def slow_but_for_the_first(
+        guards: EditGuards, candidate: EditImage, lane: Priority
+    ) -> tuple[GuardResult, ...]:
         nonlocal checked
         checked += 1
         if checked > 1:
             await held.wait()
-        return await check(guards, candidate)
+        return await check(guards, candidate, lane)
 
     running.service.intake.check = slow_but_for_the_first  # type: ignore[method-assign]
     call = asyncio.create_task(running.score(candidates=[b64(BLUE), b64(GREEN)]))
@@ -45,10 +48,12 @@ async def test_the_engine_begins_while_other_candidates_are_still_being_decoded(
     held = asyncio.Event()
     decode = running.service.intake.decode
 
-    async def slow_for_the_second(encoded: Encoded, path: str, limits: ImageLimits) -> EditImage:
+    async def slow_for_the_second(
+        encoded: Encoded, path: str, limits: ImageLimits, lane: Priority
+    ) -> EditImage:
         if path == "candidates.1":
             await held.wait()
-        return await decode(encoded, path, limits)
+        return await decode(encoded, path, limits, lane)
 
     running.service.intake.decode = slow_for_the_second  # type: ignore[method-assign]
     call = asyncio.create_task(running.score(candidates=[b64(BLUE), b64(GREEN)]))
@@ -63,10 +68,12 @@ async def test_a_candidate_that_is_no_base64_refuses_the_call_though_another_was
     running = await start()
     decode = running.service.intake.decode
 
-    async def slow_for_the_second(encoded: Encoded, path: str, limits: ImageLimits) -> EditImage:
+    async def slow_for_the_second(
+        encoded: Encoded, path: str, limits: ImageLimits, lane: Priority
+    ) -> EditImage:
         if path == "candidates.1":
             await until(lambda: running.engine.asked)
-        return await decode(encoded, path, limits)
+        return await decode(encoded, path, limits, lane)
 
     running.service.intake.decode = slow_for_the_second  # type: ignore[method-assign]
     answer = await running.score(candidates=[b64(BLUE), {"b64": "no base64!"}])
@@ -79,10 +86,12 @@ async def test_when_the_source_is_broken_no_candidate_is_waited_for(start: Start
     running = await start()
     decode = running.service.intake.decode
 
-    async def never_a_candidate(encoded: Encoded, path: str, limits: ImageLimits) -> EditImage:
+    async def never_a_candidate(
+        encoded: Encoded, path: str, limits: ImageLimits, lane: Priority
+    ) -> EditImage:
         if path.startswith("candidates"):
             await asyncio.Event().wait()
-        return await decode(encoded, path, limits)
+        return await decode(encoded, path, limits, lane)
 
     running.service.intake.decode = never_a_candidate  # type: ignore[method-assign]
     answer = await running.score(source=b64(RED[:60]))
@@ -94,7 +103,7 @@ async def test_a_known_score_is_not_guarded_again(start: Start) -> None:
     running = await start()
     first = (await running.score()).json()["results"]
 
-    async def no_check(guards: EditGuards, candidate: EditImage) -> tuple[GuardResult, ...]:
+    async def no_check(guards: EditGuards, candidate: EditImage, lane: Priority) -> tuple[GuardResult, ...]:
         raise AssertionError("it was checked again")
 
     running.service.intake.check = no_check  # type: ignore[method-assign]

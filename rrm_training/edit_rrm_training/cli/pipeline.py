@@ -92,19 +92,42 @@ def candidates_command(
     editor: Editors,
     per_editor: Annotated[int, typer.Option(min=1, help="Candidates per edit and editor.")] = 1,
     seed: Annotated[int, typer.Option(help="Of the editors.")] = 0,
+    shard: Annotated[
+        str | None,
+        typer.Option(metavar="I/N", help="Only part I of N, into a file of its own: one process a GPU."),
+    ] = None,
     retry_failed: RetryFailed = False,
 ) -> None:
-    """Step 2: editors make candidates; new pictures go to candidates/ beside OUT."""
+    """Step 2: editors make candidates; new pictures go to candidates/ beside OUT.
+
+    On eight GPUs, one editor in each; then the parts become one file:
+
+        for i in 1 2 3 4 5 6 7 8; do CUDA_VISIBLE_DEVICES=$((i-1)) edit-rrm-train pipeline candidates \\
+            --edits decomposed.jsonl --editor kontext --out quadruples.jsonl --shard $i/8 & done; wait
+
+        cat quadruples.*-of-8.jsonl > quadruples.jsonl
+    """
     from edit_rrm_training.pipeline.candidates import candidates
     from edit_rrm_training.pipeline.editors import open_editor
+    from edit_rrm_training.pipeline.shard import Shard
+
+    try:
+        part = Shard.parse(shard) if shard else Shard()
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--shard") from None
 
     async def step(on_done: OnDone) -> object:
         editors = [open_editor(spec) for spec in editor]
         return await candidates(
-            editors, per_editor, seed, edits, out, retry_failed=retry_failed, on_done=on_done
+            editors, per_editor, seed, edits, out, shard=part, retry_failed=retry_failed, on_done=on_done
         )
 
-    _run("candidates", lambda: _lines(edits) * len(editor) * per_editor, step)
+    def count() -> int:
+        return sum(1 for _ in part.of(range(_lines(edits)))) * len(editor) * per_editor
+
+    _run("candidates", count, step)
+    if part.count > 1:
+        console.print(f"when all {part.count} parts are done: {part.join(out)}", soft_wrap=True, markup=False)
 
 
 @pipeline_app.command("reason")
@@ -192,7 +215,7 @@ def run_all(
     )
     decompose_command(edits, decomposed, config, retry_failed)
     seed = read_settings(config).seed
-    candidates_command(decomposed, quadruples, editor, per_editor, seed, retry_failed)
+    candidates_command(decomposed, quadruples, editor, per_editor, seed, retry_failed=retry_failed)
     reason_command(quadruples, traces, config, retry_failed)
     verify_command(quadruples, traces, gold, config, retry_failed)
     select_command(decomposed, quadruples, traces, gold, out / "sft", seed)

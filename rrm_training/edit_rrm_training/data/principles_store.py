@@ -4,7 +4,7 @@ They belong to (source, instruction), so the pairs of one edit share them. A dec
 used leaves its pairs out, and is stored with its reason: no failure turns into a principle set.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,10 @@ CHUNK = 64
 
 Complete = Callable[[Sequence[tuple[Prompt, str | bytes]]], Sequence[str]]
 """Texts for (prompt, source reference) pairs."""
+Found = tuple[Principle, ...] | str
+"""An edit's principles, or why there are none."""
+Decompose = Callable[[Sequence[PreferencePair]], Sequence[Found]]
+"""What is found for the edit of each pair."""
 
 
 class StoredPrinciples(BaseModel):
@@ -42,26 +46,72 @@ class PairsWithPrinciples:
     left_out: int
 
 
-def with_principles(
-    pairs: Sequence[PreferencePair], store: Path, profile: PromptProfile, complete: Complete
-) -> PairsWithPrinciples:
-    """Fills in what is missing, from `store` (JSONL) and by decomposing what is not in it yet."""
-    known = {(row.source, row.instruction): row for row in _stored(store)}
-    missing = {_key(pair): pair for pair in pairs if pair.principles is None and _key(pair) not in known}
-    todo = list(missing.items())
-    for start in range(0, len(todo), CHUNK):
-        chunk = todo[start : start + CHUNK]
-        texts = complete([(profile.decompose(pair.instruction, seed=0), pair.source) for _, pair in chunk])
-        rows = [_row(key, text, profile) for (key, _), text in zip(chunk, texts, strict=True)]
+def missing(pairs: Iterable[PreferencePair], store: Path) -> list[PreferencePair]:
+    """One pair of each edit that has no principles, neither of its own nor in `store`."""
+    known = {(row.source, row.instruction) for row in _stored(store)}
+    found = {_key(pair): pair for pair in pairs if pair.principles is None and _key(pair) not in known}
+    return list(found.values())
+
+
+def decompose_missing(
+    pairs: Iterable[PreferencePair],
+    store: Path,
+    decompose: Decompose,
+    *,
+    chunk: int = CHUNK,
+    on_done: Callable[[int], None] = lambda count: None,
+) -> None:
+    """Decomposes what is missing and adds it to `store` (JSONL), a chunk at a time: safe to kill."""
+    todo = missing(pairs, store)
+    store.parent.mkdir(parents=True, exist_ok=True)
+    for start in range(0, len(todo), chunk):
+        part = todo[start : start + chunk]
+        rows = [_row(pair, found) for pair, found in zip(part, decompose(part), strict=True)]
         with store.open("a", encoding="utf-8") as lines:
             lines.writelines(row.model_dump_json() + "\n" for row in rows)
-        known.update({(row.source, row.instruction): row for row in rows})
-    filled = [
-        pair if pair.principles else pair.model_copy(update={"principles": known[_key(pair)].principles})
-        for pair in pairs
-    ]
-    kept = tuple(pair for pair in filled if pair.principles)
-    return PairsWithPrinciples(kept, len(filled) - len(kept))
+        on_done(len(part))
+
+
+def filled(pairs: Iterable[PreferencePair], store: Path) -> Iterator[PreferencePair | StoredPrinciples]:
+    """Every pair with its principles; for one whose edit could not be decomposed what the store says of that.
+
+    All of them must have been decomposed.
+    """
+    known = {(row.source, row.instruction): row for row in _stored(store)}
+    for pair in pairs:
+        row = None if pair.principles else known[_key(pair)]
+        if row is None:
+            yield pair
+        elif row.principles:
+            yield pair.model_copy(update={"principles": row.principles})
+        else:
+            yield row
+
+
+def with_principles(
+    pairs: Sequence[PreferencePair], store: Path, decompose: Decompose
+) -> PairsWithPrinciples:
+    """Fills in what is missing, from `store` and by decomposing what is not in it yet."""
+    decompose_missing(pairs, store, decompose)
+    kept = tuple(pair for pair in filled(pairs, store) if isinstance(pair, PreferencePair))
+    return PairsWithPrinciples(kept, len(pairs) - len(kept))
+
+
+def by_prompts(profile: PromptProfile, complete: Complete) -> Decompose:
+    """Decomposes by a checkpoint that `complete` asks in the words of `profile`."""
+
+    def decompose(pairs: Sequence[PreferencePair]) -> list[Found]:
+        asked = [(profile.decompose(pair.instruction, seed=0), pair.source) for pair in pairs]
+        return [_read(text, profile) for text in complete(asked)]
+
+    return decompose
+
+
+def _read(text: str, profile: PromptProfile) -> Found:
+    try:
+        return profile.parse_principles(text)
+    except DecompositionError as error:
+        return str(error)
 
 
 def _key(pair: PreferencePair) -> tuple[str, str]:
@@ -69,11 +119,11 @@ def _key(pair: PreferencePair) -> tuple[str, str]:
     return source, pair.instruction
 
 
-def _row(key: tuple[str, str], text: str, profile: PromptProfile) -> StoredPrinciples:
-    try:
-        return StoredPrinciples(source=key[0], instruction=key[1], principles=profile.parse_principles(text))
-    except DecompositionError as error:
-        return StoredPrinciples(source=key[0], instruction=key[1], problem=str(error))
+def _row(pair: PreferencePair, found: Found) -> StoredPrinciples:
+    source, instruction = _key(pair)
+    if isinstance(found, str):
+        return StoredPrinciples(source=source, instruction=instruction, problem=found)
+    return StoredPrinciples(source=source, instruction=instruction, principles=found)
 
 
 def _stored(store: Path) -> list[StoredPrinciples]:

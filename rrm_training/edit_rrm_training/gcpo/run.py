@@ -11,7 +11,7 @@ from trl import GRPOConfig
 from edit_rrm.checkpoint import RRMCard
 from edit_rrm.judges import get_profile
 from edit_rrm_training.data.preferences import read_pairs
-from edit_rrm_training.data.principles_store import with_principles
+from edit_rrm_training.data.principles_store import by_prompts, missing, with_principles
 from edit_rrm_training.data.trl_rows import PairRows
 from edit_rrm_training.errors import SettingsError
 from edit_rrm_training.gcpo.trainer import GcpoTrainer
@@ -114,9 +114,18 @@ def run_gcpo(
 def _rows(
     config: GcpoConfig, file: Path, store: str, base: Base, arguments: GRPOConfig, say: OnSay
 ) -> PairRows:
-    """The pairs as rows; the main process decomposes what has no principles, the others read its store."""
+    """The pairs as rows. What has no principles is decomposed first, unless other processes would wait.
+
+    Raises SettingsError.
+    """
     read, folder = read_pairs(file), file.parent
     profile = get_profile(base.card.profile)
+    if arguments.world_size > 1 and (left := len(missing(read.pairs, config.out / store))):
+        raise SettingsError(
+            f"{file}: {left} edits have no principles, and {arguments.world_size} processes would wait for "
+            f"one that decomposes them; first run: edit-rrm-train principles --pairs {file} "
+            f"--checkpoint {config.base} --out {file.with_name(file.stem + '-with-principles.jsonl')}"
+        )
     complete = partial(
         generate_greedily,
         base,
@@ -124,8 +133,7 @@ def _rows(
         max_tokens=config.max_trace_tokens,
         batch_size=config.eval_batch,
     )
-    with arguments.main_process_first(desc="principles"):
-        found = with_principles(read.pairs, config.out / store, profile, complete)
+    found = with_principles(read.pairs, config.out / store, by_prompts(profile, complete))
     if arguments.should_save:
         say(
             f"{len(found.pairs)} pairs; left out: {read.same} labelled same, "

@@ -14,6 +14,7 @@ from edit_rrm_training.pipeline.editors import Edited, Editor
 from edit_rrm_training.pipeline.journal import read_unique
 from edit_rrm_training.pipeline.rows import DecomposedEdit, Quadruple
 from edit_rrm_training.pipeline.running import StepReport, Task, run_step
+from edit_rrm_training.pipeline.shard import WHOLE, Shard
 
 
 async def candidates(
@@ -23,18 +24,19 @@ async def candidates(
     edits: Path,
     out: Path,
     *,
+    shard: Shard = WHOLE,
     retry_failed: bool = False,
     on_done: Callable[[], None] = lambda: None,
 ) -> StepReport:
-    """Reads DecomposedEdit, writes Quadruple, and new pictures to `candidates/` beside it. One at a time: an
-    editor has the accelerator to itself. Raises StepError for two editors of one name, whose candidates could
-    not be told apart."""
+    """Reads DecomposedEdit, of which `shard` is done, writes Quadruple to its file of `out`, and new pictures
+    to `candidates/` beside it. One at a time: an editor has the accelerator to itself. Raises StepError for two
+    editors of one name, whose candidates could not be told apart."""
     names = [editor.name for editor in editors]
     if len(set(names)) < len(names):
         raise StepError(f"candidates: several editors have one name: {', '.join(names)}")
 
     def tasks() -> Iterator[Task[tuple[DecomposedEdit, Editor, int]]]:
-        for edit in read_unique(edits, DecomposedEdit):
+        for edit in shard.of(read_unique(edits, DecomposedEdit)):
             for editor in editors:
                 for number in range(per_editor):
                     yield Task(f"{edit.id}/{editor.name}-{number}", (edit, editor, number))
@@ -50,7 +52,7 @@ async def candidates(
         )  # fmt: skip
 
     return await run_step(
-        "candidates", tasks(), work, out, Quadruple,
+        "candidates", tasks(), work, shard.file(out), Quadruple,
         concurrency=1, retry_failed=retry_failed, on_done=on_done,
     )  # fmt: skip
 

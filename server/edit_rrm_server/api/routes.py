@@ -142,7 +142,7 @@ async def _decompose(
 ) -> DecomposeAnswer:
     body = envelope.body
     encoded = envelope.encoded_images(body.all_sources)
-    sources = [await rewards.decode(image, path) for path, image in encoded.items()]
+    sources = [await rewards.decode(image, path, admission.lane) for path, image in encoded.items()]
     found = await rewards.decompose(Edit.of(sources, body.instruction), body.sampling, admission)
     return DecomposeAnswer(
         id=request.state.request_id,

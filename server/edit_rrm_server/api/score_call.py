@@ -6,7 +6,7 @@ A candidate is scored as soon as it is decoded, while others are still being dec
 import asyncio
 
 from edit_rrm.errors import ImageError
-from edit_rrm.wire import ScoreAnswer, ScoreRequest
+from edit_rrm.wire import Priority, ScoreAnswer, ScoreRequest
 from edit_rrm_server.admission.batching import Admission
 from edit_rrm_server.errors import RequestRefusedError
 from edit_rrm_server.http.envelope import Envelope
@@ -29,7 +29,9 @@ async def answer_score(
     sources = body.all_sources
     candidates = {f"candidates.{i}": ref for i, ref in enumerate(body.candidates)}
     encoded = envelope.encoded_images({**sources, **candidates})
-    decoding = {path: asyncio.create_task(_decoded(rewards, encoded[path], path)) for path in encoded}
+    decoding = {
+        path: asyncio.create_task(_decoded(rewards, encoded[path], path, body.priority)) for path in encoded
+    }
     try:
         with tracing.span("images", count=len(sources)):
             shown = [usable(await decoding[path]) for path in sources]
@@ -41,9 +43,9 @@ async def answer_score(
             task.cancel()  # one whose turn has not come is not decoded; a finished one stays as it is
 
 
-async def _decoded(rewards: RewardService, encoded: Encoded, path: str) -> Decoded:
+async def _decoded(rewards: RewardService, encoded: Encoded, path: str, lane: Priority) -> Decoded:
     """The image, or why it cannot be used. Not raised: nobody may wait for it any more."""
     try:
-        return await rewards.decode(encoded, path)
+        return await rewards.decode(encoded, path, lane)
     except (ImageError, RequestRefusedError) as error:
         return error

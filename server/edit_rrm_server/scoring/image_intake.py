@@ -1,22 +1,21 @@
 """Images in and checked, off the event loop, in a bounded pool of threads."""
 
-import asyncio
-import base64
 import binascii
 import io
 import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol, TypeVar
+from typing import Protocol
 
+import pybase64
 from PIL import Image
 
 from edit_rrm.guards import EditGuards, GuardModes, GuardResult, GuardSettings
 from edit_rrm.images import EditImage, ImageLimits, decode_image, file_digest
+from edit_rrm.wire import Priority
 from edit_rrm_server.errors import RequestRefusedError
 from edit_rrm_server.scoring.known_images import KnownImages
+from edit_rrm_server.scoring.picture_pool import PicturePool
 
-T = TypeVar("T")
+DEFAULT_LANE: Priority = "training"
 
 
 class File(Protocol):
@@ -41,45 +40,52 @@ class ImageIntake:
         self._known = KnownImages(known_bytes)
         self._keep_files = keep_files
         self.threads = threads
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="images")
+        self._pool = PicturePool(threads)
 
-    async def decode(self, encoded: Encoded, path: str, limits: ImageLimits) -> EditImage:
+    async def decode(
+        self, encoded: Encoded, path: str, limits: ImageLimits, lane: Priority = DEFAULT_LANE
+    ) -> EditImage:
         """An image from a file or its base64 text. `path` names the field in errors.
 
         Raises ImageError, and RequestRefusedError (invalid_request) for text that is not base64.
         """
-        return await self._run(lambda: self._decoded(_file_bytes(encoded, path), limits))
+        return await self._pool.run(lambda: self._decoded(_file_bytes(encoded, path), limits), lane, "decode")
 
     def guards_of(self, source: EditImage, instruction: str, modes: GuardModes) -> EditGuards:
         """The guards of one edit, for `check`."""
         return EditGuards(source, self._guards, instruction=instruction, modes=modes)
 
-    async def check(self, guards: EditGuards, candidate: EditImage) -> tuple[GuardResult, ...]:
+    async def check(
+        self, guards: EditGuards, candidate: EditImage, lane: Priority = DEFAULT_LANE
+    ) -> tuple[GuardResult, ...]:
         """The guards' findings on one candidate."""
-        return await self._run(lambda: guards.check(candidate))
+        return await self._pool.run(lambda: guards.check(candidate), lane, "check")
 
-    async def change_map(self, guards: EditGuards, candidate: EditImage) -> str:
+    async def change_map(
+        self, guards: EditGuards, candidate: EditImage, lane: Priority = DEFAULT_LANE
+    ) -> str:
         """A picture of where the candidate changed: a JPEG's base64."""
-        return await self._run(lambda: _encoded(guards.change_map(candidate).drawn_on(candidate.image)))
 
-    async def resized(self, image: EditImage, like: EditImage) -> EditImage:
+        def draw() -> str:
+            return _encoded(guards.change_map(candidate).drawn_on(candidate.image))
+
+        return await self._pool.run(draw, lane, "check")
+
+    async def resized(self, image: EditImage, like: EditImage, lane: Priority = DEFAULT_LANE) -> EditImage:
         """The image in the size of another."""
         if image.image.size == like.image.size:
             return image
-        return await self._run(lambda: image.in_size_of(like))
+        return await self._pool.run(lambda: image.in_size_of(like), lane, "check")
 
     def close(self) -> None:
         """Ends the threads; work that has not begun is dropped."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._pool.close()
 
     def _decoded(self, data: bytes, limits: ImageLimits) -> EditImage:
         digest = file_digest(data, limits.scale)
         return self._known.get(
             digest, lambda: decode_image(data, limits, digest=digest, keep_file=self._keep_files)
         )
-
-    async def _run(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
 
 def image_threads() -> int:
@@ -90,13 +96,13 @@ def image_threads() -> int:
 def _encoded(picture: Image.Image) -> str:
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=82)
-    return base64.b64encode(buffer.getvalue()).decode("ascii")
+    return pybase64.b64encode_as_string(buffer.getvalue())
 
 
 def _file_bytes(encoded: Encoded, path: str) -> bytes:
     if not isinstance(encoded, str):
         return encoded.whole()
     try:
-        return base64.b64decode(encoded, validate=True)
+        return pybase64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError) as error:
         raise RequestRefusedError("invalid_request", f"{path}: is not base64: {error}") from error

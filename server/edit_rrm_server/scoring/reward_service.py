@@ -22,6 +22,7 @@ from edit_rrm.wire import (
     CandidateFailed,
     CandidateScored,
     PrinciplesFrom,
+    Priority,
     Sampling,
     ScoreAnswer,
     ScoreRequest,
@@ -115,12 +116,12 @@ class RewardService:
             guards=self._guards,
         )
 
-    async def decode(self, encoded: Encoded, path: str) -> EditImage:
-        """An image as this model is shown it. `path` names the field in errors.
+    async def decode(self, encoded: Encoded, path: str, lane: Priority) -> EditImage:
+        """An image as this model is shown it. `path` names the field in errors; `lane` says how urgent it is.
 
         Raises ImageError, and RequestRefusedError (invalid_request) for text that is not base64.
         """
-        return await self._intake.decode(encoded, path, self.limits)
+        return await self._intake.decode(encoded, path, self.limits, lane)
 
     async def decompose(self, edit: Edit, sampling: Sampling, admission: Admission) -> Decomposed:
         """The principles of an edit, drawn as `sampling` says or else the card.
@@ -220,12 +221,12 @@ class RewardService:
             raise candidate
         if isinstance(candidate, EditImage):
             if "change_map" in plan.include:
-                change_map = await self._intake.change_map(guards, candidate)
+                change_map = await self._intake.change_map(guards, candidate, admission.lane)
             outcome = None if given is None else self._known(given, candidate)
         if isinstance(candidate, ImageError):
             outcome = _failed(candidate)
         elif outcome is None and any(mode != "off" for mode in plan.guards.values()):
-            found = await self._intake.check(guards, candidate)
+            found = await self._intake.check(guards, candidate, admission.lane)
             if reward_ceiling(found) == 0.0:
                 outcome = refused_by_guard(found)
         if outcome is not None:
@@ -286,7 +287,7 @@ class RewardService:
             return known, NO_USAGE
         shown = candidate
         if self._judge.pictures.candidate == "source_size":
-            shown = await self._intake.resized(candidate, asked.edit.compared)
+            shown = await self._intake.resized(candidate, asked.edit.compared, admission.lane)
         verified = await self._verifier.verify(asked, shown, admission)
         if not verified.samples:
             return _failed(verified.failures[0]), verified.usage

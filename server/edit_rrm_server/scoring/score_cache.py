@@ -31,6 +31,8 @@ class ScoreCache:
 
     def put(self, key: ScoreKey, answer: CandidateScored) -> None:
         """Keeps a score, dropping older ones until it fits; one larger than the cache is not kept."""
+        if not self._capacity_bytes:
+            return
         kept = answer.model_dump_json().encode()
         size = _size_bytes(key, kept)
         if size > self._capacity_bytes:

@@ -162,7 +162,8 @@ def _tokens(text: str, places: Sequence[_Place]) -> Sequence[Token]:
     """
     if not places:
         return ()
-    for pieces in (tuple(_decoded(places)), tuple(place.token for place in places)):
+    for spelled in (_spelled, _decoded):  # the texts cost less, and do where no character has several tokens
+        pieces = tuple(spelled(places))
         written = "".join(pieces)
         start = _start_of(text, written)
         if start is not None:
@@ -203,6 +204,10 @@ def _start_of(text: str, written: str) -> int | None:
         return None
     start = written.find(text, answer)
     return start if answer > 0 and start >= 0 and not written[answer:start].strip() else None
+
+
+def _spelled(places: Sequence[_Place]) -> Iterator[str]:
+    return (place.token for place in places)
 
 
 def _decoded(places: Sequence[_Place]) -> Iterator[str]:

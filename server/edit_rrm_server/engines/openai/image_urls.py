@@ -1,8 +1,9 @@
 """Images as data URLs, made off the event loop and kept: every prompt of a group sends its source."""
 
 import asyncio
-import base64
 from collections import OrderedDict
+
+import pybase64
 
 from edit_rrm.images import EditImage, encode_png
 
@@ -46,4 +47,4 @@ class ImageUrls:
 def _data_url(image: EditImage) -> bytes:
     file = image.file or encode_png(image.image)
     kind = next((kind for start, kind in _KINDS.items() if file.startswith(start)), b"webp")
-    return b"data:image/%s;base64,%s" % (kind, base64.b64encode(file))
+    return b"data:image/%s;base64,%s" % (kind, pybase64.b64encode(file))
