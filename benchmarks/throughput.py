@@ -125,6 +125,9 @@ def main(
     size: Annotated[int, typer.Option(help="Candidates of a group, at most 64.")] = 24,
     repetitions: Annotated[int, typer.Option(help="Repetitions, each with groups of its own.")] = 15,
     picture: Annotated[int | None, typer.Option(help="Photographs with sides of so many pixels.")] = None,
+    guards: Annotated[
+        str, typer.Option(help="off leaves out work that the engine alone has no part in.")
+    ] = "report",
     model: Annotated[Path, typer.Option(help="Checkpoint.")] = BUNDLED_MODEL,
 ) -> None:
     """Prints throughput of the service and of the engine alone, and the ratio. Bar: at least 0.97."""
@@ -149,7 +152,7 @@ def main(
         through_engine(llm, judge, warm_up)
         for number, work in enumerate(rounds):
             progress.print(f"repetition {number + 1} of {repetitions}")
-            bodies = [multipart(group) for group in work]
+            bodies = [multipart(group, guards=guards) for group in work]
             if number % 2:
                 engine.append(through_engine(llm, judge, work))
                 service.append(through_service(server, bodies))

@@ -175,14 +175,17 @@ def compare(
     judge: Judge,
     batches: Sequence[Sequence[Group]],
     tokens: int | None,
+    guards: str,
 ) -> list[dict[str, Run]]:
     """Every batch of groups through the three sides, in each of their orders in turn."""
     results = []
     orders = itertools.cycle(itertools.permutations((US, PAPER_ORDER, OUR_ORDER)))
-    sampling = {} if tokens is None else {"sampling": {"max_tokens": tokens}}
+    fields: dict[str, Any] = {"guards": guards}
+    if tokens is not None:
+        fields["sampling"] = {"max_tokens": tokens}
     for number, (batch, order) in enumerate(zip(batches, orders, strict=False), start=1):
         progress.print(f"batch {number} of {len(batches)}")
-        ours_bodies = [multipart(group, **sampling) for group in batch]
+        ours_bodies = [multipart(group, **fields) for group in batch]
         own_order = [one for group in batch for one in completions(judge, group, as_served, None, tokens)]
         with ours.stopped():
             lengths = iter(asyncio.run(ask_vllm(theirs.url, own_order)).lengths)
@@ -247,6 +250,7 @@ def main(
     ] = False,
     picture: Annotated[int | None, typer.Option(help="Photographs with sides of so many pixels.")] = None,
     tokens: Annotated[int | None, typer.Option(help="Most tokens of a text.")] = None,
+    guards: Annotated[str, typer.Option(help="off leaves out what vllm serve does not do.")] = "report",
     at_once: Annotated[int, typer.Option(min=1, help="Groups sent together.")] = 1,
     model: Annotated[
         Path, typer.Option(help="Checkpoint; its tokenizer must hold the chat template.")
@@ -276,8 +280,8 @@ def main(
         vllm_server(command_line(arguments) + extra, {"VLLM_SERVER_DEV_MODE": "1"}) as theirs,
     ):
         progress.print("warming up")
-        compare(ours, theirs, judge, [[warm_up]], tokens)
-        results = compare(ours, theirs, judge, batches, tokens)
+        compare(ours, theirs, judge, [[warm_up]], tokens, guards)
+        results = compare(ours, theirs, judge, batches, tokens, guards)
     show(results, size, at_once)
     say_machine()
 

@@ -29,8 +29,10 @@ async def candidates(
     on_done: Callable[[], None] = lambda: None,
 ) -> StepReport:
     """Reads DecomposedEdit, of which `shard` is done, writes Quadruple to its file of `out`, and new pictures
-    to `candidates/` beside it. One at a time: an editor has the accelerator to itself. Raises StepError for two
-    editors of one name, whose candidates could not be told apart."""
+    to `candidates/` beside it. One at a time: an editor has the accelerator to itself.
+
+    Raises StepError for two editors of one name, whose candidates could not be told apart.
+    """
     names = [editor.name for editor in editors]
     if len(set(names)) < len(names):
         raise StepError(f"candidates: several editors have one name: {', '.join(names)}")
