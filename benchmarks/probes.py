@@ -39,11 +39,12 @@ Format = Literal["PNG", "JPEG"]
 
 
 def large_call(format_: Format) -> Body:
-    """A source and 63 candidates of 20 megapixels, the same picture 64 times; each is decoded for itself."""
+    """A source and 63 candidates of 20 megapixels, the same picture 64 times. A byte after its end makes each
+    another file, so that each is decoded for itself."""
     (group,) = make_groups(1, 1)
     buffer = io.BytesIO()
     group.source.resize(SIZE, Image.Resampling.NEAREST).save(buffer, format_)
-    files = {f"i{n}": ("image", buffer.getvalue(), "image/any") for n in range(1 + CANDIDATES)}
+    files = {f"i{n}": ("image", buffer.getvalue() + bytes([n]), "image/any") for n in range(1 + CANDIDATES)}
     source, *candidates = [{"part": name} for name in files]
     request = {
         "instruction": group.instruction,

@@ -64,7 +64,7 @@ class _FrontEnd:
         self._closed = asyncio.Event()
 
     async def serve(self) -> None:
-        """Until the other side closes."""
+        """Until the other side says so, or is gone."""
         loop = asyncio.get_running_loop()
         for work in (self._read, self._write):
             threading.Thread(target=work, args=(loop,), daemon=True).start()
@@ -75,6 +75,8 @@ class _FrontEnd:
             try:
                 frame = self._pipe.recv()
             except (EOFError, OSError):
+                frame = None
+            if frame is None:
                 loop.call_soon_threadsafe(self._closed.set)
                 return
             if isinstance(frame, Ask):

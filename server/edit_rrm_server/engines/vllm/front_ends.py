@@ -225,16 +225,16 @@ class _FrontEnd:
                 waiting.set_exception(engine_dead())
 
     def close(self) -> None:
-        """Ends the process. Blocks until it is gone."""
-        self._outgoing.put(None)
-        for thread in self._threads[:1]:
-            thread.join(_SHUTDOWN_S)
-        with contextlib.suppress(OSError):
-            self._pipe.close()
-        self._process.join(_SHUTDOWN_S / 2)
+        """Ends the process, by force if it does not listen. Blocks until it is gone."""
+        if self._threads:
+            self._outgoing.put(None)
+            self._process.join(_SHUTDOWN_S / 2)
         if self._process.is_alive():
             self._process.kill()
         self._process.join()
+        for thread in self._threads:  # their pipe has no other end now
+            thread.join(_SHUTDOWN_S / 2)
+        self._pipe.close()
 
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
         for work in (self._write, self._read):
@@ -243,11 +243,14 @@ class _FrontEnd:
             self._threads.append(thread)
 
     def _write(self, loop: asyncio.AbstractEventLoop) -> None:
-        while (outgoing := self._outgoing.get()) is not None:
+        while True:
+            outgoing = self._outgoing.get()
             try:
-                self._pipe.send(outgoing.frame())
+                self._pipe.send(None if outgoing is None else outgoing.frame())
             except OSError:
                 return  # its process has ended, which is noticed elsewhere
+            if outgoing is None:
+                return
 
     def _read(self, loop: asyncio.AbstractEventLoop) -> None:
         while True:
