@@ -14,13 +14,19 @@ export function showModel(model) {
     ["aggregator", model.aggregator],
     ["sources", model.max_sources > 1 ? `up to ${model.max_sources}` : "one"],
     ["temperature", String(sampling.temperature)],
-    ["longest side", limits.max_image_side === null ? "as sent" : `${limits.max_image_side} pixels`],
+    ["shown to it", shownAt(limits)],
     ["largest image", `${mebibytes(limits.max_image_bytes)}, ${limits.max_image_pixels / 1e6} megapixels`],
     ["largest request", mebibytes(limits.max_body_bytes)],
   ];
   fillFacts(byId("model-facts"), facts);
   byId("model-more").hidden = false;
   showResults(model.training.results);
+}
+
+/** What images are scaled down to. */
+function shownAt({ max_image_side: side, pixel_budget: budget }) {
+  const most = [side === null ? "" : `longest side ${side} pixels`, budget === null ? "" : `${(budget / 1e6).toFixed(1)} megapixels`];
+  return most.filter(Boolean).join(", ") || "as sent";
 }
 
 function mebibytes(bytes) {
