@@ -25,8 +25,10 @@ export function showModel(model) {
 
 /** What images are scaled down to. */
 function shownAt({ max_image_side: side, pixel_budget: budget }) {
-  const most = [side === null ? "" : `longest side ${side} pixels`, budget === null ? "" : `${(budget / 1e6).toFixed(1)} megapixels`];
-  return most.filter(Boolean).join(", ") || "as sent";
+  const most = [];
+  if (side !== null) most.push(`longest side ${side} pixels`);
+  if (budget !== null) most.push(`${(budget / 1e6).toFixed(1)} megapixels`);
+  return most.join(", ") || "as sent";
 }
 
 function mebibytes(bytes) {
