@@ -30,7 +30,7 @@ class Judge:
 
     def decompose(self, questions: Sequence[Question]) -> list[Decomposition]:
         if self._calls == self._ends_at:
-            raise EndpointError("the service went away")
+            raise EndpointError("unreachable", "the service went away")
         self._calls += 1
         self.asked += [question.instruction for question in questions]
         return [
