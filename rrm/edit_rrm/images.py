@@ -62,10 +62,10 @@ class EditImage:
 
     image: Image.Image
     digest: str
+    full_size: Size
+    """Width and height before it was scaled down."""
     unmanaged: "EditImage | None" = None
     """Where a profile changed the pixels: as a program sees them that knows no profiles, an editor say."""
-    full_size: Size = (0, 0)
-    """Width and height before it was scaled down."""
     file: bytes | None = field(default=None, repr=False)
     """The file it was decoded from, where that was to be kept and whoever decodes it sees these pixels."""
 
@@ -100,15 +100,15 @@ class EditImage:
         if size == self.image.size:
             return self
         digest = hashlib.sha256(b"%s in %dx%d" % (self.digest.encode(), *size)).hexdigest()
-        return EditImage(self.image.resize(size, _RESAMPLING), digest, full_size=other.full_size)
+        return EditImage(self.image.resize(size, _RESAMPLING), digest, other.full_size)
 
     @classmethod
     def _of(cls, made: "_Upright", digest: str | None, file: bytes | None = None) -> "EditImage":
+        size = made.full_size
         unmanaged = None
         if made.plain is not made.managed:
-            unmanaged = cls(made.plain, f"{digest}, plain" if digest else pixel_digest(made.plain),
-                            full_size=made.full_size)  # fmt: skip
-        return cls(made.managed, digest or pixel_digest(made.managed), unmanaged, made.full_size, file)
+            unmanaged = cls(made.plain, f"{digest}, plain" if digest else pixel_digest(made.plain), size)
+        return cls(made.managed, digest or pixel_digest(made.managed), size, unmanaged, file)
 
 
 def pixel_digest(rgb: Image.Image) -> str:

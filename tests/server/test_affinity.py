@@ -2,7 +2,7 @@
 
 import pytest
 
-from edit_rrm_server.engines.affinity import Affinity, Ranks
+from edit_rrm_server.engines.affinity import Affinity, Places
 
 
 def test_a_new_group_goes_to_the_least_busy_upstream() -> None:
@@ -46,7 +46,7 @@ def test_only_the_last_groups_are_remembered() -> None:
 
 
 def test_a_group_stays_on_one_rank_and_groups_spread_over_all() -> None:
-    ranks = Ranks(2, slack=4)
+    ranks = Places(2, slack=4)
     used = []
     for group in ("g", "h"):
         with ranks.use(group) as first, ranks.use(group) as second:
@@ -59,5 +59,5 @@ def test_a_group_stays_on_one_rank_and_groups_spread_over_all() -> None:
 
 
 def test_an_engine_of_one_rank_is_not_told_which() -> None:
-    with Ranks(1).use("g") as rank:
+    with Places(1).use("g") as rank:
         assert rank is None

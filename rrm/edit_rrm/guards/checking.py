@@ -15,7 +15,8 @@ from edit_rrm.guards.frames import added_depth
 from edit_rrm.guards.maps import ChangeMap
 from edit_rrm.guards.modes import ALL_ENFORCED, GuardModes, GuardName, guard_modes
 from edit_rrm.guards.settings import DEFAULT_SETTINGS, GuardSettings
-from edit_rrm.guards.sizes import Size, aspect_change, is_editors_size
+from edit_rrm.guards.sizes import aspect_change, is_editors_size
+from edit_rrm.image_scale import Size
 from edit_rrm.images import EditImage
 
 _SAME = 1 / 255  # of a pixel: what rounding does

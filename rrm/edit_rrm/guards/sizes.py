@@ -2,7 +2,7 @@
 
 import math
 
-Size = tuple[int, int]  # width, height
+from edit_rrm.image_scale import Size
 
 # FLUX.1-Kontext's and SDXL's training sizes, and what the hosted editors offer, each in both directions.
 _SIDES = (

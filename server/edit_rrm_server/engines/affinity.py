@@ -39,25 +39,25 @@ class Affinity:
         return chosen
 
 
-class Ranks:
-    """The ranks of an engine with data parallelism: a group stays on one, whose cache has its prefix."""
+class Places:
+    """Replicas by their places, 0 to `count` - 1: the ranks of an engine, its front ends."""
 
     def __init__(self, count: int, slack: int = _SLACK) -> None:
         self._affinity = Affinity(slack)
-        self._outstanding = {str(rank): 0 for rank in range(count)}
+        self._outstanding = {str(place): 0 for place in range(count)}
 
     @contextmanager
     def use(self, group: str) -> Iterator[int | None]:
-        """The rank for a prompt, which counts as outstanding there inside the block; None of a single one."""
+        """The place for a prompt, which counts as outstanding there meanwhile; None where there is one."""
         if len(self._outstanding) == 1:
             yield None
             return
-        rank = self._affinity.choose(group, self._outstanding)
-        self._outstanding[rank] += 1
+        place = self._affinity.choose(group, self._outstanding)
+        self._outstanding[place] += 1
         try:
-            yield int(rank)
+            yield int(place)
         finally:
-            self._outstanding[rank] -= 1
+            self._outstanding[place] -= 1
 
 
 def _rank(group: str, name: str) -> bytes:

@@ -65,8 +65,6 @@ class _Settled:
     candidate: EditImage | ImageError
     guards: tuple[GuardResult, ...]
     outcome: Outcome | None
-    looked_up: bool = False
-    """Whether the score cache was asked."""
     change_map: str | None = None
 
 
@@ -231,7 +229,7 @@ class RewardService:
                 outcome = refused_by_guard(found)
         if outcome is not None:
             admission.release_room(plan.jobs_a_candidate)
-        return _Settled(candidate, found, outcome, given is not None, change_map)
+        return _Settled(candidate, found, outcome, change_map)
 
     def _known(self, asked: Verification, candidate: EditImage) -> CandidateScored | None:
         """The candidate's score of an earlier call."""
@@ -281,7 +279,7 @@ class RewardService:
         if settled.outcome is not None or isinstance(candidate, ImageError):
             assert settled.outcome is not None
             return settled.outcome, NO_USAGE
-        known = None if settled.looked_up else self._known(asked, candidate)
+        known = self._known(asked, candidate) if asked.plan.decomposes else None  # else it was asked before
         if known is not None:
             admission.release_room(asked.plan.jobs_a_candidate)
             return known, NO_USAGE

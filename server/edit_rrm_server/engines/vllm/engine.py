@@ -19,7 +19,7 @@ from edit_rrm.images import EditImage
 from edit_rrm.judges.texts.thinking import is_thought_tag
 from edit_rrm.prompts import ImageSlot, Prompt
 from edit_rrm.tokens import TokenReader
-from edit_rrm_server.engines.affinity import Ranks
+from edit_rrm_server.engines.affinity import Places
 from edit_rrm_server.engines.child_processes import first_end, handles_of, kill
 from edit_rrm_server.engines.engine import Completion, SamplingSettings
 from edit_rrm_server.engines.vllm import internals
@@ -60,7 +60,7 @@ class VllmEngine:
         self.max_model_len: int = llm.model_config.max_model_len
         self.sequences = internals.sequences_of(llm.vllm_config)
         self.steps = internals.steps_of(llm.vllm_config)
-        self._ranks = Ranks(internals.ranks_of(llm.vllm_config))
+        self._ranks = Places(internals.ranks_of(llm.vllm_config))
 
     @property
     def alive(self) -> bool:

@@ -4,7 +4,7 @@ An image is sent once: both sides keep the same ones, since both do the same in 
 """
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,12 +29,10 @@ class SentImage:
 
 
 @dataclass(frozen=True)
-class Ask:
-    """A prompt to be run. `told`: the answer is to say what the prompt became."""
+class Job:
+    """A prompt to be run, but for its images. `told`: the answer is to say what the prompt became."""
 
-    job: int
     prompt: Prompt
-    images: Mapping[ImageSlot, SentImage]
     sampling: SamplingSettings
     watched: tuple[str, ...]
     adapter: str
@@ -44,17 +42,26 @@ class Ask:
 
 
 @dataclass(frozen=True)
-class Cancel:
-    """Nobody waits for that job any more."""
+class Ask:
+    """A job under its number."""
 
-    job: int
+    number: int
+    job: Job
+    images: Mapping[ImageSlot, SentImage]
+
+
+@dataclass(frozen=True)
+class Cancel:
+    """Nobody waits for the job of that number any more."""
+
+    number: int
 
 
 @dataclass(frozen=True)
 class Answer:
     """A job's end: what was drawn, or the error that ended it."""
 
-    job: int
+    number: int
     drawn: Drawn | None
     rendered: RenderedPrompt | None
     error: "PackedError | None"
@@ -87,24 +94,34 @@ class KeptImages:
     def __init__(self) -> None:
         self._kept: OrderedDict[str, Image.Image | None] = OrderedDict()
 
-    def has(self, digest: str) -> bool:
-        """Whether it is kept; then it is the last to go."""
-        if digest not in self._kept:
-            return False
-        self._kept.move_to_end(digest)
-        return True
-
-    def add(self, digest: str, image: Image.Image | None = None) -> None:
-        """Keeps it, and drops the one that was used longest ago where there are too many."""
-        self._kept[digest] = image
-        if len(self._kept) > KEPT_IMAGES:
-            self._kept.popitem(last=False)
+    def news(self, images: Iterable[EditImage]) -> set[str]:
+        """The digests of those that the other side does not have yet; it has them from now on."""
+        return {image.digest for image in images if self._take(image.digest, lambda: None)}
 
     def received(self, sent: SentImage) -> EditImage:
         """The image on the side that has the pixels."""
-        if not self.has(sent.digest):
-            assert sent.pixels is not None
-            self.add(sent.digest, Image.frombytes("RGB", sent.size, sent.pixels))
+        self._take(sent.digest, lambda: Image.frombytes("RGB", sent.size, sent.pixels or b""))
         image = self._kept[sent.digest]
         assert image is not None
-        return EditImage(image, sent.digest, full_size=image.size)
+        return EditImage(image, sent.digest, sent.size)
+
+    def _take(self, digest: str, make: Callable[[], Image.Image | None]) -> bool:
+        """Keeps it as the last to go, and says whether it is new. Both sides do just this for every image."""
+        new = digest not in self._kept
+        if new:
+            self._kept[digest] = make()
+        self._kept.move_to_end(digest)
+        if len(self._kept) > KEPT_IMAGES:
+            self._kept.popitem(last=False)
+        return new
+
+
+def with_pixels(images: Mapping[ImageSlot, EditImage], news: Set[str]) -> dict[ImageSlot, SentImage]:
+    """The images as they are sent: those that are news with their pixels, each once."""
+    sent: dict[ImageSlot, SentImage] = {}
+    left = set(news)
+    for slot, image in images.items():
+        pixels = image.image.tobytes() if image.digest in left else None
+        left.discard(image.digest)
+        sent[slot] = SentImage(image.digest, image.image.size, pixels)
+    return sent

@@ -71,19 +71,18 @@ class _FrontEnd:
         await self._closed.wait()
 
     def _read(self, loop: asyncio.AbstractEventLoop) -> None:
-        while True:
-            try:
-                frame = self._pipe.recv()
-            except (EOFError, OSError):
-                frame = None
-            if frame is None:
-                loop.call_soon_threadsafe(self._closed.set)
-                return
-            if isinstance(frame, Ask):
-                images = {slot: self._images.received(sent) for slot, sent in frame.images.items()}
-                loop.call_soon_threadsafe(self._begin, frame, images)
-            else:
-                loop.call_soon_threadsafe(self._cancel, frame)
+        """However it ends, so does the process: a side that cannot follow must not be waited for."""
+        try:
+            while (frame := self._pipe.recv()) is not None:
+                if isinstance(frame, Ask):
+                    images = {slot: self._images.received(sent) for slot, sent in frame.images.items()}
+                    loop.call_soon_threadsafe(self._begin, frame, images)
+                else:
+                    loop.call_soon_threadsafe(self._cancel, frame)
+        except (EOFError, OSError):
+            pass  # the service is gone
+        finally:
+            loop.call_soon_threadsafe(self._closed.set)
 
     def _write(self, loop: asyncio.AbstractEventLoop) -> None:
         while True:
@@ -94,24 +93,25 @@ class _FrontEnd:
                 return
 
     def _begin(self, ask: Ask, images: Any) -> None:
-        self._jobs[ask.job] = asyncio.create_task(self._answer(ask, images))
+        self._jobs[ask.number] = asyncio.create_task(self._answer(ask, images))
 
     def _cancel(self, frame: Cancel) -> None:
-        job = self._jobs.get(frame.job)
+        job = self._jobs.get(frame.number)
         if job is not None:
             job.cancel()
 
     async def _answer(self, ask: Ask, images: Any) -> None:
+        job = ask.job
         try:
             rendered, found = await self._engine.draw(
-                ask.prompt, images, ask.sampling, ask.watched, ask.adapter, ask.group, ask.trace_headers
+                job.prompt, images, job.sampling, job.watched, job.adapter, job.group, job.trace_headers
             )
             told = None
-            if ask.told:
+            if job.told:
                 told = replace(rendered, engine_input=None, known_brightness=rendered.brightness)
-            self._outgoing.put(Answer(ask.job, found, told, None))
+            self._outgoing.put(Answer(ask.number, found, told, None))
         except Exception as error:
             known = error if error.__class__.__module__.startswith("edit_rrm") else service_error(error)
-            self._outgoing.put(Answer(ask.job, None, None, PackedError.of(known)))
+            self._outgoing.put(Answer(ask.number, None, None, PackedError.of(known)))
         finally:
-            del self._jobs[ask.job]
+            del self._jobs[ask.number]

@@ -10,8 +10,7 @@ import itertools
 import multiprocessing
 import queue
 import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -20,11 +19,11 @@ from edit_rrm.images import EditImage
 from edit_rrm.judges.texts.thinking import is_thought_tag
 from edit_rrm.prompts import ImageSlot, Prompt
 from edit_rrm.tokens import TokenReader
-from edit_rrm_server.engines.affinity import Ranks
+from edit_rrm_server.engines.affinity import Places
 from edit_rrm_server.engines.child_processes import first_end, handles_of, kill
 from edit_rrm_server.engines.engine import Completion, SamplingSettings
 from edit_rrm_server.engines.vllm import front_end_process, internals
-from edit_rrm_server.engines.vllm.frames import Answer, Ask, Cancel, KeptImages, SentImage
+from edit_rrm_server.engines.vllm.frames import Answer, Ask, Cancel, Job, KeptImages, with_pixels
 from edit_rrm_server.engines.vllm.rendering import RenderedPrompt
 from edit_rrm_server.engines.watched_engine import engine_dead
 from edit_rrm_server.errors import EngineStartError
@@ -56,7 +55,7 @@ class FrontEndsEngine:
             self.shut_down()
             raise
         self._reader = TokenReader(internals.tokenizer_from(config), is_thought_tag)
-        self._ranks = Ranks(count)
+        self._places = Places(count)
         self.sharing = internals.sharing(config)
         self.architecture: str = config.model_config.architectures[0]
         self.max_model_len: int = config.model_config.max_model_len
@@ -78,9 +77,8 @@ class FrontEndsEngine:
         adapter: str = "",
     ) -> Completion:
         """See `Engine.generate`. A group stays at one front end, which has its source prepared."""
-        answer = await self._ask(prompt, images, sampling, watched, adapter, group, told=False)
-        assert answer.drawn is not None
-        return answer.drawn.completion(self._reader)
+        job = Job(prompt, sampling, watched, adapter, group, tracing.headers(), told=False)
+        return (await self._drawn(job, images))[1]
 
     async def run(
         self,
@@ -92,10 +90,10 @@ class FrontEndsEngine:
         group: str = "",
     ) -> tuple[RenderedPrompt, Completion]:
         """`generate`, with what the prompt became."""
-        answer = await self._ask(prompt, images, sampling, watched, adapter, group, told=True)
-        assert answer.drawn is not None
-        assert answer.rendered is not None
-        return answer.rendered, answer.drawn.completion(self._reader)
+        job = Job(prompt, sampling, watched, adapter, group, tracing.headers(), told=True)
+        rendered, completion = await self._drawn(job, images)
+        assert rendered is not None
+        return rendered, completion
 
     def text_of(self, token_ids: Sequence[int]) -> str:
         """The text of some tokens of a prompt."""
@@ -127,26 +125,18 @@ class FrontEndsEngine:
             internals.shut_down_launched(launch, _SHUTDOWN_S)
             kill(self._processes)
 
-    async def _ask(
-        self,
-        prompt: Prompt,
-        images: Mapping[ImageSlot, EditImage],
-        sampling: SamplingSettings,
-        watched: tuple[str, ...],
-        adapter: str,
-        group: str,
-        *,
-        told: bool,
-    ) -> Answer:
+    async def _drawn(
+        self, job: Job, images: Mapping[ImageSlot, EditImage]
+    ) -> tuple[RenderedPrompt | None, Completion]:
         if not self.alive:
             raise engine_dead()
-        shown = {slot: images[slot] for slot in dict.fromkeys(prompt.slots)}
-        with self._ranks.use(group) as place:
-            front_end = self._front_ends[place or 0]
-            answer = await front_end.ask(prompt, shown, sampling, watched, adapter, group, told=told)
+        shown = {slot: images[slot] for slot in dict.fromkeys(job.prompt.slots)}
+        with self._places.use(job.group) as place:
+            answer = await self._front_ends[place or 0].ask(job, shown)
         if answer.error is not None:
             raise answer.error.unpacked()
-        return answer
+        assert answer.drawn is not None
+        return answer.rendered, answer.drawn.completion(self._reader)
 
 
 class _FrontEnd:
@@ -170,7 +160,8 @@ class _FrontEnd:
         self._numbers = itertools.count()
         self._images = KeptImages()
         self._waiting: dict[int, asyncio.Future[Answer]] = {}
-        self._outgoing: queue.SimpleQueue[_Outgoing | None] = queue.SimpleQueue()
+        # Made in the thread that sends them: pixels take their time.
+        self._outgoing: queue.SimpleQueue[Callable[[], Ask | Cancel] | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
 
     @property
@@ -187,36 +178,22 @@ class _FrontEnd:
         if said != "ready":
             raise EngineStartError(f"a front end of the engine did not begin: {said}")
 
-    async def ask(
-        self,
-        prompt: Prompt,
-        images: Mapping[ImageSlot, EditImage],
-        sampling: SamplingSettings,
-        watched: tuple[str, ...],
-        adapter: str,
-        group: str,
-        *,
-        told: bool,
-    ) -> Answer:
+    async def ask(self, job: Job, images: Mapping[ImageSlot, EditImage]) -> Answer:
         """The answer to one prompt. Cancelling aborts it over there."""
         loop = asyncio.get_running_loop()
         if not self._threads:
             self._begin(loop)
-        job = next(self._numbers)
-        news = {image.digest: image for image in images.values() if not self._images.has(image.digest)}
-        for digest in news:
-            self._images.add(digest)
+        number, news = next(self._numbers), self._images.news(images.values())
         answered: asyncio.Future[Answer] = loop.create_future()
-        self._waiting[job] = answered
-        ask = Ask(job, prompt, {}, sampling, watched, adapter, group, tracing.headers(), told)
-        self._outgoing.put(_Outgoing(ask, images, news))
+        self._waiting[number] = answered
+        self._outgoing.put(lambda: Ask(number, job, with_pixels(images, news)))
         try:
             return await answered
         except asyncio.CancelledError:
-            self._outgoing.put(_Outgoing(Cancel(job), {}, {}))
+            self._outgoing.put(lambda: Cancel(number))
             raise
         finally:
-            del self._waiting[job]
+            del self._waiting[number]
 
     def fail(self) -> None:
         """Ends every job here with engine_dead."""
@@ -237,58 +214,26 @@ class _FrontEnd:
         self._pipe.close()
 
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
-        for work in (self._write, self._read):
-            thread = threading.Thread(target=work, args=(loop,), daemon=True)
+        for work in (self._write, lambda: self._read(loop)):
+            thread = threading.Thread(target=work, daemon=True)
             thread.start()
             self._threads.append(thread)
 
-    def _write(self, loop: asyncio.AbstractEventLoop) -> None:
-        while True:
-            outgoing = self._outgoing.get()
-            try:
-                self._pipe.send(None if outgoing is None else outgoing.frame())
-            except OSError:
-                return  # its process has ended, which is noticed elsewhere
-            if outgoing is None:
-                return
+    def _write(self) -> None:
+        try:
+            while (make := self._outgoing.get()) is not None:
+                self._pipe.send(make())
+            self._pipe.send(None)
+        except Exception:
+            self._process.kill()  # if it has not ended: it is not in step with this side any more
+            raise
 
     def _read(self, loop: asyncio.AbstractEventLoop) -> None:
-        while True:
-            try:
-                answer = self._pipe.recv()
-            except (EOFError, OSError, TypeError):  # TypeError: closed in the middle of it
-                return
-            with contextlib.suppress(RuntimeError):  # the loop is closed
-                loop.call_soon_threadsafe(self._answered, answer)
+        with contextlib.suppress(EOFError, OSError, RuntimeError):  # its process has ended, or the loop has
+            while True:
+                loop.call_soon_threadsafe(self._answered, self._pipe.recv())
 
     def _answered(self, answer: Answer) -> None:
-        waiting = self._waiting.get(answer.job)
+        waiting = self._waiting.get(answer.number)
         if waiting is not None and not waiting.done():
             waiting.set_result(answer)
-
-
-class _Outgoing:
-    """A frame before its pixels are copied, which the writing thread does."""
-
-    def __init__(
-        self,
-        frame: Ask | Cancel,
-        images: Mapping[ImageSlot, EditImage],
-        news: Mapping[str, EditImage],
-    ) -> None:
-        self._frame = frame
-        self._images = images
-        self._news = news
-
-    def frame(self) -> Ask | Cancel:
-        """With the pixels of the images that are news there, each once."""
-        if isinstance(self._frame, Cancel):
-            return self._frame
-        left = dict(self._news)
-        sent = {}
-        for slot, image in self._images.items():
-            new = left.pop(image.digest, None)
-            sent[slot] = SentImage(
-                image.digest, image.image.size, None if new is None else new.image.tobytes()
-            )
-        return replace(self._frame, images=sent)
