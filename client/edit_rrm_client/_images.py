@@ -42,8 +42,9 @@ range, dtype, shape or number of channels is an InvalidImageError.
 SourceInput: TypeAlias = "ImageInput | Sequence[ImageInput]"
 """An edit's source: one image, or a list or tuple of 1 to 4 that an instruction calls by their order."""
 Encoding: TypeAlias = Literal["png", "webp-lossless", "jpeg95", "jpeg"]
-"""How pixels become a file: "png" and "webp-lossless" keep every pixel, the latter smaller and slower;
-"jpeg95" is much smaller and does not (quality 95, 4:4:4). "jpeg" is its older name.
+"""How pixels become a file: "png" and "webp-lossless" keep every pixel; of photographs the latter is smaller,
+and made and read in less time. "jpeg95" is much smaller and does not (quality 95, 4:4:4); "jpeg" is its older
+name.
 """
 
 _JPEG_MODES = frozenset({"L", "RGB"})
@@ -85,10 +86,8 @@ def encode_images(images: Sequence[tuple[ImageInput, str]], encoding: Encoding) 
     if len(places) == 1:
         return [encode_image(*images[0], encoding)] * len(images)
     with ThreadPoolExecutor(min(len(places) or 1, os.cpu_count() or 1)) as pool:
-        encoding_of = {
-            place: pool.submit(encode_image, *images[place], encoding) for place in places.values()
-        }
-        return [encoding_of[places[id(image)]].result() for image, _ in images]
+        files = {place: pool.submit(encode_image, *images[place], encoding) for place in places.values()}
+        return [files[places[id(image)]].result() for image, _ in images]
 
 
 def encode_image(image: ImageInput, name: str, encoding: Encoding = "png") -> EncodedImage:

@@ -2,12 +2,14 @@
 
 import io
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from edit_rrm_client._images import encode_image
+from edit_rrm.images import EditImage, decode_image
+from edit_rrm_client._images import Encoding, encode_image, encode_images
 from edit_rrm_client.errors import InvalidImageError
 
 PIXELS = np.arange(4 * 5 * 3, dtype=np.uint8).reshape(4, 5, 3)
@@ -88,3 +90,44 @@ def test_modes_that_a_png_does_not_hold_become_what_the_service_makes_of_a_file(
 ) -> None:
     sent = Image.open(io.BytesIO(encode_image(image, "image").data))
     assert (sent.mode, sent.getpixel((1, 1))) == ("RGB", colour)
+
+
+@pytest.mark.parametrize("encoding", ["png", "webp-lossless"])
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK"])
+def test_a_lossless_encoding_keeps_what_the_service_makes_of_the_pixels(
+    encoding: Encoding, mode: str
+) -> None:
+    dice = np.random.default_rng(1)
+    colours = Image.fromarray(dice.integers(0, 256, (24, 31, 4), dtype=np.uint8), "RGBA")
+    image = colours if mode == "RGBA" else colours.convert("RGB").convert(mode)
+    sent = decode_image(encode_image(image, "source", encoding).data)
+    np.testing.assert_array_equal(sent.image, EditImage.from_pil(image).image)
+
+
+def test_encodings_and_what_they_are_called() -> None:
+    smooth = Image.linear_gradient("L").convert("RGB")
+    files = {name: encode_image(smooth, "source", name) for name in get_args(Encoding)}
+    kinds = {name: file.media_type for name, file in files.items()}
+    assert kinds == {
+        "png": "image/png", "webp-lossless": "image/webp", "jpeg95": "image/jpeg", "jpeg": "image/jpeg",
+    }  # fmt: skip
+    assert files["jpeg"].data == files["jpeg95"].data
+    with pytest.raises(InvalidImageError, match="does not fit a JPEG"):
+        encode_image(smooth.convert("RGBA"), "source", "jpeg95")
+
+
+def test_many_images_come_in_their_order_and_an_object_is_encoded_once() -> None:
+    pictures = [Image.fromarray(PIXELS + np.uint8(step)) for step in range(9)]
+    images = [(picture, f"candidates[{n}]") for n, picture in enumerate([*pictures, pictures[0]])]
+    files = encode_images(images, "png")
+    for (picture, _), file in zip(images, files, strict=True):
+        np.testing.assert_array_equal(decoded(file.data), np.asarray(picture))
+    assert files[0] is files[-1]
+    assert encode_images([], "png") == []
+
+
+def test_the_first_of_many_that_is_wrong_is_named() -> None:
+    good = Image.fromarray(PIXELS)
+    images = [(good, "source"), (b"", "candidates[0]"), (good, "candidates[1]"), (b"", "candidates[2]")]
+    with pytest.raises(InvalidImageError, match=r"candidates\[0\]"):
+        encode_images(images, "png")

@@ -15,8 +15,6 @@ from edit_rrm_server.errors import RequestRefusedError
 from edit_rrm_server.scoring.known_images import KnownImages
 from edit_rrm_server.scoring.picture_pool import PicturePool
 
-DEFAULT_LANE: Priority = "training"
-
 
 class File(Protocol):
     """A file that came in pieces."""
@@ -39,12 +37,14 @@ class ImageIntake:
         self._guards = guards
         self._known = KnownImages(known_bytes)
         self._keep_files = keep_files
-        self.threads = threads
         self._pool = PicturePool(threads)
 
-    async def decode(
-        self, encoded: Encoded, path: str, limits: ImageLimits, lane: Priority = DEFAULT_LANE
-    ) -> EditImage:
+    @property
+    def threads(self) -> int:
+        """That work on pictures."""
+        return self._pool.threads
+
+    async def decode(self, encoded: Encoded, path: str, limits: ImageLimits, lane: Priority) -> EditImage:
         """An image from a file or its base64 text. `path` names the field in errors.
 
         Raises ImageError, and RequestRefusedError (invalid_request) for text that is not base64.
@@ -56,14 +56,12 @@ class ImageIntake:
         return EditGuards(source, self._guards, instruction=instruction, modes=modes)
 
     async def check(
-        self, guards: EditGuards, candidate: EditImage, lane: Priority = DEFAULT_LANE
+        self, guards: EditGuards, candidate: EditImage, lane: Priority
     ) -> tuple[GuardResult, ...]:
         """The guards' findings on one candidate."""
         return await self._pool.run(lambda: guards.check(candidate), lane, "check")
 
-    async def change_map(
-        self, guards: EditGuards, candidate: EditImage, lane: Priority = DEFAULT_LANE
-    ) -> str:
+    async def change_map(self, guards: EditGuards, candidate: EditImage, lane: Priority) -> str:
         """A picture of where the candidate changed: a JPEG's base64."""
 
         def draw() -> str:
@@ -71,7 +69,7 @@ class ImageIntake:
 
         return await self._pool.run(draw, lane, "check")
 
-    async def resized(self, image: EditImage, like: EditImage, lane: Priority = DEFAULT_LANE) -> EditImage:
+    async def resized(self, image: EditImage, like: EditImage, lane: Priority) -> EditImage:
         """The image in the size of another."""
         if image.image.size == like.image.size:
             return image

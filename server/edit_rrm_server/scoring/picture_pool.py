@@ -59,9 +59,7 @@ class PicturePool:
             if not done.set_running_or_notify_cancel():
                 continue
             try:
-                result = work()
+                done.set_result(work())
             except BaseException as error:  # whoever waits is told
                 done.set_exception(error)
-            else:
-                done.set_result(result)
             del done, work  # a picture must not be held until the next one comes
