@@ -19,8 +19,8 @@ ANSWER = ScoreAnswer.model_validate({
          "guards": [{"name": "border", "triggered": True, "value": 0.1}]},
     ],
 })  # fmt: skip
-SCORED = GridRow("1", "make it <script>alert(1)</script> blue", RED, GREY, BLUE, ANSWER)
-UNSCORED = GridRow("2", "make it green", RED, GREY, BLUE, None)
+SCORED = GridRow("1", "make it <script>alert(1)</script> blue", (RED,), GREY, BLUE, ANSWER)
+UNSCORED = GridRow("2", "make it green", (RED,), GREY, BLUE, None)
 
 
 def test_a_page_shows_verdicts_and_scores_before_and_now() -> None:
@@ -43,7 +43,7 @@ def test_a_page_loads_nothing_and_texts_stay_texts() -> None:
 def test_a_failed_candidate_shows_its_code_and_no_number() -> None:
     failed = {"status": "error", "error": {"code": "trace_unparseable", "detail": "d"}}
     answer = ScoreAnswer.model_validate({**ANSWER.model_dump(mode="json"), "results": [failed, failed]})
-    page = grid_page("x", [GridRow("1", "i", RED, GREY, BLUE, answer)])
+    page = grid_page("x", [GridRow("1", "i", (RED,), GREY, BLUE, answer)])
     assert page.count("none (trace_unparseable)") == 2
 
 

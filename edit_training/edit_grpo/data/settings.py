@@ -18,3 +18,9 @@ class DataSettings(Section):
         description="the same, for grids; or how many of `edits`, the last ones, are kept apart for them. "
         "Never trained on",
     )
+    cache_mib: int = Field(
+        default=2048,
+        ge=0,
+        description="memory of a process for edits that were encoded, in MiB: one that is asked for again "
+        "needs no encoder. An edit takes some 4 MiB with FLUX.1-Kontext",
+    )

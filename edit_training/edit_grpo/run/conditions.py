@@ -1,0 +1,59 @@
+"""Edits as a policy takes them: encoded once, kept in memory, and the encoders then out of the way."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from edit_grpo.data.edits import Edit
+from edit_grpo.policies.policy import Condition, EditPolicy
+
+_Key = tuple[tuple[Path, ...], str]
+_MIB = 2**20
+
+
+@dataclass(frozen=True)
+class EncodedEdit:
+    """An edit with its sources as the editor encodes them and a judge is shown them, and its condition."""
+
+    edit: Edit
+    sources: tuple[Image.Image, ...]
+    condition: Condition  # one row, on the policy's device
+
+
+class Conditions:
+    """Encodes edits with frozen encoders. What was encoded last stays in memory, up to `cache_mib`."""
+
+    def __init__(self, policy: EditPolicy, cache_mib: int) -> None:
+        self._policy, self._room_bytes = policy, cache_mib * _MIB
+        self._kept: OrderedDict[_Key, Condition] = OrderedDict()
+
+    def of(self, edits: Sequence[Edit]) -> list[EncodedEdit]:
+        """All of them encoded; afterwards the policy's text encoders may leave the device.
+
+        Raises EditRowError for a source that cannot be read, and PolicyError for one that cannot be encoded.
+        """
+        encoded = [self._encoded(edit) for edit in edits]
+        self._policy.release_encoders()
+        return encoded
+
+    def _encoded(self, edit: Edit) -> EncodedEdit:
+        sources = tuple(self._policy.prepare(picture) for picture in edit.pictures())
+        key = (edit.sources, edit.instruction)
+        kept = self._kept.pop(key, None)
+        if kept is not None:
+            self._kept[key] = kept
+            return EncodedEdit(edit, sources, kept.to(self._policy.device))
+        condition = self._policy.encode([sources], [edit.instruction])
+        self._keep(key, condition.to("cpu"))
+        return EncodedEdit(edit, sources, condition)
+
+    def _keep(self, key: _Key, condition: Condition) -> None:
+        """Adds one, and lets go of those asked for longest ago until all fit."""
+        self._kept[key] = condition
+        self._room_bytes -= condition.size_bytes
+        while self._room_bytes < 0:
+            _, oldest = self._kept.popitem(last=False)
+            self._room_bytes += oldest.size_bytes
