@@ -15,6 +15,7 @@ from diffusers.pipelines.flux.pipeline_flux_kontext import calculate_shift, retr
 from PIL import Image
 
 from edit_grpo.policies.errors import SourceCountError
+from edit_grpo.policies.lora_layers import LoraLayers
 from edit_grpo.policies.pictures import finite_pictures, one_size
 from edit_grpo.policies.policy import Condition, check_source_count
 from edit_grpo.policies.settings import PolicySettings
@@ -41,6 +42,9 @@ class DiffusersPolicy:
 
     TEXT_ENCODERS: ClassVar[tuple[str, ...]] = ("text_encoder",)
     """The pipeline's parts that read instructions: only `encode` needs them."""
+    RESTING_PLACE: ClassVar[torch.device] = torch.device("cpu")
+    """Where they are while nothing is encoded."""
+    LORA_LAYERS: ClassVar[LoraLayers]
     max_sources: int = 1
     canvas: int = 0
 
@@ -50,7 +54,9 @@ class DiffusersPolicy:
         for part in pipeline.components.values():
             if isinstance(part, torch.nn.Module):
                 part.eval().requires_grad_(False)
-        self._trained = TrainedTransformer(pipeline.transformer, settings, keep_reference=keep_reference)
+        self._trained = TrainedTransformer(
+            pipeline.transformer, settings, self.LORA_LAYERS, keep_reference=keep_reference
+        )
 
     @property
     def pipeline(self) -> Any:
@@ -77,9 +83,9 @@ class DiffusersPolicy:
         return Condition({**latents, **self._encode_texts(rows, instructions)})
 
     def release_encoders(self) -> None:
-        """The text encoders go to the CPU, unless the settings have them stay."""
+        """The text encoders leave the device, unless the settings have them stay."""
         if self._settings.text_encoders == "leave":
-            self._move_encoders(torch.device("cpu"))
+            self._move_encoders(self.RESTING_PLACE)
 
     def _move_encoders(self, device: torch.device) -> None:
         for name in self.TEXT_ENCODERS:

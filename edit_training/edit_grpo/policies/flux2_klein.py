@@ -16,6 +16,7 @@ from PIL import Image
 
 from edit_grpo.policies.diffusers_policy import NEGATIVE, DiffusersPolicy, source_latents
 from edit_grpo.policies.errors import PolicySettingsError
+from edit_grpo.policies.lora_layers import LoraLayers
 from edit_grpo.policies.pictures import is_size_of_area, one_size
 from edit_grpo.policies.policy import Condition
 from edit_grpo.policies.settings import PolicySettings
@@ -30,6 +31,11 @@ TEXT = "text_embeds"  # [batch, tokens, channels]
 class Flux2KleinPolicy(DiffusersPolicy):
     """A Flux2KleinPipeline's parts. Latents are patches already: a token is one of their places."""
 
+    LORA_LAYERS = LoraLayers(
+        attention=r"transformer_blocks\.\d+\.attn\.(to_[qkv]|to_out\.0|add_[qkv]_proj|to_add_out)"
+        r"|single_transformer_blocks\.\d+\.attn\.(to_qkv_mlp_proj|to_out)",  # attention and MLP in one
+        mlp=r"transformer_blocks\.\d+\.ff(_context)?\.linear_(in|out)",
+    )
     max_sources = MAX_SOURCES
 
     def __init__(

@@ -13,6 +13,7 @@ from PIL import Image
 
 from edit_grpo.policies.diffusers_policy import SOURCE, DiffusersPolicy
 from edit_grpo.policies.errors import PolicySettingsError
+from edit_grpo.policies.lora_layers import LoraLayers
 from edit_grpo.policies.pictures import is_size_of_area
 from edit_grpo.policies.policy import Condition
 from edit_grpo.policies.settings import PolicySettings
@@ -26,6 +27,11 @@ class FluxKontextPolicy(DiffusersPolicy):
     """A FluxKontextPipeline's parts."""
 
     TEXT_ENCODERS = ("text_encoder", "text_encoder_2")
+    LORA_LAYERS = LoraLayers(
+        attention=r"(single_)?transformer_blocks\.\d+\.attn\.(to_[qkv]|to_out\.0|add_[qkv]_proj|to_add_out)",
+        mlp=r"transformer_blocks\.\d+\.ff(_context)?\.net\.(0\.proj|2)"
+        r"|single_transformer_blocks\.\d+\.proj_(mlp|out)",
+    )
 
     def __init__(
         self, pipeline: FluxKontextPipeline, settings: PolicySettings, *, keep_reference: bool = True

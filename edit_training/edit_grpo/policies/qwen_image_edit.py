@@ -13,6 +13,7 @@ from PIL import Image
 
 from edit_grpo.policies.diffusers_policy import NEGATIVE, DiffusersPolicy, source_latents
 from edit_grpo.policies.errors import PolicySettingsError
+from edit_grpo.policies.lora_layers import LoraLayers
 from edit_grpo.policies.pictures import is_size_of_area
 from edit_grpo.policies.policy import Condition
 from edit_grpo.policies.settings import PolicySettings
@@ -25,6 +26,11 @@ TEXT, MASK = "text_embeds", "text_mask"  # [batch, tokens, channels], [batch, to
 
 class QwenImageEditPolicy(DiffusersPolicy):
     """A QwenImageEditPipeline's parts."""
+
+    LORA_LAYERS = LoraLayers(
+        attention=r"transformer_blocks\.\d+\.attn\.(to_[qkv]|to_out\.0|add_[qkv]_proj|to_add_out)",
+        mlp=r"transformer_blocks\.\d+\.(img|txt)_mlp\.net\.(0\.proj|2)",
+    )
 
     def __init__(
         self,

@@ -8,15 +8,18 @@ from pydantic import Field, model_validator
 from edit_rrm.lora import LoraSettings
 from edit_rrm.nested_settings import Section
 
-ATTENTION = ("to_q", "to_k", "to_v", "to_out.0", "add_q_proj", "add_k_proj", "add_v_proj", "to_add_out")
-"""The attention's projections, of both streams, as Flux's and Qwen-Image's transformers name them."""
+ATTENTION, ATTENTION_AND_MLP = "attention", "attention+mlp"
+"""Words for the layers of an editor's transformer, whatever they are called there."""
 
 
 class EditorLora(LoraSettings):
     """Adapters of an editor's transformer."""
 
     targets: str | tuple[str, ...] = Field(
-        default=ATTENTION, min_length=1, description="layers that get one; by default the attention's"
+        default=ATTENTION_AND_MLP,
+        min_length=1,
+        description=f"layers that get one: {ATTENTION_AND_MLP}, those of every block; {ATTENTION}, the "
+        "attention's alone; or ends of their names, or a regular expression of whole names",
     )
 
 
