@@ -56,6 +56,13 @@ def test_a_source_stands_as_the_service_sees_it(tmp_path: Path) -> None:
     assert edit.pictures()[0].getpixel((0, 0)) == (255, 255, 255)
 
 
+def test_several_sources_keep_their_order(tmp_path: Path) -> None:
+    Image.new("RGB", (4, 4), (0, 0, 255)).save(tmp_path / "blue.png")
+    (edit,) = read_edits([write(tmp_path, row(1, source=None, sources=["blue.png", "s.png"]))])
+    assert [source.name for source in edit.sources] == ["blue.png", "s.png"]
+    assert [picture.getpixel((0, 0)) for picture in edit.pictures()] == [(0, 0, 255), (255, 0, 0)]
+
+
 def test_category_and_principles_may_be_absent(tmp_path: Path) -> None:
     (edit,) = read_edits([write(tmp_path, row(1), "")])
     assert (edit.category, edit.principles) == ("all", None)
@@ -67,6 +74,12 @@ def test_category_and_principles_may_be_absent(tmp_path: Path) -> None:
         ((row(1), "{"), "row 2: Invalid JSON"),
         ((row(1), row(2, instruction=" ")), "row 2: field 'instruction'"),
         (({"id": "1", "source": "s.png"},), "row 1: field 'instruction': Field required"),
+        (({"id": "1", "instruction": "x"},), "row 1: .*exactly one of 'source' and 'sources'"),
+        ((row(1, sources=["s.png"]),), "row 1: .*exactly one of 'source' and 'sources'"),
+        ((row(1, source=None, sources=[]),), "row 1: field 'sources': .*at least 1"),
+        ((row(1, source=None, sources=["s.png"] * 5),), "row 1: field 'sources': .*at most 4"),
+        ((row(1, source=None, sources=["s.png", ""]),), "row 1: field 'sources.1'"),
+        ((row(1, source=None, sources=["s.png", "t.png"]),), "row 1: its source .*t.png is not a file"),
         ((row(1), row(2, source="t.png")), "row 2: its source .*t.png is not a file"),
         ((row(1), row(1)), "row 2: the id '1' stands in an earlier row"),
         (("",), "holds no edit"),

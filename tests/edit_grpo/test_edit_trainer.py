@@ -12,15 +12,17 @@ import pytest
 import torch
 from linear_editor import LinearEditor, weights_of
 from PIL import Image
-from small_runs import RedService, events, log_lines, small_settings, train, write_edits
+from small_runs import RedService, events, log_lines, small_settings, train, write_edits, write_pair_edits
 
 from edit_grpo.data.edits import read_edits
 from edit_grpo.errors import CheckpointError, DivergedError, ServiceAwayError, SettingsError
+from edit_grpo.policies.errors import SourceCountError
 from edit_grpo.policies.policy import Condition
 from edit_grpo.run.checkpointing import FOLDER
 from edit_grpo.run.settings import OptimizerSettings, TrainSettings
 from edit_grpo.run.training_run import read_data
 from edit_grpo.run.update import lr_at
+from edit_rrm.wire import ScoreRequest
 from edit_rrm_client import AuthenticationError
 
 
@@ -183,6 +185,33 @@ def test_the_judge_is_shown_the_source_that_the_editor_encodes(tmp_path: Path) -
     assert shown == {source.size for (source,) in editor.encoded} == {(24, 16)}
 
 
+@pytest.mark.parametrize("canvas", [0, -1])
+def test_several_sources_reach_editor_and_judge_in_their_order(tmp_path: Path, canvas: int) -> None:
+    settings = small_settings(tmp_path, data={"edits": [write_pair_edits(tmp_path)]}, updates=1)
+    service, editor = RedService(), LinearEditor()
+    editor.max_sources, editor.canvas = 4, canvas
+    train(settings, service, editor)
+    assert [[source.size for source in row] for row in editor.encoded] == [[(8, 8), (12, 10)]]
+    for call in service.calls:
+        assert isinstance(call.request, ScoreRequest)
+        shown = []
+        for image in call.request.all_sources.values():
+            with Image.open(io.BytesIO(call.files[image.part or ""])) as source:
+                shown.append(source.size)
+        assert shown == [(8, 8), (12, 10)]
+        assert call.request.source_of_guards == (0 if canvas == 0 else 1)
+
+
+def test_an_edit_with_more_sources_than_the_editor_takes_ends_the_run_before_it_begins(
+    tmp_path: Path,
+) -> None:
+    settings = small_settings(tmp_path, data={"edits": [write_pair_edits(tmp_path)]})
+    service = RedService()
+    with pytest.raises(SourceCountError, match="takes one source, and edit pair-0 has 2"):
+        train(settings, service)
+    assert service.calls == []
+
+
 def test_groups_whose_rewards_do_not_differ_change_no_weight(tmp_path: Path) -> None:
     settings = small_settings(tmp_path, reward={"shape": "weighted_mean"}, updates=1)  # all verdicts the same
     _, editor = train(settings)
@@ -289,6 +318,18 @@ def test_grids_compare_held_out_edits_before_training_and_now(tmp_path: Path) ->
     assert page.count("<section") == 2
     assert "make it red" in page
     assert weights_of(editor) == weights_of(train(small_settings(tmp_path / "without"))[1])
+
+
+def test_a_held_out_picture_that_is_not_finite_is_shown_to_no_judge(tmp_path: Path) -> None:
+    held_out = write_edits(tmp_path / "held", 2, "held.jsonl")
+    settings = small_settings(tmp_path, data={"held_out": held_out}, grid_every=1, updates=1)
+    service = RedService()
+    train(settings, service, Spoilt(0, 11))  # of two edits before, two groups of four, two edits now
+    asked = [len(call.request.candidates) for call in service.calls if isinstance(call.request, ScoreRequest)]
+    assert sorted(asked) == [1, 1, 4, 4]
+    assert not (settings.out / "grids" / "before" / "0.png").is_file()
+    page = (settings.out / "grids" / "update-0000001.html").read_text(encoding="utf-8")
+    assert page.count("none (not finite)") == 2
 
 
 def test_the_last_edits_are_kept_apart_for_grids_and_never_trained_on(tmp_path: Path) -> None:

@@ -47,6 +47,21 @@ def test_a_failed_candidate_shows_its_code_and_no_number() -> None:
     assert page.count("none (trace_unparseable)") == 2
 
 
+def test_what_is_not_finite_has_no_result_and_says_so() -> None:
+    second = ANSWER.model_copy(update={"results": ANSWER.results[1:]})
+    page = grid_page("x", [GridRow("1", "i", (RED,), None, BLUE, second)])
+    assert "<th>none (not finite)</th><th>9.0 (guard: border)</th>" in page
+    assert GridRow("1", "i", (RED,), None, BLUE, second).results == (None, ANSWER.results[1])
+    sheet = draw_grid([GridRow("1", "i", (RED,), None, BLUE, second)])
+    assert sheet.getpixel((20 + PICTURE_SIDE + 12, 40)) == (128, 128, 128)
+
+
+def test_several_sources_stand_side_by_side() -> None:
+    sheet = draw_grid([GridRow("1", "i", (RED, GREY), RED, BLUE, None)])
+    assert sheet.getpixel((20, 40)) == (200, 0, 0)
+    assert sheet.getpixel((20 + PICTURE_SIDE // 2, 40)) == (90, 90, 90)
+
+
 def test_the_picture_has_a_row_an_edit_and_keeps_pixels_sharp() -> None:
     sheet = draw_grid([SCORED, UNSCORED])
     row_height = sheet.height // 2

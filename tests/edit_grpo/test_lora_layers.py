@@ -15,27 +15,31 @@ from families import FAMILIES, KLEIN, KONTEXT, QWEN, Family
 # A block of two streams has q, k, v and the output of each in its attention, and two layers in each MLP. One
 # of a single stream has q, k, v, what goes into its MLP and what comes out of both; FLUX.2 fuses the inputs.
 FULL_SIZE = [
-    (KONTEXT, FluxTransformer2DModel, 19 * 8 + 38 * 3, 19 * 4 + 38 * 2),
-    (QWEN, QwenImageTransformer2DModel, 60 * 8, 60 * 4),
-    (KLEIN, Flux2Transformer2DModel, 8 * 8 + 48 * 2, 8 * 4),
+    (KONTEXT, FluxTransformer2DModel, 19 * 8 + 38 * 3, 19 * 4 + 38 * 2, 262),
+    (QWEN, QwenImageTransformer2DModel, 60 * 8, 60 * 4, 425),
+    (KLEIN, Flux2Transformer2DModel, 8 * 8 + 48 * 2, 8 * 4, 403),
 ]
 
 
 @pytest.mark.parametrize(
-    ("family", "kind", "attention", "mlp"), FULL_SIZE, ids=lambda value: getattr(value, "name", "")
+    ("family", "kind", "attention", "mlp", "millions"),
+    FULL_SIZE,
+    ids=lambda value: getattr(value, "name", ""),
 )
 def test_every_layer_of_every_block_is_meant_and_none_besides(
-    family: Family, kind: Any, attention: int, mlp: int
+    family: Family, kind: Any, attention: int, mlp: int, millions: int
 ) -> None:
     with torch.device("meta"):
         transformer = kind()  # without a configuration it has the blocks of the large one
     layers = family.policy.LORA_LAYERS
-    linear = {n for n, each in transformer.named_modules() if isinstance(each, torch.nn.Linear)}
+    linear = {n: each for n, each in transformer.named_modules() if isinstance(each, torch.nn.Linear)}
     blocks = {n for n in linear if "transformer_blocks." in n and "norm" not in n and "_mod." not in n}
     first, second = ({n for n in linear if re.fullmatch(kind, n)} for kind in (layers.attention, layers.mlp))
     assert (len(first), len(second)) == (attention, mlp)
     assert first | second == blocks
     assert not first & second
+    adapters = sum(64 * (linear[name].in_features + linear[name].out_features) for name in blocks)
+    assert round(adapters / 1e6) == millions  # parameters at rank 64, as docs/notes/editor-settings.md says
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)

@@ -11,7 +11,7 @@ class DataSettings(Section):
     """The edits that are asked for. Targets are not needed: the reward model judges the results."""
 
     edits: tuple[Path, ...] = Field(
-        min_length=1, description="JSONL files of edits (id, source, instruction, category), or edits.jsonl"
+        min_length=1, description="JSONL files of edits (id, source or sources, instruction, category)"
     )
     held_out: Path | PositiveInt | None = Field(
         default=None,

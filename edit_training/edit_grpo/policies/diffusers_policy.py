@@ -65,7 +65,7 @@ class DiffusersPolicy:
 
     def prepare(self, source: Image.Image) -> Image.Image:
         """The source as the pipeline itself resizes it; itself where that is its size. See EditPolicy."""
-        width, height = self._target_size(*one_size([source], self._token_side))
+        width, height = self.target_size(*one_size([source], self._token_side))
         if (width, height) == source.size:
             return source
         resized: Image.Image = self._pipeline.image_processor.resize(source, height, width)
@@ -80,7 +80,7 @@ class DiffusersPolicy:
             for number, place in enumerate(zip(*rows, strict=True), start=1)
         }
         self._move_encoders(self.device)
-        return Condition({**latents, **self._encode_texts(rows, instructions)})
+        return Condition({**latents, **self.encode_texts(rows, instructions)})
 
     def release_encoders(self) -> None:
         """The text encoders leave the device, unless the settings have them stay."""
@@ -93,18 +93,18 @@ class DiffusersPolicy:
 
     def encode_pictures(self, pictures: Sequence[Image.Image]) -> torch.Tensor:
         """The latents of pictures of one size: [batch, channels, height, width]."""
-        width, height = self._target_size(*one_size(pictures, self._token_side))
+        width, height = self.target_size(*one_size(pictures, self._token_side))
         return self.encode_pixels(self._pipeline.image_processor.preprocess(list(pictures), height, width))
 
     def encode_pixels(self, pixels: torch.Tensor) -> torch.Tensor:
         """The latents of pixels in −1 to 1, [batch, 3, height, width]: [batch, channels, height, width]."""
         raise NotImplementedError
 
-    def _target_size(self, width: int, height: int) -> tuple[int, int]:
+    def target_size(self, width: int, height: int) -> tuple[int, int]:
         """The (width, height) at which such a source is encoded; of such a size, that size."""
         raise NotImplementedError
 
-    def _encode_texts(
+    def encode_texts(
         self, sources: Sequence[Sequence[Image.Image]], instructions: Sequence[str]
     ) -> dict[str, torch.Tensor]:
         """The condition's tensors that come from instructions; `sources` are prepared, a row an edit."""

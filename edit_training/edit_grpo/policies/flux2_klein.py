@@ -51,7 +51,7 @@ class Flux2KleinPolicy(DiffusersPolicy):
 
     def prepare(self, source: Image.Image) -> Image.Image:
         """The source, resized where it is not of its area, and cropped about its centre to whole tokens."""
-        width, height = self._target_size(*one_size([source], self._token_side))
+        width, height = self.target_size(*one_size([source], self._token_side))
         if (width, height) == source.size:
             return source
         area = self._area(*source.size)
@@ -103,7 +103,7 @@ class Flux2KleinPolicy(DiffusersPolicy):
         pixels: torch.Tensor = vae.decode(self._pipeline._unpatchify_latents(patches), return_dict=False)[0]
         return pixels
 
-    def _encode_texts(
+    def encode_texts(
         self, sources: Sequence[Sequence[Image.Image]], instructions: Sequence[str]
     ) -> dict[str, torch.Tensor]:
         tensors = {TEXT: self._text(instructions)}
@@ -133,7 +133,7 @@ class Flux2KleinPolicy(DiffusersPolicy):
             return self._settings.area_pixels
         return LARGEST_AREA_PIXELS if width * height > LARGEST_AREA_PIXELS else None
 
-    def _target_size(self, width: int, height: int) -> tuple[int, int]:
+    def target_size(self, width: int, height: int) -> tuple[int, int]:
         token, area = self._token_side, self._area(width, height)
         whole = width % token == height % token == 0
         if area is not None and not (whole and is_size_of_area((width, height), area, token, 0.0)):

@@ -86,12 +86,12 @@ class FluxKontextPolicy(DiffusersPolicy):
         pixels: torch.Tensor = vae.decode(scaled, return_dict=False)[0]
         return pixels
 
-    def _encode_texts(
+    def encode_texts(
         self, sources: Sequence[Sequence[Image.Image]], instructions: Sequence[str]
     ) -> dict[str, torch.Tensor]:
         return self.encode_text(instructions)
 
-    def _target_size(self, width: int, height: int) -> tuple[int, int]:
+    def target_size(self, width: int, height: int) -> tuple[int, int]:
         token, area = self._token_side, self._settings.area_pixels
         if area is not None and not (
             width % token == height % token == 0 and is_size_of_area((width, height), area, token, 0.5)

@@ -85,7 +85,7 @@ class QwenImageEditPolicy(DiffusersPolicy):
         pixels: torch.Tensor = vae.decode(frames * std + mean, return_dict=False)[0][:, :, 0]
         return pixels
 
-    def _encode_texts(
+    def encode_texts(
         self, sources: Sequence[Sequence[Image.Image]], instructions: Sequence[str]
     ) -> dict[str, torch.Tensor]:
         tensors = self._text(sources, instructions)
@@ -107,7 +107,7 @@ class QwenImageEditPolicy(DiffusersPolicy):
         embeds = embeds.to(self.latent_dtype)
         return {TEXT: embeds} if mask is None else {TEXT: embeds, MASK: mask}
 
-    def _target_size(self, width: int, height: int) -> tuple[int, int]:
+    def target_size(self, width: int, height: int) -> tuple[int, int]:
         area = self._settings.area_pixels or AREA_PIXELS
         half = _MULTIPLE / 2
         if width % _MULTIPLE == height % _MULTIPLE == 0 and is_size_of_area(
