@@ -15,7 +15,7 @@ from families import FAMILIES, KLEIN, KONTEXT, QWEN, Family
 # A block of two streams has q, k, v and the output of each in its attention, and two layers in each MLP. One
 # of a single stream has q, k, v, what goes into its MLP and what comes out of both; FLUX.2 fuses the inputs.
 FULL_SIZE = [
-    (KONTEXT, FluxTransformer2DModel, 19 * 8 + 38 * 3, 19 * 4 + 38 * 2, 262),
+    (KONTEXT, FluxTransformer2DModel, 19 * 8 + 38 * 3, 19 * 4 + 38 * 2, 261),
     (QWEN, QwenImageTransformer2DModel, 60 * 8, 60 * 4, 425),
     (KLEIN, Flux2Transformer2DModel, 8 * 8 + 48 * 2, 8 * 4, 403),
 ]
