@@ -17,8 +17,6 @@ from guide_blocks import blocks_of
 from tiny_pipelines import INSTRUCTIONS
 
 BLOCKS = {
-    each.language: each.code for each in blocks_of("train-an-editor.md") if each.heading == "Add an editor"
-}
     block.language: block.code
     for block in blocks_of("train-an-editor.md")
     if block.heading == "Add an editor"

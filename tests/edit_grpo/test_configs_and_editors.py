@@ -1,4 +1,4 @@
-"""Each config fits the editor it is for: its own settings draw a group and give it a gradient, in miniature."""
+"""Each config fits its editor: with its own settings a group is drawn and gives a gradient, in miniature."""
 
 import random
 from pathlib import Path
