@@ -20,7 +20,7 @@ from edit_grpo.policies.errors import SourceCountError
 from edit_grpo.policies.policy import Condition
 from edit_grpo.run.checkpointing import FOLDER
 from edit_grpo.run.settings import OptimizerSettings, TrainSettings
-from edit_grpo.run.training_run import read_data
+from edit_grpo.run.training_run import read_data, run_training
 from edit_grpo.run.update import lr_at
 from edit_rrm.wire import ScoreRequest
 from edit_rrm_client import AuthenticationError
@@ -200,6 +200,22 @@ def test_several_sources_reach_editor_and_judge_in_their_order(tmp_path: Path, c
                 shown.append(source.size)
         assert shown == [(8, 8), (12, 10)]
         assert call.request.source_of_guards == (0 if canvas == 0 else 1)
+
+
+def test_the_check_before_a_run_is_told_the_most_sources_of_an_edit(tmp_path: Path) -> None:
+    class EndedError(Exception):
+        """The check's own."""
+
+    told: list[int] = []
+
+    def check(most_sources: int) -> None:
+        told.append(most_sources)
+        raise EndedError
+
+    edits = [write_edits(tmp_path), write_pair_edits(tmp_path)]
+    with pytest.raises(EndedError):
+        run_training(small_settings(tmp_path, data={"edits": edits}), check)
+    assert told == [2]
 
 
 def test_an_edit_with_more_sources_than_the_editor_takes_ends_the_run_before_it_begins(

@@ -95,11 +95,9 @@ class Flux2KleinPolicy(DiffusersPolicy):
         """See DiffusersPolicy."""
         vae = self._pipeline.vae
         latents = latents.to(self.latent_dtype)
-        mean, variance = (
-            values.view(1, -1, 1, 1).to(latents.device, latents.dtype)
-            for values in (vae.bn.running_mean, vae.bn.running_var + vae.config.batch_norm_eps)
-        )
-        patches = latents * torch.sqrt(variance) + mean
+        std = torch.sqrt(vae.bn.running_var + vae.config.batch_norm_eps)
+        mean, std = (each.view(1, -1, 1, 1).to(latents) for each in (vae.bn.running_mean, std))
+        patches = latents * std + mean
         pixels: torch.Tensor = vae.decode(self._pipeline._unpatchify_latents(patches), return_dict=False)[0]
         return pixels
 

@@ -33,6 +33,7 @@ from edit_rrm_client import AsyncRewardClient, RetryPolicy
 
 SETTINGS_FILE = "settings.yaml"
 LoadPolicy = Callable[[TrainSettings, torch.device], EditPolicy]
+Check = Callable[[int], None]
 _COLLECTIVE_SLACK_S = 1800.0  # what processes may lie apart beside waiting for the service
 
 
@@ -73,16 +74,17 @@ DEFAULT_PARTS = Parts()
 
 
 def run_training(
-    settings: TrainSettings, check: Callable[[], None] = lambda: None, parts: Parts = DEFAULT_PARTS
+    settings: TrainSettings, check: Check = lambda most_sources: None, parts: Parts = DEFAULT_PARTS
 ) -> Ending:
     """Trains, or goes on with the run that `settings.out` holds.
 
-    `check` is called in the first process before anything large is loaded; what it raises ends the run in
-    every process. Raises EditTrainingError and EditRRMClientError.
+    `check` is called in the first process before anything large is loaded, with the most sources that an edit
+    has; what it raises ends the run in every process. Raises EditTrainingError and EditRRMClientError.
     """
     accelerator = accelerator_for(settings)
     edits, held_out = read_data(settings, accelerator.num_processes)
-    _first_process_alone(accelerator, check, lambda: _claim(settings))
+    most_sources = max(len(edit.sources) for edit in (*edits, *held_out))
+    _first_process_alone(accelerator, lambda: check(most_sources), lambda: _claim(settings))
     with ExitStack() as stack:
         stop = stack.enter_context(StopRequest())
         set_seed(settings.seed)
