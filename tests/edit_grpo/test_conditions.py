@@ -12,7 +12,7 @@ from edit_grpo.data.edits import Edit, read_edits
 from edit_grpo.policies.loading import load_policy
 from edit_grpo.policies.policy import Condition
 from edit_grpo.policies.settings import PolicySettings
-from edit_grpo.run.conditions import Conditions
+from edit_grpo.run.conditions import Conditions, EncodedEdit
 from families import FAMILIES, KONTEXT, Family
 from tiny_pipelines import INSTRUCTIONS
 
@@ -38,6 +38,7 @@ def test_an_edit_that_is_asked_for_again_is_not_encoded_again(tmp_path: Path) ->
     first = conditions.of(edits)
     again = conditions.of([*edits, edits[0]])
     assert len(editor.encoded) == 2
+    assert all(isinstance(each, EncodedEdit) for each in (*first, *again))
     assert [each.edit.id for each in again] == [edits[0].id, edits[1].id, edits[0].id]
     for asked, known in zip(again[:2], first, strict=True):
         assert torch.equal(asked.condition.tensors["source"], known.condition.tensors["source"])

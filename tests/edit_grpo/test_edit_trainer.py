@@ -202,6 +202,26 @@ def test_several_sources_reach_editor_and_judge_in_their_order(tmp_path: Path, c
         assert call.request.source_of_guards == (0 if canvas == 0 else 1)
 
 
+def test_an_edit_whose_source_cannot_be_read_costs_its_own_group_and_no_other(tmp_path: Path) -> None:
+    edits = write_edits(tmp_path, 2)
+    (tmp_path / "1.png").write_bytes(b"no picture")
+    held_out = write_edits(tmp_path / "held", 2, "held.jsonl")
+    (tmp_path / "held" / "0.png").write_bytes(b"no picture")
+    settings = small_settings(
+        tmp_path, data={"edits": [edits], "held_out": held_out}, updates=1, grid_every=1
+    )
+    service, editor = RedService(), LinearEditor()
+    assert train(settings, service, editor)[0] == "finished"
+    (line,) = log_lines(settings)
+    assert (line["groups/trained"], line["groups/skipped_failures"]) == (1, 1)
+    assert (line["reward/failed"], line["reward/undecoded"]) == (4, 0)
+    assert weights_of(editor) != weights_of(LinearEditor())
+    log = (settings.out / "log.jsonl").read_text(encoding="utf-8")
+    assert "the source of edit edits.jsonl-1 cannot be read" in log
+    page = (settings.out / "grids" / "update-0000001.html").read_text(encoding="utf-8")
+    assert page.count("<section") == 1
+
+
 def test_the_check_before_a_run_is_told_the_most_sources_of_an_edit(tmp_path: Path) -> None:
     class EndedError(Exception):
         """The check's own."""

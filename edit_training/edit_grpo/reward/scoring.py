@@ -52,6 +52,13 @@ class PendingGroup:
     future: "concurrent.futures.Future[GroupOutcome]"
 
 
+def unscored(error: str, now_s: float) -> PendingGroup:
+    """A group that nobody is asked about."""
+    nobody: concurrent.futures.Future[GroupOutcome] = concurrent.futures.Future()
+    nobody.set_result(GroupOutcome(None, error, now_s, now_s))
+    return PendingGroup(nobody)
+
+
 class Breaker:
     """Whether the service is away, since when, and how long that may last. Runs on the event loop."""
 
@@ -134,10 +141,7 @@ class GroupScorer:
         `source_of_guards` is the place of the source that guards compare candidates with.
         """
         if not candidates:
-            nobody: concurrent.futures.Future[GroupOutcome] = concurrent.futures.Future()
-            now_s = self._clock()
-            nobody.set_result(GroupOutcome(None, "no candidate's picture is finite", now_s, now_s))
-            return PendingGroup(nobody)
+            return unscored("no candidate's picture is finite", self._clock())
         work = self._score(edit, list(sources), list(candidates), source_of_guards)
         return PendingGroup(asyncio.run_coroutine_threadsafe(work, self._loop))
 

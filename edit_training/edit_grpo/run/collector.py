@@ -14,10 +14,10 @@ from edit_grpo.algorithms.grpo import group_advantages
 from edit_grpo.data.edits import Edit, EditOrder
 from edit_grpo.errors import EditTrainingError
 from edit_grpo.policies.policy import EditPolicy
-from edit_grpo.reward.scoring import GroupOutcome, GroupScorer, PendingGroup, busy_s
+from edit_grpo.reward.scoring import GroupOutcome, GroupScorer, PendingGroup, busy_s, unscored
 from edit_grpo.reward.shaping import shaped_rewards
 from edit_grpo.rollout.rollout import generators_of, row_slices
-from edit_grpo.run.conditions import Conditions, EncodedEdit
+from edit_grpo.run.conditions import Conditions, EncodedEdit, UnusableEdit
 from edit_grpo.run.records import GroupRecord, Seconds, record_of
 from edit_grpo.run.settings import TrainSettings
 from edit_grpo.run.update import ScoredGroup
@@ -37,7 +37,8 @@ class Collection:
 @dataclass(frozen=True)
 class _Drawn:
     edit: Edit
-    group: Group
+    group: Group | None
+    """None of an edit that cannot be carried out."""
     shown: tuple[int, ...]
     """The candidates that could be decoded; the others have no reward."""
     pending: PendingGroup
@@ -88,7 +89,9 @@ class Collector:
             Seconds(sampling_s, waiting_s, 0.0, busy_s(outcomes)),
         )
 
-    def _draw(self, update: int, number: int, asked: EncodedEdit) -> _Drawn:
+    def _draw(self, update: int, number: int, asked: EncodedEdit | UnusableEdit) -> _Drawn:
+        if isinstance(asked, UnusableEdit):
+            return _Drawn(asked.edit, None, (), unscored(asked.error, self._clock()))
         seed = self._settings.seed
         generators = generators_of(seed, update, number, self._settings.sampling.group_size)
         rng = random.Random(f"window-{seed}-{update}-{number}")
@@ -118,6 +121,6 @@ class Collector:
                 rewards[place] = reward
         settings = self._settings.algorithm
         advantages = group_advantages(rewards, std_floor=settings.std_floor, clip=settings.advantage_clip)
-        undecoded = len(rewards) - len(drawn.shown)
+        undecoded = 0 if drawn.group is None else len(rewards) - len(drawn.shown)
         record = record_of(drawn.edit.id, drawn.edit.category, rewards, advantages, outcome, undecoded)
         return ScoredGroup(drawn.group, advantages), record

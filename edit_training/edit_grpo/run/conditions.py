@@ -8,6 +8,8 @@ from pathlib import Path
 from PIL import Image
 
 from edit_grpo.data.edits import Edit
+from edit_grpo.errors import EditRowError
+from edit_grpo.policies.errors import PictureSizeError
 from edit_grpo.policies.policy import Condition, EditPolicy
 
 _Key = tuple[tuple[Path, ...], str]
@@ -23,6 +25,14 @@ class EncodedEdit:
     condition: Condition  # one row, on the policy's device
 
 
+@dataclass(frozen=True)
+class UnusableEdit:
+    """An edit whose sources cannot be read, or not be encoded; `error` says why."""
+
+    edit: Edit
+    error: str
+
+
 class Conditions:
     """Encodes edits with frozen encoders. What was encoded last stays in memory, up to `cache_mib`."""
 
@@ -30,14 +40,16 @@ class Conditions:
         self._policy, self._room_bytes = policy, cache_mib * _MIB
         self._kept: OrderedDict[_Key, Condition] = OrderedDict()
 
-    def of(self, edits: Sequence[Edit]) -> list[EncodedEdit]:
-        """All of them encoded; afterwards the policy's text encoders may leave the device.
-
-        Raises EditRowError for a source that cannot be read, and PolicyError for one that cannot be encoded.
-        """
-        encoded = [self._encoded(edit) for edit in edits]
+    def of(self, edits: Sequence[Edit]) -> list[EncodedEdit | UnusableEdit]:
+        """All of them, encoded where they can be; then the policy's text encoders may leave the device."""
+        found: list[EncodedEdit | UnusableEdit] = []
+        for edit in edits:
+            try:
+                found.append(self._encoded(edit))
+            except (EditRowError, PictureSizeError) as error:
+                found.append(UnusableEdit(edit, str(error)))
         self._policy.release_encoders()
-        return encoded
+        return found
 
     def _encoded(self, edit: Edit) -> EncodedEdit:
         sources = tuple(self._policy.prepare(picture) for picture in edit.pictures())

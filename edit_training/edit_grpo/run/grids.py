@@ -17,7 +17,7 @@ from edit_grpo.policies.policy import EditPolicy
 from edit_grpo.reward.scoring import GroupScorer, PendingGroup
 from edit_grpo.rollout.rollout import SamplingPlan, roll_out, seed_of
 from edit_grpo.run.checkpointing import update_name
-from edit_grpo.run.conditions import Conditions, EncodedEdit
+from edit_grpo.run.conditions import Conditions, EncodedEdit, UnusableEdit
 from edit_grpo.run.grid_pages import GridRow, draw_grid, grid_page, index_page
 from edit_rrm_client import EditRRMClientError, ScoreAnswer
 
@@ -50,7 +50,7 @@ class Grids:
         """Keeps what the editor makes now as "before training"."""
         before = self._folder / "before"
         before.mkdir(parents=True, exist_ok=True)
-        for number, asked in enumerate(self._conditions.of(self._edits)):
+        for number, asked in self._usable():
             picture, file = self._sample(asked), before / f"{number}.png"
             if picture is None:
                 file.unlink(missing_ok=True)
@@ -64,11 +64,12 @@ class Grids:
     def write(self, update: int) -> Path:
         """The grid after `update` updates. Returns its page.
 
-        An edit that could not be scored says so: a grid never ends a run. If the service is away, or
-        refuses, the next update's groups find that out, in every process.
+        An edit whose source cannot be read is left out, one that could not be scored says so: a grid never
+        ends a run. If the service is away, or refuses, the next update's groups find that out, in every
+        process.
         """
         rows = []
-        for number, asked in enumerate(self._conditions.of(self._edits)):
+        for number, asked in self._usable():
             before, now = self._before(number), self._sample(asked)
             shown = [picture for picture in (before, now) if picture is not None]
             canvas = range(len(asked.sources))[self._policy.canvas]
@@ -91,6 +92,16 @@ class Grids:
         except (EditTrainingError, EditRRMClientError) as error:
             _logger.warning("a held-out edit was not scored: %s", error)
             return None
+
+    def _usable(self) -> list[tuple[int, EncodedEdit]]:
+        """The edits that can be carried out, with their numbers."""
+        found = []
+        for number, asked in enumerate(self._conditions.of(self._edits)):
+            if isinstance(asked, UnusableEdit):
+                _logger.warning("a held-out edit is left out: %s", asked.error)
+            else:
+                found.append((number, asked))
+        return found
 
     def _before(self, number: int) -> Image.Image | None:
         """What the editor made before training; None where that was not finite."""
