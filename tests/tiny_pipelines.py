@@ -88,9 +88,9 @@ def qwen_folder(directory: Path) -> Path:
     return _saved_qwen(QwenImageEditPipeline, directory)
 
 
-def qwen_plus_folder(directory: Path) -> Path:
-    """A QwenImageEditPlusPipeline of the same parts."""
-    return _saved_qwen(QwenImageEditPlusPipeline, directory)
+def qwen_plus_folder(directory: Path, *, zero_cond_t: bool = False) -> Path:
+    """A QwenImageEditPlusPipeline of the same parts; as 2511, with `zero_cond_t`, sources are never noisy."""
+    return _saved_qwen(QwenImageEditPlusPipeline, directory, zero_cond_t)
 
 
 def klein_folder(directory: Path, *, distilled: bool = False) -> Path:
@@ -128,7 +128,7 @@ def klein_folder(directory: Path, *, distilled: bool = False) -> Path:
     return directory
 
 
-def _saved_qwen(kind: Any, directory: Path) -> Path:
+def _saved_qwen(kind: Any, directory: Path, zero_cond_t: bool = False) -> Path:
     torch.manual_seed(0)
     tokenizer = _byte_tokenizer()
     size = {"shortest_edge": 1024, "longest_edge": 4096}
@@ -150,7 +150,7 @@ def _saved_qwen(kind: Any, directory: Path) -> Path:
         ),
         transformer=QwenImageTransformer2DModel(
             in_channels=16, out_channels=4, num_layers=2, attention_head_dim=16, num_attention_heads=2,
-            joint_attention_dim=64, axes_dims_rope=(4, 6, 6),
+            joint_attention_dim=64, axes_dims_rope=(4, 6, 6), zero_cond_t=zero_cond_t,
         ),
     ).save_pretrained(str(directory))  # fmt: skip
     return directory

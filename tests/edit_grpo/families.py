@@ -1,7 +1,8 @@
 """Every editor family that has a policy: its tiny pipeline, and how that is asked for the same edit."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -71,14 +72,15 @@ QWEN = Family(
     {"area_pixels": AREA, "true_cfg_scale": 3.0}, QWEN_OPTIONS,
 )  # fmt: skip
 QWEN_PLUS = Family(
-    "qwen-image-edit-plus", qwen_plus_folder, QwenImageEditPlusPipeline, QwenImageEditPlusPolicy,
+    "qwen-image-edit-2509", qwen_plus_folder, QwenImageEditPlusPipeline, QwenImageEditPlusPolicy,
     ((64, 64), (96, 32)), {"area_pixels": AREA, "true_cfg_scale": 3.0}, QWEN_OPTIONS,
 )  # fmt: skip
+QWEN_2511 = replace(QWEN_PLUS, name="qwen-image-edit-2511", save=partial(qwen_plus_folder, zero_cond_t=True))
 KLEIN = Family(
     "flux2-klein", klein_folder, Flux2KleinPipeline, Flux2KleinPolicy, ((96, 64), (64, 80)),
     {"true_cfg_scale": 3.0}, {"guidance_scale": 3.0},
 )  # fmt: skip
-FAMILIES = (KONTEXT, QWEN, QWEN_PLUS, KLEIN)
+FAMILIES = (KONTEXT, QWEN, QWEN_PLUS, QWEN_2511, KLEIN)
 
 
 def small_areas(monkeypatch: Any) -> None:

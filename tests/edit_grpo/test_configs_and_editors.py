@@ -11,7 +11,7 @@ from edit_grpo.algorithms.settings import GrpoSettings
 from edit_grpo.policies.loading import load_policy
 from edit_grpo.rollout.rollout import generators_of
 from edit_grpo.run.settings_file import load_settings
-from families import KLEIN, KONTEXT, QWEN, QWEN_PLUS, Family
+from families import KLEIN, KONTEXT, QWEN, QWEN_2511, QWEN_PLUS, Family
 from tiny_pipelines import INSTRUCTIONS
 
 CONFIGS = Path(__file__).parents[2] / "edit_training" / "configs"
@@ -22,7 +22,7 @@ FAMILY_OF = {
     "qwen_image_edit_paper": QWEN,
     "qwen_image_edit_recommended": QWEN,
     "qwen_image_edit_2509_recommended": QWEN_PLUS,
-    "qwen_image_edit_2511_recommended": QWEN_PLUS,
+    "qwen_image_edit_2511_recommended": QWEN_2511,
 }
 
 

@@ -57,7 +57,8 @@ def test_adapters_are_on_the_layers_that_are_meant(family: Family, targets: str,
     expected = {
         "kontext": (8 + 3, 4 + 2),  # one block of each kind
         "qwen-image-edit": (2 * 8, 2 * 4),
-        "qwen-image-edit-plus": (2 * 8, 2 * 4),
+        "qwen-image-edit-2509": (2 * 8, 2 * 4),
+        "qwen-image-edit-2511": (2 * 8, 2 * 4),
         "flux2-klein": (8 + 2, 4),
     }[family.name]
     assert len(adapted) == sum(expected[: len(kinds)])
