@@ -188,7 +188,9 @@ class TestAfterTheAnswer:
     def test_the_rest_of_a_refused_body_ends_the_connection(self) -> None:
         with BoundedServer(ConnectionLimits(8, unread_body_s=0.2)) as server:
             with connected(server.port) as endless:
-                endless.sendall(b"POST /refuse HTTP/1.1\r\nHost: here\r\nContent-Length: 999999999999\r\n\r\n")
+                endless.sendall(
+                    b"POST /refuse HTTP/1.1\r\nHost: here\r\nContent-Length: 999999999999\r\n\r\n"
+                )
                 with suppress(BrokenPipeError, ConnectionResetError):
                     while True:
                         endless.sendall(b"a" * 1000)
