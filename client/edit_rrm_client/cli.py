@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 
 from edit_rrm.principles import Principle
+from edit_rrm.program import program
 from edit_rrm.wire import AnswerModel, CandidateFailed, ModelAnswer
 from edit_rrm_client import (
     AuthenticationError,
@@ -38,14 +39,9 @@ from edit_rrm_client.tables import judges_panel, models_table, principle_table, 
 EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
 
-app = typer.Typer(
-    name="edit-rrm",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="markdown",
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    help="""Ask a running edit-rrm service how good an image edit is.
+app = program(
+    "edit-rrm",
+    """Ask a running edit-rrm service how good an image edit is.
 
 Start a service with `edit-rrm-server serve`, wait for it with `edit-rrm wait`, then
 

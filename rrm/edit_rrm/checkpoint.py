@@ -12,7 +12,9 @@ from edit_rrm import plugins
 from edit_rrm.errors import CheckpointError
 from edit_rrm.guards.modes import GuardMode, GuardName
 from edit_rrm.image_scale import ImageScale, processor_scale, smaller
+from edit_rrm.nearest import nearest
 from edit_rrm.principles import Category
+from edit_rrm.run_directories import checkpoint_inside, checkpoints_beside
 
 _GROUP: plugins.Group = "edit_rrm.checkpoints"
 FILE_NAME = "rrm.json"
@@ -96,7 +98,8 @@ def read_card(directory: Path, name: str | None = None) -> RRMCard:
 def checkpoint_directory(name_or_path: str | Path) -> Path:
     """Where a checkpoint lies that is given by its directory, or by the name an installed package registers.
 
-    The entry point group is `edit_rrm.checkpoints`: a directory by its name. A directory goes before a name.
+    The entry point group is `edit_rrm.checkpoints`: a directory by its name. A directory goes before a name,
+    and that of a run means its `final/`.
     What begins like a path and is not there becomes absolute: a Path drops "./" and could be a hub's id.
     What is neither is given back as it is: `no_such_checkpoint` has the words for it.
     """
@@ -106,16 +109,25 @@ def checkpoint_directory(name_or_path: str | Path) -> Path:
     if not path.exists() and str(name_or_path) in plugins.names(_GROUP):
         registered: Path = plugins.load(_GROUP, str(name_or_path))
         return registered
-    return path
+    return checkpoint_inside(path)
 
 
 def no_such_checkpoint(name_or_path: str | Path) -> str:
     """Says what is there instead."""
     known = ", ".join(plugins.names(_GROUP)) or "none"
     return (
-        f"there is no checkpoint {name_or_path}: no such folder, and none of that name is installed "
-        f"(there are: {known}; edit-rrm-shapes brings more)"
+        f"there is no checkpoint {name_or_path}: no such folder, and none of that name is installed"
+        f"{checkpoint_meant(name_or_path)} (there are: {known}; edit-rrm-shapes brings more)"
     )
+
+
+def checkpoint_meant(name_or_path: str | Path) -> str:
+    """The end of a message about a checkpoint that is not there: what has a name like it, or nothing."""
+    path = Path(name_or_path)
+    beside = {other.name: str(other) for other in checkpoints_beside(path)}
+    known = beside | {name: name for name in plugins.names(_GROUP)}
+    meant = nearest(path.name, known)
+    return "" if meant is None else f"; did you mean {known[meant]}?"
 
 
 def write_card(directory: Path, card: RRMCard) -> None:

@@ -264,7 +264,7 @@ def test_a_router_s_loss_does_not_go_with_shared_prompts(
 @pytest.mark.parametrize(
     ("wrong", "complaint"),
     [
-        ({"base": Path("nowhere")}, r"nowhere holds no config\.json"),
+        ({"base": Path("nowhere")}, r"base: there is no checkpoint nowhere"),
         ({"pairs": Path("lost.jsonl")}, r"pairs: there is no file lost\.jsonl"),
         ({"validation_pairs": Path("lost.jsonl")}, r"validation_pairs: there is no file lost\.jsonl"),
     ],

@@ -1,12 +1,16 @@
 """The socket the service listens on."""
 
+import asyncio
 import configparser
+import errno
 import os
 import socket
 
 import pytest
 
-from edit_rrm_server.process.serving import _listen, inherited_socket
+from edit_rrm_server.process.progress import StartProgress
+from edit_rrm_server.process.serving import _listen, _serve, cannot_listen, inherited_socket
+from edit_rrm_server.settings.server import load_settings
 from guide_blocks import blocks_of
 
 
@@ -61,3 +65,38 @@ def test_the_units_of_the_guide_belong_together() -> None:
     assert units["Socket"]["ListenStream"].startswith("127.0.0.1:")  # others need keys
     assert units["Service"]["ExecStart"].endswith("edit-rrm-server serve")
     assert int(units["Service"]["TimeoutStopSec"]) >= 90  # the drain, and half a minute more
+
+
+def test_a_taken_port_ends_the_service_with_a_line_and_no_traceback(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with _listen("127.0.0.1", 0) as held:
+        port = held.getsockname()[1]
+        settings = load_settings({"port": port})
+        assert asyncio.run(_serve(settings, StartProgress(0.0))) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1
+    assert f"cannot listen: port {port} of 127.0.0.1 is taken by another process" in said[0]
+
+
+def test_a_taken_port_is_told_with_the_way_out() -> None:
+    with _listen("127.0.0.1", 0) as held:
+        port = held.getsockname()[1]
+        with pytest.raises(OSError, match="in use") as caught:
+            _listen("127.0.0.1", port)
+    said = cannot_listen("127.0.0.1", port, caught.value)
+    assert said.startswith(f"port {port} of 127.0.0.1 is taken by another process")
+    assert "--port" in said
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.EACCES, "Permission denied"), "choose one from 1024 on with --port"),
+        (OSError(errno.EADDRNOTAVAIL, "Cannot assign"), "10.9.8.7 is no address of this machine"),
+        (socket.gaierror(-2, "Name or service not known"), "choose another with --host"),
+        (OSError(errno.EMFILE, "Too many open files"), "Too many open files"),
+    ],
+)
+def test_an_address_that_is_not_to_be_had_is_told_with_the_option_for_it(error: OSError, said: str) -> None:
+    assert said in cannot_listen("10.9.8.7", 80, error)

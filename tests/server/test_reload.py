@@ -357,6 +357,20 @@ async def test_paths_below_the_root_are_taken_and_no_others(start: Start, root: 
     assert weights.loaded == ["old", "new", "old", "new", "old"]
 
 
+async def test_a_run_is_loaded_by_its_directory_and_an_unfinished_one_says_what_it_holds(
+    start: Start, root: Path
+) -> None:
+    shutil.copytree(root / "new", root / "run" / "final")
+    (root / "begun").mkdir()
+    (root / "begun" / "log.jsonl").touch()
+    weights = Weights()
+    running = await reloadable(start, root, weights)
+    assert (await reload(running, "run")).status_code == 200
+    assert weights.loaded == ["old", "final"]
+    said = (await reload(running, "begun")).json()["detail"]
+    assert said == "path: config.json or *.safetensors are missing there: it holds log.jsonl"
+
+
 @pytest.mark.parametrize("body", [b"{", b"{}", b'{"path": ""}', b'{"path": "new", "force": true}'])
 async def test_a_body_that_is_wrong_is_refused(start: Start, root: Path, body: bytes) -> None:
     running = await reloadable(start, root, Weights())

@@ -10,6 +10,7 @@ from rich.text import Text
 from edit_grpo.cli.sample import sample
 from edit_grpo.cli.train import EXIT_BAD_INPUT, EXIT_NOT_FIT, train
 from edit_grpo.reward.preflight import MAX_GROUP_SIZE, MIN_GROUP_SIZE, Preflight, run_preflight
+from edit_rrm.program import program
 from edit_rrm_client import (
     AuthenticationError,
     EditRRMClientError,
@@ -19,30 +20,20 @@ from edit_rrm_client import (
 )
 from edit_rrm_client.tables import judges_panel, printable
 
-app = typer.Typer(
-    name="edit-grpo",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="markdown",
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+app = program(
+    "edit-grpo",
+    """Train an image editor with GRPO against a running edit-rrm service.
+
+Check the service before a run costs GPU hours:
+
+    edit-grpo preflight --url http://127.0.0.1:8000 --group-size 24
+
+Then train; every setting is in one file:
+
+    edit-grpo train edit_training/configs/flux_kontext_recommended.yaml""",
 )
 app.command()(train)
 app.command()(sample)
-
-
-@app.callback()
-def main() -> None:
-    """Train an image editor with GRPO against a running edit-rrm service.
-
-    Check the service before a run costs GPU hours:
-
-        edit-grpo preflight --url http://127.0.0.1:8000 --group-size 24
-
-    Then train; every setting is in one file:
-
-        edit-grpo train edit_training/configs/flux_kontext_recommended.yaml
-    """
 
 
 def connect(url: str, api_key: str | None) -> RewardClient:

@@ -17,6 +17,8 @@ from edit_grpo.policies.qwen_image_edit import QwenImageEditPolicy
 from edit_grpo.policies.qwen_image_edit_plus import QwenImageEditPlusPolicy
 from edit_grpo.policies.settings import PolicySettings
 from edit_rrm import plugins
+from edit_rrm.nearest import did_you_mean
+from edit_rrm.run_directories import checkpoint_inside, what_it_holds
 
 _GROUP: plugins.Group = "edit_grpo.editors"
 _POLICY_GROUP: plugins.Group = "edit_grpo.policies"
@@ -73,9 +75,9 @@ def _policy_class(pipeline: str, folder: Path) -> type[DiffusersPolicy]:
 
 
 def folder_of(name_or_folder: str | Path) -> Path:
-    """Where a registered editor lies, or the folder itself."""
+    """Where a registered editor lies, or the folder itself; that of a run means its `final/`."""
     name = str(name_or_folder)
-    return _registered(name).folder if name in plugins.names(_GROUP) else Path(name)
+    return _registered(name).folder if name in plugins.names(_GROUP) else checkpoint_inside(Path(name))
 
 
 def pipeline_class(name_or_folder: str | Path) -> str:
@@ -100,11 +102,13 @@ def _index_of(name_or_folder: str | Path) -> Mapping[str, Any]:
         if asked in known:
             raise PolicyFolderError(f"the editor {asked} is not in this installation: {file} is missing")
         if folder.is_dir():
-            raise PolicyFolderError(f"{folder} is not a diffusers pipeline's folder: no model_index.json")
+            raise PolicyFolderError(
+                f"{folder} is not a diffusers pipeline's folder: no model_index.json; {what_it_holds(folder)}"
+            )
         raise UnknownPolicyError(
             f"{asked!r} is neither a registered editor ({', '.join(known) or 'there is none'}; "
             "edit-rrm-shapes brings shapes-editor) nor a folder; give the folder "
-            "that `save_pretrained` of a diffusers pipeline wrote"
+            f"that `save_pretrained` of a diffusers pipeline wrote{did_you_mean(asked, known)}"
         )
     index: Mapping[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     return index

@@ -16,6 +16,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from edit_grpo.policies.errors import NoReferenceError, PolicyFolderError
 from edit_grpo.policies.lora_layers import LoraLayers
 from edit_grpo.policies.settings import PolicySettings
+from edit_rrm.run_directories import checkpoint_inside
 
 
 class TrainedTransformer:
@@ -82,6 +83,7 @@ class TrainedTransformer:
 
 
 def _load_adapter(transformer: torch.nn.Module, directory: Path) -> torch.nn.Module:
+    directory = checkpoint_inside(directory)
     if not (directory / "adapter_config.json").is_file():
         raise PolicyFolderError(
             f"no adapter in {directory}: expected adapter_config.json and adapter_model.safetensors, "

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 API_KEY_VARIABLE = "EDIT_RRM_API_KEY"
 
 Checkpoint = Annotated[
-    Path | None, typer.Option(help="Directory of a checkpoint with rrm.json, or a registered name.")
+    Path | None,
+    typer.Option(help="Directory of a checkpoint or of the run that made it, or a registered name."),
 ]
 Server = Annotated[
     str | None,
@@ -64,12 +65,15 @@ def chosen_checkpoint(
     assert checkpoint is not None
     from edit_rrm.checkpoint import FILE_NAME, checkpoint_directory, no_such_checkpoint, read_card
     from edit_rrm.outputs import check_output_file
+    from edit_rrm.run_directories import what_it_holds
 
     directory = checkpoint_directory(checkpoint)
     if not directory.is_dir():
         raise typer.BadParameter(no_such_checkpoint(checkpoint))
     if trained and read_card(directory).profile != "trained":
-        raise typer.BadParameter(f"{directory} has no rrm.json of a trained checkpoint")
+        raise typer.BadParameter(
+            f"{directory} has no rrm.json of a trained checkpoint; {what_it_holds(directory)}"
+        )
     if record:
         check_output_file(directory / FILE_NAME)
     return directory

@@ -13,6 +13,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from edit_rrm.checkpoint import checkpoint_directory, no_such_checkpoint
 from edit_rrm.errors import OutputError
 from edit_rrm.outputs import check_output_file, check_output_folder
 
@@ -25,6 +26,16 @@ def progress_bars() -> Progress:
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
         TimeRemainingColumn(), console=console,
     )  # fmt: skip
+
+
+def known_checkpoint(named: Path | None) -> Path | None:
+    """Callback of an option that names a checkpoint: its directory, by path, run or registered name."""
+    if named is None:
+        return None
+    directory = checkpoint_directory(named)
+    if not directory.is_dir():
+        raise typer.BadParameter(no_such_checkpoint(named))
+    return directory
 
 
 def writable_file(out: Path | None) -> Path | None:

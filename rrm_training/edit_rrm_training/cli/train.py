@@ -43,7 +43,7 @@ def sft(config: ConfigOption = None, set_: SetOption = None, settings: SettingsF
     Settings come from --config and --set; every one is listed by --settings. Safe to kill: the same command
     continues. Leaves OUT/final, which edit-rrm-server serves.
 
-        edit-rrm-train sft --set base=runs/base-m/base --set rows=\\[rows.jsonl] --set out=runs/sft \\
+        edit-rrm-train sft --set base=runs/base-m/base --set rows=[rows.jsonl] --set out=runs/sft \\
             --set steps=2000 --set dtype=float32
 
     On several GPUs:

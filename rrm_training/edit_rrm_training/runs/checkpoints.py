@@ -19,7 +19,8 @@ from transformers import (
     Qwen2_5_VLForConditionalGeneration,
 )
 
-from edit_rrm.checkpoint import FILE_NAME, RRMCard, read_card, write_card
+from edit_rrm.checkpoint import FILE_NAME, RRMCard, no_such_checkpoint, read_card, write_card
+from edit_rrm.run_directories import what_it_holds
 from edit_rrm_training.errors import SettingsError
 from edit_rrm_training.runs.cpu_bfloat16 import (
     compile_layers,
@@ -48,7 +49,9 @@ def load_base(settings: RunSettings) -> Base:
     """
     directory = settings.base
     if not (directory / "config.json").is_file():
-        raise SettingsError(f"base: {directory} holds no config.json of a model")
+        if not directory.is_dir():
+            raise SettingsError(f"base: {no_such_checkpoint(directory)}")
+        raise SettingsError(f"base: {directory} holds no config.json of a model; {what_it_holds(directory)}")
     in_bfloat16 = computes_in_bfloat16(settings.dtype)
     if settings.dtype == "bfloat16" and not in_bfloat16:
         _log.warning("dtype=bfloat16: this CPU has no bfloat16, so the computation is in float32")

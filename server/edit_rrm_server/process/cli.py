@@ -12,25 +12,16 @@ from pydantic import ValidationError  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 
-from edit_rrm.errors import SettingsFileError  # noqa: E402
+from edit_rrm.errors import CheckpointError, SettingsFileError  # noqa: E402
 from edit_rrm.nested_settings import problems  # noqa: E402
+from edit_rrm.program import program  # noqa: E402
 from edit_rrm_server.settings.server import (  # noqa: E402
     ENV_PREFIX,
     ServerSettings,
     load_settings,
 )
 
-app = typer.Typer(
-    name="edit-rrm-server",
-    help="Serves a reasoning reward model for image editing over HTTP.",
-    no_args_is_help=True,
-    add_completion=False,
-)
-
-
-@app.callback()
-def main() -> None:
-    """Keeps `serve` a command of its own."""
+app = program("edit-rrm-server", "Serves a reasoning reward model for image editing over HTTP.")
 
 
 @app.command()
@@ -122,6 +113,7 @@ def serve(
         raise typer.BadParameter(_explained(error)) from None
 
     if settings.engine == "vllm":
+        _check_checkpoints(settings)
         from edit_rrm_server.engines.vllm.start import prepare_environment
 
         prepare_environment(settings)  # first: what it starts works while this process goes on importing
@@ -139,6 +131,20 @@ def show_settings() -> None:
         default = "" if field.default in (None, (), {}) else str(field.default)
         table.add_row((ENV_PREFIX + name).upper(), default, field.description)
     Console().print(table)
+
+
+def _check_checkpoints(settings: ServerSettings) -> None:
+    """What is nowhere is said before seconds of imports; whether the hub has it shows when it is asked."""
+    from edit_rrm_server.engines.checkpoints.locating import check_named
+
+    named = {"--model": str(settings.model), "--base": settings.base}
+    named |= {f"adapters.{name}": adapter for name, adapter in settings.adapters.items()}
+    for option, checkpoint in named.items():
+        try:
+            if checkpoint is not None:
+                check_named(checkpoint)
+        except CheckpointError as error:
+            raise typer.BadParameter(str(error), param_hint=option) from None
 
 
 def _pairs(texts: list[str]) -> dict[str, str]:

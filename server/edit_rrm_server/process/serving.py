@@ -1,6 +1,7 @@
 """The process: uvicorn around the application, the start shown as it goes, SIGTERM turned into a drain."""
 
 import asyncio
+import errno
 import logging
 import os
 import socket
@@ -87,7 +88,12 @@ async def _serve(settings: ServerSettings, progress: StartProgress) -> int:
 
     service = Service(settings, load)
     fleet_metrics = FleetMetrics(service.metrics.registry) if settings.engine == "openai" else None
-    listening = inherited_socket() or _listen(settings.host, settings.port)
+    try:
+        listening = inherited_socket() or _listen(settings.host, settings.port)
+    except OSError as error:
+        progress.say(f"cannot listen: {cannot_listen(settings.host, settings.port, error)}")
+        progress.end()
+        return 1
     host = str(listening.getsockname()[0])
     if not (is_loopback(host) or settings.allow_open or settings.all_keys):
         progress.say(f"the inherited socket on {host} is open to other machines and no key is set")
@@ -209,6 +215,20 @@ def _listen(host: str, port: int) -> socket.socket:
     listening.bind((host, port))
     listening.listen(_BACKLOG)
     return listening
+
+
+def cannot_listen(host: str, port: int, error: OSError) -> str:
+    """Why an address is not to be had, and what to do."""
+    if error.errno == errno.EADDRINUSE:
+        return (
+            f"port {port} of {host} is taken by another process; end that one, or choose another with --port "
+            "(0 takes a free one)"
+        )
+    if error.errno == errno.EACCES:
+        return f"port {port} is not for this user: choose one from 1024 on with --port"
+    if error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
+        return f"{host} is no address of this machine: choose another with --host"
+    return str(error)
 
 
 def _url(host: str, listening: socket.socket) -> str:

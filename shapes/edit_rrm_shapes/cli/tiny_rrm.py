@@ -18,7 +18,7 @@ from edit_rrm_training.cli.evaluate import (
     show_evaluation,
     warm_drawing,
 )
-from edit_rrm_training.cli.terminal import console, progress_bars, writable_folder
+from edit_rrm_training.cli.terminal import console, known_checkpoint, progress_bars, writable_folder
 from edit_rrm_training.errors import TrainingError
 
 
@@ -43,7 +43,10 @@ def tiny_rrm(
     device: Annotated[str, typer.Option(help="Where to train: cpu, or cuda for a GPU.")] = "cpu",
     continue_from: Annotated[
         Path | None,
-        typer.Option(help="Run the last stage alone, on the weights of this checkpoint.", exists=True),
+        typer.Option(
+            help="Run the last stage alone, on the weights of this checkpoint: a directory or a registered name.",
+            callback=known_checkpoint,
+        ),
     ] = None,
     fast: Annotated[
         bool,

@@ -11,6 +11,7 @@ from typing import Any
 
 from edit_grpo.policies.loading import folder_of
 from edit_grpo.run.settings_file import fixed_settings, load_settings
+from edit_rrm.checkpoint import checkpoint_directory
 from edit_rrm_shapes.reproduce_editor.plan import EditPlan, Reward
 from edit_rrm_shapes.reproduce_editor.serving import is_address
 
@@ -35,7 +36,7 @@ def inputs_of(plan: EditPlan, config: Path) -> Inputs:
         {name: value for name, value in settings.items() if not name.startswith(OF_THE_PLAN)},
         digest_of(folder_of(plan.editor)),
         {
-            name: model if is_address(model) else digest_of(Path(model))
+            name: model if is_address(model) else digest_of(checkpoint_directory(model))
             for name, model in plan.rewards.items()
         },
     )

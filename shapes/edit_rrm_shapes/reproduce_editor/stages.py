@@ -13,6 +13,7 @@ from edit_grpo.run.checkpointing import FOLDER, POLICY, update_name
 from edit_grpo.run.settings import TrainSettings
 from edit_grpo.run.settings_file import load_settings
 from edit_grpo.run.training_run import run_training
+from edit_rrm.checkpoint import checkpoint_directory
 from edit_rrm_shapes.reproduce_editor.measuring import EDITS, measure, write_measured
 from edit_rrm_shapes.reproduce_editor.plan import EditPlan, Run, Stage, measured_updates
 from edit_rrm_shapes.reproduce_editor.serving import is_address, serving
@@ -50,7 +51,7 @@ def check(plan: EditPlan) -> None:
     """Whether what the plan starts from is there; hours later would be late. Raises EditTrainingError."""
     pipeline_class(plan.editor)
     for reward, model in plan.rewards.items():
-        if not is_address(model) and not (Path(model) / "config.json").is_file():
+        if not is_address(model) and not (checkpoint_directory(model) / "config.json").is_file():
             raise SettingsError(
                 f"the reward {reward} is neither a checkpoint nor an address: {model}; train it with "
                 f"`edit-rrm-shapes reproduce-rrm`, or give `--reward {reward}=…`"

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edit_rrm import plugins
-from edit_rrm.checkpoint import FILE_NAME, RRMCard, checkpoint_directory, read_card
+from edit_rrm.checkpoint import FILE_NAME, RRMCard, checkpoint_directory, checkpoint_meant, read_card
 from edit_rrm.errors import CheckpointError
 from edit_rrm.judges.spec import judge_file_beside
+from edit_rrm.run_directories import what_it_holds
 from edit_rrm_server.engines.checkpoints.adapters import (
     ADAPTER_FILE,
     Adapter,
@@ -142,20 +143,37 @@ async def _directory(
     if isinstance(wanted, Path):
         return wanted, None
     if wanted is None:
-        registered = ", ".join(plugins.names("edit_rrm.checkpoints"))
-        raise CheckpointError(
-            f"there is no checkpoint {named}: expected a directory, an id of the hub (org/name or "
-            f"org/name@revision) or a registered name ({registered or 'there are none'})"
-        )
+        raise CheckpointError(_nowhere(named))
     if wanted in _snapshots:
         return _snapshots[wanted], wanted.repo
     progress(f"looking up {wanted}")
     transfer = Transfer(f"downloading {wanted}", progress)
     arguments = {"repo": wanted.repo, "revision": wanted.revision, "with_code": with_code}
-    snapshot = Path(await run_in_child(_DOWNLOAD, arguments, environment, transfer.report))
+    try:
+        snapshot = Path(await run_in_child(_DOWNLOAD, arguments, environment, transfer.report))
+    except CheckpointError as error:
+        raise CheckpointError(f"{error}{checkpoint_meant(named)}") from error
     logger.info("%s is %s", wanted, snapshot)
     _snapshots[wanted] = snapshot
     return snapshot, wanted.repo
+
+
+def check_named(named: str) -> None:
+    """Refuses at once what cannot be a checkpoint, whatever the hub has. Raises CheckpointError."""
+    wanted = _meaning(named)
+    if wanted is None:
+        raise CheckpointError(_nowhere(named))
+    if isinstance(wanted, Path) and not is_adapter(wanted):
+        _check_config(wanted, named)
+
+
+def _nowhere(named: str) -> str:
+    """Says of a name that is neither a directory nor an id what was expected, and which is like it."""
+    registered = ", ".join(plugins.names("edit_rrm.checkpoints"))
+    return (
+        f"there is no checkpoint {named}: expected a directory, an id of the hub (org/name or "
+        f"org/name@revision) or a registered name ({registered or 'there are none'}){checkpoint_meant(named)}"
+    )
 
 
 def _meaning(named: str) -> Path | HubId | None:
@@ -167,9 +185,15 @@ def _meaning(named: str) -> Path | HubId | None:
 
 
 def _check(directory: Path, named: str) -> None:
-    if not (directory / CONFIG_FILE).is_file():
-        raise CheckpointError(f"{named} is no checkpoint: it holds no {CONFIG_FILE}")
+    _check_config(directory, named)
     check_complete(directory, named)
+
+
+def _check_config(directory: Path, named: str) -> None:
+    if not (directory / CONFIG_FILE).is_file():
+        raise CheckpointError(
+            f"{named} is no checkpoint: it holds no {CONFIG_FILE}; {what_it_holds(directory)}"
+        )
 
 
 def _asked_as(adapter: Path, base: Path) -> Path:

@@ -1,0 +1,69 @@
+"""What the commands of every package have in common: `-h`, `--version`, and an error as one line on stderr.
+
+It must not know any of them, and is imported by command lines only.
+"""
+
+from importlib.metadata import version
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+EXIT_BAD_INPUT = 2
+
+
+class Program(TyperGroup):
+    """A group whose errors of usage are told as all other errors are: `program command: what is wrong`."""
+
+    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+        """Runs the program; ends the process unless `standalone_mode` is false."""
+        if not standalone_mode:
+            return super().main(*args, standalone_mode=False, **extra)
+        try:
+            status = super().main(*args, standalone_mode=False, **extra)
+        except typer.Abort:
+            raise SystemExit(1) from None
+        except Exception as error:
+            # Typer has changed where it keeps Click's errors; what has a message for people is one of them.
+            if not hasattr(error, "format_message"):
+                raise
+            _tell(error)
+            raise SystemExit(EXIT_BAD_INPUT) from None
+        raise SystemExit(status if isinstance(status, int) else 0)
+
+
+def program(name: str, text: str, distribution: str = "edit-rrm") -> typer.Typer:
+    """The application of one command; `text` is its help in Markdown, `distribution` has its version."""
+    app = typer.Typer(
+        name=name,
+        cls=Program,
+        help=text,
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode="markdown",
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+    def say_version(wanted: bool) -> None:
+        if wanted:
+            typer.echo(f"{name} {version(distribution)}")
+            raise typer.Exit
+
+    option = typer.Option("--version", callback=say_version, is_eager=True, help="Print the version and end.")
+
+    @app.callback()
+    def main(version: Annotated[bool, option] = False) -> None:
+        pass
+
+    return app
+
+
+def _tell(error: Any) -> None:
+    context = getattr(error, "ctx", None)
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.show()
+        return
+    path = "" if context is None else context.command_path
+    text = error.format_message().removeprefix("Invalid value for ").removeprefix("Invalid value: ")
+    typer.echo(f"{path}: {text}".removeprefix(": "), err=True)
