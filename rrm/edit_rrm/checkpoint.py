@@ -15,6 +15,7 @@ from edit_rrm.image_scale import ImageScale, processor_scale, smaller
 from edit_rrm.nearest import nearest
 from edit_rrm.principles import Category
 from edit_rrm.run_directories import checkpoint_inside, checkpoints_beside
+from edit_rrm.setting_problems import problems
 
 _GROUP: plugins.Group = "edit_rrm.checkpoints"
 FILE_NAME = "rrm.json"
@@ -92,7 +93,7 @@ def read_card(directory: Path, name: str | None = None) -> RRMCard:
     try:
         return RRMCard.model_validate_json(path.read_bytes())
     except ValidationError as error:
-        raise CheckpointError(f"{path} does not fit: {error}") from error
+        raise CheckpointError(f"{path} does not fit: {'; '.join(problems(error, RRMCard))}") from error
 
 
 def checkpoint_directory(name_or_path: str | Path) -> Path:

@@ -1,4 +1,4 @@
-"""Settings in sections: nested values by dotted names, and what pydantic says of them.
+"""Settings in sections: nested values by dotted names.
 
 It knows no file format and no package's settings; whoever reads settings calls it.
 """
@@ -6,7 +6,7 @@ It knows no file format and no package's settings; whoever reads settings calls 
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 
 class Section(BaseModel):
@@ -34,11 +34,3 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             found[prefix + name] = value
     return found
-
-
-def problems(error: ValidationError) -> list[str]:
-    """A text for each thing that is wrong; what concerns several settings has no place and names them."""
-    return [
-        ": ".join(filter(None, (".".join(map(str, item["loc"])), item["msg"].removeprefix("Value error, "))))
-        for item in error.errors(include_url=False, include_input=False)
-    ]

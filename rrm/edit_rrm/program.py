@@ -3,6 +3,7 @@
 It must not know any of them, and is imported by command lines only.
 """
 
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Annotated, Any
 
@@ -15,12 +16,20 @@ EXIT_BAD_INPUT = 2
 class Program(TyperGroup):
     """A group whose errors of usage are told as all other errors are: `program command: what is wrong`."""
 
-    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,
+    ) -> Any:
         """Runs the program; ends the process unless `standalone_mode` is false."""
         if not standalone_mode:
-            return super().main(*args, standalone_mode=False, **extra)
+            return super().main(args, prog_name, complete_var, False, windows_expand_args, **extra)
         try:
-            status = super().main(*args, standalone_mode=False, **extra)
+            status = super().main(args, prog_name, complete_var, False, windows_expand_args, **extra)
         except typer.Abort:
             raise SystemExit(1) from None
         except Exception as error:

@@ -8,13 +8,14 @@ import json
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticUndefined
 
 from edit_rrm.errors import SettingsFileError
-from edit_rrm.nested_settings import problems, put
+from edit_rrm.nested_settings import put
+from edit_rrm.setting_problems import models_in, problems
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -55,13 +56,13 @@ def load_settings(kind: type[M], file: Path | None, overrides: Mapping[str, Any]
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        raise SettingsFileError("; ".join(problems(error))) from error
+        raise SettingsFileError("; ".join(problems(error, kind))) from error
 
 
 def settings_rows(kind: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str, str]]:
     """(name, default, description) of every setting, sections unfolded."""
     for name, field in kind.model_fields.items():
-        sections = [part for part in _models(field.annotation) if part is not kind]
+        sections = [part for part in models_in(field.annotation) if part is not kind]
         default: Any = field.get_default(call_default_factory=True)
         if not sections:
             yield prefix + name, _shown(default), field.description or ""
@@ -96,10 +97,3 @@ def _parse(text: str, suffix: str) -> Any:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ValueError(str(error)) from error
-
-
-def _models(annotation: Any) -> list[type[BaseModel]]:
-    """The models that an annotation names, however deep in unions."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [model for part in get_args(annotation) for model in _models(part)]

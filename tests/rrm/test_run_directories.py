@@ -56,18 +56,9 @@ def test_a_misspelt_checkpoint_is_told_its_neighbour_or_the_registered_one(tmp_p
     assert checkpoint_meant("zzz") == ""
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "edit-rrm-tiny",
-        "edit-rrm-tiny-sft",
-        "edit-rrm-tiny-gcpo",
-        "edit-rrm-tiny-base-m",
-        "edit-rrm-tiny-base-s",
-    ],
-)
-def test_bundled_checkpoints_have_names(name: str) -> None:
-    assert (checkpoint_directory(name) / "config.json").is_file()
+@pytest.mark.parametrize("ending", ["", "-sft", "-gcpo", "-base-m", "-base-s"])
+def test_bundled_checkpoints_have_names(ending: str) -> None:
+    assert (checkpoint_directory(f"edit-rrm-tiny{ending}") / "config.json").is_file()
 
 
 def test_the_nearest_name_is_one_that_is_like_it() -> None:

@@ -1,4 +1,4 @@
-"""`serve --model`: what cannot be a checkpoint is one line at once, with the nearest name, before any engine."""
+"""`serve --model`: what cannot be a checkpoint is one line, with the nearest name, before any engine."""
 
 from pathlib import Path
 

@@ -16,8 +16,8 @@ from edit_rrm.checkpoint import AggregatorName
 from edit_rrm.errors import JudgeError, SettingsFileError
 from edit_rrm.judges.forms.answers import AnswerForm, TraceForm, YesNo
 from edit_rrm.judges.forms.expressions import Expression
-from edit_rrm.nested_settings import problems
 from edit_rrm.principles import Category
+from edit_rrm.setting_problems import problems
 from edit_rrm.settings_files import read_settings_file
 from edit_rrm.wire import Sampling
 
@@ -253,7 +253,7 @@ def judge_spec(content: Any, origin: str) -> JudgeSpec:
     try:
         return JudgeSpec.model_validate(content)
     except ValidationError as error:
-        raise JudgeError(f"{origin} is no judge: {'; '.join(problems(error))}") from error
+        raise JudgeError(f"{origin} is no judge: {'; '.join(problems(error, JudgeSpec))}") from error
 
 
 def judge_file_beside(checkpoint: Path) -> Path | None:

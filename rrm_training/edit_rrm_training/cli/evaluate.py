@@ -22,7 +22,7 @@ API_KEY_VARIABLE = "EDIT_RRM_API_KEY"
 
 Checkpoint = Annotated[
     Path | None,
-    typer.Option(help="Directory of a checkpoint or of the run that made it, or a registered name."),
+    typer.Option(help="A checkpoint's directory, that of the run that made it, or a registered name."),
 ]
 Server = Annotated[
     str | None,

@@ -11,7 +11,9 @@ from edit_rrm_training.cli.terminal import console, writable_file
 from edit_rrm_training.data.preferences import PreferencePair
 from edit_rrm_training.errors import TrainingError
 
-pairs_app = typer.Typer(no_args_is_help=True, help="Preference pairs: what GCPO learns from.")
+pairs_app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode="markdown", help="Preference pairs: what GCPO learns from."
+)
 
 
 @pairs_app.callback()

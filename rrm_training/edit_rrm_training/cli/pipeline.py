@@ -13,6 +13,7 @@ from edit_rrm_training.errors import TrainingError
 
 pipeline_app = typer.Typer(
     no_args_is_help=True,
+    rich_markup_mode="markdown",
     help="From instructions to SFT rows: decompose, candidates, reason, verify, select. Every step may be "
     "killed at any moment and goes on when it is run again; what failed is in OUT's .failed.jsonl, with why.",
 )
@@ -205,8 +206,8 @@ def run_all(
 ) -> None:
     """All five steps, one after the other, each going on where it was.
 
-    Example: edit-rrm-train pipeline run --config pipeline.toml --editor flux-kontext --per-editor 4 \
-        --edits edits.jsonl --out runs/data
+        edit-rrm-train pipeline run --config pipeline.toml --editor flux-kontext --per-editor 4 \\
+            --edits edits.jsonl --out runs/data
     """
     from edit_rrm_training.pipeline.settings import read_settings
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from edit_rrm import plugins
 from edit_rrm.errors import PluginError
-from edit_rrm.nested_settings import problems
+from edit_rrm.setting_problems import problems
 from edit_rrm_training.endpoints.endpoint import Endpoint
 from edit_rrm_training.endpoints.openai import OpenAIEndpoint, OpenAISettings
 
@@ -32,13 +32,15 @@ def read_table(name: str, table: Any) -> BaseModel:
     if not isinstance(table, dict) or not isinstance(table.get("kind"), str):
         raise ValueError(f"{name}: expected a table with a kind, one of {', '.join(_known())}")
     try:
-        return _kind(table["kind"]).settings.model_validate(table)
-    except ValidationError as error:
-        raise ValueError("; ".join(f"{name}.{problem}" for problem in problems(error))) from error
+        settings = _kind(table["kind"]).settings
     except PluginError:
         raise ValueError(
             f"{name}: unknown kind {table['kind']!r}, expected one of {', '.join(_known())}"
         ) from None
+    try:
+        return settings.model_validate(table)
+    except ValidationError as error:
+        raise ValueError("; ".join(f"{name}.{one}" for one in problems(error, settings))) from error
 
 
 def open_endpoint(name: str, settings: Any) -> Endpoint:

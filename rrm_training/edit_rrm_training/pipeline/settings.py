@@ -23,9 +23,9 @@ from edit_rrm.errors import DecompositionError, SettingsFileError
 from edit_rrm.judges import get_profile
 from edit_rrm.judges.exemplars import exemplar_pool, read_exemplars
 from edit_rrm.judges.zero_shot import ZeroShotProfile
-from edit_rrm.nested_settings import problems
 from edit_rrm.principles import Principle, count_by_category
 from edit_rrm.prompts import PromptProfile
+from edit_rrm.setting_problems import problems
 from edit_rrm.settings_files import read_settings_file
 from edit_rrm_training.endpoints.endpoint import Endpoint
 from edit_rrm_training.endpoints.kinds import open_endpoint, read_table
@@ -170,7 +170,7 @@ def read_settings(config: str) -> PipelineSettings:
     except SettingsFileError as error:
         raise StepError(f"configuration {config}: {error}") from error
     except ValidationError as error:
-        raise StepError(f"configuration {config}: {'; '.join(problems(error))}") from error
+        raise StepError(f"configuration {config}: {'; '.join(problems(error, PipelineSettings))}") from error
     if settings.decompose.pool is None:
         return settings
     pool = path.parent / settings.decompose.pool

@@ -12,8 +12,8 @@ from edit_rrm_server.errors import RequestRefusedError
 def checkpoint_below(root: Path, path: str, *, adapters: bool = False) -> Path:
     """The checkpoint at `path`, which is absolute or relative to `root`, with every link resolved.
 
-    A run's directory means its `final/`. `adapters`: an adapter will do too, as the operator has set its base:
-    what its own configuration names may lie anywhere.
+    A run's directory means its `final/`. `adapters`: an adapter will do too, as the operator has set its
+    base: what its own configuration names may lie anywhere.
     Raises RequestRefusedError (invalid_request) for one outside the root, in the same words as for one that
     does not exist, and for a directory that holds no checkpoint.
     """

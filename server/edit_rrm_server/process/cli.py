@@ -13,8 +13,8 @@ from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 
 from edit_rrm.errors import CheckpointError, SettingsFileError  # noqa: E402
-from edit_rrm.nested_settings import problems  # noqa: E402
 from edit_rrm.program import program  # noqa: E402
+from edit_rrm.setting_problems import problems  # noqa: E402
 from edit_rrm_server.settings.server import (  # noqa: E402
     ENV_PREFIX,
     ServerSettings,
@@ -158,4 +158,4 @@ def _pairs(texts: list[str]) -> dict[str, str]:
 
 
 def _explained(error: Exception) -> str:
-    return "; ".join(problems(error)) if isinstance(error, ValidationError) else str(error)
+    return "; ".join(problems(error, ServerSettings)) if isinstance(error, ValidationError) else str(error)

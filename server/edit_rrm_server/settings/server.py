@@ -11,11 +11,18 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
 
 from edit_rrm.checkpoint import checkpoint_directory
 from edit_rrm.errors import SettingsFileError
 from edit_rrm.guards import GuardSettings
+from edit_rrm.nearest import did_you_mean
 from edit_rrm.nested_settings import put
 from edit_rrm.proxies import is_loopback
 from edit_rrm.settings_files import read_settings_file
@@ -412,7 +419,10 @@ def load_settings(overrides: Mapping[str, Any], file: Path | None = None) -> Ser
     values = _below_environment(from_file, ENV_PREFIX)
     for name, value in overrides.items():
         put(values, name, value)
-    return ServerSettings(**values)
+    try:
+        return ServerSettings(**values)
+    except SettingsError as error:  # a variable of a table that is no JSON
+        raise SettingsFileError(f"{ENV_PREFIX}…: {error}: expected JSON") from error
 
 
 def _below_environment(values: Mapping[str, Any], prefix: str) -> dict[str, Any]:
@@ -433,4 +443,7 @@ def _refuse_unknown_variables() -> None:
     for variable in os.environ:
         upper = variable.upper()
         if upper.startswith(ENV_PREFIX) and upper.split("__")[0] not in known:
-            raise SettingsFileError(f"the environment variable {variable} is no setting of edit-rrm-server")
+            raise SettingsFileError(
+                f"the environment variable {variable} is no setting of edit-rrm-server"
+                f"{did_you_mean(upper, known)}"
+            )

@@ -36,7 +36,7 @@ def oracle(
 
 def judge(
     edits: Annotated[Path, typer.Option(help="edits.jsonl of the shapes world.", exists=True)],
-    pictures: Annotated[Path, typer.Option(help="Directory with one <edit id>.png an edit.", exists=True)],
+    pictures: Annotated[Path, typer.Option(help="Directory with EDIT-ID.png of every edit.", exists=True)],
     out: Annotated[
         Path, typer.Option(help="JSONL file to write, one judged picture a line.", callback=writable_file)
     ],

@@ -44,7 +44,7 @@ def tiny_rrm(
     continue_from: Annotated[
         Path | None,
         typer.Option(
-            help="Run the last stage alone, on the weights of this checkpoint: a directory or a registered name.",
+            help="Run the last stage alone, on the weights of this checkpoint (or its registered name).",
             callback=known_checkpoint,
         ),
     ] = None,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from edit_rrm.nested_settings import problems
+from edit_rrm.setting_problems import problems
 from edit_rrm_server.errors import EngineStartError
 
 _LONGEST_CHARS = 600
