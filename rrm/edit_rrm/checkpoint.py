@@ -93,7 +93,8 @@ def read_card(directory: Path, name: str | None = None) -> RRMCard:
     try:
         return RRMCard.model_validate_json(path.read_bytes())
     except ValidationError as error:
-        raise CheckpointError(f"{path} does not fit: {'; '.join(problems(error, RRMCard))}") from error
+        wrong = "; ".join(problems(error, RRMCard, "field"))
+        raise CheckpointError(f"{path} does not fit: {wrong}") from error
 
 
 def checkpoint_directory(name_or_path: str | Path) -> Path:

@@ -4,16 +4,16 @@ It knows no program's settings: the model that was to be filled says what its na
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, get_args
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
 from edit_rrm.nearest import did_you_mean, nearest
 
+_SECTION = "a section: names with values"
 _KINDS = {
     "int": "a whole number", "float": "a number", "bool": "true or false", "string": "a text",
-    "list": "a list", "tuple": "a list", "dict": "a section: names with values", "model": "a section: names with values",
-    "path": "a path", "url": "an address",
+    "list": "a list", "tuple": "a list", "dict": _SECTION, "model": _SECTION, "path": "a path",
 }  # fmt: skip
 _BOUNDS = {
     "greater_than": ("gt", "more than"),
@@ -24,17 +24,18 @@ _BOUNDS = {
 _LONGEST_SHOWN = 60
 
 
-def problems(error: ValidationError, kind: type[BaseModel] | None = None) -> list[str]:
+def problems(error: ValidationError, kind: type[BaseModel] | None = None, noun: str = "setting") -> list[str]:
     """A text for each thing that is wrong; what concerns several settings has no place and names them.
 
-    `kind`, the model that was to be filled, adds the nearest names, and the values unless it hides them.
+    `kind`, the model that was to be filled, adds the nearest names, and the values unless it hides them; a
+    name of it is called `noun`.
     """
     found = []
     for item in error.errors(include_url=False):
         place, models = _place(item["loc"], kind)
         name = ".".join(place)
         if item["type"] == "extra_forbidden":
-            found.append(f"{name} is no setting{_meant(place, models, kind)}")
+            found.append(f"{name} is no {noun}{_meant(place, models, kind)}")
         elif item["type"] == "missing":
             found.append(f"{name} is missing: it has no default")
         else:
@@ -55,7 +56,7 @@ def _expected(kind: str, context: Mapping[str, Any]) -> str:
     if kind in _BOUNDS:
         bound, words = _BOUNDS[kind]
         return f"expected {words} {context[bound]}"
-    if kind == "literal_error":
+    if kind in ("literal_error", "enum"):
         return f"expected {context['expected']}"
     base, _, rest = kind.partition("_")
     if base in _KINDS and rest in ("type", "parsing", "from_float", "attributes_type", "unicode"):
@@ -79,14 +80,12 @@ def _place(
     shown = []
     for number, part in enumerate(location):
         inner = [m for model in models if part in model.model_fields for m in _section(model, str(part))]
-        known = any(part in model.model_fields for model in models)
         last = number == len(location) - 1
-        if known or last or isinstance(part, int) or not models:
+        members = [model for model in models if part in _tags(model)]
+        if last or inner or not members:
             shown.append(str(part))
-        if known and not last:
-            models = inner
-        elif not last:  # the member of a union that was chosen by its name
-            models = [model for model in models if _is_called(model, part)] or models
+        if not last:
+            models = inner or members or models
     return shown, models
 
 
@@ -94,8 +93,16 @@ def _section(model: type[BaseModel], name: str) -> list[type[BaseModel]]:
     return models_in(model.model_fields[name].annotation)
 
 
-def _is_called(model: type[BaseModel], tag: int | str) -> bool:
-    return any(field.default == tag for field in model.model_fields.values())
+def _tags(model: type[BaseModel]) -> set[str]:
+    """What a member of a union is chosen by: its own name, or a word that one of its fields always is."""
+    fields = model.model_fields.values()
+    words = {
+        word
+        for field in fields
+        if get_origin(field.annotation) is Literal
+        for word in get_args(field.annotation)
+    }
+    return {model.__name__, *words}
 
 
 def _meant(place: list[str], models: list[type[BaseModel]], kind: type[BaseModel] | None) -> str:
@@ -112,6 +119,8 @@ def _meant(place: list[str], models: list[type[BaseModel]], kind: type[BaseModel
 def _names(kind: type[BaseModel], prefix: str = "") -> Iterator[str]:
     for name in kind.model_fields:
         yield prefix + name
+        if get_origin(kind.model_fields[name].annotation) in (tuple, list, dict):
+            continue
         for section in _section(kind, name):
             if section is not kind:
                 yield from _names(section, f"{prefix}{name}.")

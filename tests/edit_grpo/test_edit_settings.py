@@ -79,9 +79,9 @@ def test_json_is_read_as_well(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("assignment", "words"),
     [
-        ("nonsense=1", "nonsense: Extra inputs"),
-        ("sampling.group=4", "sampling.group: Extra inputs"),
-        ("algorithm={name: diffusion_nft, beta: 0.1}", "beta: Extra inputs"),
+        ("nonsense=1", "nonsense is no setting"),
+        ("sampling.group=4", "sampling.group is no setting; did you mean sampling.groups"),
+        ("algorithm={name: diffusion_nft, beta: 0.1}", "algorithm.beta is no setting"),
         ("algorithm={name: ppo}", "ppo"),
         ("reward.category_weights={follow: 2}", "no effect on shape service"),
         ("grid_every=5", "grids need data.held_out"),

@@ -149,7 +149,7 @@ def test_the_command_line_goes_before_the_file(train: Callable[..., Result]) -> 
 def test_wrong_settings_are_named(train: Callable[..., Result]) -> None:
     result = train("--set", "sampling.grups=9")
     assert result.exit_code == 2
-    assert "sampling.grups: Extra inputs are not permitted" in result.stderr
+    assert "sampling.grups is no setting; did you mean sampling.groups?" in result.stderr
 
 
 def test_the_command_line_loads_no_torch_until_a_run_begins() -> None:

@@ -41,15 +41,15 @@ def test_a_judge_may_be_told_principles_and_give_numbers() -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("a text", "Input should be a valid dictionary"),
-        ({}, "name: Field required"),
-        (changed(TWO_ASKS, ("colour", "red")), "colour: Extra inputs are not permitted"),
-        (changed(TWO_ASKS, ("asks.0.answer.scale", 5)), "scale: Extra inputs are not permitted"),
+        ("a text", "expected a section: names with values, got 'a text'"),
+        ({}, "name is missing: it has no default"),
+        (changed(TWO_ASKS, ("colour", "red")), "colour is no field"),
+        (changed(TWO_ASKS, ("asks.0.answer.scale", 5)), "asks.0.answer.scale is no field"),
         (changed(TWO_ASKS, ("asks.1.answer.range", [10, 0])), "the lower first, got [10, 0]"),
         (changed(TWO_ASKS, ("name", "two asks")), "name: String should match pattern"),
         (changed(TWO_ASKS, ("asks", [])), "asks: Tuple should have at least 1 item"),
-        (changed(TWO_ASKS, ("passes", 0)), "passes: Input should be greater than or equal to 1"),
-        (changed(TWO_ASKS, ("sampling.top_k", 0)), "sampling.top_k: Input should be greater"),
+        (changed(TWO_ASKS, ("passes", 0)), "passes: expected at least 1, got 0"),
+        (changed(TWO_ASKS, ("sampling.top_k", 0)), "sampling.top_k: expected at least 1, got 0"),
         (changed(TWO_ASKS, ("sampling.temperature", -1)), "sampling.temperature"),
         (changed(TWO_ASKS, ("pictures.max_side", 4)), "pictures.max_side"),
         (changed(TWO_ASKS, ("asks.1.name", "semantics")), "two asks are called 'semantics'"),
@@ -67,7 +67,7 @@ def test_a_judge_may_be_told_principles_and_give_numbers() -> None:
         ),
         (
             changed(TWO_ASKS, ("subscores.success.category", "beauty")),
-            "subscores.success.category: Input should be 'follow', 'keep' or 'quality'",
+            "subscores.success.category: expected 'follow', 'keep' or 'quality', got",
         ),
         (
             changed(TWO_ASKS, ("reward", None)),
@@ -86,7 +86,7 @@ def test_a_judge_may_be_told_principles_and_give_numbers() -> None:
         (changed(TWO_ASKS, (f"{USER}.2", "{question}")), '{question} needs each = "principle"'),
         (changed(TWO_ASKS, (f"{USER}.1", {"image": "source"})), "shows the candidate exactly once"),
         (changed(TWO_ASKS, (f"{USER}.0", {"image": "candidate"})), "shows the candidate exactly once"),
-        (changed(TWO_ASKS, (f"{USER}.0", {"image": "mask"})), "image: Input should be 'source', 'sources'"),
+        (changed(TWO_ASKS, (f"{USER}.0", {"image": "mask"})), "parts.0.image: expected 'source', 'sources'"),
         (
             changed(TWO_ASKS, ("asks.0.messages.0.role", "user"), ("asks.0.messages.1.role", "system")),
             "messages are",
@@ -118,7 +118,7 @@ def test_a_mistake_is_named_with_its_place(content: Any, words: str) -> None:
 def test_every_mistake_is_named_at_once() -> None:
     with pytest.raises(JudgeError) as caught:
         judge_spec(changed(TWO_ASKS, ("colour", "red"), ("passes", 0)), "x")
-    assert "colour: " in str(caught.value)
+    assert "colour is no field" in str(caught.value)
     assert "passes: " in str(caught.value)
 
 
@@ -186,7 +186,7 @@ asks:
         ("broken.json", "{", "broken.json"),
         ("list.json", "[1]", "must hold a table"),
         ("empty.yaml", "", "must hold a table"),
-        ("wrong.toml", 'name = "x"', "wrong.toml is no judge: asks: Field required"),
+        ("wrong.toml", 'name = "x"', "wrong.toml is no judge: asks is missing"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str, text: str | None, words: str) -> None:

@@ -253,7 +253,8 @@ def judge_spec(content: Any, origin: str) -> JudgeSpec:
     try:
         return JudgeSpec.model_validate(content)
     except ValidationError as error:
-        raise JudgeError(f"{origin} is no judge: {'; '.join(problems(error, JudgeSpec))}") from error
+        wrong = "; ".join(problems(error, JudgeSpec, "field"))
+        raise JudgeError(f"{origin} is no judge: {wrong}") from error
 
 
 def judge_file_beside(checkpoint: Path) -> Path | None:
