@@ -3,6 +3,7 @@
 It must not know any of them, and is imported by command lines only.
 """
 
+import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Annotated, Any
@@ -11,6 +12,8 @@ import typer
 from typer.core import TyperGroup
 
 EXIT_BAD_INPUT = 2
+_OLD_SPELLINGS = {"--output": "--out", "--server": "--url"}
+"""What options were called before; taken as ever, and shown nowhere."""
 
 
 class Program(TyperGroup):
@@ -26,6 +29,7 @@ class Program(TyperGroup):
         **extra: Any,
     ) -> Any:
         """Runs the program; ends the process unless `standalone_mode` is false."""
+        args = [_spelled(word) for word in (sys.argv[1:] if args is None else args)]
         if not standalone_mode:
             return super().main(args, prog_name, complete_var, False, windows_expand_args, **extra)
         try:
@@ -66,6 +70,11 @@ def program(name: str, text: str, distribution: str = "edit-rrm") -> typer.Typer
         pass
 
     return app
+
+
+def _spelled(word: str) -> str:
+    option, equals, value = word.partition("=")
+    return _OLD_SPELLINGS.get(option, option) + equals + value
 
 
 def _tell(error: Any) -> None:

@@ -82,7 +82,7 @@ def told(*words: str | Path) -> str:
 
 
 def evaluated(folder: Path, *more: str) -> tuple[str, ...]:
-    return ("evaluate", "--edits", str(folder), "--server", "http://nobody.invalid", *more)
+    return ("evaluate", "--edits", str(folder), "--url", "http://nobody.invalid", *more)
 
 
 P = {"question": "Is it?", "category": "keep"}
@@ -123,7 +123,7 @@ def test_a_wrong_pair_is_named_before_anything_is_judged(
     folder: Path, judge: Guess, changes: Row, what: str
 ) -> None:
     (folder / "pairs.jsonl").write_text(lines(pair(), pair("p2", **changes)))
-    said = told("evaluate-pairs", "--pairs", folder / "pairs.jsonl", "--server", "http://nobody.invalid")
+    said = told("evaluate-pairs", "--pairs", folder / "pairs.jsonl", "--url", "http://nobody.invalid")
     assert "pairs.jsonl,row2" in said.replace(" ", "")
     assert what.replace(" ", "") in said.replace(" ", "")
     assert not judge.asked
@@ -134,7 +134,7 @@ def test_nothing_to_judge_is_no_success(folder: Path, judge: Guess, rows: str) -
     (folder / "edits.jsonl").write_text("\n")
     (folder / "pairs.jsonl").write_text(rows)
     assert "holds no edit" in told(*evaluated(folder))
-    said = told("evaluate-pairs", "--pairs", folder / "pairs.jsonl", "--server", "http://nobody.invalid")
+    said = told("evaluate-pairs", "--pairs", folder / "pairs.jsonl", "--url", "http://nobody.invalid")
     assert "holds no pair with a preference" in said
     assert not judge.asked
 
@@ -162,7 +162,7 @@ def test_an_out_that_cannot_be_written_is_said_before_the_work(folder: Path, jud
     assert "a file, not a folder" in told(*evaluated(folder, "--out", str(folder / at)))
     out = folder if at == "file" else folder / at
     said = told(
-        "evaluate-pairs", "--pairs", folder / "pairs.jsonl", "--server", "http://nobody.invalid", "--out", out
+        "evaluate-pairs", "--pairs", folder / "pairs.jsonl", "--url", "http://nobody.invalid", "--out", out
     )
     assert "folder" in said
     assert not judge.asked
@@ -218,7 +218,7 @@ def test_a_configuration_that_nobody_knows_lists_those_there_are(tmp_path: Path)
 @pytest.mark.parametrize("address", ["nonsense", "localhost:8000", "ftp://host", "http://", "http://[x"])
 def test_an_address_that_is_none_is_refused_at_once(folder: Path, address: str) -> None:
     (folder / "edits.jsonl").write_text(lines(edit()))
-    said = told("evaluate", "--edits", folder, "--server", address)
+    said = told("evaluate", "--edits", folder, "--url", address)
     assert "expected an address like http://127.0.0.1:8000" in said
 
 
@@ -227,6 +227,6 @@ def test_more_candidates_than_a_request_holds_are_several_questions(folder: Path
         Image.new("RGB", (8, 8), (number, 0, 0)).save(folder / f"{number}.png")
     rows = [pair(f"p{n}", preferred=f"{n}.png", non_preferred="one.png") for n in range(70)]
     (folder / "pairs.jsonl").write_text(lines(*rows))
-    words = ["evaluate-pairs", "--pairs", str(folder / "pairs.jsonl"), "--server", "http://nobody.invalid"]
+    words = ["evaluate-pairs", "--pairs", str(folder / "pairs.jsonl"), "--url", "http://nobody.invalid"]
     assert runner.invoke(app, words).exit_code == 0
     assert [len(question.candidates) for question in judge.asked] == [64, 8]

@@ -70,10 +70,10 @@ def test_evaluation_wants_one_thing_to_measure(tmp_path: Path) -> None:
     (tmp_path / "edits.jsonl").write_text("")
     assert "exactly one" in call("evaluate", "--edits", str(tmp_path), status=2)
     assert "exactly one" in call(
-        "evaluate", "--edits", str(tmp_path), "--checkpoint", "x", "--server", "http://x", status=2
+        "evaluate", "--edits", str(tmp_path), "--checkpoint", "x", "--url", "http://x", status=2
     )
     assert "--score-only needs" in call(
-        "evaluate", "--edits", str(tmp_path), "--server", "http://x", "--score-only", status=2
+        "evaluate", "--edits", str(tmp_path), "--url", "http://x", "--score-only", status=2
     )
 
 

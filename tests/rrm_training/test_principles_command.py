@@ -16,7 +16,7 @@ from edit_rrm_training.errors import EndpointError
 from edit_rrm_training.evaluation.judging import Decomposition, Question
 
 GOOD = "1. follow: Is it red?\n2. keep: Is the rest unchanged?\n3. quality: Is it clean?"
-SERVER = ["--server", "http://127.0.0.1:8000"]
+SERVER = ["--url", "http://127.0.0.1:8000"]
 
 
 class Judge:

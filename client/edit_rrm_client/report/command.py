@@ -14,9 +14,9 @@ from edit_rrm_client.report.thumbnails import ThumbnailSettings
 
 def report(
     results: Annotated[Path, typer.Argument(help="Results of `edit-rrm score`: .parquet or .jsonl.")],
-    output: Annotated[
+    out: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="The page; default: the results' name with .html."),
+        typer.Option("--out", "-o", help="The page; default: the results' name with .html."),
     ] = None,
     title: Annotated[
         str | None, typer.Option(help="Heading of the page; default: the results' name.")
@@ -43,7 +43,7 @@ def report(
 
         edit-rrm report results.parquet -o report.html --no-images --title "Nightly, 24 November"
     """
-    page = output or results.with_suffix(".html")
+    page = out or results.with_suffix(".html")
     thumbnails = ThumbnailSettings(thumbnail_side, thumbnail_quality, max_image_bytes if images else None)
     settings = ReportSettings(title or results.stem, gallery_rows, thumbnails)
     columns = (SpinnerColumn(), TextColumn("{task.completed:,} rows read"), TimeElapsedColumn())

@@ -60,7 +60,7 @@ def sample(
             for _ in write_samples(policy, asked, out, steps, seed, sheet, batch=batch):
                 progress.advance(bar)
     except EditTrainingError as error:
-        console.print(f"edit-grpo: {error}", markup=False, style="red")
+        typer.echo(f"edit-grpo: {error}", err=True)
         raise typer.Exit(EXIT_BAD_INPUT) from error
     console.print(f"{len(asked)} edited pictures and {SHEET} in {out}")
 

@@ -11,7 +11,7 @@ import typer
 from rich.markdown import Markdown
 
 from edit_rrm.errors import EditRRMError
-from edit_rrm_training.cli.terminal import console, progress_bars, writable_file, writable_folder
+from edit_rrm_training.cli.terminal import console, failed, progress_bars, writable_file, writable_folder
 from edit_rrm_training.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -26,7 +26,9 @@ Checkpoint = Annotated[
 ]
 Server = Annotated[
     str | None,
-    typer.Option(help=f"Address of a running service instead; a key is read from {API_KEY_VARIABLE}."),
+    typer.Option(
+        "--url", help=f"Address of a running service instead; a key is read from {API_KEY_VARIABLE}."
+    ),
 ]
 ScoreOnly = Annotated[
     bool, typer.Option(help="The checkpoint is a holistic scorer: no principles, no trace.")
@@ -56,7 +58,7 @@ def chosen_checkpoint(
     if record and checkpoint is None:
         raise typer.BadParameter("--record writes into a --checkpoint")
     if (checkpoint is None) == (server is None):
-        raise typer.BadParameter("expected exactly one of --checkpoint and --server")
+        raise typer.BadParameter("expected exactly one of --checkpoint and --url")
     if server is not None:
         if score_only:
             raise typer.BadParameter("the service serves verifiers: --score-only needs a --checkpoint")
@@ -86,7 +88,7 @@ def _check_address(server: str) -> None:
     except ValueError:
         usable = False
     if not usable:
-        raise typer.BadParameter(f"--server: expected an address like http://127.0.0.1:8000, got {server!r}")
+        raise typer.BadParameter(f"--url: expected an address like http://127.0.0.1:8000, got {server!r}")
 
 
 def judge_of(checkpoint: Path | None, server: str | None, score_only: bool) -> "Judge":
@@ -153,8 +155,7 @@ def evaluate(
                 progress=lambda done: progress.update(bar, completed=done),
             )  # fmt: skip
     except (TrainingError, EditRRMError, OSError) as error:
-        console.print(str(error), style="red", markup=False)
-        raise typer.Exit(1) from error
+        raise failed(error) from error
     show_evaluation(evaluation, judged, judge, same_zone, out)
     if record and directory is not None:
         from edit_rrm_training.evaluation.report import record_results
@@ -216,8 +217,7 @@ def evaluate_pairs(
                 progress=lambda done: progress.update(bar, completed=done),
             )  # fmt: skip
     except (TrainingError, EditRRMError, OSError) as error:
-        console.print(str(error), style="red", markup=False)
-        raise typer.Exit(1) from error
+        raise failed(error) from error
     console.print(Markdown(found.markdown()))
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)

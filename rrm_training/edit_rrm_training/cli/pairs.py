@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from edit_rrm_training.cli.terminal import console, writable_file
+from edit_rrm_training.cli.terminal import console, failed, writable_file
 from edit_rrm_training.data.preferences import PreferencePair
 from edit_rrm_training.errors import TrainingError
 
@@ -67,6 +67,5 @@ def import_pairs(
     try:
         write_rows(out, rows())
     except (TrainingError, OSError) as error:
-        console.print(str(error), style="red", markup=False)
-        raise typer.Exit(1) from error
+        raise failed(error) from error
     console.print(f"{len(labels)} pairs in {out}, {labels.count('same')} of them labelled 'same'")

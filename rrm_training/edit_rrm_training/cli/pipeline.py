@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from edit_rrm.errors import EditRRMError
-from edit_rrm_training.cli.terminal import console, progress_bars, writable_file, writable_folder
+from edit_rrm_training.cli.terminal import console, failed, progress_bars, writable_file, writable_folder
 from edit_rrm_training.errors import TrainingError
 
 pipeline_app = typer.Typer(
@@ -39,8 +39,7 @@ def _run(name: str, total: Callable[[], int], step: Callable[[OnDone], Coroutine
             bar = progress.add_task(name, total=total())
             report = asyncio.run(step(lambda: progress.advance(bar)))
     except (TrainingError, EditRRMError, OSError) as error:
-        console.print(f"{name}: {error}", style="red", markup=False, soft_wrap=True)
-        raise typer.Exit(1) from error
+        raise failed(f"{name}: {error}") from error
     console.print(f"{name}: {report}", markup=False, soft_wrap=True)
 
 
@@ -63,8 +62,7 @@ def hard_subset_command(
     try:
         kept = hard_subset(read_unique(edits, EditRow), hard, others, seed)
     except (TrainingError, OSError) as error:
-        console.print(str(error), style="red", markup=False, soft_wrap=True)
-        raise typer.Exit(1) from error
+        raise failed(error) from error
     write_rows(out, kept)
     console.print(f"{len(kept)} of {_lines(edits)} edits in {out}")
 

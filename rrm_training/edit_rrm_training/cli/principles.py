@@ -9,7 +9,7 @@ import typer
 
 from edit_rrm.errors import EditRRMError
 from edit_rrm_training.cli.evaluate import Checkpoint, Server, chosen_checkpoint, judge_of
-from edit_rrm_training.cli.terminal import console, progress_bars, writable_file
+from edit_rrm_training.cli.terminal import console, failed, progress_bars, writable_file
 from edit_rrm_training.data.preferences import PreferencePair
 from edit_rrm_training.data.principles_store import Found
 from edit_rrm_training.errors import TrainingError
@@ -33,7 +33,7 @@ def principles(
 
         edit-rrm-train principles --pairs pairs.jsonl --checkpoint runs/sft/final --out filled.jsonl
 
-        edit-rrm-train principles --pairs pairs.jsonl --server http://127.0.0.1:8000 --out filled.jsonl
+        edit-rrm-train principles --pairs pairs.jsonl --url http://127.0.0.1:8000 --out filled.jsonl
     """
     from edit_rrm_training.data.jsonl import read_rows, whole_file
     from edit_rrm_training.data.principles_store import decompose_missing, filled, missing
@@ -67,8 +67,7 @@ def principles(
                     without += 1
                     problems.write(json.dumps({"id": pair.id, "problem": found.problem}) + "\n")
     except (TrainingError, EditRRMError, OSError) as error:
-        console.print(str(error), style="red", markup=False)
-        raise typer.Exit(1) from error
+        raise failed(error) from error
     if not without:
         left_out.unlink()
     store.unlink(missing_ok=True)

@@ -28,6 +28,12 @@ def progress_bars() -> Progress:
     )  # fmt: skip
 
 
+def failed(error: object, program: str = "edit-rrm-train", *, status: int = 1) -> typer.Exit:
+    """Tells an error as every command tells one, and ends with `status` where it is raised."""
+    typer.echo(f"{program}: {error}", err=True)
+    return typer.Exit(status)
+
+
 def known_checkpoint(named: Path | None) -> Path | None:
     """Callback of an option that names a checkpoint: its directory, by path, run or registered name."""
     if named is None:

@@ -50,7 +50,7 @@ def serve(
         typer.Option("--allow-open", help="Without keys, listen where other machines reach it all the same."),
     ] = None,
     config: Annotated[
-        Path | None, typer.Option(help="TOML or JSON file of settings, below environment and options.")
+        Path | None, typer.Option(help="YAML, TOML or JSON file of settings, below environment and options.")
     ] = None,
     dtype: Annotated[str | None, typer.Option(help="auto, float32, float16 or bfloat16.")] = None,
     max_model_len: Annotated[int | None, typer.Option(help="Longest prompt plus trace, in tokens.")] = None,

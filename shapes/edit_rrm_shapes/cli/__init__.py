@@ -2,3 +2,5 @@
 
 It must not know how anything is made: it reads options and shows what the rooms below return.
 """
+
+PROGRAM = "edit-rrm-shapes"

@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 from rich.markdown import Markdown
 
+from edit_rrm_shapes.cli import PROGRAM
 from edit_rrm_shapes.errors import ShapesError
-from edit_rrm_training.cli.terminal import console, progress_bars, writable_file
+from edit_rrm_training.cli.terminal import console, failed, progress_bars, writable_file
 from edit_rrm_training.errors import TrainingError
 
 
@@ -64,11 +65,9 @@ def judge(
                 judged.append(picture)
                 progress.advance(bar)
     except (TrainingError, ShapesError, OSError) as error:
-        console.print(str(error), style="red", markup=False, soft_wrap=True)
-        raise typer.Exit(1) from error
+        raise failed(error, PROGRAM) from error
     if not judged:
-        console.print(f"{edits} holds no edit", style="red", markup=False, soft_wrap=True)
-        raise typer.Exit(1)
+        raise failed(f"{edits} holds no edit", PROGRAM)
     write_rows(out, judged)
     results = summarise(judged)
     if summary is not None:

@@ -9,7 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from edit_rrm_training.cli.terminal import writable_folder
+from edit_rrm_shapes.cli import PROGRAM
+from edit_rrm_training.cli.terminal import failed, writable_folder
 
 if TYPE_CHECKING:
     from edit_rrm_shapes.reproduce_editor.plan import Stage
@@ -142,8 +143,7 @@ def reproduce_editor(
                 states.check_settings(record, settings_of(one, plan, inputs))
         run_graph(stages, states, launch, say=console.print)
     except (EditTrainingError, EditRRMClientError, ShapesError) as error:
-        console.print(f"edit-rrm-shapes: {error}", style="red", markup=False, soft_wrap=True)
-        raise typer.Exit(1) from error
+        raise failed(error, PROGRAM) from error
 
 
 def _table(stages: "list[Stage]", states: "StageStates") -> Table:

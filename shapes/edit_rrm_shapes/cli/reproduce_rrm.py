@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.table import Table
 
+from edit_rrm_shapes.cli import PROGRAM
 from edit_rrm_shapes.errors import ShapesError
-from edit_rrm_training.cli.terminal import console, writable_folder
+from edit_rrm_training.cli.terminal import console, failed, writable_folder
 from edit_rrm_training.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -121,8 +122,7 @@ def reproduce_rrm(
         refuse_outdated(stages, plan, states)
         run_graph(stages, states, launch, say=console.print)
     except (TrainingError, ShapesError) as error:
-        console.print(str(error), style="red", markup=False, soft_wrap=True)
-        raise typer.Exit(1) from error
+        raise failed(error, PROGRAM) from error
 
 
 def _table(stages: Sequence["Stage"], states: "StageStates") -> Table:

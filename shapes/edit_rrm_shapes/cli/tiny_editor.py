@@ -8,7 +8,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from edit_rrm_training.cli.terminal import writable_folder
+from edit_rrm_shapes.cli import PROGRAM
+from edit_rrm_training.cli.terminal import failed, writable_folder
 
 if TYPE_CHECKING:
     from edit_rrm_shapes.tiny_editor.stepping import StepReport
@@ -67,8 +68,7 @@ def tiny_editor(
             bar = progress.add_task("reading pictures", total=len(set(pictures_of(edits))))
             run = Pretraining(edits, shown, out, settings, device, lambda: progress.advance(bar))
     except (SettingsFileError, ShapesError) as error:
-        console.print(f"edit-rrm-shapes: {error}", markup=False, style="red")
-        raise typer.Exit(EXIT_BAD_INPUT) from error
+        raise failed(error, PROGRAM, status=EXIT_BAD_INPUT) from error
     millions = sum(each.numel() for each in run.policy.trainable()) / 1e6
     console.print(
         f"{len(edits)} edits, {millions:.2f} M parameters in the transformer; "

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from edit_rrm.errors import EditRRMError
+from edit_rrm_shapes.cli import PROGRAM
 from edit_rrm_training.cli.evaluate import (
     Checkpoint,
     Out,
@@ -18,7 +19,7 @@ from edit_rrm_training.cli.evaluate import (
     show_evaluation,
     warm_drawing,
 )
-from edit_rrm_training.cli.terminal import console, known_checkpoint, progress_bars, writable_folder
+from edit_rrm_training.cli.terminal import console, failed, known_checkpoint, progress_bars, writable_folder
 from edit_rrm_training.errors import TrainingError
 
 
@@ -187,8 +188,7 @@ def evaluate(
                 progress=lambda done: progress.update(bar, completed=done),
             )  # fmt: skip
     except (TrainingError, EditRRMError, OSError) as error:
-        console.print(str(error), style="red", markup=False)
-        raise typer.Exit(1) from error
+        raise failed(error, PROGRAM) from error
     show_evaluation(evaluation, judged, judge, SAME_ZONE, out)
     if record and directory is not None:
         from edit_rrm_shapes.tiny_rrm.bundle import record_results

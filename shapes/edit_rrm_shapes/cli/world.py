@@ -7,7 +7,8 @@ import typer
 from rich.markdown import Markdown
 
 from edit_rrm.errors import EditRRMError
-from edit_rrm_training.cli.terminal import console, progress_bars, writable_file, writable_folder
+from edit_rrm_shapes.cli import PROGRAM
+from edit_rrm_training.cli.terminal import console, failed, progress_bars, writable_file, writable_folder
 from edit_rrm_training.errors import RowError, TrainingError
 
 Seed = Annotated[int, typer.Option(help="World seed: below 1000 for training, 2000 and above for tests.")]
@@ -117,5 +118,4 @@ def labels(
             raise RowError(rows, 0, "", "holds no row")
         console.print(Markdown(share_table(rows.stem, shares)))
     except (TrainingError, EditRRMError, OSError) as error:
-        console.print(str(error), style="red", markup=False, soft_wrap=True)
-        raise typer.Exit(1) from error
+        raise failed(error, PROGRAM) from error
