@@ -11,13 +11,22 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from edit_rrm.help_text import with_fences
+
 EXIT_BAD_INPUT = 2
 _OLD_SPELLINGS = {"--output": "--out", "--server": "--url"}
 """What options were called before; taken as ever, and shown nowhere."""
 
 
 class Program(TyperGroup):
-    """A group whose errors of usage are told as all other errors are: `program command: what is wrong`."""
+    """A group whose errors of usage are told as all other errors are: `program command: what is wrong`.
+
+    The examples of its commands' help stand in fences.
+    """
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        _fence(self)
 
     def main(
         self,
@@ -70,6 +79,12 @@ def program(name: str, text: str, distribution: str = "edit-rrm") -> typer.Typer
         pass
 
     return app
+
+
+def _fence(command: Any) -> None:
+    command.help = with_fences(command.help or "")
+    for below in getattr(command, "commands", {}).values():
+        _fence(below)
 
 
 def _spelled(word: str) -> str:
