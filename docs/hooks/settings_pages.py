@@ -1,4 +1,4 @@
-"""Writes docs/reference/: every setting of the trainers, from the models that read them.
+"""Writes docs/reference/: every setting of the service and the trainers, from the models that read them.
 
     .venv/bin/python docs/hooks/settings_pages.py
 
@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from edit_grpo.run.settings import TrainSettings
 from edit_rrm.settings_files import settings_rows
+from edit_rrm_server.settings.server import ServerSettings
 from edit_rrm_training.runs.settings import GcpoConfig, SftConfig
 
 DOCS = Path(__file__).parents[1]
@@ -39,6 +40,14 @@ PAGES = {
         "Settings of the RRM's training",
         "[Training the RRM](../train-the-rrm.md) says which of them matter.",
         {"edit-rrm-train sft": SftConfig, "edit-rrm-train gcpo": GcpoConfig},
+    ),
+    "reference/server-settings.md": Page(
+        "Settings of the service",
+        "[Operations](../operations.md) says which of them matter. A setting is given by `--set name=value`, "
+        "by its variable (`EDIT_RRM_` and the name in capitals, a dot as two underscores: "
+        "`EDIT_RRM_GUARDS__BLANK_RANGE`), or in the file of `serve --config`; the first of these goes before "
+        "the others.",
+        {"edit-rrm-server serve": ServerSettings},
     ),
 }
 

@@ -80,7 +80,9 @@ def changed_settings(begun: Mapping[str, Any], now: Mapping[str, Any]) -> list[s
 def _shown(default: Any) -> str:
     if default is PydanticUndefined:
         return "required"
-    return "" if default in (None, "") else str(default)
+    if isinstance(default, Path) and default.is_absolute():  # of this installation: it has a name
+        return default.name
+    return "" if default in (None, "", (), {}) else str(default)
 
 
 def _parse(text: str, suffix: str) -> Any:

@@ -106,6 +106,7 @@ OTHERS = {
     ("judges.md", "toml"): "test_judges_guide.py",
     ("fleet.md", "json"): "test_reload_under_load.py",
     ("operations.md", "ini"): "test_listening.py",
+    ("operations.md", "toml"): "test_server_settings.py",
     ("metrics.md", "promql"): "test_prometheus_scrapes.py",
     ("rrm-data.md", "toml"): "test_pipeline_steps.py",
 }

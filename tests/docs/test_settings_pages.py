@@ -1,4 +1,4 @@
-"""docs/reference/: every setting of the trainers as the code has it; the guides name none that is gone."""
+"""docs/reference/: every setting as the code has it; the guides name none that is gone."""
 
 import importlib.util
 import re
@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from edit_grpo.run.settings import TrainSettings
 from edit_rrm.settings_files import settings_rows
+from edit_rrm_server.settings.server import ServerSettings
 from edit_rrm_training.runs.settings import GcpoConfig, SftConfig
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -19,6 +20,7 @@ SCRIPT = DOCS / "hooks" / "settings_pages.py"
 MODELS = {
     "reference/edit-grpo-settings.md": [TrainSettings],
     "reference/edit-rrm-train-settings.md": [SftConfig, GcpoConfig],
+    "reference/server-settings.md": [ServerSettings],
 }
 
 

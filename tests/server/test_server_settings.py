@@ -1,14 +1,19 @@
 """Settings: one model filled by command line, environment and file, and nothing unknown accepted."""
 
+import json
+import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from edit_rrm.errors import SettingsFileError
+from edit_rrm.settings_files import settings_rows
 from edit_rrm_server.process.cli import app
-from edit_rrm_server.settings.server import ServerSettings, load_settings
+from edit_rrm_server.settings.server import ServerSettings, load_settings, variable_of
+from guide_blocks import blocks_of
 
 
 def test_the_default_is_private_and_serves_the_bundled_model() -> None:
@@ -117,6 +122,52 @@ def test_help_and_settings_teach() -> None:
     assert "--model" in result.output
     result = CliRunner().invoke(app, ["settings"], env={"COLUMNS": "200"})
     assert "EDIT_RRM_QUEUE_CAPACITY" in result.output
+
+
+def test_names_are_never_cut_however_narrow_the_terminal() -> None:
+    narrow = CliRunner().invoke(app, ["settings"], env={"COLUMNS": "40"}).output.splitlines()
+    for name, _, _ in settings_rows(ServerSettings):
+        assert any(line.startswith(name) and line.endswith(variable_of(name)) for line in narrow), name
+
+
+def test_settings_are_listed_for_a_script_too() -> None:
+    listed = json.loads(CliRunner().invoke(app, ["settings", "--json"]).output)
+    by_name = {one["name"]: one for one in listed}
+    assert by_name["guards.blank_range"]["variable"] == "EDIT_RRM_GUARDS__BLANK_RANGE"
+    assert by_name["port"]["default"] == "8000"
+    assert by_name["model"]["default"] == "edit-rrm-tiny"
+    assert set(ServerSettings.model_fields) <= set(by_name)
+
+
+def test_the_file_of_the_guide_is_read_in_every_format(tmp_path: Path) -> None:
+    (block,) = (block for block in blocks_of("operations.md") if block.language == "toml")
+    values = tomllib.loads(block.code)
+    for suffix, text in (
+        ("toml", block.code),
+        ("json", json.dumps(values)),
+        ("yaml", yaml.safe_dump(values)),
+    ):
+        file = tmp_path / f"serve.{suffix}"
+        file.write_text(text)
+        settings = load_settings({}, file)
+        assert (settings.port, settings.queue_capacity, settings.guards.blank_range) == (8010, 8192, 0.05)
+        assert settings.model.name == "edit-rrm-tiny"
+
+
+def test_a_wrong_setting_is_told_with_the_nearest_and_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = CliRunner().invoke(app, ["serve", "--set", "queue_capasity=1", "--set", "api_keys=a b"])
+    assert told.exit_code == 2
+    assert "queue_capasity is no setting; did you mean queue_capacity?" in told.stderr
+    assert "a b" not in told.stderr
+    monkeypatch.setenv("EDIT_RRM_QUEUE_CAPASITY", "1")
+    with pytest.raises(SettingsFileError, match="did you mean EDIT_RRM_QUEUE_CAPACITY"):
+        load_settings({})
+
+
+def test_a_variable_of_a_table_that_is_no_json_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDIT_RRM_ADAPTERS", "hats=runs/hats")
+    with pytest.raises(SettingsFileError, match=r"adapters.*expected JSON"):
+        load_settings({})
 
 
 def test_the_queue_follows_the_window_where_that_is_large() -> None:

@@ -1,5 +1,6 @@
 """The command line of the service: `edit-rrm-server serve`, and `settings` to see what can be set."""
 
+import json
 import time
 
 STARTED_AT = time.monotonic()
@@ -10,15 +11,17 @@ from typing import Annotated, Any  # noqa: E402
 import typer  # noqa: E402
 from pydantic import ValidationError  # noqa: E402
 from rich.console import Console  # noqa: E402
-from rich.table import Table  # noqa: E402
+from rich.padding import Padding  # noqa: E402
+from rich.text import Text  # noqa: E402
 
 from edit_rrm.errors import CheckpointError, SettingsFileError  # noqa: E402
 from edit_rrm.program import program  # noqa: E402
 from edit_rrm.setting_problems import problems  # noqa: E402
+from edit_rrm.settings_files import settings_rows  # noqa: E402
 from edit_rrm_server.settings.server import (  # noqa: E402
-    ENV_PREFIX,
     ServerSettings,
     load_settings,
+    variable_of,
 )
 
 app = program("edit-rrm-server", "Serves a reasoning reward model for image editing over HTTP.")
@@ -124,13 +127,30 @@ def serve(
 
 
 @app.command("settings")
-def show_settings() -> None:
-    """Shows every setting, its variable and its default."""
-    table = Table("variable", "default", "what it is", title="Settings of edit-rrm-server")
-    for name, field in ServerSettings.model_fields.items():
-        default = "" if field.default in (None, (), {}) else str(field.default)
-        table.add_row((ENV_PREFIX + name).upper(), default, field.description)
-    Console().print(table)
+def show_settings(
+    as_json: Annotated[
+        bool, typer.Option("--json", help="As a JSON list: name, variable, default, description.")
+    ] = False,
+) -> None:
+    """Shows every setting: its name, its variable, its default, and what it is.
+
+    The name is what a file and `--set` take; the same list is docs/reference/server-settings.md.
+
+        edit-rrm-server settings --json | jq -r '.[].variable'
+    """
+    listed = [
+        {"name": name, "variable": variable_of(name), "default": default, "description": text}
+        for name, default, text in settings_rows(ServerSettings)
+    ]
+    if as_json:
+        typer.echo(json.dumps(listed, indent=2, ensure_ascii=False))
+        return
+    console = Console(highlight=False)
+    for one in listed:
+        default = f" = {one['default']}" if one["default"] else ""
+        heading = Text.assemble((one["name"], "bold"), default, "  ", (one["variable"], "dim"))
+        console.print(heading, soft_wrap=True)
+        console.print(Padding(Text(one["description"]), (0, 0, 0, 4)))
 
 
 def _check_checkpoints(settings: ServerSettings) -> None:

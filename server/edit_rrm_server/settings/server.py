@@ -407,6 +407,11 @@ class ServerSettings(FleetSettings, AdminSettings):
         return init_settings, env_settings
 
 
+def variable_of(name: str) -> str:
+    """The environment variable of a setting by its dotted name."""
+    return ENV_PREFIX + name.upper().replace(".", "__")
+
+
 def load_settings(overrides: Mapping[str, Any], file: Path | None = None) -> ServerSettings:
     """Settings from the command line's `overrides`, the environment and `file`, in this order of precedence.
 
