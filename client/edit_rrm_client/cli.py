@@ -34,7 +34,7 @@ from edit_rrm_client.bulk.commands import score as bulk_score
 from edit_rrm_client.guards_command import guards
 from edit_rrm_client.judges.commands import app as judges
 from edit_rrm_client.report.command import report
-from edit_rrm_client.tables import judges_panel, models_table, principle_table, printable, score_view
+from edit_rrm_client.tables import judges_panel, models_table, principle_table, printable, score_view, told
 
 EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
@@ -235,7 +235,7 @@ def _reported() -> Iterator[None]:
         typer.echo(f"edit-rrm: {printable(str(error))}", err=True)
         raise typer.Exit(EXIT_BAD_INPUT) from error
     except EditRRMClientError as error:
-        typer.echo(f"edit-rrm: {printable(str(error))}", err=True)
+        typer.echo(f"edit-rrm: {told(error)}", err=True)
         raise typer.Exit(EXIT_FAILED) from error
 
 

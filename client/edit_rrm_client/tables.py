@@ -20,8 +20,16 @@ from edit_rrm.wire import (
     ScoreAnswer,
     VerdictAnswer,
 )
+from edit_rrm_client.errors import EditRRMClientError, UnavailableError
 
+_START_ONE = "; start one with `edit-rrm-server serve`, or name where one runs with --url"
 CATEGORY_STYLES = {Category.FOLLOW: "cyan", Category.KEEP: "magenta", Category.QUALITY: "yellow"}
+
+
+def told(error: Exception) -> str:
+    """An error as a line of text, with what to do where nothing listens at a service's address."""
+    nobody = isinstance(error, EditRRMClientError) and error.code == UnavailableError.default_code
+    return f"{printable(str(error))}{_START_ONE if nobody else ''}"
 
 
 def printable(text: str) -> str:

@@ -198,6 +198,38 @@ def test_a_service_that_goes_away_ends_the_job_and_nothing_is_lost(
     assert len(jsonl(out)) == 3  # as the last complete run left it
 
 
+def test_a_service_that_starts_later_is_waited_for_and_the_reader_is_told_how_to_start_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, out = edits_file(tmp_path, 1), tmp_path / "r.jsonl"
+    service, refused = by_content({}), 0
+
+    def nobody_at_first(request: httpx.Request) -> httpx.Response:
+        nonlocal refused
+        if refused < 4:  # one more than a call tries
+            refused += 1
+            raise httpx.ConnectError("refused", request=request)
+        return service.handle_request(request)
+
+    behind_httpx(monkeypatch, httpx.MockTransport(nobody_at_first))
+    ended = score(source, out)
+    assert (ended.exit_code, refused) == (0, 4)
+    assert "start one with `edit-rrm-server serve`" in " ".join(ended.stderr.split())
+    assert "waiting up to 600 s" in " ".join(ended.stderr.split())
+
+
+def test_a_service_that_never_starts_is_given_up_after_the_timeout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nobody(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("refused", request=request)
+
+    behind_httpx(monkeypatch, httpx.MockTransport(nobody))
+    ended = score(edits_file(tmp_path, 1), tmp_path / "r.jsonl", "--timeout", "0.3")
+    assert ended.exit_code == 2
+    assert "not ready after 0 s" in ended.stderr
+
+
 def test_scores_of_two_checkpoints_never_mix(tmp_path: Path, service: MockRewardServer) -> None:
     source, out = edits_file(tmp_path, 2), tmp_path / "r.jsonl"
     assert score(source, out, "--limit", "1").exit_code == 0

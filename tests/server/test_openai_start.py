@@ -17,6 +17,8 @@ from edit_rrm_server.engines.loaded_model import LoadedModel
 from edit_rrm_server.engines.openai.start import fleet_digest, load_openai_model, meant_model
 from edit_rrm_server.engines.openai.upstreams import ReportedModel
 from edit_rrm_server.engines.weights_digest import weights_digest
+from edit_rrm_server.errors import UnavailableError
+from edit_rrm_server.life.service import Service
 from edit_rrm_server.settings.server import BUNDLED_MODEL, ServerSettings
 
 JUDGE, OTHER = ReportedModel("judge", 2048), ReportedModel("other")
@@ -101,6 +103,35 @@ async def test_a_fleet_that_is_not_up_is_waited_for(fleet: ScriptedFleet) -> Non
     model = await loading
     assert (steps, model.engine.alive) == (["waiting for an upstream"], True)
     await model.engine.stop()
+
+
+async def test_without_an_upstream_the_service_says_engine_dead_and_not_that_it_is_loading(
+    fleet: ScriptedFleet,
+) -> None:
+    fleet.down = {"a", "b"}
+    settings = ServerSettings(
+        engine="openai", upstreams="http://a/v1,http://b/v1", upstream_check_interval_s=0.001
+    )
+
+    def away() -> None:
+        service.engine_away = True
+
+    async def loading(_: Path) -> LoadedModel:
+        return await load_openai_model(
+            settings, lambda _: None, fleet.metrics, fleet.transport, on_no_upstream=away
+        )
+
+    service = Service(settings, loading)
+    assert service.state == "loading"
+    service.start()
+    await until(lambda: service.engine_away)
+    with pytest.raises(UnavailableError, match="no upstream of the fleet answers yet") as caught:
+        service.rewards()
+    assert (service.state, caught.value.code) == ("engine_dead", "engine_dead")
+    fleet.down = set()
+    await service.load_ended.wait()
+    assert service.state == "ready"
+    await service.stop()
 
 
 @pytest.mark.slow

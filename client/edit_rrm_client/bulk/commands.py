@@ -20,7 +20,7 @@ from edit_rrm_client.bulk.outcome import Summary
 from edit_rrm_client.bulk.progress import failure_lines, headline, scoring_bar, summary_table
 from edit_rrm_client.bulk.services import Services
 from edit_rrm_client.errors import EditRRMClientError
-from edit_rrm_client.tables import printable
+from edit_rrm_client.tables import told
 
 EXIT_SOME_FAILED = 1
 EXIT_NOT_DONE = 2
@@ -181,7 +181,12 @@ def score(
                     )
                 else:
                     finished = run_here(
-                        work, services=services, settings=settings, on_kept=bar.advance, on_stop=bar.draining
+                        work,
+                        services=services,
+                        settings=settings,
+                        on_kept=bar.advance,
+                        on_stop=bar.draining,
+                        on_wait=lambda error: bar.waiting(f"{told(error)}; waiting up to {timeout:.0f} s"),
                     )
                 if finished:
                     bar.end()
@@ -196,7 +201,7 @@ def reported() -> Iterator[None]:
     try:
         yield
     except (EditRRMClientError, OSError) as error:
-        typer.echo(f"edit-rrm: {printable(str(error))}", err=True)
+        typer.echo(f"edit-rrm: {told(error)}", err=True)
         raise typer.Exit(EXIT_NOT_DONE) from error
     except KeyboardInterrupt as error:
         raise typer.Exit(EXIT_INTERRUPTED) from error

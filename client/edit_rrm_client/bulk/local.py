@@ -4,13 +4,15 @@ import asyncio
 import functools
 import itertools
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
 from edit_rrm_client.bulk.asking import ScoreSettings, ask
 from edit_rrm_client.bulk.job import Work
 from edit_rrm_client.bulk.rows import ResultRow
 from edit_rrm_client.bulk.services import Services, checked_model, served_model
 from edit_rrm_client.bulk.window import score_groups
+from edit_rrm_client.errors import EditRRMClientError
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -22,13 +24,15 @@ def run_here(
     settings: ScoreSettings,
     on_kept: Callable[[Sequence[ResultRow]], None],
     on_stop: Callable[[], None],
+    on_wait: Callable[[EditRRMClientError], None] = lambda _: None,
 ) -> bool:
     """Asks for every group; False when a signal ended it before the last one.
 
     The first SIGINT or SIGTERM begins no further call and waits for those on the wire; the second
-    cancels them. `on_kept` sees results once they are recorded, `on_stop` the first signal.
+    cancels them. `on_kept` sees results once they are recorded, `on_stop` the first signal, `on_wait`
+    why no service answers at the beginning.
     """
-    return asyncio.run(_run(work, services, settings, on_kept, on_stop))
+    return asyncio.run(_run(work, services, settings, on_kept, on_stop, on_wait))
 
 
 async def _run(
@@ -37,6 +41,7 @@ async def _run(
     settings: ScoreSettings,
     on_kept: Callable[[Sequence[ResultRow]], None],
     on_stop: Callable[[], None],
+    on_wait: Callable[[EditRRMClientError], None],
 ) -> bool:
     first = next(work.groups, None)
     if first is None:  # all is recorded: no service is needed to write it out
@@ -60,7 +65,10 @@ async def _run(
     for name in SIGNALS:
         loop.add_signal_handler(name, interrupted)
     try:
-        rrm = checked_model(work.rrm, await served_model(services, settings.model))
+        served = await _unless(stop, served_model(services, settings.model, on_wait))
+        if served is None:
+            return False
+        rrm = checked_model(work.rrm, served)
         async with services.client() as client:
             asking = functools.partial(ask, client, settings=settings, rrm=rrm)
             return await score_groups(
@@ -75,3 +83,14 @@ async def _run(
     finally:
         for name in SIGNALS:
             loop.remove_signal_handler(name)
+
+
+async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, str]) -> str | None:
+    """What `work` gives, or None if `stop` is set before."""
+    working, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        return await working if working.done() else None
+    finally:
+        working.cancel()
+        stopping.cancel()

@@ -49,6 +49,10 @@ class ScoringBar:
         """The last row was asked for; those that were refused beforehand need no more than this."""
         self._progress.update(self._task, completed=self._total)
 
+    def waiting(self, why: str) -> None:
+        """No service answers yet: a line that stays."""
+        self._progress.console.print(Text(why))
+
     def draining(self) -> None:
         """A signal came: say what happens now."""
         self._progress.update(self._task, description="draining (again to cut off)")

@@ -1,6 +1,6 @@
 """The services behind a job: clients for bulk work, and the one checkpoint that all of them must serve."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
 import httpx
@@ -55,12 +55,34 @@ class Services(BaseModel):
             yield client
 
 
-async def served_model(services: Services, wanted: str | None = None) -> str:
-    """What the scores will be of: the services' model of that name, or their first. None is waited for.
+async def served_model(
+    services: Services,
+    wanted: str | None = None,
+    on_wait: Callable[[EditRRMClientError], None] = lambda _: None,
+) -> str:
+    """What the scores will be of: the services' model of that name, or their first.
 
+    None is waited for while another answers. Where none does, `on_wait` is told why, once, and the first that
+    can score within `timeout_s` is taken.
     Raises InvalidRequestError where none of that name is served, ModelChangedError when the services differ,
-    UnavailableError when none of them answers.
+    UnavailableError when none of them answers in time.
     """
+    served, away = await _served(services, wanted)
+    if not served:
+        on_wait(away[0])
+        async with services.client() as client:
+            await client.wait_until_ready(services.timeout_s)
+        served, away = await _served(services, wanted)
+    if not served:
+        raise away[0]
+    if len(set(served.values())) > 1:
+        differing = ", ".join(f"{url} serves {model}" for url, model in served.items())
+        raise ModelChangedError(f"scores of different reward models cannot be one file: {differing}")
+    return next(iter(served.values()))
+
+
+async def _served(services: Services, wanted: str | None) -> tuple[dict[str, str], list[EditRRMClientError]]:
+    """The model at each address that answers, and what the others say."""
     served: dict[str, str] = {}
     away: list[EditRRMClientError] = []
     for url in services.urls:
@@ -68,12 +90,7 @@ async def served_model(services: Services, wanted: str | None = None) -> str:
             served[url] = await _model_at(url, services.api_key, wanted)
         except UnavailableError as error:
             away.append(error)
-    if not served:
-        raise away[0]
-    if len(set(served.values())) > 1:
-        differing = ", ".join(f"{url} serves {model}" for url, model in served.items())
-        raise ModelChangedError(f"scores of different reward models cannot be one file: {differing}")
-    return next(iter(served.values()))
+    return served, away
 
 
 async def _model_at(url: str, api_key: str | None, wanted: str | None) -> str:

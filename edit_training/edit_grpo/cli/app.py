@@ -18,7 +18,7 @@ from edit_rrm_client import (
     RetryPolicy,
     RewardClient,
 )
-from edit_rrm_client.tables import judges_panel, printable
+from edit_rrm_client.tables import judges_panel, printable, told
 
 app = program(
     "edit-grpo",
@@ -71,7 +71,7 @@ def preflight(
         typer.echo(f"edit-grpo: {printable(str(error))}", err=True)
         raise typer.Exit(EXIT_BAD_INPUT) from error
     except EditRRMClientError as error:
-        typer.echo(f"edit-grpo: {printable(str(error))}", err=True)
+        typer.echo(f"edit-grpo: {told(error)}", err=True)
         raise typer.Exit(EXIT_NOT_FIT) from error
     show(Console(), report, group_size)
     if not report.ok:

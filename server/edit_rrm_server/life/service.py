@@ -95,6 +95,8 @@ class Service:
         # Emptied when other weights are loaded.
         self.caches: list[Clearable] = [self.score_cache, self.principle_cache]
         self.failure: BaseException | None = None
+        self.engine_away = False
+        """Whether what is loaded waits for an engine elsewhere: a fleet of which nothing is up."""
         self.load_ended = asyncio.Event()
         self.failed = asyncio.Event()
         self.checkpoint = settings.model
@@ -121,6 +123,8 @@ class Service:
             return "draining"
         if self.failure is not None:
             return "failed"
+        if self._model is None and self.engine_away:
+            return "engine_dead"
         if self._model is None or self._reloader.busy:
             return "loading"
         return "ready" if self._model.engine.alive else "engine_dead"
@@ -129,7 +133,7 @@ class Service:
     def model(self) -> LoadedModel:
         """The loaded model. Raises UnavailableError while there is none."""
         if self._model is None:
-            raise self._unavailable("loading")
+            raise self._unavailable("engine_dead" if self.engine_away else "loading")
         return self._model
 
     @property
@@ -311,6 +315,8 @@ class Service:
         match state:
             case "draining":
                 return UnavailableError("draining", "the service is shutting down", _DRAINING_RETRY_S)
+            case "engine_dead" if self._model is None:
+                return UnavailableError("engine_dead", "no upstream of the fleet answers yet", DEAD_RETRY_S)
             case "engine_dead":
                 return engine_dead()
             case "failed":

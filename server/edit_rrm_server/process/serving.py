@@ -80,11 +80,18 @@ async def _serve(settings: ServerSettings, progress: StartProgress) -> int:
     async def load(checkpoint: Path) -> LoadedModel:
         try:
             if fleet_metrics is not None:
-                return await load_openai_model(settings, progress.step, fleet_metrics)
+                return await load_openai_model(
+                    settings, progress.step, fleet_metrics, on_no_upstream=no_upstream
+                )
             chosen = settings.model_copy(update={"model": checkpoint})
             return await load_vllm_model(chosen, progress.step, warm_up)
         finally:
             progress.end()
+
+    def no_upstream() -> None:
+        if not service.engine_away:
+            progress.say(f"no upstream answers at {', '.join(settings.upstreams)}: looking on until one does")
+        service.engine_away = True
 
     service = Service(settings, load)
     fleet_metrics = FleetMetrics(service.metrics.registry) if settings.engine == "openai" else None

@@ -37,10 +37,11 @@ async def load_openai_model(
     progress: Callable[[str], None],
     metrics: FleetMetrics,
     transport: httpx.AsyncBaseTransport | None = None,
+    on_no_upstream: Callable[[], object] = lambda: None,
 ) -> LoadedModel:
     """Waits until an upstream is up, then serves its model with the card of `settings.model`.
 
-    `transport` replaces the network, for tests.
+    `transport` replaces the network, for tests; `on_no_upstream` is told whenever all were asked in vain.
     Raises EngineStartError for a proxy that cannot be used, JudgeError, and CheckpointError when it is not
     clear which model that is, or the card does not fit.
     """
@@ -61,7 +62,7 @@ async def load_openai_model(
     try:
         upstreams = Upstreams(settings.upstreams, http, Affinity(settings.affinity_slack), metrics)
         progress("waiting for an upstream")
-        await upstreams.wait_until_up(settings.upstream_check_interval_s)
+        await upstreams.wait_until_up(settings.upstream_check_interval_s, on_no_upstream)
         reported = next(upstream.models for upstream in upstreams.all if upstream.up)
         directory = settings.model if settings.model.is_dir() else None
         wanted = settings.upstream_model if directory else (settings.upstream_model or str(settings.model))

@@ -7,7 +7,7 @@ It knows nothing of prompts and answers.
 import asyncio
 import json
 import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -99,10 +99,11 @@ class Upstreams:
         """Asks all of them for their models."""
         await asyncio.gather(*(self._check(upstream) for upstream in self.all))
 
-    async def wait_until_up(self, interval_s: float) -> None:
-        """Checks until one of them is up."""
+    async def wait_until_up(self, interval_s: float, on_none: Callable[[], object] = lambda: None) -> None:
+        """Checks until one of them is up; `on_none` is told each time that none is."""
         await self.check()
         while not self.any_up:
+            on_none()
             await asyncio.sleep(interval_s)
             await self.check()
 
