@@ -14,6 +14,7 @@ from edit_grpo.reward.preflight import MIN_GROUP_SIZE, Preflight, run_preflight
 from edit_grpo.reward.settings import RewardSettings
 from edit_grpo.run.settings import TrainSettings
 from edit_grpo.run.settings_file import load_settings
+from edit_rrm.quiet_libraries import quieten_loading
 from edit_rrm.settings_files import settings_rows
 from edit_rrm_client import (
     DeadlineExceededError,
@@ -82,6 +83,7 @@ def train(
         return
     try:
         given = _settings(config, set_ or [], url or [])
+        quieten_loading()
         from edit_grpo.run.training_run import run_training
 
         def check(most_sources: int) -> None:

@@ -99,6 +99,9 @@ def judge_of(checkpoint: Path | None, server: str | None, score_only: bool) -> "
         assert server is not None
         return HttpJudge(server, api_key=os.environ.get(API_KEY_VARIABLE))
     from edit_rrm.checkpoint import read_card
+    from edit_rrm.quiet_libraries import quieten_loading
+
+    quieten_loading()
     from edit_rrm_training.evaluation.in_process import InProcessJudge, ScoreOnlyJudge
     from edit_rrm_training.rollouts.offline_engine import OfflineEngine
 

@@ -1,6 +1,6 @@
 """`edit-rrm-train sft` and `gcpo`: the commands that train an RRM."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -8,7 +8,9 @@ import typer
 from pydantic import BaseModel
 from rich.table import Table
 
+from edit_rrm.quiet_libraries import quieten_loading
 from edit_rrm.settings_files import settings_rows
+from edit_rrm_training.cli.story import RunStory
 from edit_rrm_training.cli.terminal import console
 from edit_rrm_training.errors import TrainingError
 from edit_rrm_training.runs.settings import (
@@ -52,10 +54,11 @@ def sft(config: ConfigOption = None, set_: SetOption = None, settings: SettingsF
             -m edit_rrm_training.cli sft --config rrm_training/configs/sft_7b_full.yaml
     """
 
-    def run(given: SftConfig) -> Path | None:
+    def run(given: SftConfig, story: RunStory) -> Path | None:
         from edit_rrm_training.sft.run import run_sft
 
-        return run_sft(given, on_log=_line(given.steps, ("loss", "mean_token_accuracy")))
+        shown = ("loss", "mean_token_accuracy")
+        return run_sft(given, on_log=lambda step, values: story.step(step, values, shown))
 
     _run(SftConfig, config, set_, settings, run)
 
@@ -70,11 +73,11 @@ def gcpo(config: ConfigOption = None, set_: SetOption = None, settings: Settings
             --set steps=300 --set validation_pairs=validation.jsonl --set eval_every=50
     """
 
-    def run(given: GcpoConfig) -> Path | None:
+    def run(given: GcpoConfig, story: RunStory) -> Path | None:
         from edit_rrm_training.gcpo.run import run_gcpo
 
         shown = ("gcpo/reward", "gcpo/unparsed", "gcpo/no_gradient", "gcpo/trace_tokens", "eval_accuracy")
-        return run_gcpo(given, on_log=_line(given.steps, shown), say=console.print)
+        return run_gcpo(given, on_log=lambda step, values: story.step(step, values, shown), say=_say)
 
     _run(GcpoConfig, config, set_, settings, run)
 
@@ -84,26 +87,30 @@ def _run(
     file: Path | None,
     assignments: list[str] | None,
     only_list: bool,
-    run: Callable[[S], Path | None],
+    run: Callable[[S, RunStory], Path | None],
 ) -> None:
     if only_list:
         console.print(_table(kind))
         return
     try:
-        final = run(load_config(kind, file, parse_assignments(assignments or [])))
+        given = load_config(kind, file, parse_assignments(assignments or []))
+        quieten_loading()
+        from edit_rrm_training.runs.checkpoints import is_whole
+        from edit_rrm_training.runs.training_run import FINAL, check_directory, last_checkpoint
+
+        check_directory(given)
+        story = RunStory(given, _say)
+        finished = is_whole(given.out / FINAL)
+        story.begins(last_checkpoint(given.out), finished=finished)
+        final = run(given, story)
     except TrainingError as error:
         raise typer.BadParameter(str(error)) from None
-    console.print(f"finished: {final}")
+    if final is not None and not finished:
+        story.ends(final)
 
 
-def _line(steps: int, shown: tuple[str, ...]) -> Callable[[int, Mapping[str, float]], None]:
-    """Prints a line of progress for each line of the log."""
-
-    def on_log(step: int, values: Mapping[str, float]) -> None:
-        found = " ".join(f"{name.rpartition('/')[2]} {values[name]:.4g}" for name in shown if name in values)
-        console.print(f"{step} of {steps}: {found}")
-
-    return on_log
+def _say(text: str) -> None:
+    console.print(text, soft_wrap=True, markup=False, highlight=False)
 
 
 def _table(kind: type[BaseModel]) -> Table:

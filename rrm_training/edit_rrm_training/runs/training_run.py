@@ -166,11 +166,15 @@ def _best(last: Path, metric: str) -> tuple[Path, dict[str, float]]:
 
 
 class ResumesWeights:
-    """A trainer that resumes with the weights of its checkpoint. Goes before TRL's class.
+    """A trainer that resumes with the weights of its checkpoint. Goes before TRL's class, whose README it
+    leaves out: `rrm.json` says how a checkpoint was made.
 
     transformers 5.17 saves Qwen2.5-VL under the names of its published checkpoints ("visual.…") and, on
     resuming, looks for the names in memory ("model.visual.…"), finds none, warns, and goes on with the base.
     """
+
+    def create_model_card(self, *_: Any, **__: Any) -> None:
+        """Writes none."""
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         trainer: Any = self

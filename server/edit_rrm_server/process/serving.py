@@ -13,6 +13,7 @@ from types import FrameType
 import uvicorn
 
 from edit_rrm.proxies import is_loopback
+from edit_rrm.quiet_libraries import quieten
 from edit_rrm_server.api.app import create_app
 from edit_rrm_server.engines.child_processes import kill_descendants
 from edit_rrm_server.engines.detached_thread import is_work_left
@@ -24,7 +25,6 @@ from edit_rrm_server.http.connections import ConnectionLimits, bounded_protocol,
 from edit_rrm_server.life.service import Service
 from edit_rrm_server.observe import tracing
 from edit_rrm_server.observe.fleet_metrics import FleetMetrics
-from edit_rrm_server.observe.log_levels import quieten
 from edit_rrm_server.process.allocation import keep_freed_memory
 from edit_rrm_server.process.progress import StartProgress
 from edit_rrm_server.scoring.warm_up import warm_up

@@ -15,10 +15,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from edit_rrm.quiet_libraries import quieten
 from edit_rrm_server.engines.vllm.engine import VllmEngine
 from edit_rrm_server.engines.vllm.errors import service_error
 from edit_rrm_server.engines.vllm.frames import Answer, Ask, Cancel, KeptImages, PackedError
-from edit_rrm_server.observe.log_levels import quieten
 
 TITLE = "edit-rrm front end"
 """What `ps` says of it, with its number."""

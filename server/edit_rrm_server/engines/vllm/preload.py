@@ -3,7 +3,7 @@
 import contextlib
 import importlib
 
-from edit_rrm_server.observe.log_levels import quieten
+from edit_rrm.quiet_libraries import quieten
 
 # A module that another version of vLLM does not have is passed over: the engine imports it itself.
 _MODULES = (

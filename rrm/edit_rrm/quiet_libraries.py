@@ -1,0 +1,26 @@
+"""Libraries that say on import or while loading what nobody who runs a command can act on.
+
+To be called before they are imported. What an operator has set himself is left as it is.
+"""
+
+import logging
+import os
+
+_TALKATIVE = ("vllm", "torch.utils.cpp_extension", "torch.utils.flop_counter", "transformers")
+_QUIET = {
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",  # transformers' bars over weights follow it
+    "TRANSFORMERS_VERBOSITY": "error",
+}
+
+
+def quieten() -> None:
+    """Lets only errors of those libraries through; what they warn of is as intended here."""
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def quieten_loading() -> None:
+    """`quieten`, and no bars over the weights of a model."""
+    quieten()
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
