@@ -36,7 +36,9 @@ Wanted = Annotated[str, typer.Argument(metavar="NAME|FILE", help="A judge's name
 
 
 @app.command("list")
-def list_judges() -> None:
+def list_judges(
+    as_json: Annotated[bool, typer.Option("--json", help="Print their names and versions as JSON.")] = False,
+) -> None:
     """The judges that are here, ours and those of installed packages, and those that can be imported."""
     with _reported():
         console, judges = Console(), []
@@ -45,6 +47,10 @@ def list_judges() -> None:
                 judges.append(find_judge(name))
             except EditRRMError as error:  # of another package: it hides no other
                 typer.echo(f"edit-rrm: {name}: {printable(str(error))}", err=True)
+        if as_json:
+            listed = [{"name": each.name, "version": each.version} for each in judges]
+            typer.echo(json.dumps({"judges": listed, "importable": sorted(IMPORTERS)}, indent=2))
+            return
         console.print(judges_table(judges))
         console.print(importers_table(IMPORTERS.items()))
 

@@ -1,5 +1,7 @@
 """`edit-grpo`: the editor's trainer on the command line. Here: the check before a run."""
 
+import json
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -56,6 +58,7 @@ def preflight(
     api_key: Annotated[
         str | None, typer.Option(envvar="EDIT_RRM_API_KEY", help="Key, if the service wants one.")
     ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
     """Say whether a run can start: one synthetic group through the service, as training would send it.
 
@@ -73,9 +76,24 @@ def preflight(
     except EditRRMClientError as error:
         typer.echo(f"edit-grpo: {told(error)}", err=True)
         raise typer.Exit(EXIT_NOT_FIT) from error
-    show(Console(), report, group_size)
+    if as_json:
+        typer.echo(json.dumps(as_mapping(report), indent=2))
+    else:
+        show(Console(), report, group_size)
     if not report.ok:
         raise typer.Exit(EXIT_NOT_FIT)
+
+
+def as_mapping(report: Preflight) -> dict[str, object]:
+    """The findings for a script."""
+    model = report.model
+    return {
+        "fit": report.ok,
+        "model": f"{model.name}@{model.weights_digest}",
+        "aggregator": model.aggregator,
+        "latency_s": round(report.latency_s, 3),
+        "findings": [asdict(finding) for finding in report.findings],
+    }
 
 
 def show(console: Console, report: Preflight, group_size: int) -> None:

@@ -1,6 +1,7 @@
 """`edit-grpo train`: the command, its exit codes, and the check of the service before a run."""
 
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -14,8 +15,10 @@ from edit_grpo.reward.preflight import MIN_GROUP_SIZE, Preflight, run_preflight
 from edit_grpo.reward.settings import RewardSettings
 from edit_grpo.run.settings import TrainSettings
 from edit_grpo.run.settings_file import load_settings
+from edit_rrm.errors import SettingsFileError
 from edit_rrm.quiet_libraries import quieten_loading
-from edit_rrm.settings_files import settings_rows
+from edit_rrm.settings_files import settings_file, settings_json, settings_rows
+from edit_rrm.time_left import duration
 from edit_rrm_client import (
     DeadlineExceededError,
     EditRRMClientError,
@@ -26,8 +29,9 @@ from edit_rrm_client import (
     ScoringFailedError,
     UnavailableError,
 )
-from edit_rrm_client.tables import printable
+from edit_rrm_client.tables import printable, told
 
+PRESETS = Path(__file__).parents[2] / "configs"
 EXIT_NOT_FIT = 1
 EXIT_BAD_INPUT = 2
 EXIT_SERVICE_AWAY = 3
@@ -36,7 +40,9 @@ EXIT_DIVERGED = 5
 
 
 def train(
-    config: Annotated[Path | None, typer.Argument(help="YAML, JSON or TOML file of settings.")] = None,
+    config: Annotated[
+        str | None, typer.Argument(help="YAML, JSON or TOML file of settings, or the name of a preset.")
+    ] = None,
     set_: Annotated[
         list[str] | None,
         typer.Option(
@@ -51,6 +57,10 @@ def train(
         bool, typer.Option(help="Score one synthetic group first, and refuse to start if that fails.")
     ] = True,
     settings: Annotated[bool, typer.Option("--settings", help="List every setting and end.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --settings: as a JSON list.")] = False,
+    config_option: Annotated[
+        str | None, typer.Option("--config", metavar="CONFIG", help="The same as the argument.")
+    ] = None,
 ) -> None:
     """Train an editor with GRPO (or DiffusionNFT) on the rewards of a running edit-rrm service.
 
@@ -79,23 +89,52 @@ def train(
     """
     console = Console()
     if settings:
-        show_settings(console)
+        if as_json:
+            typer.echo(settings_json(TrainSettings))
+        else:
+            show_settings(console)
         return
+    if config is not None and config_option is not None:
+        raise typer.BadParameter("a file as an argument or as --config, not both")
     try:
-        given = _settings(config, set_ or [], url or [])
+        named = config or config_option
+        file = None if named is None else settings_file(named, PRESETS)
+        given = _settings(file, set_ or [], url or [])
         quieten_loading()
+        from edit_grpo.run.checkpointing import newest_checkpoint
         from edit_grpo.run.training_run import run_training
+
+        begun_s = time.monotonic()
+        if newest_checkpoint(given.out) is None:  # one that goes on says so itself
+            _say(f"begins in {given.out}: {given.updates} updates; after a stop the same command goes on")
 
         def check(most_sources: int) -> None:
             if preflight:
                 check_service(given, console, most_sources)
 
         ending = run_training(given, check)
-    except (EditTrainingError, EditRRMClientError) as error:
-        typer.echo(f"edit-grpo: {printable(str(error))}", err=True)
+    except (EditTrainingError, EditRRMClientError, SettingsFileError) as error:
+        typer.echo(f"edit-grpo: {told(error)}", err=True)
         raise typer.Exit(exit_code(error)) from error
     if ending == "stopped":
         raise typer.Exit(EXIT_STOPPED)
+    _say(
+        f"took {duration(time.monotonic() - begun_s)}: {given.out / 'final'}\nlook at it: {_sampling(given)}"
+    )
+
+
+def _say(text: str) -> None:
+    """Of several processes the first one speaks."""
+    if os.environ.get("RANK", "0") == "0":
+        typer.echo(text)
+
+
+def _sampling(settings: TrainSettings) -> str:
+    """The command that shows what was trained."""
+    policy = settings.policy
+    adapted = policy.lora is not None or policy.adapter is not None
+    model = f"{policy.name} --adapter {settings.out}" if adapted else str(settings.out)
+    return f"edit-grpo sample --checkpoint {model} --edits EDITS --out PICTURES"
 
 
 def exit_code(error: Exception) -> int:
@@ -125,7 +164,9 @@ def check_service(settings: TrainSettings, console: Console, most_sources: int) 
     """
     reward = settings.reward
 
-    def told(probe: Probe, waited_s: float) -> None:
+    def waiting(probe: Probe, waited_s: float) -> None:
+        if probe.ok:
+            return
         console.print(
             f"waiting for the reward service, {waited_s:.0f} of {reward.patience_s:.0f} s: "
             f"{probe.code}: {printable(probe.detail)}",
@@ -134,7 +175,7 @@ def check_service(settings: TrainSettings, console: Console, most_sources: int) 
 
     with blocking_client(reward) as client:
         try:
-            client.wait_until_ready(reward.patience_s, told, poll_s=reward.poll_s)
+            client.wait_until_ready(reward.patience_s, waiting, poll_s=reward.poll_s)
             report = run_preflight(
                 client,
                 group_size=max(MIN_GROUP_SIZE, settings.sampling.group_size),

@@ -8,6 +8,7 @@ from rich.console import Console
 from torch.utils.tensorboard import SummaryWriter
 
 from edit_rrm.run_log import FILE_NAME, RunLog
+from edit_rrm.time_left import TimeLeft
 from edit_rrm_client.tables import printable
 
 _SHOWN = (
@@ -30,6 +31,7 @@ class UpdateLog:
     def __init__(self, out: Path, done: int, updates: int, *, console: Console | None = None) -> None:
         self._done, self._updates = done, updates
         self._console = console or Console()
+        self._left = TimeLeft(updates)
         board = SummaryWriter(str(out / "tensorboard"), purge_step=done + 1)
         self._log = RunLog(out / FILE_NAME, last=done, key="update", board=board)
 
@@ -37,7 +39,8 @@ class UpdateLog:
         """The numbers of update number `number`, from 1."""
         self._done = number
         self._log.numbers(number, numbers, time=_now())
-        self._console.print(line_of(number, self._updates, numbers), highlight=False, soft_wrap=True)
+        line = line_of(number, self._updates, numbers) + self._left.after(number)
+        self._console.print(line, highlight=False, soft_wrap=True)
 
     def event(self, kind: str, text: str) -> None:
         """Something that happened after the last update: waiting, saved, stopped, …"""

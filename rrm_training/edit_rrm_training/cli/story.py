@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from edit_rrm.time_left import TimeLeft, duration
 from edit_rrm_training.runs.settings import RunSettings
 
 Say = Callable[[str], None]
@@ -21,7 +22,7 @@ class RunStory:
         self._say: Say = say if os.environ.get("RANK", "0") == "0" else lambda _: None
         self._clock = clock
         self._begun_s = clock()
-        self._first: tuple[int, float] | None = None
+        self._left = TimeLeft(settings.steps, clock)
 
     def begins(self, checkpoint: Path | None, *, finished: bool) -> None:
         """`checkpoint` is what the run found in its directory; `finished`, that nothing is left to do."""
@@ -37,28 +38,13 @@ class RunStory:
         """A line of the log: some of its numbers, and the time left once there is something to reckon by."""
         found = [f"{name.rpartition('/')[2]} {values[name]:.4g}" for name in shown if name in values]
         if found:
-            self._say(" ".join([f"{step} of {self._settings.steps}:", *found]) + self._left(step))
+            self._say(" ".join([f"{step} of {self._settings.steps}:", *found]) + self._left.after(step))
 
     def ends(self, final: Path) -> None:
         """What was made, how long it took, and what to do with it."""
         run = self._settings.out
         self._say(
-            f"finished in {_shown(self._clock() - self._begun_s)}: {final}\n"
+            f"finished in {duration(self._clock() - self._begun_s)}: {final}\n"
             f"serve it:   edit-rrm-server serve --model {run}\n"
             f"measure it: edit-rrm-train evaluate-pairs --checkpoint {run} --pairs PAIRS.jsonl"
         )
-
-    def _left(self, step: int) -> str:
-        now_s = self._clock()
-        if self._first is None or step <= self._first[0]:
-            self._first = (step, now_s)
-            return ""
-        a_step_s = (now_s - self._first[1]) / (step - self._first[0])
-        left = self._settings.steps - step
-        return f", about {_shown(a_step_s * left)} left" if left > 0 else ""
-
-
-def _shown(seconds: float) -> str:
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

@@ -8,8 +8,9 @@ import typer
 from pydantic import BaseModel
 from rich.table import Table
 
+from edit_rrm.errors import SettingsFileError
 from edit_rrm.quiet_libraries import quieten_loading
-from edit_rrm.settings_files import settings_rows
+from edit_rrm.settings_files import settings_file, settings_json, settings_rows
 from edit_rrm_training.cli.story import RunStory
 from edit_rrm_training.cli.terminal import console
 from edit_rrm_training.errors import TrainingError
@@ -23,14 +24,20 @@ from edit_rrm_training.runs.settings import (
 
 S = TypeVar("S", bound=RunSettings)
 
+PRESETS = Path(__file__).parents[2] / "configs"
 ConfigOption = Annotated[
-    Path | None, typer.Option("--config", help="YAML, JSON or TOML file of settings; --set goes before it.")
+    str | None,
+    typer.Option(
+        "--config", help="YAML, JSON or TOML file of settings, or the name of a preset; --set goes before it."
+    ),
 ]
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="NAME=VALUE", help="A setting; repeat it. A dot reaches into a section."),
 ]
 SettingsFlag = Annotated[bool, typer.Option("--settings", help="List every setting with its default.")]
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="With --settings: as a JSON list.")]
 
 
 def add_training_commands(app: typer.Typer) -> None:
@@ -39,7 +46,12 @@ def add_training_commands(app: typer.Typer) -> None:
         app.command()(command)
 
 
-def sft(config: ConfigOption = None, set_: SetOption = None, settings: SettingsFlag = False) -> None:
+def sft(
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    settings: SettingsFlag = False,
+    as_json: JsonFlag = False,
+) -> None:
     """Cold-start SFT: teach a base model to write traces, from rows of the data pipeline.
 
     Settings come from --config and --set; every one is listed by --settings. Safe to kill: the same command
@@ -60,10 +72,15 @@ def sft(config: ConfigOption = None, set_: SetOption = None, settings: SettingsF
         shown = ("loss", "mean_token_accuracy")
         return run_sft(given, on_log=lambda step, values: story.step(step, values, shown))
 
-    _run(SftConfig, config, set_, settings, run)
+    _run(SftConfig, config, set_, settings, as_json, run)
 
 
-def gcpo(config: ConfigOption = None, set_: SetOption = None, settings: SettingsFlag = False) -> None:
+def gcpo(
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    settings: SettingsFlag = False,
+    as_json: JsonFlag = False,
+) -> None:
     """GCPO: sharpen an SFT checkpoint's scores on preference pairs.
 
     For each pair, N traces an image are drawn; a trace earns the share of the other image's traces that its
@@ -79,20 +96,25 @@ def gcpo(config: ConfigOption = None, set_: SetOption = None, settings: Settings
         shown = ("gcpo/reward", "gcpo/unparsed", "gcpo/no_gradient", "gcpo/trace_tokens", "eval_accuracy")
         return run_gcpo(given, on_log=lambda step, values: story.step(step, values, shown), say=_say)
 
-    _run(GcpoConfig, config, set_, settings, run)
+    _run(GcpoConfig, config, set_, settings, as_json, run)
 
 
 def _run(
     kind: type[S],
-    file: Path | None,
+    named: str | None,
     assignments: list[str] | None,
     only_list: bool,
+    as_json: bool,
     run: Callable[[S, RunStory], Path | None],
 ) -> None:
+    if only_list and as_json:
+        typer.echo(settings_json(kind))
+        return
     if only_list:
         console.print(_table(kind))
         return
     try:
+        file = None if named is None else settings_file(named, PRESETS)
         given = load_config(kind, file, parse_assignments(assignments or []))
         quieten_loading()
         from edit_rrm_training.runs.checkpoints import is_whole
@@ -103,7 +125,7 @@ def _run(
         finished = is_whole(given.out / FINAL)
         story.begins(last_checkpoint(given.out), finished=finished)
         final = run(given, story)
-    except TrainingError as error:
+    except (TrainingError, SettingsFileError) as error:
         raise typer.BadParameter(str(error)) from None
     if final is not None and not finished:
         story.ends(final)
