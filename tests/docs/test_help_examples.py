@@ -1,5 +1,6 @@
 """Every example that a help page shows parses as the command it is of; every option a guide names exists."""
 
+import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -147,3 +148,42 @@ def test_the_spellings_of_before_are_taken(tmp_path: Path) -> None:
         ended = CliRunner().invoke(APPS["edit-rrm"], ["report", str(tmp_path / "none.jsonl"), *words])
         assert "No such option" not in ended.stderr
         assert "none.jsonl" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("program", "words", "name"),
+    [
+        ("edit-rrm-server", ["settings"], "port"),
+        ("edit-rrm-train", ["sft", "--settings"], "base"),
+        ("edit-rrm-train", ["gcpo", "--settings"], "pairs"),
+        ("edit-grpo", ["train", "--settings"], "reward.urls"),
+    ],
+)
+def test_settings_are_listed_for_a_script(program: str, words: list[str], name: str) -> None:
+    listed = json.loads(CliRunner().invoke(APPS[program], [*words, "--json"]).stdout)
+    assert name in {one["name"] for one in listed}
+    assert all(one["description"] for one in listed)
+
+
+def test_judges_are_listed_for_a_script() -> None:
+    listed = json.loads(CliRunner().invoke(APPS["edit-rrm"], ["judges", "list", "--json"]).stdout)
+    assert {"name", "version"} == set(listed["judges"][0])
+    assert "editscore" in listed["importable"]
+
+
+@pytest.mark.parametrize(
+    ("program", "words", "meant"),
+    [
+        ("edit-grpo", ["train", "flux_kontext_papr"], "flux_kontext_paper"),
+        ("edit-rrm-train", ["sft", "--config", "sft_7b_loar"], "sft_7b_lora"),
+        ("edit-rrm-train", ["gcpo", "--config", "gcpo_3b_ful"], "gcpo_3b_full"),
+    ],
+)
+def test_a_preset_is_taken_by_name_and_a_misspelt_one_is_told_the_nearest(
+    program: str, words: list[str], meant: str
+) -> None:
+    ended = CliRunner().invoke(APPS[program], words)
+    assert ended.exit_code == 2
+    assert ended.stderr.rstrip().endswith(f"did you mean {meant}?")
+    known = CliRunner().invoke(APPS[program], [*words[:-1], meant, "--set", "colour=red"])
+    assert "colour is no setting" in known.stderr  # the preset was read
