@@ -33,11 +33,12 @@ def what_it_holds(directory: Path) -> str:
 
 
 def checkpoints_beside(path: Path) -> list[Path]:
-    """The checkpoints and runs in the folder that `path` lies in, or would."""
-    folder = path.parent
-    if not folder.is_dir():
+    """The checkpoints and runs in the folder that `path` lies in, or would; none in one that cannot be read."""
+    try:
+        entries = sorted(path.parent.iterdir())
+    except OSError:
         return []
-    return [each for each in sorted(folder.iterdir()) if _is_checkpoint(checkpoint_inside(each))]
+    return [each for each in entries if _is_checkpoint(checkpoint_inside(each))]
 
 
 def _is_checkpoint(directory: Path) -> bool:
