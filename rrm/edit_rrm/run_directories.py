@@ -33,7 +33,7 @@ def what_it_holds(directory: Path) -> str:
 
 
 def checkpoints_beside(path: Path) -> list[Path]:
-    """The checkpoints and runs in the folder that `path` lies in, or would; none in one that cannot be read."""
+    """The checkpoints and runs in the folder that `path` is in; none where it cannot be read."""
     try:
         entries = sorted(path.parent.iterdir())
     except OSError:
