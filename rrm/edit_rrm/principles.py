@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from edit_rrm.exact_types import Number
 from edit_rrm.untrusted_text import visible
 
 
@@ -25,7 +26,7 @@ class Principle(BaseModel):
     id: str = Field(min_length=1, max_length=64)
     question: Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(visible)]
     category: Category
-    weight: float = Field(default=1.0, gt=0.0, le=100.0, allow_inf_nan=False)
+    weight: Number = Field(default=1.0, gt=0.0, le=100.0, allow_inf_nan=False)
 
 
 def numbered(questions: Iterable[tuple[Category | str, str]]) -> tuple[Principle, ...]:

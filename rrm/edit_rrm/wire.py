@@ -5,9 +5,20 @@ Requests forbid unknown fields. Answers ignore them, so that a newer server does
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    model_validator,
+)
 
 from edit_rrm.checkpoint import AggregatorName
+from edit_rrm.exact_types import Integer, Number
 from edit_rrm.guards.modes import GuardMode, GuardModes, GuardName
 from edit_rrm.principles import Category, Principle
 from edit_rrm.untrusted_text import visible
@@ -17,6 +28,7 @@ MAX_CANDIDATES = 64
 MAX_PRINCIPLES = 32
 MAX_SAMPLES = 32
 MAX_SOURCES = 4
+MAX_EXTRAS = 16
 
 _RENDERING = frozenset({
     "add_generation_prompt", "chat_template", "continue_final_message", "conversation", "documents",
@@ -83,18 +95,18 @@ class ImageRef(RequestModel):
 class Sampling(RequestModel):
     """How traces are drawn; an absent field takes the checkpoint's default."""
 
-    temperature: float | None = Field(default=None, ge=0.0, le=2.0, allow_inf_nan=False)
-    top_p: float | None = Field(default=None, gt=0.0, le=1.0, allow_inf_nan=False)
-    top_k: int | None = Field(default=None, ge=1, description="tokens to choose among; absent: all")
-    seed: int | None = Field(default=None, ge=0, lt=2**31)
-    max_tokens: int | None = Field(default=None, ge=1, le=16384)
+    temperature: Number | None = Field(default=None, ge=0.0, le=2.0, allow_inf_nan=False)
+    top_p: Number | None = Field(default=None, gt=0.0, le=1.0, allow_inf_nan=False)
+    top_k: Integer | None = Field(default=None, ge=1, description="tokens to choose among; absent: all")
+    seed: Integer | None = Field(default=None, ge=0, lt=2**31)
+    max_tokens: Integer | None = Field(default=None, ge=1, le=16384)
 
 
 class Thinking(RequestModel):
     """Whether a model that can is to think before it answers, and how long; absent: as the judge says."""
 
-    enabled: bool
-    budget_tokens: int | None = Field(
+    enabled: StrictBool
+    budget_tokens: Integer | None = Field(
         default=None, ge=1, le=16384, description="tokens for the thought, besides those of the answer"
     )
 
@@ -137,17 +149,17 @@ class DecomposeRequest(EditRequest):
 class ScoreRequest(EditRequest):
     """POST /v1/score: one or more candidates of one edit; a GRPO group is one call."""
 
-    source_of_guards: int = Field(
+    source_of_guards: Integer = Field(
         default=0, ge=0, lt=MAX_SOURCES, description="index of the source that guards compare with"
     )
     candidates: list[ImageRef] = Field(min_length=1, max_length=MAX_CANDIDATES)
     principles: list[Principle] | None = Field(default=None, min_length=1, max_length=MAX_PRINCIPLES)
-    samples: int | None = Field(
+    samples: Integer | None = Field(
         default=None, ge=1, le=MAX_SAMPLES, description="traces a candidate; absent: the judge's, mostly 1"
     )
     sampling: Sampling = Sampling()
     thinking: Thinking | None = None
-    template_arguments: dict[TemplateArgument, bool | int | float | TemplateWord] = Field(
+    template_arguments: dict[TemplateArgument, bool | int | FiniteFloat | TemplateWord] = Field(
         default_factory=dict,
         max_length=16,
         description="of the chat template, such as reasoning_effort; before the judge's and the service's",
@@ -156,8 +168,8 @@ class ScoreRequest(EditRequest):
     guards: GuardMode | dict[GuardName, GuardMode] | None = Field(
         default=None, description="a word for all guards, or by name; absent: the service's, mostly enforce"
     )
-    include: list[Include] = Field(default_factory=list)
-    deadline_s: float | None = Field(default=None, gt=0.0, le=3600.0, allow_inf_nan=False)
+    include: list[Include] = Field(default_factory=list, max_length=MAX_EXTRAS)
+    deadline_s: Number | None = Field(default=None, gt=0.0, le=3600.0, allow_inf_nan=False)
     priority: Priority = "training"
 
     @model_validator(mode="after")
@@ -175,7 +187,7 @@ class ScoreRequest(EditRequest):
         return self
 
 
-Key = str | int | None
+Key = StrictStr | StrictInt | None
 
 
 class StreamRequest(ScoreRequest):

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -13,7 +14,7 @@ from small_calls import b64, picture, png, score_body
 from starlette.types import Message
 
 from edit_rrm_server.api.answer_spool import AnswerSpool
-from edit_rrm_server.http.ndjson import Line, read_lines
+from edit_rrm_server.http.ndjson import TURN_LINES, Line, read_lines
 
 NDJSON = {"content-type": "application/x-ndjson"}
 
@@ -233,6 +234,33 @@ def test_lines_do_not_depend_on_how_the_body_was_cut(texts: list[bytes], size: i
         ]
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("text", [b"\n", b"x\n"])
+async def test_others_have_their_turn_while_a_chunk_of_many_lines_is_read(text: bytes) -> None:
+    turns, lines_by_turn = 0, Counter[int]()
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield text * 10_000
+
+    task = asyncio.create_task(others())
+    async for _ in read_lines(chunks(), 100):
+        lines_by_turn[turns] += 1
+    task.cancel()
+    assert lines_by_turn.total() == 10_000
+    assert max(lines_by_turn.values()) <= TURN_LINES
+
+
+async def test_two_thousand_lines_of_nothing_are_answered_each(running: Running) -> None:
+    found = await answers(running, b"x\n" * 2000)
+    assert {answer["error"]["code"] for answer in found.values()} == {"malformed_json"}
+    assert len(found) == 2000
 
 
 @pytest.mark.parametrize("memory_lines", [1, 3, 100])

@@ -21,6 +21,7 @@ from edit_rrm_server.http.access import note
 from edit_rrm_server.http.connection import run_for_caller
 from edit_rrm_server.http.envelope import Body, Envelope, read_envelope
 from edit_rrm_server.http.openapi import request_body, stream_body
+from edit_rrm_server.http.problems import shortened
 from edit_rrm_server.life.service import Service
 from edit_rrm_server.scoring.plan import Edit
 from edit_rrm_server.scoring.reward_service import RewardService
@@ -68,7 +69,8 @@ async def score_stream(request: Request) -> ScoreStream:
     media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if media_type != MEDIA_TYPE:
         raise RequestRefusedError(
-            "unsupported_media_type", f"expected {MEDIA_TYPE}, got {media_type or 'no content type'!r}"
+            "unsupported_media_type",
+            f"expected {MEDIA_TYPE}, got {shortened(media_type) or 'no content type'!r}",
         )
     return ScoreStream(request, service)
 

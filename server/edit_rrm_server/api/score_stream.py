@@ -6,13 +6,10 @@ into errors meanwhile.
 """
 
 import asyncio
-import json
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
-from typing import Any
 
-from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
@@ -30,8 +27,9 @@ from edit_rrm_server.errors import (
     UnavailableError,
 )
 from edit_rrm_server.http.envelope import Envelope
+from edit_rrm_server.http.json_reading import key_of, read_json
 from edit_rrm_server.http.ndjson import Line, read_lines
-from edit_rrm_server.http.problems import problem, refusal_of
+from edit_rrm_server.http.problems import problem
 from edit_rrm_server.life.service import Service
 from edit_rrm_server.scoring.plan import Plan
 from edit_rrm_server.scoring.reward_service import RewardService
@@ -109,9 +107,9 @@ class ScoreStream(StreamingResponse):
             await self._fail(line, None, error)
             return None
         try:
-            body = StreamRequest.model_validate_json(line.text)
-        except ValidationError as invalid:
-            await self._fail(line, _key_of(line.text), refusal_of(invalid))
+            body = await read_json(line.text, StreamRequest)
+        except RequestRefusedError as refusal:
+            await self._fail(line, await key_of(line.text), refusal)
             return None
         size = len(line.text)
         await self._held.take(size)
@@ -236,16 +234,6 @@ class _Body:
 
 async def _message(receive: Receive) -> Message:
     return await receive()
-
-
-def _key_of(text: bytes) -> Key:
-    """The key of a refused line where it can be told, so that it is known by it all the same."""
-    try:
-        found: Any = json.loads(text)
-    except ValueError:
-        return None
-    key = found.get("key") if isinstance(found, dict) else None
-    return key if isinstance(key, str | int) and not isinstance(key, bool) else None
 
 
 def _loop_time(monotonic_s: float) -> float:

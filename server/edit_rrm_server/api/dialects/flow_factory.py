@@ -6,10 +6,10 @@ without a pause after any status that is no success, and raises at once for an `
 answer. So what trying again may mend is answered by its status, and everything else by an `error`.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
@@ -19,16 +19,19 @@ from edit_rrm_server.api.dialects.holding import Holding
 from edit_rrm_server.api.dialects.items import Item, guards_in, may_pass
 from edit_rrm_server.errors import RequestRefusedError, ServiceError
 
+# Only the first fault of a list is told: a batch may have a hundred thousand.
+_Texts = Annotated[list[str], Field(fail_fast=True)]
+
 
 class ComputeRequest(BaseModel):
     """A batch of edits; the condition images are the sources. What the trainer adds is passed over."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    prompt: list[str]
-    image: list[str] | None = None
+    prompt: _Texts
+    image: _Texts | None = None
     video: list[Any] | None = None
-    condition_images: list[list[str]] | None = None
+    condition_images: Annotated[list[_Texts], Field(fail_fast=True)] | None = None
     condition_videos: list[Any] | None = None
     kwargs: dict[str, Any] | None = None
     """Of the reward in the trainer's configuration; `guards` is what /v1/score takes under that name."""

@@ -22,6 +22,7 @@ from edit_rrm_server.errors import RequestRefusedError, ServiceError, Unavailabl
 from edit_rrm_server.http.access import note
 from edit_rrm_server.http.connection import run_for_caller
 from edit_rrm_server.http.envelope import Envelope, needed_bytes, read_envelope
+from edit_rrm_server.http.json_bounds import BATCH_OF_EDITS
 from edit_rrm_server.life.service import Service
 from edit_rrm_server.scoring.plan import Plan
 from edit_rrm_server.scoring.reward_service import RewardService
@@ -61,6 +62,7 @@ class Holding:
                 limit,
                 timeout_s=settings.body_timeout_s + waited_s,
                 share=share,
+                bounds=BATCH_OF_EDITS,
             )
             note(request, body_bytes=envelope.body_bytes)
             yield envelope.body

@@ -12,7 +12,7 @@ import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
@@ -48,7 +48,7 @@ class HistoryTurn(_Model):
     """
 
     text: str
-    image_b64: str | list[str] | None = None
+    image_b64: str | Annotated[list[str], Field(fail_fast=True)] | None = None
 
     @property
     def images(self) -> tuple[str, ...]:
@@ -72,8 +72,8 @@ class Identity(_Model):
 class RewardRequest(Identity):
     """One edit to score."""
 
-    history: list[HistoryTurn]
-    required_rewards: list[str] = Field(min_length=1)
+    history: Annotated[list[HistoryTurn], Field(fail_fast=True)]
+    required_rewards: Annotated[list[str], Field(fail_fast=True)] = Field(min_length=1)
     metadata: dict[str, Any] | None = None
     """`guards` in it is what /v1/score takes under that name."""
 
@@ -82,7 +82,8 @@ class ScoreBatch(_Model):
     """The body of POST /score."""
 
     protocol_version: str = _PROTOCOL
-    requests: list[RewardRequest]
+    # Here and above only the first fault of a list is told: a batch may have a hundred thousand.
+    requests: Annotated[list[RewardRequest], Field(fail_fast=True)]
     grad_mode: Literal[False] = False
 
 
