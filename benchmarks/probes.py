@@ -74,7 +74,10 @@ def bodies_of_structure() -> dict[str, tuple[str, Body, int]]:
 
 def health_while_structure(url: str, path: str, body: Body, status: int, seconds: float) -> list[float]:
     """Latencies of /health in seconds while the body is sent again and again."""
-    with Prober(url, "/health", None, HEALTH_PAUSE_S) as prober, httpx.Client(base_url=url, timeout=600) as http:
+    with (
+        Prober(url, "/health", None, HEALTH_PAUSE_S) as prober,
+        httpx.Client(base_url=url, timeout=600) as http,
+    ):
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             answer = http.post(path, content=body.content, headers={"Content-Type": body.content_type})
@@ -185,10 +188,10 @@ def main(
                 if when == "decoding":
                     slowest_s = max(slowest_s, percentile(took_s, 0.99))
         slowest_of_structure_s = 0.0
-        for name, (path, body, status) in bodies_of_structure().items():
-            progress.print(f"{name} in {len(body.content) / 2**20:.1f} MiB")
+        for structure, (path, body, status) in bodies_of_structure().items():
+            progress.print(f"{structure} in {len(body.content) / 2**20:.1f} MiB")
             took_s = health_while_structure(server.url, path, body, status, idle_s)
-            add_row(f"/health, {name}", took_s)
+            add_row(f"/health, {structure}", took_s)
             slowest_of_structure_s = max(slowest_of_structure_s, *took_s)
         progress.print("engine saturated, queue full")
         work = refusals_when_full(server.url, supply, multipart(group), window, fill_s, refusals)

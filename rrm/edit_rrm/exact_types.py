@@ -3,7 +3,7 @@
 A whole number may stand where a fraction may, and 2.0 is the integer 2, as JSON Schema has it.
 """
 
-from typing import Annotated, Any
+from typing import Any
 
 from pydantic import BeforeValidator
 
@@ -14,5 +14,5 @@ def _no_text_or_flag(value: Any) -> Any:
     return value
 
 
-Integer = Annotated[int, BeforeValidator(_no_text_or_flag)]
-Number = Annotated[float, BeforeValidator(_no_text_or_flag)]
+EXACT = BeforeValidator(_no_text_or_flag)
+"""Annotates an int or float, after its bounds."""

@@ -10,6 +10,9 @@ from edit_rrm.wire import (
     ModelsAnswer,
     ScoreAnswer,
     ScoreRequest,
+    StreamAnswer,
+    StreamFailure,
+    StreamRequest,
 )
 from edit_rrm_server.admission.batching import Admission
 from edit_rrm_server.admission.body_budget import BodyShare
@@ -20,16 +23,31 @@ from edit_rrm_server.errors import RequestRefusedError
 from edit_rrm_server.http.access import note
 from edit_rrm_server.http.connection import run_for_caller
 from edit_rrm_server.http.envelope import Body, Envelope, read_envelope
-from edit_rrm_server.http.openapi import request_body, stream_body
+from edit_rrm_server.http.openapi import (
+    ASKED,
+    UNAVAILABLE,
+    any_code_but,
+    json_or_form,
+    operation,
+    reference,
+)
 from edit_rrm_server.http.problems import shortened
 from edit_rrm_server.life.service import Service
 from edit_rrm_server.scoring.plan import Edit
 from edit_rrm_server.scoring.reward_service import RewardService
 
+ACCEPTED = (ScoreRequest, StreamRequest, DecomposeRequest)
+ANSWERED = (ScoreAnswer, StreamAnswer, StreamFailure, DecomposeAnswer, ModelsAnswer)
+_OF_OTHERS = ("not_found", "method_not_allowed", "reload_running", "reload_failed")
+
 router = APIRouter()
 
 
-@router.post("/v1/score", response_model=ScoreAnswer, openapi_extra=request_body(ScoreRequest))
+@router.post(
+    "/v1/score",
+    response_model=ScoreAnswer,
+    openapi_extra=operation(any_code_but(*_OF_OTHERS), body=json_or_form(ScoreRequest)),
+)
 async def score(request: Request) -> ScoreAnswer:
     """Scores one or more candidates of one edit; a GRPO group is one call."""
     service: Service = request.app.state.service
@@ -61,9 +79,20 @@ async def score(request: Request) -> ScoreAnswer:
     return answer
 
 
-@router.post("/v1/score/stream", response_class=Response, openapi_extra=stream_body())
+@router.post(
+    "/v1/score/stream",
+    response_class=Response,
+    openapi_extra=operation(
+        (*ASKED, "unsupported_media_type", *UNAVAILABLE),
+        body={MEDIA_TYPE: reference(StreamRequest)},
+        answer={MEDIA_TYPE: {"anyOf": [reference(StreamAnswer), reference(StreamFailure)]}},
+    ),
+)
 async def score_stream(request: Request) -> ScoreStream:
-    """Scores a request a line; answers a line as each finishes, in any order."""
+    """Scores a request a line; answers a line as each finishes, in any order.
+
+    The schemas are those of one line; a line ends with a line feed.
+    """
     service: Service = request.app.state.service
     service.rewards()
     media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
@@ -75,7 +104,13 @@ async def score_stream(request: Request) -> ScoreStream:
     return ScoreStream(request, service)
 
 
-@router.post("/v1/decompose", response_model=DecomposeAnswer, openapi_extra=request_body(DecomposeRequest))
+@router.post(
+    "/v1/decompose",
+    response_model=DecomposeAnswer,
+    openapi_extra=operation(
+        any_code_but(*_OF_OTHERS, "trace_unparseable", "trace_truncated"), body=json_or_form(DecomposeRequest)
+    ),
+)
 async def decompose(request: Request) -> DecomposeAnswer:
     """The principles an edit would be judged by."""
     service: Service = request.app.state.service
@@ -90,7 +125,7 @@ async def decompose(request: Request) -> DecomposeAnswer:
             return await run_for_caller(request, work, deadline_at)
 
 
-@router.get("/v1/models", response_model=ModelsAnswer)
+@router.get("/v1/models", response_model=ModelsAnswer, openapi_extra=operation((*ASKED, *UNAVAILABLE)))
 async def models(request: Request) -> ModelsAnswer:
     """The models that are served, the one of a request that names none first."""
     service: Service = request.app.state.service

@@ -26,6 +26,7 @@ class Kind(NamedTuple):
 
 
 KINDS: dict[str, Kind] = {
+    "malformed_http": Kind(400, "The bytes are no HTTP request"),
     "malformed_json": Kind(400, "The body is not JSON"),
     "malformed_multipart": Kind(400, "The body is not multipart/form-data as expected"),
     "missing_key": Kind(401, "An API key is needed"),

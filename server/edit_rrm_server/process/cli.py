@@ -1,4 +1,4 @@
-"""The command line of the service: `edit-rrm-server serve`, and `settings` to see what can be set."""
+"""The command line of the service: `edit-rrm-server serve`, `settings` to see what can be set, `openapi`."""
 
 import time
 
@@ -139,6 +139,29 @@ def show_settings() -> None:
         default = "" if field.default in (None, (), {}) else str(field.default)
         table.add_row((ENV_PREFIX + name).upper(), default, field.description)
     Console().print(table)
+
+
+@app.command()
+def openapi(
+    output: Annotated[
+        Path | None, typer.Option(help="File to write. Default: standard output.", dir_okay=False)
+    ] = None,
+) -> None:
+    """Writes the OpenAPI document of the whole API: dialects and administration too.
+
+    For a generator of clients, or a proxy that checks requests:
+
+        edit-rrm-server openapi --output openapi.json
+
+    A running service describes what it serves itself at /openapi.json.
+    """
+    from edit_rrm_server.api.description import whole_api, written
+
+    text = written(whole_api())
+    if output is None:
+        typer.echo(text, nl=False)
+    else:
+        output.write_text(text, encoding="utf-8")
 
 
 def _pairs(texts: list[str]) -> dict[str, str]:

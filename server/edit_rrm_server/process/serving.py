@@ -19,6 +19,7 @@ from edit_rrm_server.engines.loaded_model import LoadedModel
 from edit_rrm_server.engines.openai.start import load_openai_model
 from edit_rrm_server.engines.vllm.loading import load_vllm_model
 from edit_rrm_server.engines.vllm.start import end_forkserver
+from edit_rrm_server.http.protocol import HttpProtocol
 from edit_rrm_server.life.service import Service
 from edit_rrm_server.observe import tracing
 from edit_rrm_server.observe.fleet_metrics import FleetMetrics
@@ -96,6 +97,8 @@ async def _serve(settings: ServerSettings, progress: StartProgress) -> int:
         log_config=None,
         access_log=False,
         lifespan="on",
+        http=HttpProtocol,
+        ws="none",
         timeout_graceful_shutdown=_CLOSE_CONNECTIONS_S,
         timeout_keep_alive=_KEEP_ALIVE_S,
         backlog=_BACKLOG,

@@ -18,6 +18,7 @@ from edit_rrm.wire import MAX_SOURCES, CandidateFailed
 from edit_rrm_server.api.dialects.holding import Holding
 from edit_rrm_server.api.dialects.items import Item, guards_in, may_pass
 from edit_rrm_server.errors import RequestRefusedError, ServiceError
+from edit_rrm_server.http.openapi import ASKED, UNASKED, any_code_but, operation, reference
 
 # Only the first fault of a list is told: a batch may have a hundred thousand.
 _Texts = Annotated[list[str], Field(fail_fast=True)]
@@ -37,12 +38,39 @@ class ComputeRequest(BaseModel):
     """Of the reward in the trainer's configuration; `guards` is what /v1/score takes under that name."""
 
 
+class ComputeAnswer(BaseModel):
+    """Rewards in [0, 1], in the prompts' order."""
+
+    rewards: list[float]
+
+
+class ComputeFailure(BaseModel):
+    """Why there are none, of what trying again cannot mend."""
+
+    error: str
+    code: str
+
+
+ACCEPTED = (ComputeRequest,)
+ANSWERED = (ComputeAnswer, ComputeFailure)
+
+
 def router(holding: Holding) -> APIRouter:
     """POST /compute: rewards in [0, 1], in the prompts' order, or an `error`."""
-    routes = APIRouter(include_in_schema=False)
+    routes = APIRouter()
+    passing = [code for code in any_code_but(*UNASKED) if may_pass(code)]
 
-    @routes.post("/compute")
+    @routes.post(
+        "/compute",
+        response_class=JSONResponse,
+        openapi_extra=operation(
+            (*ASKED, *(code for code in passing if code not in ASKED)),
+            body={"application/json": reference(ComputeRequest)},
+            answer={"application/json": {"anyOf": [reference(model) for model in ANSWERED]}},
+        ),
+    )
     async def compute(request: Request) -> JSONResponse:
+        """Flow-Factory: scores a batch of edits, or says why it cannot."""
         try:
             async with holding.body(request, ComputeRequest) as body:
                 results = await holding.run(request, holding.score(request, items_of(body)))
@@ -55,7 +83,8 @@ def router(holding: Holding) -> APIRouter:
             place, first = failures[0]
             detail = f"{len(failures)} of {len(results)} edits were not scored; item {place}: {first.detail}"
             return _error(request, first.code, detail)
-        return JSONResponse({"rewards": [result.reward for result in results]})
+        rewards = [result.reward for result in results if result.reward is not None]
+        return JSONResponse(ComputeAnswer(rewards=rewards).model_dump())
 
     return routes
 
@@ -87,4 +116,4 @@ def items_of(body: ComputeRequest) -> list[Item]:
 
 def _error(request: Request, code: str, detail: str) -> JSONResponse:
     request.state.code = code
-    return JSONResponse({"error": f"{code}: {detail}", "code": code})
+    return JSONResponse(ComputeFailure(error=f"{code}: {detail}", code=code).model_dump())

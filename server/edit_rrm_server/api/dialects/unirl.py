@@ -25,6 +25,7 @@ from edit_rrm_server.api.dialects.holding import Holding
 from edit_rrm_server.api.dialects.idempotency import IdempotentAnswers
 from edit_rrm_server.api.dialects.items import Item, guards_in
 from edit_rrm_server.errors import RequestRefusedError
+from edit_rrm_server.http.openapi import ASKED, READING, UNAVAILABLE, operation, reference
 
 REWARD = "edit_rrm"
 SUB_METRICS = ("overall", *(category.value for category in Category))
@@ -87,6 +88,12 @@ class ScoreBatch(_Model):
     grad_mode: Literal[False] = False
 
 
+class RewardsAnswer(BaseModel):
+    """200 of GET /rewards: the names that `required_rewards` may have."""
+
+    rewards: list[str]
+
+
 class BatchAnswer(BaseModel):
     """The answer: for each request its sub-metrics (0 to 10) by reward, or its errors by reward."""
 
@@ -94,6 +101,10 @@ class BatchAnswer(BaseModel):
     errors: list[dict[str, str]]
     identities: list[Identity]
     protocol_version: str = _PROTOCOL
+
+
+ACCEPTED = (ScoreBatch,)
+ANSWERED = (BatchAnswer, RewardsAnswer)
 
 
 @dataclass(frozen=True)
@@ -106,20 +117,29 @@ class _ItemAnswer:
 
 def router(holding: Holding) -> APIRouter:
     """The three routes; /health takes the place of the probe's."""
-    routes = APIRouter(include_in_schema=False)
+    routes = APIRouter()
     answered: IdempotentAnswers[_ItemAnswer] = IdempotentAnswers()
     holding.service.caches.append(answered)
 
-    @routes.get("/health")
+    @routes.get("/health", include_in_schema=False)
     async def health() -> dict[str, Any]:
-        return {**await probes.health(), "rewards": {REWARD: list(SUB_METRICS)}}
+        return {**(await probes.health()).model_dump(), "rewards": {REWARD: list(SUB_METRICS)}}
 
-    @routes.get("/rewards")
-    async def rewards() -> dict[str, list[str]]:
-        return {"rewards": [REWARD]}
+    @routes.get("/rewards", response_model=RewardsAnswer, openapi_extra=operation(ASKED))
+    async def rewards() -> RewardsAnswer:
+        """UniRL: the rewards that this service has."""
+        return RewardsAnswer(rewards=[REWARD])
 
-    @routes.post("/score")
+    @routes.post(
+        "/score",
+        response_model=BatchAnswer,
+        openapi_extra=operation(
+            (*ASKED, *READING, *UNAVAILABLE, "deadline_exceeded"),
+            body={"application/json": reference(ScoreBatch)},
+        ),
+    )
     async def score(request: Request) -> BatchAnswer:
+        """UniRL: scores a batch of edits; one that has no score is missing and named in `errors`."""
         async with holding.body(request, ScoreBatch) as batch:
             version = holding.service.model.name
             _check(batch, version)
