@@ -13,7 +13,7 @@ from scripted_engine import ScriptedEngine
 from edit_rrm_server.api.description import whole_api
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-CASES = 20
+CASES = 16
 
 
 @pytest.fixture(autouse=True)
@@ -21,6 +21,7 @@ def _rig(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", [str(BENCHMARKS), *sys.path])
 
 
+@pytest.mark.slow
 def test_every_answer_is_one_that_the_document_knows() -> None:
     from rig.contract_cases import Outcome, operations, send_cases
 
