@@ -15,7 +15,7 @@ from edit_rrm.wire import Problem
 from edit_rrm_server.http.access import REQUEST_ID_HEADER
 from edit_rrm_server.http.problems import KINDS, MEDIA_TYPE
 
-UNASKED = ("malformed_http", "internal")
+UNASKED = ("bad_http", "header_timeout", "headers_too_large", "too_many_connections", "internal")
 """Codes that any address may answer with, open ones too."""
 ASKED = (*UNASKED, "missing_key", "bad_key", "rate_limited")
 """Codes of every address that needs a key where keys are set."""
@@ -27,6 +27,7 @@ READING = (
     "unsupported_media_type",
     "invalid_request",
     "queue_full",
+    "memory_full",
 )
 UNAVAILABLE = ("loading", "draining", "engine_dead")
 OPEN: list[dict[str, list[str]]] = []

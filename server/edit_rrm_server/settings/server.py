@@ -124,6 +124,22 @@ class ServerSettings(FleetSettings, AdminSettings):
     )
 
     # Limits of one request
+    max_connections: int | None = Field(
+        default=None,
+        ge=1,
+        description="connections at once; at the limit one that waits for a request makes room; default: "
+        "8192, or as many as there are file descriptors for",
+    )
+    max_header_bytes: int = Field(default=64 * 2**10, ge=1024, description="largest headers of a request")
+    header_timeout_s: float = Field(
+        default=20.0, gt=0.0, allow_inf_nan=False, description="how long the headers may take to arrive"
+    )
+    unread_answer_s: float = Field(
+        default=300.0,
+        gt=0.0,
+        allow_inf_nan=False,
+        description="how long a caller may neither send nor take of its answer before it is left",
+    )
     max_body_bytes: int = Field(default=256 * 2**20, ge=1024, description="largest request body")
     max_total_body_bytes: int = Field(
         default=2 * 2**30, ge=1024, description="request bodies held at once; more is queue_full"
