@@ -3,10 +3,12 @@
 import base64
 import io
 import json
-from typing import Any
+from typing import Any, get_args
 
 import httpx
 from PIL import Image
+
+from edit_rrm.errors import ImageErrorCode
 
 DOORS = ("JSON", "multipart", "stream")
 REFUSALS = frozenset(get_args(ImageErrorCode))
