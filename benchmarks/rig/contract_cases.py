@@ -92,7 +92,7 @@ def _sent(case: AnyCase, url: str, right: bool) -> Outcome:
         if [problem.get("instance")] != answer.headers.get("x-request-id"):
             faults.append("the instance is not the request's id")
     elif case.operation.path == "/v1/score/stream":
-        lines = [json.loads(line) for line in answer.text.splitlines()]
+        lines = [json.loads(line) for line in answer.content.split(b"\n") if line]
         codes = [_line_code(case.operation, line, right, faults) for line in lines]
         code = codes[0] if codes else "no line"
     elif case.operation.path == "/compute" and not right and answer.json().get("rewards"):

@@ -38,6 +38,22 @@ def test_every_answer_is_one_that_the_document_knows() -> None:
     assert scored.count("ok") >= CASES // 4
 
 
+def test_where_keys_are_set_their_absence_is_an_answer_that_the_document_knows() -> None:
+    from rig.contract_cases import Outcome, operations, send_cases
+
+    outcomes: list[Outcome] = []
+    with LiveService(ScriptedEngine(), api_keys="right", metrics_need_key=True) as live:
+        for operation in operations(whole_api()):
+            if operation.path.startswith(("/v1/", "/health", "/ready", "/metrics")):
+                send_cases(operation, live.url, 1, 7, outcomes.append, right=True)
+    assert {outcome.operation: (outcome.status, outcome.faults) for outcome in outcomes} == {
+        "GET /health": (200, ()),
+        "GET /ready": (200, ()),
+        **dict.fromkeys(("GET /metrics", "GET /v1/models"), (401, ())),
+        **dict.fromkeys(("POST /v1/score", "POST /v1/score/stream", "POST /v1/decompose"), (401, ())),
+    }
+
+
 def test_an_answer_that_the_document_does_not_know_is_told() -> None:
     from rig.contract_cases import Outcome, operations, send_cases
 

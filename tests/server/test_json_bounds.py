@@ -12,6 +12,7 @@ from running_service import Running, Start
 from small_calls import BLUE, PRINCIPLES, RED, b64, score_body
 
 from edit_rrm.wire import MAX_INSTRUCTION_CHARS, ScoreRequest
+from edit_rrm_server.api.dialects.items import MAX_EDITS
 from edit_rrm_server.errors import RequestRefusedError
 from edit_rrm_server.http.json_bounds import BATCH_OF_EDITS, ONE_EDIT, JsonBounds, check_json
 from edit_rrm_server.http.json_reading import key_of, read_json
@@ -201,6 +202,18 @@ async def test_dialects_take_what_their_clients_send_and_tell_one_fault_of_many(
     assert answer.json() == {"rewards": [0.6]}
     answer = await running.http.post("/compute", json={**call, "prompt": [1] * 10_000})
     assert answer.json()["error"].count("prompt.") == 1
+
+
+async def test_a_batch_of_a_trainer_s_has_so_many_edits_at_most(start: Start) -> None:
+    running = await start(dialects="flow_factory,unirl")
+    count = MAX_EDITS + 1
+    call = {"prompt": ["a"] * count, "image": ["a"] * count, "condition_images": [["a"]] * count}
+    answer = await running.http.post("/compute", json=call)
+    assert answer.json()["error"].endswith(f"expected at most 4096 edits a call, got {count}")
+    request = {"history": [], "required_rewards": ["edit_rrm"]}
+    answer = await running.http.post("/score", json={"requests": [request] * count})
+    assert (answer.status_code, answer.json()["detail"][:10]) == (422, "requests: ")
+    assert running.engine.asked == []
 
 
 async def test_a_key_is_told_of_a_line_that_is_refused_whatever_else_it_holds() -> None:

@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse
 from edit_rrm.errors import EditRRMError
 from edit_rrm.wire import MAX_SOURCES, CandidateFailed
 from edit_rrm_server.api.dialects.holding import Holding
-from edit_rrm_server.api.dialects.items import Item, guards_in, may_pass
+from edit_rrm_server.api.dialects.items import MAX_EDITS, Item, guards_in, may_pass
 from edit_rrm_server.errors import RequestRefusedError, ServiceError
 from edit_rrm_server.http.openapi import ASKED, UNASKED, any_code_but, operation, reference
 
@@ -95,6 +95,10 @@ def items_of(body: ComputeRequest) -> list[Item]:
         raise RequestRefusedError("invalid_request", "video: only images are judged")
     if not body.prompt:
         return []
+    if len(body.prompt) > MAX_EDITS:
+        raise RequestRefusedError(
+            "invalid_request", f"prompt: expected at most {MAX_EDITS} edits a call, got {len(body.prompt)}"
+        )
     for name in ("image", "condition_images"):
         length = len(getattr(body, name) or ())
         if length != len(body.prompt):

@@ -80,7 +80,7 @@ class Holding:
         """
         if not items:
             return []
-        asked = groups_of(items)
+        asked = await asyncio.to_thread(groups_of, items)
         rewards = await self._engine(request)
         found: dict[int, CandidateAnswer] = {}
         groups: list[Group] = []

@@ -23,7 +23,7 @@ from edit_rrm.wire import MAX_SOURCES, CandidateAnswer, CandidateFailed
 from edit_rrm_server.api import probes
 from edit_rrm_server.api.dialects.holding import Holding
 from edit_rrm_server.api.dialects.idempotency import IdempotentAnswers
-from edit_rrm_server.api.dialects.items import Item, guards_in
+from edit_rrm_server.api.dialects.items import MAX_EDITS, Item, guards_in
 from edit_rrm_server.errors import RequestRefusedError
 from edit_rrm_server.http.openapi import ASKED, READING, UNAVAILABLE, operation, reference
 
@@ -84,7 +84,7 @@ class ScoreBatch(_Model):
 
     protocol_version: str = _PROTOCOL
     # Here and above only the first fault of a list is told: a batch may have a hundred thousand.
-    requests: Annotated[list[RewardRequest], Field(fail_fast=True)]
+    requests: Annotated[list[RewardRequest], Field(fail_fast=True, max_length=MAX_EDITS)]
     grad_mode: Literal[False] = False
 
 
