@@ -17,10 +17,15 @@ if TYPE_CHECKING:
 MAX_PARTS = 256
 """Each is an image or the request itself, and a request names fewer images."""
 _SMALL_BYTES = 2**12
+_LONGEST_TYPE = 1000
 
 
 def boundary_of(content_type: str) -> bytes:
     """The boundary a multipart content type names. Raises RequestRefusedError (malformed_multipart)."""
+    if len(content_type) > _LONGEST_TYPE:  # of ten thousand parameters, say
+        raise RequestRefusedError(
+            "malformed_multipart", f"the content type has more than {_LONGEST_TYPE} characters"
+        )
     boundary = parse_options_header(content_type)[1].get(b"boundary", b"")
     if not boundary:
         raise RequestRefusedError("malformed_multipart", "the content type names no boundary")
