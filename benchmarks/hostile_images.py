@@ -1,6 +1,6 @@
 """What do files that are no honest image come to, and what do they cost others?
 
-    .venv/bin/python benchmarks/hostile_images.py [--files 1500]
+    .venv/bin/python benchmarks/hostile_images.py [--files 1500] [--limit-s 3600]
 
 Files from a seed (rig/hostile_files.py) as a candidate through JSON, a form and a stream of the real server
 with the real engine, guards off. Bars: each is told the same at every door, a score or a code of the image
@@ -9,6 +9,7 @@ kind of file: how many were refused by which code, how many scored.
 """
 
 import asyncio
+import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,10 +43,13 @@ class Told:
     words: tuple[str, ...]
 
 
-async def send(server: ServerProcess, count: int, seed: int) -> tuple[list[Told], list[float]]:
+async def send(
+    server: ServerProcess, count: int, seed: int, limit_s: float
+) -> tuple[list[Told], list[float]]:
     """What was told of each file, and the server's memory (MiB) before and between them."""
     told: list[Told] = []
     memory = []
+    until = time.monotonic() + limit_s
     async with httpx.AsyncClient(base_url=server.url, timeout=600.0) as http:
         with Progress(console=progress) as shown:
             for number, file in enumerate(shown.track(hostile_files(count, seed), total=count)):
@@ -53,18 +57,21 @@ async def send(server: ServerProcess, count: int, seed: int) -> tuple[list[Told]
                 told.append(Told(file.kind, tuple(words)))
                 if number % MEMORY_EVERY == 0:
                     memory.append(server.memory().server_mib)
+                if time.monotonic() > until:
+                    break
     return told, memory
 
 
 def main(
     files: Annotated[int, typer.Option(help="Files, each of which is sent three times.")] = 300,
+    limit_s: Annotated[float, typer.Option(help="Ends after this time, however many were sent.")] = 3600.0,
     seed: Annotated[int, typer.Option(help="Of the files.")] = 1,
     model: Annotated[Path, typer.Option(help="Checkpoint.")] = BUNDLED_MODEL,
 ) -> None:
     """Prints what files of each kind came to. Bars: one word at every door, memory, /health."""
     end_on_sigterm()
     with reward_server(model) as server, Prober(server.url, "/health", None, HEALTH_PAUSE_S) as prober:
-        told, memory = asyncio.run(send(server, files, seed))
+        told, memory = asyncio.run(send(server, files, seed, limit_s))
         health_s = [sample.took_s for sample in prober.end()]
     counted = Counter((each.kind, _word(each.words[0])) for each in told)
     table = Table("kind of file", "told", "files")
