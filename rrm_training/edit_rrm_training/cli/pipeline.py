@@ -109,7 +109,7 @@ def candidates_command(
     """
     from edit_rrm_training.pipeline.candidates import candidates
     from edit_rrm_training.pipeline.editors import open_editor
-    from edit_rrm_training.pipeline.shard import Shard
+    from edit_rrm.shard import Shard
 
     try:
         part = Shard.parse(shard) if shard else Shard()

@@ -14,7 +14,7 @@ from edit_rrm_training.pipeline.editors import Edited, Editor
 from edit_rrm_training.pipeline.journal import read_unique
 from edit_rrm_training.pipeline.rows import DecomposedEdit, Quadruple
 from edit_rrm_training.pipeline.running import StepReport, Task, run_step
-from edit_rrm_training.pipeline.shard import WHOLE, Shard
+from edit_rrm.shard import WHOLE, Shard
 
 
 async def candidates(
