@@ -12,7 +12,7 @@ from typing import Any
 
 from edit_rrm_client.bulk.errors import InputError
 from edit_rrm_client.bulk.finding import in_order, is_hidden
-from edit_rrm_client.bulk.records import open_records
+from edit_rrm_client.bulk.records import open_records, whole
 
 GEDIT_PICTURES = ("input_image", "input_image_raw")
 
@@ -39,6 +39,14 @@ def gedit_edits(path: Path, without: Collection[str] = GEDIT_PICTURES) -> Iterat
             yield from read_parquet(part, without=without)
         else:
             yield from (record.columns for record in open_records(part).read())
+
+
+def gedit_id(edit: Mapping[str, Any], seen: set[str]) -> str:
+    """What an edit is called in lists: its key, and its language too where `seen` has the key already."""
+    key = str(whole(edit.get("key")))
+    name = f"{key}/{edit.get('instruction_language')}" if key in seen else key
+    seen.add(key)
+    return name
 
 
 def imgedit_edits(file: Path) -> dict[str, Any]:

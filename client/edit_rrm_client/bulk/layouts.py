@@ -12,7 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from edit_rrm_client.bulk.benchmark_edits import gedit_edits, imgedit_edits, is_file_name, original_of
+from edit_rrm_client.bulk.benchmark_edits import (
+    gedit_edits,
+    gedit_id,
+    imgedit_edits,
+    is_file_name,
+    original_of,
+)
 from edit_rrm_client.bulk.errors import InputError
 from edit_rrm_client.bulk.finding import existing, image_named, images_in, in_order, is_hidden
 from edit_rrm_client.bulk.records import Record, Records, file_digest, whole
@@ -63,7 +69,9 @@ class GeditRecords:
         models = self._models()
         languages = {model: _languages(folder) for model, folder in models.items()}
         number = 0
+        seen: set[str] = set()
         for edit in gedit_edits(self.edits):
+            name = gedit_id(edit, seen)
             names = [whole(edit.get(name)) for name in ("key", "task_type", "instruction_language")]
             if not all(map(is_file_name, names)):
                 number += 1
@@ -79,7 +87,7 @@ class GeditRecords:
                 number += 1
                 place = folder / "fullset" / task / language
                 yield Record(number, {
-                    "id": key, "instruction": edit.get("instruction"), "category": task, "model": model,
+                    "id": name, "instruction": edit.get("instruction"), "category": task, "model": model,
                     "source": _shown(image_named(place, f"{key}_SRCIMG")),
                     "edited": _shown(image_named(place, key)), "candidate": 0,
                 })  # fmt: skip

@@ -146,8 +146,7 @@ def sample(
         from edit_grpo.trained.drawing import Drawing
         from edit_grpo.trained.finding import find_editor
         from edit_grpo.trained.folder import MadeBy, SampleJob, claim, weights_mark
-        from edit_grpo.trained.sampling import count_missing
-        from edit_grpo.trained.sampling import sample as sample_into
+        from edit_grpo.trained.sampling import count_missing, sample_edits
 
         where = device or ("cuda" if torch.cuda.is_available() else "cpu")
         found = find_editor(checkpoint, adapter, changes or (), device=where, dtype=dtype)
@@ -174,7 +173,7 @@ def sample(
 
         with _progress() as progress:
             bar = progress.add_task("pictures", total=missing)
-            report = sample_into(job, load, lambda: progress.advance(bar))
+            report = sample_edits(job, load, lambda: progress.advance(bar))
     except (EditTrainingError, EditRRMClientError, OSError) as error:
         console.print(f"edit-grpo: {error}", markup=False, style="red", soft_wrap=True)
         raise typer.Exit(EXIT_BAD_INPUT) from error

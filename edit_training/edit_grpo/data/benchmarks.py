@@ -16,6 +16,7 @@ from edit_grpo.data.asked import AskedEdit, AskedEdits
 from edit_rrm_client.bulk.benchmark_edits import (
     GEDIT_PICTURES,
     gedit_edits,
+    gedit_id,
     imgedit_edits,
     is_file_name,
     original_of,
@@ -52,15 +53,16 @@ class GeditEdits:
     def read(self, *, sources: bool = True) -> Iterator[AskedEdit]:
         """See AskedEdits."""
         rows = gedit_edits(self.path, without=() if sources else GEDIT_PICTURES)
+        seen: set[str] = set()
         for number, row in enumerate(rows, start=1):
-            yield self._edit(number, row, sources)
+            yield self._edit(number, gedit_id(row, seen), row, sources)
 
     def digest(self) -> str:
         """See AskedEdits."""
         rows = "".join(json.dumps(row, sort_keys=True, default=str) for row in gedit_edits(self.path))
         return hashlib.sha256(rows.encode()).hexdigest()
 
-    def _edit(self, number: int, row: Mapping[str, Any], sources: bool) -> AskedEdit:
+    def _edit(self, number: int, name: str, row: Mapping[str, Any], sources: bool) -> AskedEdit:
         names = {name: whole(row.get(name)) for name in ("key", "task_type", "instruction_language")}
         key, task, language = (str(name) for name in names.values())
         raw, shown = _bytes(row.get("input_image_raw")), _bytes(row.get("input_image"))
@@ -76,16 +78,16 @@ class GeditEdits:
             problem = "instruction: it is empty"
         if problem is None and sources and (raw or shown) is None:
             problem = "input_image_raw: there is no picture"
-        name = f"fullset/{task}/{language}/{key}"
+        place = f"fullset/{task}/{language}/{key}"
         return AskedEdit(
             file=self.path,
             row=number,
-            id=key,
-            name=name if problem is None else f"#{number}",
+            id=name,
+            name=place if problem is None else f"#{number}",
             instruction=_text(row.get("instruction")),
             category=task,
             source=raw or shown,
-            shown=f"{name}_SRCIMG.png",
+            shown=f"{place}_SRCIMG.png",
             shown_copy=shown or raw,
             columns={
                 "task_type": task,

@@ -38,12 +38,13 @@ def count_missing(job: SampleJob) -> int:
     return sum(len(job.missing(edit)) for edit in job.asked(sources=False))
 
 
-def sample(
+def sample_edits(
     job: SampleJob, load: Callable[[], EditPolicy], on_done: Callable[[], None] = lambda: None
 ) -> SampleReport:
-    """Makes what is missing, by the editor that `load` gives where anything is, then writes the edits file and the contact sheet of this part.
+    """Makes what is missing, then writes the edits file and the contact sheet of this part.
 
-    Raises SamplingError, and whatever is no edit's own fault; pictures made before that stay.
+    `load` gives the editor, and is not called where nothing is missing. Raises SamplingError, and what is no
+    edit's own fault; pictures made before that stay.
     """
     report, policy = SampleReport(), cache(load)
     with job.failures_file.open("w", encoding="utf-8") as failures:
@@ -66,7 +67,7 @@ def sample(
                 if not numbers:
                     continue
                 try:
-                    source = _prepared(job, policy(), edit)
+                    source = _prepared(job, policy, edit)
                 except EditTrainingError as error:
                     fail(edit, numbers, error)
                     continue
@@ -87,10 +88,10 @@ def sample(
     return report
 
 
-def _prepared(job: SampleJob, policy: EditPolicy, edit: AskedEdit) -> Image.Image:
+def _prepared(job: SampleJob, policy: Callable[[], EditPolicy], edit: AskedEdit) -> Image.Image:
     """The source as the editor sees it; kept beside the pictures where the edits file is to show that."""
     picture = edit.picture()
-    source = policy.prepare(picture)
+    source = policy().prepare(picture)
     if edit.shown_copy is not None and edit.shown is not None:
         write_whole(job.out / edit.shown, edit.shown_copy)
     elif edit.shown is None or (source.size != picture.size and not edit.as_published):

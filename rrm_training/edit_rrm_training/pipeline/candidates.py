@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from edit_rrm.images import encode_png
+from edit_rrm.shard import WHOLE, Shard
 from edit_rrm.whole_files import write_whole
 from edit_rrm_training.data.pictures import load_image, rebased
 from edit_rrm_training.endpoints.endpoint import Meter, seed_of
@@ -14,7 +15,6 @@ from edit_rrm_training.pipeline.editors import Edited, Editor
 from edit_rrm_training.pipeline.journal import read_unique
 from edit_rrm_training.pipeline.rows import DecomposedEdit, Quadruple
 from edit_rrm_training.pipeline.running import StepReport, Task, run_step
-from edit_rrm.shard import WHOLE, Shard
 
 
 async def candidates(
