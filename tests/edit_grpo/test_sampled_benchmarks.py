@@ -153,6 +153,8 @@ def test_imgedit_s_pictures_are_named_by_key_and_show_their_originals(sample: Co
     }  # fmt: skip
     assert [row.problem for row in open_input(Path("out/edits.jsonl"), Path()).rows()] == [None, None]
     assert not Path("out/sources").exists()
+    assert [line["id"] for line in lines("out/edits.style.jsonl")] == ["7"]  # a judge for each kind
+    assert lines("out/edits.adjust.jsonl") + lines("out/edits.style.jsonl") == lines("out/edits.jsonl")
 
 
 def test_an_original_elsewhere_or_missing_is_named(sample: Command) -> None:

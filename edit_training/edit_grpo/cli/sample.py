@@ -221,9 +221,18 @@ def next_commands(benchmark: str | None, edits: Path, listed: Path, part: Shard)
     scores = listed.parent.with_name(f"{listed.parent.name}.scores.parquet")
     if benchmark is None:
         return [f"next: edit-rrm score {listed} -o {scores}"]
+    if benchmark == "imgedit":
+        kind, of_kind = (
+            listed.with_name("edits.add.jsonl"),
+            scores.with_name(f"{listed.parent.name}.add.parquet"),
+        )
+        return [
+            f"next, for each kind and its judge: edit-rrm score {kind} -o {of_kind} --guards report",
+            f"then: edit-rrm bench imgedit {listed.parent}.*.parquet --edits {edits}",
+        ]
     return [
-        f"next: edit-rrm score {listed} -o {scores} --guards report    (with the benchmark's judge)",
-        f"      edit-rrm bench {benchmark} {scores} --edits {edits}",
+        f"next, with the benchmark's judge: edit-rrm score {listed} -o {scores} --guards report",
+        f"then: edit-rrm bench gedit {scores} --edits {edits}",
     ]
 
 

@@ -44,6 +44,8 @@ class AskedEdit:
     """The benchmark's own, which its table is made by."""
     as_published: bool = False
     """Whether the edits file shows the source as it was published, whatever the editor saw of it."""
+    judged_by_kind: bool = False
+    """Whether its benchmark has a judge for each category."""
     problem: str | None = None
     """Why it cannot be carried out."""
 

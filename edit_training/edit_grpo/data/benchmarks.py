@@ -141,6 +141,7 @@ class ImgeditEdits:
             shown=None if source is None else os.path.relpath(source, self.out.absolute()),
             columns={"edit_type": kind},
             as_published=True,
+            judged_by_kind=bool(kind),
             problem=problem,
         )
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from edit_grpo.data.asked import AskedEdit, AskedEdits, once, picture_name
+from edit_grpo.data.asked import AskedEdit, AskedEdits, file_name, once, picture_name
 from edit_grpo.errors import SamplingError
 from edit_grpo.trained.drawing import Drawing
 from edit_rrm.nested_settings import flat
@@ -74,6 +74,10 @@ class SampleJob:
     @property
     def edits_file(self) -> Path:
         return self.shard.file(self.out / EDITS)
+
+    def edits_file_of(self, kind: str) -> Path:
+        """The same of one kind of edit."""
+        return self.shard.file(self.out / f"edits.{file_name(kind)}.jsonl")
 
     @property
     def failures_file(self) -> Path:

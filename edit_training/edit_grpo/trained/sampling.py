@@ -3,9 +3,11 @@
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import TextIO
 
 from PIL import Image
 
@@ -100,9 +102,20 @@ def _prepared(job: SampleJob, policy: Callable[[], EditPolicy], edit: AskedEdit)
 
 
 def _write_edits(job: SampleJob) -> None:
-    """Every picture of this part that is there, as `edit-rrm score` reads it."""
-    partial = job.edits_file.with_name(f"{job.edits_file.name}.partial")
-    with partial.open("w", encoding="utf-8") as lines:
+    """Every picture of this part that is there, as `edit-rrm score` reads it.
+
+    A benchmark that has a judge for each kind of edit gets a file for each, too: edits.KIND.jsonl.
+    """
+    with ExitStack() as files:
+        lines_of: dict[Path, TextIO] = {}
+
+        def add(place: Path, line: str) -> None:
+            if place not in lines_of:
+                partial = place.with_name(f"{place.name}.partial")
+                lines_of[place] = files.enter_context(partial.open("w", encoding="utf-8"))
+            lines_of[place].write(line)
+
+        add(job.edits_file, "")
         for edit in job.asked(sources=False):
             if edit.problem is not None:
                 continue
@@ -116,8 +129,12 @@ def _write_edits(job: SampleJob) -> None:
                         "instruction": edit.instruction, "source": shown,
                         "edited": str(place.relative_to(job.out)), **edit.columns,
                     }  # fmt: skip
-                    lines.write(json.dumps(line, ensure_ascii=False) + "\n")
-    os.replace(partial, job.edits_file)
+                    text = json.dumps(line, ensure_ascii=False) + "\n"
+                    add(job.edits_file, text)
+                    if edit.judged_by_kind:
+                        add(job.edits_file_of(edit.category), text)
+    for place in lines_of:
+        os.replace(place.with_name(f"{place.name}.partial"), place)
 
 
 def _write_sheet(job: SampleJob) -> None:
