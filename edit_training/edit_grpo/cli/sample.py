@@ -15,6 +15,7 @@ from edit_rrm_client import EditRRMClientError
 if TYPE_CHECKING:
     from edit_grpo.data.asked import AskedEdits
     from edit_grpo.policies.policy import EditPolicy
+    from edit_grpo.trained.finding import Dtype
 
 Benchmark = Literal["gedit", "imgedit"]
 EXIT_SOME_FAILED = 1
@@ -149,7 +150,8 @@ def sample(
         from edit_grpo.trained.sampling import count_missing, sample_edits
 
         where = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        found = find_editor(checkpoint, adapter, changes or (), device=where, dtype=dtype)
+        usual: Dtype | None = "float32" if where == "cpu" else None
+        found = find_editor(checkpoint, adapter, changes or (), dtype=dtype or usual)
         asked = _asked(edits, out, benchmark, originals, column or [], encoding)
         drawing = Drawing(steps or found.steps or STEPS, seed, batch)
         job = SampleJob(asked, out, name or found.name, drawing, per_edit, count, part, sheet)

@@ -40,16 +40,16 @@ def find_editor(
     adapter: Path | None = None,
     changes: Sequence[str] = (),
     *,
-    device: str = "cpu",
     dtype: Dtype | None = None,
 ) -> FoundEditor:
     """The editor at `place`: a run's `final/`, or its newest checkpoint; a checkpoint; an adapter, whose run
     says the base; a pipeline's folder, or a registered editor, perhaps with an `adapter`.
 
-    `changes` are NAME=VALUE settings of the policy. Raises SettingsError and CheckpointError.
+    `changes` are NAME=VALUE settings of the policy; without `dtype` it is that of the run, or bfloat16.
+    Raises SettingsError and CheckpointError.
     """
     if place in plugins.names(_EDITORS) or not Path(place).is_dir():
-        return FoundEditor(_policy({"name": place, "adapter": adapter}, None, changes, device, dtype), place)
+        return FoundEditor(_policy({"name": place, "adapter": adapter}, None, changes, dtype), place)
     weights, checkpoint = _weights(Path(place))
     folder = _run_of(weights)
     run = None if folder is None else load_settings(folder / SETTINGS_FILE, ())
@@ -65,7 +65,7 @@ def find_editor(
     else:
         named = {"name": str(weights), "adapter": adapter}
     return FoundEditor(
-        policy=_policy(named, run, changes, device, dtype),
+        policy=_policy(named, run, changes, dtype),
         name=(adapter or folder or Path(place)).resolve().name,
         steps=None if run is None else run.sampling.steps,
         checkpoint=checkpoint,
@@ -99,11 +99,10 @@ def _policy(
     weights: dict[str, str | Path | None],
     run: TrainSettings | None,
     changes: Sequence[str],
-    device: str,
     dtype: Dtype | None,
 ) -> PolicySettings:
     values = {} if run is None else run.policy.model_dump(mode="json", exclude={"lora"})
-    usual = "float32" if device == "cpu" else values.get("dtype", "bfloat16")
+    usual = values.get("dtype", "bfloat16")
     values |= {**weights, "dtype": dtype or usual, "gradient_checkpointing": False}
     try:
         return settings_files.load_settings(
