@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
+import numpy as np
 import pytest
 import torch
 from diffusers import DiffusionPipeline
@@ -12,7 +14,7 @@ from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit
 from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-from small_runs import small_settings
+from small_runs import small_settings, write_edits
 from typer.testing import CliRunner, Result
 
 from edit_grpo.algorithms.averages import MovingAverage
@@ -20,8 +22,13 @@ from edit_grpo.cli.app import app
 from edit_grpo.policies.loading import load_policy
 from edit_grpo.policies.settings import PolicySettings
 from edit_grpo.rollout.ode_sampling import sample_ode
+from edit_grpo.rollout.rollout import seed_of
 from edit_grpo.run.checkpointing import Progress, TrainingState, save_checkpoint
 from edit_grpo.run.settings_file import write_settings
+from edit_grpo.trained.finding import find_editor
+from edit_rrm_client import MockRewardServer
+from edit_rrm_client.cli import app as client_app
+from guide_blocks import shown
 from tiny_pipelines import INSTRUCTIONS, kontext_folder, pictures, qwen_folder
 
 TOLERANCE = 1  # of 255, in float32: the pipeline's scheduler steps in another order of operations
@@ -210,3 +217,33 @@ def test_what_cannot_be_exported_is_said_and_leaves_nothing(tmp_path: Path) -> N
     assert "DDPMPipeline, the class of" in told(config, weights)
     assert "keeps no moving average" in export("--checkpoint", base, "--out", tmp_path / "o", "--ema").output
     assert "is there already" in export("--checkpoint", base, "--adapter", adapter, "--out", base).output
+
+
+def test_the_guide_s_commands_after_a_training(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A real pipeline of each family, sampled, scored and exported."""
+    monkeypatch.chdir(tmp_path)
+    run, _, _ = averaged_run(tmp_path, base, lora=LORA)
+    (tmp_path / "runs").mkdir()
+    run.rename(tmp_path / "runs/kontext")
+    write_edits(tmp_path, count=2)
+    plain, server = httpx.AsyncClient, MockRewardServer(0.25)
+    monkeypatch.setattr(httpx, "AsyncClient", lambda **options: plain(transport=server, **options))
+    for program, *words in shown("train-an-editor.md", 4, {}):
+        done = CliRunner().invoke({"edit-grpo": app, "edit-rrm": client_app}[program], words)
+        assert done.exit_code == 0, (words, done.output)
+    scored = [json.loads(line) for line in Path("runs/kontext-scores.jsonl").read_text().splitlines()]
+    assert [(row["candidate"], row["reward"]) for row in scored] == [
+        (number, 0.25) for number in range(4)
+    ] * 2
+    assert scored[0]["source"] == "kontext-out/sources/edits.jsonl-0.png"  # the editor saw 64×64 of its 8×8
+    assert Path("kontext-lora/pytorch_lora_weights.safetensors").is_file()
+
+    policy = load_policy(find_editor("runs/kontext", dtype="float32").policy, keep_reference=False)
+    condition = policy.encode([Image.open("runs/kontext-out/sources/edits.jsonl-1.png")], ["make it red"])
+    generator = torch.Generator().manual_seed(seed_of("sample", 0, "edits.jsonl-1", 3))
+    latents = sample_ode(policy, condition, policy.noise(condition, generator), 4)
+    expected = np.asarray(policy.decode(latents)[0], dtype=int)
+    made = np.asarray(Image.open("runs/kontext-out/edits.jsonl-1-3.png"), dtype=int)
+    assert np.abs(expected - made).max() <= 1

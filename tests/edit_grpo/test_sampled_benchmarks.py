@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -15,7 +16,10 @@ from typer.testing import CliRunner, Result
 from edit_grpo.cli.app import app
 from edit_grpo.policies import loading
 from edit_rrm.images import encode_png
+from edit_rrm_client import MockRewardServer
 from edit_rrm_client.bulk.inputs import open_input
+from edit_rrm_client.cli import app as client_app
+from guide_blocks import shown
 
 IMAGE = pa.struct({"bytes": pa.binary(), "path": pa.string()})
 Command = Callable[..., Result]
@@ -183,3 +187,61 @@ def test_what_is_missing_or_has_no_use_is_said(sample: Command, words: tuple[str
     Path("empty").mkdir()
     done = sample(*words, "--out", "out")
     assert (done.exit_code, told in " ".join(done.output.replace("│", " ").split())) == (2, True), done.output
+
+
+SUBSCORES = {
+    "viescore": {"prompt_following": 0.9, "consistency": 0.4, "naturalness": 0.9, "artifacts": 1.0},
+    "imgedit-add": {"compliance": 1.0, "seamlessness": 0.75, "fidelity": 0.5},
+}
+
+
+@pytest.fixture
+def follow(sample: Command, monkeypatch: pytest.MonkeyPatch) -> Callable[[list[list[str]]], str]:
+    """Runs a guide's commands; services judge as their address says. Gives what the last one printed."""
+    monkeypatch.setenv("COLUMNS", "200")
+    Path("runs/kontext").mkdir(parents=True)
+    server, plain = MockRewardServer(0.8), httpx.AsyncClient
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        answered = server.handle_request(request)
+        body = json.loads(answered.content)
+        for candidate in body.get("results", ()) if request.url.host in SUBSCORES else ():
+            candidate |= {"subscores": SUBSCORES[request.url.host], "verdicts": []}
+        return httpx.Response(answered.status_code, json=body)
+
+    transport = httpx.MockTransport(answer)
+    monkeypatch.setattr(httpx, "AsyncClient", lambda **options: plain(transport=transport, **options))
+
+    def run(commands: list[list[str]]) -> str:
+        output = ""
+        for program, *words in commands:
+            done = CliRunner().invoke({"edit-grpo": app, "edit-rrm": client_app}[program], words)
+            assert done.exit_code == 0, (words, done.output)
+            output = done.stdout
+        return output
+
+    return run
+
+
+def cells(output: str, row: str) -> list[str]:
+    """The first row of a table that begins so."""
+    line = next(line for line in output.splitlines() if line.strip("│ ").startswith(row))
+    return [cell.strip() for cell in line.strip("│").split("│")]
+
+
+def test_the_guide_s_commands_make_gedit_s_table(follow: Callable[[list[list[str]]], str]) -> None:
+    write_gedit(Path("GEdit-Bench/data"), gedit_row("k1"), gedit_row("k2", "style_change"))
+    output = follow(shown("benchmarks-public.md", 2, {}))
+    # min(9, 4) = 4, min(9, 10) = 9, √(4 · 9) = 6, and the reward of the other service
+    expected = ["mean over 2 kinds", "4.000", "9.000", "6.000", "0.800", "2", "0", "0"]
+    assert cells(output, "mean over") == expected
+
+
+def test_the_guide_s_commands_make_imgedit_s_table(follow: Callable[[list[list[str]]], str]) -> None:
+    folder = write_imgedit(Path("Benchmark/singleturn"))
+    edits = json.loads((folder / "singleturn.json").read_text())
+    for edit in edits.values():
+        edit["edit_type"] = "add"
+    (folder / "singleturn.json").write_text(json.dumps(edits))
+    output = follow(shown("benchmarks-public.md", 3, {}))
+    assert cells(output, "add") == ["add", "4.00", "2", "0", "0"]  # (5 + 4 + 3) / 3

@@ -1,16 +1,17 @@
 """Benchmarks of editors: the rows that `edit-rrm score` wrote, under the benchmark's own groups.
 
-GEdit-Bench, verified in stepfun-ai/Step1X-Edit at 570eba6 (test_gedit_score.py, viescore/__init__.py): of
-VIEScore's four numbers, 0 to 10, semantics is the smaller of the first two, quality that of the last two.
-ImgEdit-Bench, verified in PKU-YuanGroup/ImgEdit at 547185d (step1_get_avgscore.py): a picture has the mean of
-three numbers, 1 to 5, rounded to two decimals.
+GEdit-Bench: of VIEScore's four numbers, 0 to 10, semantics is the smaller of the first two, quality that of
+the last two. ImgEdit-Bench: a picture has the mean of three numbers, 1 to 5, rounded to two decimals.
+
+Verified in stepfun-ai/Step1X-Edit at 570eba6 (test_gedit_score.py, viescore/__init__.py) and
+PKU-YuanGroup/ImgEdit at 547185d (step1_get_avgscore.py).
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edit_rrm_client.bulk.benchmark_edits import gedit_edits, gedit_id, imgedit_edits
+from edit_rrm_client.bulk.benchmark_edits import gedit_edits, gedit_id, imgedit_edits, imgedit_file
 from edit_rrm_client.bulk.errors import InputError
 from edit_rrm_client.bulk.rows import ResultRow, read_results
 
@@ -56,9 +57,9 @@ def read_gedit(path: Path) -> dict[str, BenchmarkEdit]:
 
 
 def read_imgedit(path: Path) -> dict[str, BenchmarkEdit]:
-    """The edits of its JSON by their keys. Raises InputError."""
+    """The edits of its JSON, or of the folder that holds it, by their keys. Raises InputError."""
     edits = {}
-    for key, edit in imgedit_edits(path).items():
+    for key, edit in imgedit_edits(imgedit_file(path)).items():
         if not isinstance(edit, dict) or not isinstance(edit.get("edit_type"), str):
             raise InputError(f"{path}: edit {key!r} has no edit_type")
         edits[key] = BenchmarkEdit(key, edit["edit_type"])

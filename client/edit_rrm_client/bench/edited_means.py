@@ -1,8 +1,11 @@
 """The published means of benchmarks of editors. Pure.
 
-GEdit-Bench (calculate_statistics.py): each kind of edit alone, then the plain mean over kinds, apart for each
-language and for the edits that all compared systems carry out (Intersection_exist). ImgEdit-Bench
-(step2_typescore.py): each kind alone; the overall number of its tables is the mean over kinds.
+GEdit-Bench: each kind of edit alone, then the plain mean over kinds; apart for each language, and for the
+edits that all compared systems carry out (Intersection_exist). ImgEdit-Bench: each kind alone; its script has
+no overall number, and the mean over kinds here is GEdit-Bench's way.
+
+Verified in stepfun-ai/Step1X-Edit at 570eba6 (calculate_statistics.py) and PKU-YuanGroup/ImgEdit at 547185d
+(step2_typescore.py).
 """
 
 from collections.abc import Iterable, Sequence

@@ -91,7 +91,7 @@ def gedit(
 def imgedit(
     results: Results,
     edits: Annotated[
-        Path, typer.Option(help="Its JSON of edits, such as singleturn.json or basic_edit.json.", exists=True)
+        Path, typer.Option(help="Its JSON of edits, or the folder with singleturn.json.", exists=True)
     ],
     reward: Rewards = None,
     as_json: AsJson = False,
@@ -102,7 +102,7 @@ def imgedit(
 
         edit-rrm score kontext/edits.add.jsonl -o add.parquet --guards report --url http://imgedit-add:8000
 
-        edit-rrm bench imgedit add.parquet style.parquet --edits Benchmark/singleturn/singleturn.json
+        edit-rrm bench imgedit add.parquet style.parquet --edits Benchmark/singleturn
     """
     with reported():
         known = read_imgedit(edits)

@@ -15,6 +15,7 @@ from edit_rrm_client.bulk.finding import in_order, is_hidden
 from edit_rrm_client.bulk.records import open_records, whole
 
 GEDIT_PICTURES = ("input_image", "input_image_raw")
+_IMGEDIT_FILES = ("singleturn.json", "basic_edit.json")
 
 
 def gedit_edits(path: Path, without: Collection[str] = GEDIT_PICTURES) -> Iterator[Mapping[str, Any]]:
@@ -47,6 +48,15 @@ def gedit_id(edit: Mapping[str, Any], seen: set[str]) -> str:
     name = f"{key}/{edit.get('instruction_language')}" if key in seen else key
     seen.add(key)
     return name
+
+
+def imgedit_file(path: Path) -> Path:
+    """ImgEdit-Bench's JSON of edits: the file, or the one in a folder. Raises InputError."""
+    file = next((path / name for name in _IMGEDIT_FILES if (path / name).is_file()), path)
+    if not file.is_file():
+        wanted = " or ".join(_IMGEDIT_FILES)
+        raise InputError(f"{path}: expected ImgEdit-Bench's JSON of edits, or a folder with {wanted}")
+    return file
 
 
 def imgedit_edits(file: Path) -> dict[str, Any]:

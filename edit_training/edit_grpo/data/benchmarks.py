@@ -18,6 +18,7 @@ from edit_rrm_client.bulk.benchmark_edits import (
     gedit_edits,
     gedit_id,
     imgedit_edits,
+    imgedit_file,
     is_file_name,
     original_of,
 )
@@ -26,16 +27,12 @@ from edit_rrm_client.bulk.finding import existing
 from edit_rrm_client.bulk.records import file_digest, whole
 
 Benchmark = Literal["gedit", "imgedit"]
-_IMGEDIT_FILES = ("singleturn.json", "basic_edit.json")
 
 
 def open_benchmark(benchmark: Benchmark, path: Path, originals: Path | None, out: Path) -> AskedEdits:
     """A benchmark's edits from its local copy. Raises InputError for what is missing or not wanted."""
     if benchmark == "imgedit":
-        file = next((path / name for name in _IMGEDIT_FILES if (path / name).is_file()), path)
-        if not file.is_file():
-            wanted = " or ".join(_IMGEDIT_FILES)
-            raise InputError(f"{path}: expected ImgEdit-Bench's JSON of edits, or a folder with {wanted}")
+        file = imgedit_file(path)
         return ImgeditEdits(file, originals or file.parent, out)
     if originals is not None:
         raise InputError("--originals has no use with GEdit-Bench, whose pictures are in its Parquet files")
