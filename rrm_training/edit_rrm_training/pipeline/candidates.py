@@ -29,7 +29,7 @@ async def candidates(
     on_done: Callable[[], None] = lambda: None,
 ) -> StepReport:
     """Reads DecomposedEdit, of which `shard` is done, writes Quadruple to its file of `out`, and new pictures
-    to `candidates/` beside it. One at a time: an editor has the accelerator to itself.
+    to `candidates/` beside it. One at a time: an editor has the accelerator to itself until it is done.
 
     Raises StepError for two editors of one name, whose candidates could not be told apart.
     """
@@ -38,10 +38,11 @@ async def candidates(
         raise StepError(f"candidates: several editors have one name: {', '.join(names)}")
 
     def tasks() -> Iterator[Task[tuple[DecomposedEdit, Editor, int]]]:
-        for edit in shard.of(read_unique(edits, DecomposedEdit)):
-            for editor in editors:
+        for editor in editors:
+            for edit in shard.of(read_unique(edits, DecomposedEdit)):
                 for number in range(per_editor):
                     yield Task(f"{edit.id}/{editor.name}-{number}", (edit, editor, number))
+            editor.close()
 
     async def work(task: tuple[DecomposedEdit, Editor, int], meter: Meter) -> Quadruple:
         edit, editor, number = task
