@@ -19,13 +19,14 @@ from typer.testing import CliRunner, Result
 
 from edit_grpo.algorithms.averages import MovingAverage
 from edit_grpo.cli.app import app
+from edit_grpo.errors import CheckpointError
 from edit_grpo.policies.loading import load_policy
 from edit_grpo.policies.settings import PolicySettings
 from edit_grpo.rollout.ode_sampling import sample_ode
 from edit_grpo.rollout.rollout import seed_of
 from edit_grpo.run.checkpointing import Progress, TrainingState, save_checkpoint
 from edit_grpo.run.settings_file import write_settings
-from edit_grpo.trained.finding import find_editor
+from edit_grpo.trained.finding import find_editor, load_editor
 from edit_rrm_client import MockRewardServer
 from edit_rrm_client.cli import app as client_app
 from guide_blocks import shown
@@ -189,6 +190,37 @@ def test_a_run_s_average_is_exported_or_its_last_weights(
         theirs = drawn_by_diffusers(base, out, monkeypatch)
         assert distance(theirs, mine) <= TOLERANCE
         assert distance(theirs, other) > 10 * TOLERANCE
+
+
+def test_exported_weights_are_sampled_as_the_adapter_is(base: Path, tmp_path: Path) -> None:
+    """So other people's LoRAs are, too."""
+    trained(base, lora=LORA).save(tmp_path / "adapter")
+    export("--checkpoint", base, "--adapter", tmp_path / "adapter", "--out", tmp_path / "lora")
+    edits = write_edits(tmp_path, count=1)
+    made = {}
+    for adapter in ("adapter", "lora", None):
+        out = tmp_path / f"out-{adapter}"
+        words = ["sample", "--checkpoint", base, "--edits", edits, "--out", out, "--steps", STEPS]
+        words += ["--set", f"area_pixels={AREA}", *(["--adapter", tmp_path / adapter] if adapter else [])]
+        done = CliRunner().invoke(app, [str(word) for word in words])
+        assert done.exit_code == 0, done.output
+        made[adapter] = Image.open(out / "edits.jsonl-0.png")
+    assert distance(made["adapter"], made["lora"]) <= TOLERANCE
+    assert distance(made["adapter"], made[None]) > 10 * TOLERANCE
+    again = export("--checkpoint", base, "--adapter", tmp_path / "lora", "--out", tmp_path / "again")
+    assert (again.exit_code, "diffusers loads already" in again.output) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("transformer.nowhere.{}.weight", "cannot be loaded into"), ("unet.x.{}.weight", "no LoRA weights of")],
+)
+def test_lora_weights_of_another_model_are_refused(base: Path, tmp_path: Path, name: str, told: str) -> None:
+    weights = {name.format("lora_A"): torch.zeros(2, 4), name.format("lora_B"): torch.zeros(4, 2)}
+    save_file(weights, str(tmp_path / "pytorch_lora_weights.safetensors"))
+    found = find_editor(str(base), tmp_path, dtype="float32")
+    with pytest.raises(CheckpointError, match=told):
+        load_editor(found, "cpu")
 
 
 def test_what_cannot_be_exported_is_said_and_leaves_nothing(tmp_path: Path) -> None:

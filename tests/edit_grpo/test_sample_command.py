@@ -186,7 +186,7 @@ def test_a_picture_that_is_not_finite_is_a_failure_and_its_batch_s_others_are_ma
     ("words", "named"),
     [
         (("--seed", "1"), "seed"),
-        (("--set", "area_pixels=4096"), "editor.area_pixels"),
+        (("--set", "area_pixels=4096"), "policy.area_pixels"),
         (("--steps", "4"), "steps"),
     ],
 )

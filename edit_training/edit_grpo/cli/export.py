@@ -46,8 +46,8 @@ def export(
         import torch
 
         from edit_grpo.policies.loading import pipeline_class
-        from edit_grpo.trained.exporting import LORA_FILE, export_editor
-        from edit_grpo.trained.finding import find_editor
+        from edit_grpo.trained.exporting import export_editor
+        from edit_grpo.trained.finding import LORA_FILE, find_editor
 
         found = find_editor(checkpoint, adapter, changes or (), dtype=dtype)
         if ema and not found.averaged:

@@ -14,7 +14,6 @@ from edit_rrm_client import EditRRMClientError
 
 if TYPE_CHECKING:
     from edit_grpo.data.asked import AskedEdits
-    from edit_grpo.policies.policy import EditPolicy
     from edit_grpo.trained.finding import Dtype
 
 Benchmark = Literal["gedit", "imgedit"]
@@ -22,6 +21,7 @@ EXIT_SOME_FAILED = 1
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
 STEPS = 28
+_NOT_OF_PICTURES = {"name", "adapter", "lora", "gradient_checkpointing"}
 console = Console()
 
 
@@ -48,7 +48,12 @@ Checkpoint = Annotated[
         "diffusers pipeline's folder, or a registered editor."
     ),
 ]
-Adapter = Annotated[Path | None, typer.Option(help="Folder of a trained adapter, for a pipeline.")]
+Adapter = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of a trained adapter, or of LoRA weights as diffusers has them, for a pipeline."
+    ),
+]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda or cuda:1. Default: a GPU if there is one.")]
 Changes = Annotated[
     list[str] | None,
@@ -143,9 +148,9 @@ def sample(
     try:
         import torch
 
-        from edit_grpo.policies.loading import folder_of, load_policy
+        from edit_grpo.policies.loading import folder_of
         from edit_grpo.trained.drawing import Drawing
-        from edit_grpo.trained.finding import find_editor
+        from edit_grpo.trained.finding import find_editor, load_editor
         from edit_grpo.trained.folder import MadeBy, SampleJob, claim, weights_mark
         from edit_grpo.trained.sampling import count_missing, sample_edits
 
@@ -155,27 +160,23 @@ def sample(
         asked = _asked(edits, out, benchmark, originals, column or [], encoding)
         drawing = Drawing(steps or found.steps or STEPS, seed, batch)
         job = SampleJob(asked, out, name or found.name, drawing, per_edit, count, part, sheet)
-        weights = found.policy.adapter or folder_of(found.policy.name)
         claim(
             out,
             MadeBy(
-                editor=found.policy.model_dump(mode="json", exclude={"gradient_checkpointing"}),
-                weights=weights_mark(weights),
+                editor=checkpoint,
+                policy=found.policy.model_dump(mode="json", exclude=_NOT_OF_PICTURES),
+                weights=weights_mark(
+                    folder_of(found.policy.name), *filter(None, (found.policy.adapter, found.lora))
+                ),
                 steps=drawing.steps,
                 seed=seed,
                 edits=asked.digest(),
             ),
         )
         missing = count_missing(job)
-
-        def load() -> "EditPolicy":
-            policy = load_policy(found.policy, where, keep_reference=False)
-            policy.module.eval()  # an adapter that can be trained further has its dropout on
-            return policy
-
         with _progress() as progress:
             bar = progress.add_task("pictures", total=missing)
-            report = sample_edits(job, load, lambda: progress.advance(bar))
+            report = sample_edits(job, lambda: load_editor(found, where), lambda: progress.advance(bar))
     except (EditTrainingError, EditRRMClientError, OSError) as error:
         console.print(f"edit-grpo: {error}", markup=False, style="red", soft_wrap=True)
         raise typer.Exit(EXIT_BAD_INPUT) from error

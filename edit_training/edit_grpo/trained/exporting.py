@@ -25,7 +25,6 @@ from edit_grpo.policies.policy import EditPolicy
 from edit_grpo.run.checkpointing import WEIGHTS
 from edit_grpo.trained.finding import ADAPTER, FoundEditor
 
-LORA_FILE = "pytorch_lora_weights.safetensors"
 Kind = Literal["lora", "pipeline"]
 _PREFIX = "base_model.model."  # of what PEFT saves
 _KEY = re.compile(r"(?P<module>.+)\.lora_(?P<half>[AB])\.weight")
@@ -40,6 +39,8 @@ def export_editor(
     `last`: the weights after the last update, where the run saved their moving average for use. `dtype` is
     that of what is written; the trained one if None. Raises ExportError, CheckpointError and PolicyError.
     """
+    if found.lora is not None:
+        raise ExportError(f"{found.lora} holds what diffusers loads already")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ExportError(f"{out} is there already; choose another --out")
     partial = out.with_name(f"{out.name}.partial")
@@ -74,7 +75,7 @@ def _export(found: FoundEditor, out: Path, last: bool, dtype: torch.dtype | None
 
 
 def _write_lora(adapter: Path, base: str, out: Path, dtype: torch.dtype | None) -> None:
-    """PEFT's adapter folder as `LORA_FILE`, by the base's own pipeline class. The base is not loaded."""
+    """PEFT's adapter folder in diffusers' layout, by the class of the base, which is not loaded."""
     kind: Any = getattr(diffusers, pipeline_class(base), None)
     if not hasattr(kind, "save_lora_weights"):
         raise ExportError(f"{pipeline_class(base)}, the class of {base}, takes no LoRA weights")

@@ -1,4 +1,4 @@
-"""Which editor a path means: a pipeline, a run, one of its checkpoints, or an adapter; and how it is run."""
+"""Which editor a path means: a pipeline, a run, a checkpoint of it, an adapter; how it is run, and loaded."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from edit_grpo.errors import CheckpointError, SettingsError
+from edit_grpo.policies.policy import EditPolicy
 from edit_grpo.policies.settings import PolicySettings
 from edit_grpo.run.checkpointing import POLICY, newest_checkpoint
 from edit_grpo.run.settings import TrainSettings
@@ -15,7 +16,7 @@ from edit_grpo.run.training_run import SETTINGS_FILE
 from edit_rrm import plugins, settings_files
 from edit_rrm.errors import SettingsFileError
 
-ADAPTER, PIPELINE = "adapter_config.json", "model_index.json"
+ADAPTER, LORA_FILE = "adapter_config.json", "pytorch_lora_weights.safetensors"
 Dtype = Literal["float32", "bfloat16"]
 _EDITORS: plugins.Group = "edit_grpo.editors"
 
@@ -29,6 +30,8 @@ class FoundEditor:
     """What lists of its pictures call it."""
     steps: int | None = None
     """Those of its run."""
+    lora: Path | None = None
+    """A folder with weights as diffusers writes them, `LORA_FILE`, instead of an adapter of PEFT's."""
     checkpoint: Path | None = None
     """Of its run, with the weights of the last update beside those that were saved for use."""
     averaged: bool = False
@@ -43,18 +46,22 @@ def find_editor(
     dtype: Dtype | None = None,
 ) -> FoundEditor:
     """The editor at `place`: a run's `final/`, or its newest checkpoint; a checkpoint; an adapter, whose run
-    says the base; a pipeline's folder, or a registered editor, perhaps with an `adapter`.
+    says the base; a pipeline's folder, or a registered editor, perhaps with an `adapter` of either layout.
 
     `changes` are NAME=VALUE settings of the policy; without `dtype` it is that of the run, or bfloat16.
     Raises SettingsError and CheckpointError.
     """
+    lora = None
+    if adapter is not None and (adapter / LORA_FILE).is_file() and not (adapter / ADAPTER).is_file():
+        lora, adapter = adapter, None
     if place in plugins.names(_EDITORS) or not Path(place).is_dir():
-        return FoundEditor(_policy({"name": place, "adapter": adapter}, None, changes, dtype), place)
+        policy = _policy({"name": place, "adapter": adapter}, None, changes, dtype)
+        return FoundEditor(policy, (adapter or lora or Path(place)).name, lora=lora)
     weights, checkpoint = _weights(Path(place))
     folder = _run_of(weights)
     run = None if folder is None else load_settings(folder / SETTINGS_FILE, ())
     if (weights / ADAPTER).is_file():
-        if adapter is not None:
+        if adapter is not None or lora is not None:
             raise SettingsError(f"{weights} is an adapter: give its base as the editor, or no other adapter")
         if run is None:
             raise SettingsError(
@@ -66,11 +73,32 @@ def find_editor(
         named = {"name": str(weights), "adapter": adapter}
     return FoundEditor(
         policy=_policy(named, run, changes, dtype),
-        name=(adapter or folder or Path(place)).resolve().name,
+        name=(adapter or lora or folder or Path(place)).resolve().name,
         steps=None if run is None else run.sampling.steps,
+        lora=lora,
         checkpoint=checkpoint,
         averaged=run is not None and run.optimizer.ema is not None,
     )
+
+
+def load_editor(found: FoundEditor, device: str) -> EditPolicy:
+    """The editor on that device, for use: without a reference, without dropout.
+
+    Raises PolicyError, and CheckpointError for LoRA weights that are not this editor's.
+    """
+    from edit_grpo.policies.loading import load_policy  # diffusers takes seconds to import
+
+    policy = load_policy(found.policy, device, keep_reference=False)
+    if found.lora is not None:
+        try:
+            policy.pipeline.load_lora_weights(str(found.lora))
+        except Exception as error:  # whatever a stranger's file makes its reader raise
+            named = f"{found.lora} cannot be loaded into {found.policy.name}"
+            raise CheckpointError(f"{named}: {error}") from error
+        if not policy.pipeline.get_list_adapters():  # diffusers passes over weights of other names
+            raise CheckpointError(f"{found.lora} holds no LoRA weights of {found.policy.name}")
+    policy.module.eval()  # an adapter that can be trained further has its dropout on
+    return policy
 
 
 def _weights(place: Path) -> tuple[Path, Path | None]:

@@ -30,7 +30,9 @@ class MadeBy(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    editor: dict[str, Any]
+    editor: str
+    """As it was named: for people, another way to the same weights is none to other pictures."""
+    policy: dict[str, Any]
     weights: str
     """See `weights_mark`."""
     steps: int
@@ -101,18 +103,22 @@ def claim(out: Path, made_by: MadeBy) -> None:
         begun = MadeBy.model_validate_json(file.read_bytes())
     except ValidationError as error:
         raise SamplingError(f"{file} is not of this version; choose another --out") from error
-    changed = changed_settings(flat(begun.model_dump()), flat(made_by.model_dump()))
+    before, now = (flat(each.model_dump(exclude={"editor"})) for each in (begun, made_by))
+    changed = changed_settings(before, now)
     if changed:
         raise SamplingError(
             f"{out} holds pictures that were made otherwise ({', '.join(changed)}); choose another --out"
         )
 
 
-def weights_mark(folder: Path) -> str:
-    """Tells one editor's weights from another's by size and ends of their files: whole ones take minutes."""
+def weights_mark(*folders: Path) -> str:
+    """Tells one editor's weights from another's by size and ends of their files: whole ones take minutes.
+
+    `folders` are those of its pipeline and its adapter.
+    """
     digest = hashlib.sha256()
-    part = folder / "transformer"
-    for file in sorted((part if part.is_dir() else folder).glob("*.safetensors")):
+    parts = (part if (part := folder / "transformer").is_dir() else folder for folder in folders)
+    for file in (file for part in parts for file in sorted(part.glob("*.safetensors"))):
         size = file.stat().st_size
         with file.open("rb") as weights:
             ends = weights.read(_END_BYTES)
