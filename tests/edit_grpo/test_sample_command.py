@@ -227,10 +227,11 @@ def test_ids_that_are_no_file_names_get_one_and_rows_that_repeat_an_edit_are_it_
 
 
 def test_an_edit_whose_second_picture_would_be_another_s_is_refused(sample: Command) -> None:
-    path = edit_list({"id": "e"}, {"id": "e-1"}, count=2)
-    assert sample("--edits", path, "--out", "one").exit_code == 0
+    path = edit_list({"id": "e"}, {"id": "e-1"}, {"id": "contact-sheet"}, count=3)
+    sample("--edits", path, "--out", "one")
+    assert [line["id"] for line in lines("one/failures.jsonl")] == ["contact-sheet"]
     sample("--edits", path, "--out", "two", "--per-edit", 2)
-    assert [line["id"] for line in lines("two/failures.jsonl")] == ["e-1", "e-1"]
+    assert [line["id"] for line in lines("two/failures.jsonl")] == ["e-1"] * 2 + ["contact-sheet"] * 2
 
 
 def test_a_source_that_the_editor_saw_in_another_size_is_kept_and_shown(

@@ -71,6 +71,7 @@ def test_an_unfinished_run_is_its_newest_checkpoint(tmp_path: Path) -> None:
 
 
 def test_a_pipeline_takes_an_adapter_and_an_adapter_alone_says_what_it_lacks(tmp_path: Path) -> None:
+    (tmp_path / "settings.yaml").write_text("of: something else\n")
     for name, file in (("base", "model_index.json"), ("lora", "adapter_config.json")):
         (tmp_path / name).mkdir()
         (tmp_path / name / file).write_text("{}")

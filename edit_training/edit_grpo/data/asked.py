@@ -21,6 +21,8 @@ from edit_rrm_client.bulk.input_row import InputRow
 from edit_rrm_client.bulk.input_rows import COLUMNS, Places, checked_rows, missing_column
 from edit_rrm_client.bulk.records import Records, open_records
 
+SHEET = "contact-sheet"
+"""A picture of the output folder that is no edit's."""
 _PLAIN = re.compile(r"[\w-][\w.-]{0,99}")
 
 
@@ -151,7 +153,7 @@ def picture_name(edit: AskedEdit, number: int) -> str:
 
 def once(edits: Iterable[AskedEdit], per_edit: int = 1) -> Iterator[AskedEdit]:
     """Each edit once: a row that repeats one is left out; one with another's pictures gets a problem."""
-    known: dict[str, bytes] = {}
+    known = {SHEET: b""}
     for edit in edits:
         content = (edit.id, edit.instruction, edit.shown if edit.shown is not None else edit.source)
         mark = hashlib.sha256(repr(content).encode()).digest()[:16]
@@ -163,5 +165,5 @@ def once(edits: Iterable[AskedEdit], per_edit: int = 1) -> Iterator[AskedEdit]:
             known.update(dict.fromkeys(names, mark))
             yield edit
         else:
-            told = f"an earlier edit has the picture {taken!r}; give this one another id"
+            told = f"another picture is named {taken!r}; give this edit another id"
             yield edit if edit.problem else replace(edit, problem=told)

@@ -120,7 +120,10 @@ def _weights(place: Path) -> tuple[Path, Path | None]:
 def _run_of(weights: Path) -> Path | None:
     """The run that a checkpoint's `policy/`, or `final/`, belongs to."""
     above = weights.absolute().parents
-    return next((each for each in above[:3] if (each / SETTINGS_FILE).is_file()), None)
+    run = (
+        above[0] if weights.name == FINAL else above[2] if weights.name == POLICY and len(above) > 2 else None
+    )
+    return run if run is not None and (run / SETTINGS_FILE).is_file() else None
 
 
 def _policy(

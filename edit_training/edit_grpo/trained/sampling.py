@@ -11,7 +11,7 @@ from typing import TextIO
 
 from PIL import Image
 
-from edit_grpo.data.asked import AskedEdit
+from edit_grpo.data.asked import SHEET, AskedEdit
 from edit_grpo.errors import EditTrainingError
 from edit_grpo.policies.policy import EditPolicy
 from edit_grpo.run.sheets import SheetRow, contact_sheet
@@ -20,7 +20,6 @@ from edit_grpo.trained.folder import SampleJob
 from edit_rrm.images import EditImage, encode_png
 from edit_rrm.whole_files import write_whole
 
-SHEET = "contact-sheet.png"
 _TOLD = 3
 
 
@@ -151,7 +150,7 @@ def _write_sheet(job: SampleJob) -> None:
                 rows.append((line["id"], [_shown(job.out / line["source"]), edited], line["instruction"]))
     if rows:
         sheet = contact_sheet([SheetRow(caption, tuple(pictures)) for _, pictures, caption in rows])
-        write_whole(job.shard.file(job.out / SHEET), encode_png(sheet))
+        write_whole(job.shard.file(job.out / f"{SHEET}.png"), encode_png(sheet))
 
 
 def _shown(path: Path) -> Image.Image:
