@@ -278,3 +278,33 @@ def test_a_run_is_its_final_editor_at_its_own_steps(tmp_path: Path, loaded: Load
     assert [asked.name for asked in loaded.asked] == [str(settings.out / "final")]
     assert len(loaded.editor.rows) == 4  # sampling.steps of the run, not 28
     assert {line["model"] for line in lines(tmp_path / "o/edits.jsonl")} == {"run"}
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "told"),
+    [
+        (KeyboardInterrupt(), 130, "the same command goes on from here"),
+        (
+            torch.OutOfMemoryError("of 80 GiB"),
+            2,
+            "2 pictures of 8×8 at once do not fit into memory: lower --batch",
+        ),
+    ],
+)
+def test_what_was_made_before_a_stop_is_kept_and_gone_on_from(
+    sample: Command, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, told: str
+) -> None:
+    words = ("--edits", edit_list(), "--out", "out", "--batch", 2)
+    encode, batches = LinearEditor.encode, []
+
+    def encoded(self: LinearEditor, sources: Any, instructions: Any) -> Any:
+        batches.append(len(sources))
+        if len(batches) == 2:
+            raise error
+        return encode(self, sources, instructions)
+
+    monkeypatch.setattr(LinearEditor, "encode", encoded)
+    stopped = sample(*words)
+    assert (stopped.exit_code, told in stopped.output) == (code, True), stopped.output
+    assert sorted(pictures("out")) == ["e0.png", "e1.png"]
+    assert "2 pictures made, 2 were there, 0 failed" in sample(*words).output
