@@ -160,6 +160,19 @@ def decode_image(
         raise ImageError("broken_image", f"the image does not decode: {error!r}") from error
 
 
+def decoded_bytes(data: bytes, limits: ImageLimits = _DEFAULT_LIMITS) -> int:
+    """What an EditImage of a file will hold at most, told from its header; 0 where that cannot be read.
+
+    Without the file itself. While it is decoded an image may take more: four bytes for each of its pixels.
+    """
+    try:
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+            width, height = limits.scale.fitted(image.size)
+            return 4 * width * height * (2 if "icc_profile" in image.info else 1)
+    except Exception:  # decode_image says what is wrong with it
+        return 0
+
+
 def encode_png(image: Image.Image) -> bytes:
     """The upright RGB form of `image` as a PNG without metadata, lossless and compressed for speed.
 

@@ -6,6 +6,7 @@ ServiceError
 ├── BodyTimeoutError        body_timeout: the request's body took too long to arrive
 ├── RateLimitedError        rate_limited: the caller calls too often
 ├── QueueFullError          queue_full: no room, nothing was queued
+├── MemoryFullError         memory_full: no room for a body, or for answers that nobody reads
 ├── UnavailableError        loading, draining, engine_dead: nobody could be served now
 ├── DeadlineExceededError   deadline_exceeded: the call's work was cancelled
 ├── AllCandidatesFailedError  every candidate failed for the same reason, whose code it carries
@@ -56,9 +57,20 @@ class RateLimitedError(ServiceError):
 
 
 class QueueFullError(ServiceError):
-    """There is no room for the call's jobs, or for its body."""
+    """There is no room for the call's jobs."""
 
     code = "queue_full"
+
+    def __init__(self, detail: str, retry_after_s: float) -> None:
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s
+
+
+class MemoryFullError(ServiceError):
+    """There is no room for what the call brings, or for what it gave; the detail names what fills it."""
+
+    code = "memory_full"
+    retry_after_s: float
 
     def __init__(self, detail: str, retry_after_s: float) -> None:
         super().__init__(detail)

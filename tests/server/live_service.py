@@ -13,9 +13,9 @@ from scripted_engine import ScriptedEngine
 
 from edit_rrm.checkpoint import RRMCard
 from edit_rrm.judges.judge import Judge
-from edit_rrm_server.api.app import create_app
 from edit_rrm_server.engines.loaded_model import LoadedModel
 from edit_rrm_server.life.service import Service
+from edit_rrm_server.process.serving import http_config
 from edit_rrm_server.settings.server import ServerSettings
 
 T = TypeVar("T")
@@ -43,7 +43,8 @@ class LiveService:
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
         self.service = Service(ServerSettings(**settings), self._load)
-        config = uvicorn.Config(create_app(self.service), log_config=None, timeout_graceful_shutdown=1)
+        config = http_config(self.service)
+        config.timeout_graceful_shutdown = 1
         self._server = uvicorn.Server(config)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._started = threading.Event()

@@ -15,6 +15,12 @@ from edit_rrm_server.life.service import Service
 CARD = RRMCard(name="scripted", profile="trained", trace_format="1", max_image_side=64)
 
 
+class Unmetered:
+    """Of a budget, to which nobody listens."""
+
+    def refused(self, resource: str) -> None: ...
+
+
 class Running:
     """A started service, its engine, and a client of its application."""
 

@@ -18,7 +18,7 @@ def key_file(tmp_path: Path, content: str | bytes) -> Path:
 
 
 def keys_of(settings: ServerSettings) -> list[str]:
-    return [key.get_secret_value() for key in settings.all_keys]
+    return [owner.key.get_secret_value() for owner in settings.all_keys]
 
 
 class TestKeyFile:

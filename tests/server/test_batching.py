@@ -188,7 +188,7 @@ async def test_a_stream_waits_while_the_bulk_lane_is_full() -> None:
     tasks = [asyncio.create_task(run_job(full, str(i), order, gate)) for i in range(6)]
     await steps()
     assert b.waiting_by_lane["bulk"] == 4
-    waiting = asyncio.create_task(b.stream_room())
+    waiting = asyncio.create_task(b.stream_room(1))
     await steps()
     assert not waiting.done()
     tasks[5].cancel()
@@ -283,7 +283,8 @@ def test_retry_after_is_the_excess_divided_by_the_measured_rate(monkeypatch: pyt
     for second in range(1, 21):
         clock[0] = float(second)
         b._in_flight += 1
-        b.release(True)
+        b._running_of["anyone"] += 1
+        b.release("anyone", True)
     clock[0] = 20.0
     b.admit(10)
     with pytest.raises(QueueFullError) as refused:

@@ -10,7 +10,6 @@ from edit_rrm.guards import EditGuards, GuardResult
 from edit_rrm.images import EditImage, ImageLimits
 from edit_rrm.wire import Priority
 from edit_rrm_server.errors import EngineError
-from edit_rrm_server.scoring.image_intake import Encoded
 
 GREEN = png(picture((20, 160, 40)))
 
@@ -48,12 +47,10 @@ async def test_the_engine_begins_while_other_candidates_are_still_being_decoded(
     held = asyncio.Event()
     decode = running.service.intake.decode
 
-    async def slow_for_the_second(
-        encoded: Encoded, path: str, limits: ImageLimits, lane: Priority
-    ) -> EditImage:
-        if path == "candidates.1":
+    async def slow_for_the_second(file: bytes, limits: ImageLimits, lane: Priority) -> EditImage:
+        if file == GREEN:
             await held.wait()
-        return await decode(encoded, path, limits, lane)
+        return await decode(file, limits, lane)
 
     running.service.intake.decode = slow_for_the_second  # type: ignore[method-assign]
     call = asyncio.create_task(running.score(candidates=[b64(BLUE), b64(GREEN)]))
@@ -64,18 +61,8 @@ async def test_the_engine_begins_while_other_candidates_are_still_being_decoded(
     running.assert_idle()
 
 
-async def test_a_candidate_that_is_no_base64_refuses_the_call_though_another_was_scored(start: Start) -> None:
+async def test_a_candidate_that_is_no_base64_refuses_the_call_though_another_is_fine(start: Start) -> None:
     running = await start()
-    decode = running.service.intake.decode
-
-    async def slow_for_the_second(
-        encoded: Encoded, path: str, limits: ImageLimits, lane: Priority
-    ) -> EditImage:
-        if path == "candidates.1":
-            await until(lambda: running.engine.asked)
-        return await decode(encoded, path, limits, lane)
-
-    running.service.intake.decode = slow_for_the_second  # type: ignore[method-assign]
     answer = await running.score(candidates=[b64(BLUE), {"b64": "no base64!"}])
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
     assert answer.json()["detail"].startswith("candidates.1: is not base64")
@@ -86,12 +73,10 @@ async def test_when_the_source_is_broken_no_candidate_is_waited_for(start: Start
     running = await start()
     decode = running.service.intake.decode
 
-    async def never_a_candidate(
-        encoded: Encoded, path: str, limits: ImageLimits, lane: Priority
-    ) -> EditImage:
-        if path.startswith("candidates"):
+    async def never_a_candidate(file: bytes, limits: ImageLimits, lane: Priority) -> EditImage:
+        if file == BLUE:
             await asyncio.Event().wait()
-        return await decode(encoded, path, limits, lane)
+        return await decode(file, limits, lane)
 
     running.service.intake.decode = never_a_candidate  # type: ignore[method-assign]
     answer = await running.score(source=b64(RED[:60]))

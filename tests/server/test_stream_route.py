@@ -1,17 +1,20 @@
 """POST /v1/score/stream: every line is answered, in any order, and reading slows when the lane is full."""
 
 import asyncio
+import errno
 import json
+import os
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from running_service import Running, Start, until
+from running_service import Running, Start, Unmetered, until
 from small_calls import b64, picture, png, score_body
 from starlette.types import Message
 
+from edit_rrm_server.admission.byte_budget import ByteBudget
 from edit_rrm_server.api.answer_spool import AnswerSpool
 from edit_rrm_server.http.ndjson import Line, read_lines
 
@@ -227,29 +230,84 @@ def test_lines_do_not_depend_on_how_the_body_was_cut(texts: list[bytes], size: i
             for start in range(0, len(body), size):
                 yield body[start : start + size]
 
-        found = [found async for found in read_lines(chunks(), 8)]
+        room = ByteBudget("bodies", 1000, Unmetered()).share()
+        found = [found async for found in read_lines(chunks(), 8, room)]
         assert found == [
             Line(number, text if len(text) <= 8 else None) for number, text in enumerate(texts, start=1)
         ]
+        assert room.held_bytes == sum(len(text) for text in texts if len(text) <= 8)
 
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize("memory_lines", [1, 3, 100])
-async def test_the_outbox_keeps_the_order_and_bounds_its_file(memory_lines: int) -> None:
-    outbox = AnswerSpool(memory_lines, 64)
-    lines = [f"{n:07}\n".encode() for n in range(40)]
+class TestSpool:
+    """Answers that wait for a slow reader."""
 
-    async def fill() -> None:
-        for text in lines:
-            await outbox.put(text)
-        await outbox.close()
+    LINES = tuple(f"{n:07}\n".encode() * (1 + n % 3) for n in range(400))
 
-    filling = asyncio.create_task(fill())
-    found = []
-    while (text := await outbox.get()) is not None:
-        assert outbox.spooled_bytes <= 64
-        found.append(text)
-    await filling
-    outbox.discard()
-    assert found == lines
+    async def filled(self, spool: AnswerSpool) -> None:
+        for text in self.LINES:
+            await spool.put(text)
+        await spool.close()
+
+    async def read(self, spool: AnswerSpool) -> list[bytes]:
+        found = []
+        while (text := await spool.get()) is not None:
+            found.append(text)
+        return found
+
+    @pytest.mark.parametrize("capacity", [64, 1024])
+    async def test_it_keeps_the_order_and_bounds_its_file(self, capacity: int) -> None:
+        budget = ByteBudget("answers", 10**6, Unmetered())
+        spool = AnswerSpool(capacity, budget)
+        filling = asyncio.create_task(self.filled(spool))
+        for _ in range(2000):
+            await asyncio.sleep(0)
+        assert 0 < spool.spooled_bytes < capacity + 24
+        assert not filling.done()
+        assert await self.read(spool) == list(self.LINES)
+        await filling
+        spool.discard()
+        assert budget.held_bytes == 0
+
+    async def test_large_answers_are_not_kept_in_memory(self) -> None:
+        spool = AnswerSpool(2**30, ByteBudget("answers", 2**30, Unmetered()))
+        for _ in range(10):
+            await spool.put(bytes(2**19))
+        assert spool.spooled_bytes == 8 * 2**19
+        spool.discard()
+
+    async def test_the_spools_of_all_streams_share_a_budget(self) -> None:
+        budget = ByteBudget("answers", 100, Unmetered())
+        one, other = AnswerSpool(2**30, budget), AnswerSpool(2**30, budget)
+        await one.put(bytes(90))
+        putting = asyncio.create_task(other.put(bytes(20)))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert not putting.done()
+        assert len(await one.get() or b"") == 90
+        await putting
+        one.discard()
+        other.discard()
+        assert budget.held_bytes == 0
+
+    async def test_a_full_disk_loses_no_answer(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        budget = ByteBudget("answers", 10**6, Unmetered())
+        spool = AnswerSpool(2**20, budget)
+        free = 300
+        write = os.pwrite
+
+        def short_of_space(fd: int, data: bytes, offset: int) -> int:
+            if offset >= free:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return write(fd, data[: free - offset], offset)
+
+        monkeypatch.setattr(os, "pwrite", short_of_space)
+        filling = asyncio.create_task(self.filled(spool))
+        for _ in range(2000):
+            await asyncio.sleep(0)
+        assert not filling.done()
+        assert spool.spooled_bytes <= 300
+        assert await self.read(spool) == list(self.LINES)
+        await filling
+        spool.discard()

@@ -45,6 +45,7 @@ async def test_a_score_has_a_span_in_every_room(running: Running, spans: InMemor
     assert ways(spans) == [
         "request",
         "request/images",
+        "request/room",
         "request/scoring",
         "request/scoring/decomposition",
         "request/scoring/decomposition/engine",

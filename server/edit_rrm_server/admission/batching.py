@@ -11,12 +11,13 @@ Everything here runs on the event loop's thread; there are no locks.
 import asyncio
 import math
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from types import TracebackType
 
 from edit_rrm.wire import Priority
+from edit_rrm_server.admission.callers import ANYONE, Caller
 from edit_rrm_server.admission.drain_rate import DrainRate
 from edit_rrm_server.admission.lanes import LANES, Lanes
 from edit_rrm_server.admission.signal import Signal
@@ -31,8 +32,12 @@ class Admission:
     Leaving it with DeadlineExceededError or CallerGoneError says why its jobs were dropped.
     """
 
-    def __init__(self, batcher: "Batcher", jobs: int, lane: Priority, deadline_at: float) -> None:
+    def __init__(
+        self, batcher: "Batcher", jobs: int, lane: Priority, deadline_at: float, owner: Caller
+    ) -> None:
         self._batcher = batcher
+        self.owner = owner
+        self.caller = owner.name
         self.lane = lane
         self.deadline_at = deadline_at
         self.arrived_at = time.monotonic()
@@ -86,7 +91,7 @@ class Admission:
             self._aborted += 1
             raise
         finally:
-            self._batcher.release(finished)
+            self._batcher.release(self.caller, finished)
 
     def __enter__(self) -> "Admission":
         return self
@@ -109,23 +114,34 @@ def _reason(kind: type[BaseException] | None) -> Dropped:
 
 
 class Batcher:
-    """See the module. `capacity` and `window` count jobs, `bulk_share` is lanes.py's.
+    """See the module. `capacity` and `window` count jobs, `bulk_share` is lanes.py's, `caller_share` the most
+    of the capacity that one caller may take.
 
     Both may be set when an engine turns out to take more or fewer at once.
     """
 
-    def __init__(self, capacity: int, window: int, bulk_share: float, metrics: AdmissionMetrics) -> None:
+    def __init__(
+        self,
+        capacity: int,
+        window: int,
+        bulk_share: float,
+        metrics: AdmissionMetrics,
+        caller_share: float = 1.0,
+    ) -> None:
         self.metrics = metrics
+        self._caller_share = caller_share
         self.capacity = capacity
         self.window = window
         self._admissions: set[Admission] = set()
-        self._lanes: Lanes[Admission] = Lanes(bulk_share)
         self._waiting = dict.fromkeys(LANES, 0)
         self._in_flight = 0
+        self._waiting_of: Counter[str] = Counter()
+        self._running_of: Counter[str] = Counter()
+        self._lanes: Lanes[Admission] = Lanes(bulk_share, self._running_of)
         self._rate = DrainRate()
         self._empty = asyncio.Event()
         self._empty.set()
-        self._room: deque[asyncio.Future[None]] = deque()  # streams that wait for the bulk lane to empty
+        self._room: dict[asyncio.Future[None], tuple[int, Priority, Caller]] = {}  # streams that wait
         self.changed = Signal()
         """Told whenever what waits has changed."""
 
@@ -149,24 +165,37 @@ class Batcher:
         arrivals = [a.arrived_at for a in self._admissions if a.lane == lane and a.pending]
         return time.monotonic() - min(arrivals) if arrivals else 0.0
 
-    def admit(self, jobs: int, lane: Priority = "training", deadline_at: float = math.inf) -> Admission:
+    def admit(
+        self,
+        jobs: int,
+        lane: Priority = "training",
+        deadline_at: float = math.inf,
+        caller: Caller = ANYONE,
+    ) -> Admission:
         """Room for `jobs` jobs. Raises QueueFullError when they do not fit; nothing is queued then.
 
-        A call larger than the whole queue is admitted when nothing else waits, so none is refused forever.
+        A call larger than the whole queue is admitted when nothing else waits, so none is refused forever,
+        and one larger than its caller's part when nothing of that caller's waits or runs.
         """
-        self.check_room(jobs)
-        return self.admit_unbounded(jobs, lane, deadline_at)
+        self.check_room(jobs, caller)
+        return self.admit_unbounded(jobs, lane, deadline_at, caller)
 
-    def has_room(self, jobs: int) -> bool:
+    def has_room(self, jobs: int, caller: Caller = ANYONE) -> bool:
         """Whether `admit` would admit a call of `jobs` jobs now."""
         waiting = self.waiting_jobs
-        return not waiting or waiting + jobs <= self.capacity
+        return (not waiting or waiting + jobs <= self.capacity) and self._is_within_part(jobs, caller)
 
-    def check_room(self, jobs: int) -> None:
+    def check_room(self, jobs: int, caller: Caller = ANYONE) -> None:
         """Raises QueueFullError where `admit` would; that counts as a refusal."""
-        if self.has_room(jobs):
+        if self.has_room(jobs, caller):
             return
         self.metrics.jobs_refused(jobs)
+        if not self._is_within_part(jobs, caller):
+            has, part = self.jobs_of(caller.name), self._part_of(caller)
+            raise QueueFullError(
+                f"{caller.name} has {has} jobs of at most {part:g}, and the call needs {jobs}",
+                self._rate.wait_s(time.monotonic(), min(has, math.ceil(has + jobs - part))),
+            )
         waiting = self.waiting_jobs
         # Too large for the queue: it must drain completely. Otherwise: until the jobs fit.
         excess = waiting if jobs > self.capacity else waiting + jobs - self.capacity
@@ -175,11 +204,19 @@ class Batcher:
             self._rate.wait_s(time.monotonic(), excess),
         )
 
+    def jobs_of(self, caller: str) -> int:
+        """Jobs of one caller that wait or run."""
+        return self._waiting_of[caller] + self._running_of[caller]
+
     def admit_unbounded(
-        self, jobs: int, lane: Priority = "training", deadline_at: float = math.inf
+        self,
+        jobs: int,
+        lane: Priority = "training",
+        deadline_at: float = math.inf,
+        caller: Caller = ANYONE,
     ) -> Admission:
         """Room without asking, for work that an admitted call hands over."""
-        admission = Admission(self, jobs, lane, deadline_at)
+        admission = Admission(self, jobs, lane, deadline_at, caller)
         self._admissions.add(admission)
         self._empty.clear()
         self.recount(admission)
@@ -189,19 +226,20 @@ class Batcher:
         """Waits until no admitted call is left. Whoever asks must see to it that none is added."""
         await self._empty.wait()
 
-    async def stream_room(self) -> None:
-        """Waits until the bulk lane holds less than two windows of jobs, or half the queue if that is less.
+    async def stream_room(self, jobs: int, lane: Priority = "bulk", caller: Caller = ANYONE) -> None:
+        """Waits until a stream may add so many jobs to a lane.
 
-        This is a stream's backpressure: it keeps the engine full and leaves the queue to others.
+        That is, until the lane holds less than two windows of jobs, or half the queue if that is less, the
+        queue has room, and the caller has. This is a stream's backpressure: it keeps the engine full and
+        leaves the queue to others.
         """
-        while not self._has_stream_room():
+        while not self._has_stream_room(jobs, lane, caller):
             room: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._room.append(room)
+            self._room[room] = (jobs, lane, caller)
             try:
                 await room
             finally:
-                if room in self._room:
-                    self._room.remove(room)
+                self._room.pop(room, None)
 
     async def acquire(self, admission: Admission) -> None:
         """Waits until the job may start, then counts it as in flight."""
@@ -215,19 +253,23 @@ class Batcher:
             await ticket
         except asyncio.CancelledError:
             if ticket.done() and not ticket.cancelled() and ticket.exception() is None:
-                self.release(False)  # granted and cancelled in the same step
+                self.release(admission.caller, False)  # granted and cancelled in the same step
             else:
                 self._withdraw(admission, ticket)
             raise
         waited_s = time.monotonic() - started
         self.metrics.job_started(admission.lane, waited_s, self._in_flight / self.window)
 
-    def release(self, finished: bool) -> None:
-        """A job left the engine; only what `finished` there tells how fast the queue drains."""
+    def release(self, caller: str, finished: bool) -> None:
+        """A caller's job left the engine; only what `finished` there tells how fast the queue drains."""
         self._in_flight -= 1
+        self._running_of[caller] -= 1
+        if not self._running_of[caller]:
+            del self._running_of[caller]
         if finished:
             self._rate.record(time.monotonic())
         self._fill()
+        self._wake_streams()
 
     def leave(self, admission: Admission) -> None:
         """The call is over; what it had reserved is free."""
@@ -262,6 +304,9 @@ class Batcher:
         lane, count = admission.accounted
         self._waiting[lane] -= count
         self._waiting[admission.lane] += admission.pending
+        self._waiting_of[admission.caller] += admission.pending - count
+        if not self._waiting_of[admission.caller]:
+            del self._waiting_of[admission.caller]
         admission.accounted = (admission.lane, admission.pending)
         self._wake_streams()
         self.changed.tell()
@@ -274,6 +319,7 @@ class Batcher:
             if not ticket.cancelled():  # else its task is about to notice
                 ticket.set_result(None)
                 self._in_flight += 1
+                self._running_of[admission.caller] += 1
         self.metrics.jobs_in_flight(self._in_flight)
 
     def _withdraw(self, admission: Admission, ticket: asyncio.Future[None]) -> None:
@@ -283,10 +329,23 @@ class Batcher:
             self.recount(admission)
 
     def _wake_streams(self) -> None:
-        if self._room and self._has_stream_room():
-            room = self._room.popleft()
-            if not room.done():
+        """One at a time, the first that waits: whoever is woken takes its room before another is."""
+        for room, wanted in self._room.items():
+            if not room.done() and self._has_stream_room(*wanted):
                 room.set_result(None)
+                return
 
-    def _has_stream_room(self) -> bool:
-        return self._waiting["bulk"] < min(2 * self.window, max(1, self.capacity // 2))
+    def _has_stream_room(self, jobs: int, lane: Priority, caller: Caller) -> bool:
+        of_lane = self._waiting[lane]
+        if of_lane >= min(2 * self.window, max(1, self.capacity // 2)):
+            return False
+        has_queue = not of_lane or self.waiting_jobs + jobs <= self.capacity
+        return has_queue and self._is_within_part(jobs, caller)
+
+    def _is_within_part(self, jobs: int, caller: Caller) -> bool:
+        has = self.jobs_of(caller.name)
+        return not has or has + jobs <= self._part_of(caller)
+
+    def _part_of(self, caller: Caller) -> float:
+        part = self._caller_share * self.capacity if self._caller_share < 1.0 else math.inf
+        return part if caller.jobs is None else min(part, caller.jobs)

@@ -1,4 +1,5 @@
-"""The order in which queued calls start their jobs: lanes by priority, earliest deadline first within one.
+"""The order in which queued calls start their jobs: lanes by priority, in one the caller that has least
+running, of its calls the one with the earliest deadline.
 
 Strict priority starves bulk work under constant load, so the bulk lane is owed a share of the starts
 while it waits. Pure bookkeeping: no clock, no tasks.
@@ -6,6 +7,8 @@ while it waits. Pure bookkeeping: no clock, no tasks.
 
 import heapq
 import itertools
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Generic, Protocol, TypeVar
 
 from edit_rrm.wire import Priority
@@ -19,6 +22,7 @@ class Queued(Protocol):
 
     lane: Priority
     deadline_at: float  # monotonic seconds
+    caller: str
 
     @property
     def ready(self) -> bool:
@@ -35,10 +39,12 @@ class Lanes(Generic[Q]):
     `bulk_share` is the least share of starts that bulk calls get while one of them waits, 0 to 1.
     """
 
-    def __init__(self, bulk_share: float) -> None:
+    def __init__(self, bulk_share: float, running: Mapping[str, int] = MappingProxyType({})) -> None:
+        """`running` tells how many jobs of each caller run."""
         self._bulk_share = bulk_share
+        self._running = running
         self._bulk_credit = 0.0
-        self._heaps: dict[Priority, list[tuple[float, int, Q]]] = {lane: [] for lane in LANES}
+        self._heaps: dict[Priority, dict[str, list[tuple[float, int, Q]]]] = {lane: {} for lane in LANES}
         self._arrivals = itertools.count()
         self._entered: dict[int, tuple[Priority, float]] = {}
         self._order: dict[int, int] = {}
@@ -49,7 +55,8 @@ class Lanes(Generic[Q]):
         if self._entered.get(id(call)) != place:
             arrival = self._order.setdefault(id(call), next(self._arrivals))
             self._entered[id(call)] = place
-            heapq.heappush(self._heaps[call.lane], (call.deadline_at, arrival, call))
+            heap = self._heaps[call.lane].setdefault(call.caller, [])
+            heapq.heappush(heap, (call.deadline_at, arrival, call))
 
     def leave(self, call: Q) -> None:
         """Forgets a call; its entries are dropped when they come up."""
@@ -73,12 +80,22 @@ class Lanes(Generic[Q]):
         return first["bulk"]
 
     def _first(self, lane: Priority) -> Q | None:
-        heap = self._heaps[lane]
+        heaps = self._heaps[lane]
+        for caller in list(heaps):
+            self._drop_stale(heaps[caller], lane)
+            if not heaps[caller]:
+                del heaps[caller]
+        if not heaps:
+            return None
+        least = min(heaps, key=lambda caller: (self._running.get(caller, 0), heaps[caller][0][:2]))
+        return heaps[least][0][2]
+
+    def _drop_stale(self, heap: list[tuple[float, int, Q]], lane: Priority) -> None:
         while heap:
             deadline_at, _, call = heap[0]
-            if call.ready and self._entered.get(id(call)) == (lane, deadline_at):
-                return call
+            is_current = self._entered.get(id(call)) == (lane, deadline_at)
+            if is_current and call.ready:
+                return
             heapq.heappop(heap)
-            if self._entered.get(id(call)) == (lane, deadline_at):
+            if is_current:
                 del self._entered[id(call)]
-        return None

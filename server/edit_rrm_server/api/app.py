@@ -52,7 +52,11 @@ def create_app(service: Service) -> FastAPI:
     if page:
         app.include_router(page_router(page))
     app.add_middleware(
-        AccessMiddleware, metrics=service.metrics.http, settings=service.settings, static_paths=page.keys()
+        AccessMiddleware,
+        metrics=service.metrics.http,
+        settings=service.settings,
+        allowances=service.allowances,
+        static_paths=page.keys(),
     )
     openapi.describe(app)
     return app

@@ -12,7 +12,8 @@ from edit_rrm.wire import (
     ScoreRequest,
 )
 from edit_rrm_server.admission.batching import Admission
-from edit_rrm_server.admission.body_budget import BodyShare
+from edit_rrm_server.admission.byte_budget import Share
+from edit_rrm_server.admission.callers import Caller
 from edit_rrm_server.api.score_call import answer_score
 from edit_rrm_server.api.score_stream import MEDIA_TYPE, ScoreStream
 from edit_rrm_server.engines.loaded_model import LoadedModel
@@ -48,9 +49,12 @@ async def score(request: Request) -> ScoreAnswer:
         arrived_at = request.state.arrived_at
         deadline_at = arrived_at + (body.deadline_s or service.settings.default_deadline_s)
         plan = rewards.plan(body)
-        with service.batcher.admit(plan.jobs, body.priority, deadline_at) as admission:
+        caller: Caller = request.state.caller
+        lane = caller.lane_for(body.priority)
+        with service.batcher.admit(plan.jobs, lane, deadline_at, caller) as admission:
             work = answer_score(rewards, plan, envelope, request.state.request_id, arrived_at, admission)
             answer = await run_for_caller(request, work, deadline_at)
+            service.allowances.charge(caller, answer.usage.completion_tokens)
     note(
         request,
         **{name: round(value, 4) for name, value in answer.timing.model_dump(exclude={"total_s"}).items()},
@@ -83,7 +87,9 @@ async def decompose(request: Request) -> DecomposeAnswer:
         rewards = service.rewards(envelope.body.model)  # as above
         note(request, body_bytes=envelope.body_bytes)
         deadline_at = request.state.arrived_at + service.settings.default_deadline_s
-        with service.batcher.admit(1, "interactive", deadline_at) as admission:
+        caller: Caller = request.state.caller
+        lane = caller.lane_for("interactive")
+        with service.batcher.admit(1, lane, deadline_at, caller) as admission:
             work = _decompose(request, rewards, envelope, admission)
             return await run_for_caller(request, work, deadline_at)
 
@@ -126,7 +132,7 @@ def _shown(model: LoadedModel, service: Service) -> ModelAnswer:
     )
 
 
-async def _read(request: Request, model: type[Body], share: BodyShare) -> Envelope[Body]:
+async def _read(request: Request, model: type[Body], share: Share) -> Envelope[Body]:
     """The request's body within the service's limits of size, time and room."""
     settings = request.app.state.service.settings
     return await read_envelope(
@@ -142,8 +148,9 @@ async def _decompose(
 ) -> DecomposeAnswer:
     body = envelope.body
     encoded = envelope.encoded_images(body.all_sources)
-    sources = [await rewards.decode(image, path, admission.lane) for path, image in encoded.items()]
-    found = await rewards.decompose(Edit.of(sources, body.instruction), body.sampling, admission)
+    async with rewards.opened(encoded, admission) as files:
+        sources = [await rewards.decode(file, admission.lane) for file in files.values()]
+        found = await rewards.decompose(Edit.of(sources, body.instruction), body.sampling, admission)
     return DecomposeAnswer(
         id=request.state.request_id,
         model=rewards.model_name,

@@ -4,6 +4,7 @@ A candidate is scored as soon as it is decoded, while others are still being dec
 """
 
 import asyncio
+from collections.abc import Callable
 
 from edit_rrm.errors import ImageError
 from edit_rrm.wire import Priority, ScoreAnswer, ScoreRequest
@@ -11,7 +12,7 @@ from edit_rrm_server.admission.batching import Admission
 from edit_rrm_server.errors import RequestRefusedError
 from edit_rrm_server.http.envelope import Envelope
 from edit_rrm_server.observe import tracing
-from edit_rrm_server.scoring.image_intake import Encoded
+from edit_rrm_server.scoring.image_intake import File
 from edit_rrm_server.scoring.plan import Edit, Plan
 from edit_rrm_server.scoring.reward_service import Decoded, RewardService, ScoreCall, usable
 
@@ -29,23 +30,34 @@ async def answer_score(
     sources = body.all_sources
     candidates = {f"candidates.{i}": ref for i, ref in enumerate(body.candidates)}
     encoded = envelope.encoded_images({**sources, **candidates})
-    decoding = {
-        path: asyncio.create_task(_decoded(rewards, encoded[path], path, body.priority)) for path in encoded
-    }
-    try:
-        with tracing.span("images", count=len(sources)):
-            shown = [usable(await decoding[path]) for path in sources]
-        edit = Edit.of(shown, body.instruction, body.source_of_guards)
-        call = ScoreCall(call_id, plan, edit, [decoding[path] for path in candidates], arrived_at)
-        return await rewards.score(call, admission)
-    finally:
-        for task in decoding.values():
-            task.cancel()  # one whose turn has not come is not decoded; a finished one stays as it is
+    # A part's bytes are needed until it is decoded, those of a text as long as its request.
+    let_go = envelope.share.free if envelope.share and envelope.parts and not rewards.keeps_files else None
+    async with rewards.opened(encoded, admission) as files:
+        encoded.clear()
+        envelope.parts.clear()
+        decoding = {
+            path: asyncio.create_task(_decoded(rewards, files.pop(path), admission.lane, let_go))
+            for path in list(files)
+        }
+        try:
+            with tracing.span("images", count=len(sources)):
+                shown = [usable(await decoding[path]) for path in sources]
+            edit = Edit.of(shown, body.instruction, body.source_of_guards)
+            call = ScoreCall(call_id, plan, edit, [decoding[path] for path in candidates], arrived_at)
+            return await rewards.score(call, admission)
+        finally:
+            for task in decoding.values():
+                task.cancel()  # one whose turn has not come is not decoded; a finished one stays as it is
 
 
-async def _decoded(rewards: RewardService, encoded: Encoded, path: str, lane: Priority) -> Decoded:
+async def _decoded(
+    rewards: RewardService, file: File, lane: Priority, let_go: Callable[[int], None] | None
+) -> Decoded:
     """The image, or why it cannot be used. Not raised: nobody may wait for it any more."""
     try:
-        return await rewards.decode(encoded, path, lane)
+        return await rewards.decode(file, lane)
     except (ImageError, RequestRefusedError) as error:
         return error
+    finally:
+        if let_go is not None and isinstance(file, bytes):
+            let_go(len(file))

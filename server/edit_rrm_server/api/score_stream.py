@@ -18,13 +18,16 @@ from starlette.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from edit_rrm.errors import EditRRMError
-from edit_rrm.wire import Key, Problem, StreamAnswer, StreamFailure, StreamRequest
+from edit_rrm.wire import Key, Priority, Problem, StreamAnswer, StreamFailure, StreamRequest
 from edit_rrm_server.admission.batching import Admission
+from edit_rrm_server.admission.byte_budget import Share
+from edit_rrm_server.admission.callers import Caller
 from edit_rrm_server.api.answer_spool import AnswerSpool
 from edit_rrm_server.api.score_call import answer_score
 from edit_rrm_server.errors import (
     CallerGoneError,
     DeadlineExceededError,
+    MemoryFullError,
     RequestRefusedError,
     ServiceError,
     UnavailableError,
@@ -37,7 +40,6 @@ from edit_rrm_server.scoring.plan import Plan
 from edit_rrm_server.scoring.reward_service import RewardService
 
 MEDIA_TYPE = "application/x-ndjson"
-_MEMORY_LINES = 256
 _STATE_POLL_S = 0.1
 _DRAINING = UnavailableError(
     "draining", "the service is shutting down; this line and those after it were not read", 10.0
@@ -53,9 +55,11 @@ class ScoreStream(StreamingResponse):
         super().__init__((), media_type=MEDIA_TYPE)
         self._service = service
         self._state = request.state
+        self._caller: Caller = request.state.caller
         self._id: str = request.state.request_id
-        self._answers = AnswerSpool(_MEMORY_LINES, service.settings.stream_spool_bytes)
+        self._answers = AnswerSpool(service.settings.stream_spool_bytes, service.answer_budget)
         self._held = _Held(2 * service.batcher.window, service.settings.max_body_bytes)
+        self._room = _LineRoom(service.body_budget.share(), service.settings.body_timeout_s)
         self._lines = 0
         self._failed = 0
 
@@ -64,7 +68,7 @@ class ScoreStream(StreamingResponse):
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         body = _Body(receive, lambda: self._service.state == "draining")
         try:
-            with self._service.call():
+            with self._service.call(), self._room.share:
                 async with asyncio.TaskGroup() as group:
                     working = group.create_task(self._work(body))
                     while (line := await self._answers.get()) is not None:
@@ -84,18 +88,24 @@ class ScoreStream(StreamingResponse):
         async with asyncio.TaskGroup() as group:
             async with asyncio.TaskGroup() as calls:
                 line = Line(0, b"")
-                async for line in read_lines(body.chunks(), self._service.settings.max_body_bytes):
-                    if line.text is not None and not line.text.strip():
-                        continue
-                    self._lines += 1
-                    stop = await self._take(line, calls)
-                    if stop is not None:
-                        await self._fail(line, None, stop)
-                        break
-                else:
-                    if not body.complete:
-                        unread = Line(line.number + 1, None)
-                        await self._fail(unread, None, _DRAINING)
+                lines = read_lines(body.chunks(), self._service.settings.max_body_bytes, self._room)
+                try:
+                    async for line in lines:
+                        if line.text is not None and not line.text.strip():
+                            self._room.free(line.size)
+                            continue
+                        self._lines += 1
+                        stop = await self._take(line, calls)
+                        if stop is not None:
+                            await self._fail(line, None, stop)
+                            break
+                    else:
+                        if not body.complete:
+                            await self._fail(Line(line.number + 1, None), None, _DRAINING)
+                except MemoryFullError as full:
+                    detail = f"{full}; this line and those after it were not read"
+                    unread = MemoryFullError(detail, full.retry_after_s)
+                    await self._fail(Line(line.number + 1, None), None, unread)
                 watching = group.create_task(body.watch())
             await self._answers.close()
             watching.cancel()
@@ -112,15 +122,15 @@ class ScoreStream(StreamingResponse):
             body = StreamRequest.model_validate_json(line.text)
         except ValidationError as invalid:
             await self._fail(line, _key_of(line.text), refusal_of(invalid))
+            self._room.free(line.size)
             return None
-        size = len(line.text)
-        await self._held.take(size)
+        lane = self._caller.lane_for(body.priority)
+        await self._held.take(line.size)
         try:
-            await self._service.batcher.stream_room()
-            rewards = await self._engine(body.model)
-            plan = rewards.plan(body)
+            rewards, plan = await self._admitted(body, lane)
         except BaseException as error:
-            await self._held.give_back(size)
+            await self._held.give_back(line.size)
+            self._room.free(line.size)
             if isinstance(error, UnavailableError):
                 return error
             if isinstance(error, RequestRefusedError):
@@ -128,9 +138,18 @@ class ScoreStream(StreamingResponse):
                 return None
             raise
         deadline_at = arrived_at + (body.deadline_s or self._service.settings.default_deadline_s)
-        admission = self._service.batcher.admit_unbounded(plan.jobs, body.priority, deadline_at)
+        admission = self._service.batcher.admit_unbounded(plan.jobs, lane, deadline_at, self._caller)
         calls.create_task(self._score(line, body, rewards, plan, admission, arrived_at))
         return None
+
+    async def _admitted(self, body: StreamRequest, lane: Priority) -> tuple[RewardService, Plan]:
+        """Who scores a line and what that takes, once there is room for it. Raises as `_engine` does."""
+        while True:
+            rewards = await self._engine(body.model)
+            plan = rewards.plan(body)
+            await self._service.batcher.stream_room(plan.jobs, lane, self._caller)
+            if self._service.state == "ready" and self._service.rewards(body.model) is rewards:
+                return rewards, plan  # else the weights were replaced meanwhile
 
     async def _engine(self, model: str | None) -> RewardService:
         """A model's reward service, once the engine runs. Raises UnavailableError if it never will again.
@@ -154,7 +173,7 @@ class ScoreStream(StreamingResponse):
             with admission:
                 try:
                     async with asyncio.timeout_at(_loop_time(admission.deadline_at)):
-                        envelope = Envelope(body, {}, len(line.text or b""))
+                        envelope = Envelope(body, {}, line.size)
                         call_id = f"{self._id}-{line.number}"
                         answer = await answer_score(rewards, plan, envelope, call_id, arrived_at, admission)
                 except TimeoutError:
@@ -165,16 +184,36 @@ class ScoreStream(StreamingResponse):
             logger.error("defect in request %s-%d: %s", self._id, line.number, type(error).__name__)
             await self._fail(line, body.key, ServiceError("see the service's log"))
         else:
+            self._service.allowances.charge(self._caller, answer.usage.completion_tokens)
             shown = StreamAnswer.model_construct(**dict(answer), key=body.key, line=line.number)
             await self._answers.put(shown.model_dump_json().encode() + b"\n")
         finally:
-            await self._held.give_back(len(line.text or b""))
+            await self._held.give_back(line.size)
+            self._room.free(line.size)
 
     async def _fail(self, line: Line, key: Key, error: ServiceError | EditRRMError) -> None:
         self._failed += 1
         shown: Problem = problem(error.code, str(error), f"{self._id}-{line.number}")
         failure = StreamFailure(key=key, line=line.number, error=shown)
         await self._answers.put(failure.model_dump_json().encode() + b"\n")
+
+
+class _LineRoom:
+    """Room for lines among the bodies of all calls: whoever reads waits for it, for as long as a body may
+    take.
+    """
+
+    def __init__(self, share: Share, timeout_s: float) -> None:
+        self.share = share
+        self._timeout_s = timeout_s
+
+    async def wait(self, count: int) -> None:
+        """Raises MemoryFullError."""
+        await self.share.wait(count, timeout_s=self._timeout_s)
+
+    def free(self, count: int) -> None:
+        """A line, or a part of one that is too long, is done with."""
+        self.share.free(min(count, self.share.held_bytes))
 
 
 class _Held:

@@ -16,8 +16,9 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from edit_rrm_server.admission.callers import Caller, TokenAllowances
 from edit_rrm_server.admission.rate_limit import RateLimiter, caller_at
-from edit_rrm_server.errors import ServiceError
+from edit_rrm_server.errors import RequestRefusedError, ServiceError
 from edit_rrm_server.http.key_ring import KeyRing
 from edit_rrm_server.http.problems import CALLER_GONE_STATUS, problem_for, problem_response
 from edit_rrm_server.observe import tracing
@@ -30,6 +31,7 @@ _METRICS_PATH = "/metrics"
 # Open to anyone who reaches the port, as often as they like: they answer nothing of a caller's.
 _OPEN_PATHS = frozenset({"/health", "/ready"})
 _ADMIN_PATHS = "/v1/admin/"
+_WRONG_KEYS_PER_S, _WRONG_KEYS_AT_ONCE = 1.0, 20
 
 access_log = logging.getLogger("edit_rrm_server.http.access")
 
@@ -45,16 +47,22 @@ class AccessMiddleware:
         app: ASGIApp,
         metrics: HttpMetrics,
         settings: ServerSettings,
+        allowances: TokenAllowances,
         static_paths: Collection[str] = (),
     ) -> None:
         self._app = app
         self._metrics = metrics
-        self._keys = KeyRing(settings.all_keys)
+        self._keys = KeyRing([owner.key for owner in settings.all_keys])
+        self._callers = [
+            Caller(owner.name, owner.lane, owner.jobs, owner.tokens_per_minute) for owner in settings.all_keys
+        ]
         self._open_paths = _OPEN_PATHS.union(static_paths)
         self._admin_keys = KeyRing(settings.all_admin_keys)
         self._metrics_need_key = settings.metrics_need_key
         rate_per_s, burst = settings.rate_limit_per_s, settings.rate_limit_burst
         self._limiter = None if rate_per_s is None else RateLimiter(rate_per_s, burst)
+        self._wrong_keys = RateLimiter(_WRONG_KEYS_PER_S, _WRONG_KEYS_AT_ONCE)
+        self._allowances = allowances
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request."""
@@ -98,14 +106,25 @@ class AccessMiddleware:
         path = scope["path"]
         if path in self._open_paths or (path == _METRICS_PATH and not self._metrics_need_key):
             return
-        if self._admin_keys and path.startswith(_ADMIN_PATHS):
-            caller = f"admin key {self._admin_keys.owner(authorization)}"
-        elif self._keys:
-            caller = f"key {self._keys.owner(authorization)}"
-        else:
-            caller = caller_at(scope["client"][0] if scope.get("client") else None)
+        caller = self._caller(path, authorization, scope["client"][0] if scope.get("client") else None)
+        scope["state"]["caller"] = caller
         if self._limiter is not None and path != _METRICS_PATH:
-            self._limiter.admit(caller)
+            self._limiter.admit(caller.name)
+        self._allowances.check(caller)
+
+    def _caller(self, path: str, authorization: str | None, address: str | None) -> Caller:
+        """Who calls. Wrong keys are counted by address; a right one is let in however many were wrong, since
+        many callers may share an address.
+        """
+        try:
+            if self._admin_keys and path.startswith(_ADMIN_PATHS):
+                return Caller(f"admin-key-{self._admin_keys.owner(authorization) + 1}")
+            if self._keys:
+                return self._callers[self._keys.owner(authorization)]
+        except RequestRefusedError:
+            self._wrong_keys.admit(caller_at(address))
+            raise
+        return Caller(caller_at(address))
 
     async def _traced(self, answering: ASGIApp, scope: Scope, receive: Receive, answer: "_Answer") -> None:
         """Answers inside the request's span; what machines ask every few seconds has none."""
@@ -133,6 +152,7 @@ class AccessMiddleware:
             "code": code,
             "total_s": round(duration_s, 4),
             "answer_bytes": answer.body_bytes,
+            **({"caller": caller.name} if (caller := state.get("caller")) and self._keys else {}),
             **state.get("log", {}),
         }
         level = logging.DEBUG if route in ("/health", "/ready", "/metrics") else logging.INFO

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
 from edit_rrm.wire import ImageRef
-from edit_rrm_server.admission.body_budget import BodyShare
+from edit_rrm_server.admission.byte_budget import Share
 from edit_rrm_server.errors import BodyTimeoutError, RequestRefusedError
 from edit_rrm_server.http.multipart import Part, boundary_of, read_parts
 from edit_rrm_server.http.problems import refusal_of
@@ -26,11 +26,12 @@ BodyRead = TypeVar("BodyRead", bound=BaseModel, covariant=True)
 
 @dataclass(frozen=True)
 class Envelope(Generic[BodyRead]):
-    """A validated body and the parts that came with it; `body_bytes` is what was read."""
+    """A validated body and the parts that came with it; `body_bytes` is what was read, `share` its room."""
 
     body: BodyRead
-    parts: Mapping[str, Part]
+    parts: dict[str, Part]
     body_bytes: int
+    share: Share | None = None
 
     def encoded_images(self, refs: Mapping[str, ImageRef]) -> dict[str, Part | str]:
         """The part or base64 text of each image, by the path of its field.
@@ -53,20 +54,21 @@ async def read_envelope(
     max_body_bytes: int,
     *,
     timeout_s: float | None = None,
-    share: BodyShare | None = None,
+    share: Share | None = None,
+    patient: bool = False,
 ) -> Envelope[Body]:
     """The request's body as `model`.
 
-    `timeout_s` counts from the arrival of the headers. `share` takes the body's room before any of it is
-    read, the most it may need if its length is not declared, and goes on holding what it did need.
+    `timeout_s` counts from the arrival of the headers. `share` takes the body's room as it comes, and goes on
+    holding it; one that is declared too large for what is left is refused unread. A `patient` caller waits.
 
     Raises RequestRefusedError: unsupported_media_type, body_too_large (while reading, before more is
     taken in), malformed_json, malformed_multipart, or invalid_request with the path of the field;
-    QueueFullError if `share` finds no room; BodyTimeoutError.
+    MemoryFullError if `share` finds no room; BodyTimeoutError.
     """
     content_type = request.headers.get("content-type", "")
     media_type = content_type.split(";")[0].strip().lower()
-    counter = _Counter(request, max_body_bytes, share)
+    counter = _Counter(request, max_body_bytes, share, patient)
     async with _time_limit(request, timeout_s):
         if media_type == "application/json":
             json_bytes = b"".join([chunk async for chunk in counter.chunks()])
@@ -81,21 +83,20 @@ async def read_envelope(
                 "unsupported_media_type",
                 f"expected application/json or multipart/form-data, got {media_type or 'no content type'!r}",
             )
-    if share is not None:
-        share.shrink_to(counter.read_bytes)
     try:
         body = model.model_validate_json(json_bytes)
     except ValidationError as error:
         raise refusal_of(error) from None
-    return Envelope(body, parts, counter.read_bytes)
+    return Envelope(body, parts, counter.read_bytes, share)
 
 
-def needed_bytes(request: Request, limit_bytes: int) -> int:
-    """The body's declared length; the limit where none is declared, or one that chunks would overrule."""
+def declared_bytes(request: Request) -> int:
+    """The body's declared length; none, as far as one can know, where chunks will tell. Of use as a hint:
+    what comes is counted as it comes."""
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and "transfer-encoding" not in request.headers:
         return int(declared)
-    return limit_bytes
+    return 0
 
 
 @asynccontextmanager
@@ -114,24 +115,33 @@ async def _time_limit(request: Request, timeout_s: float | None) -> AsyncIterato
 class _Counter:
     """Reads a body and stops at the first byte too many; a declared length too large is refused unread."""
 
-    def __init__(self, request: Request, limit_bytes: int, share: BodyShare | None) -> None:
+    def __init__(self, request: Request, limit_bytes: int, share: Share | None, patient: bool) -> None:
         self._request = request
         self._limit_bytes = limit_bytes
         self._share = share
+        self._patient = patient
         self.read_bytes = 0
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        needed = needed_bytes(self._request, self._limit_bytes)
+        needed = declared_bytes(self._request)
         if needed > self._limit_bytes:
             raise self._refusal()
-        if self._share is not None:
-            self._share.take(needed)
+        if self._share is not None and not self._patient:
+            self._share.check(needed)
         async for chunk in self._request.stream():
             self.read_bytes += len(chunk)
             if self.read_bytes > self._limit_bytes:
                 raise self._refusal()
             if chunk:
+                if self._share is not None:
+                    await self._take(self._share, len(chunk))
                 yield chunk
+
+    async def _take(self, share: Share, count: int) -> None:
+        if self._patient:
+            await share.wait(count, "training")
+        else:
+            share.take(count)
 
     def _refusal(self) -> RequestRefusedError:
         return RequestRefusedError("body_too_large", f"the body has more than {self._limit_bytes} bytes")

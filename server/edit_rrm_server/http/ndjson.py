@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Protocol
 
 
 @dataclass(frozen=True)
@@ -11,19 +12,45 @@ class Line:
     number: int
     text: bytes | None
 
+    @property
+    def size(self) -> int:
+        """The bytes it holds."""
+        return len(self.text or b"")
 
-async def read_lines(chunks: AsyncIterator[bytes], max_line_bytes: int) -> AsyncIterator[Line]:
-    """Every line of the chunks, empty ones too; the last needs no line end."""
+
+class Room(Protocol):
+    """Where the bytes of lines are counted."""
+
+    async def wait(self, count: int) -> None:
+        """Takes bytes, once there is room."""
+        ...
+
+    def free(self, count: int) -> None:
+        """Gives bytes back."""
+        ...
+
+
+async def read_lines(chunks: AsyncIterator[bytes], max_line_bytes: int, room: Room) -> AsyncIterator[Line]:
+    """Every line of the chunks, empty ones too; the last needs no line end.
+
+    `room` is asked before a chunk is taken in; of each line its size is left taken, to be given back by
+    whoever is done with it.
+    """
     number, kept, too_long = 1, bytearray(), False
     async for chunk in chunks:
+        await room.wait(len(chunk))
         *ended, rest = chunk.split(b"\n")
+        room.free(len(ended))  # the line ends
         for piece in ended:
             too_long = too_long or len(kept) + len(piece) > max_line_bytes
+            if too_long:
+                room.free(len(kept) + len(piece))
             yield Line(number, None if too_long else bytes(kept) + piece)
             number, too_long = number + 1, False
             kept.clear()
         too_long = too_long or len(kept) + len(rest) > max_line_bytes
         if too_long:
+            room.free(len(kept) + len(rest))
             kept.clear()
         else:
             kept += rest

@@ -25,6 +25,7 @@ class Kind(NamedTuple):
 
 
 KINDS: dict[str, Kind] = {
+    "bad_http": Kind(400, "The request is not HTTP"),
     "malformed_json": Kind(400, "The body is not JSON"),
     "malformed_multipart": Kind(400, "The body is not multipart/form-data as expected"),
     "missing_key": Kind(401, "An API key is needed"),
@@ -32,6 +33,7 @@ KINDS: dict[str, Kind] = {
     "not_found": Kind(404, "There is nothing at this address"),
     "unknown_model": Kind(404, "No model of that name is served"),
     "method_not_allowed": Kind(405, "The address does not take this method"),
+    "header_timeout": Kind(408, "The headers took too long to arrive"),
     "body_timeout": Kind(408, "The body took too long to arrive"),
     "reload_running": Kind(409, "The weights are being replaced already"),
     "image_too_large": Kind(413, "An image has too many bytes"),
@@ -42,8 +44,10 @@ KINDS: dict[str, Kind] = {
     "invalid_request": Kind(422, "A field is wrong"),
     "broken_image": Kind(422, "An image does not decode"),
     "image_shape": Kind(422, "An image is too small or too thin to be judged"),
+    "memory_full": Kind(429, "Too much is held in memory"),
     "queue_full": Kind(429, "The queue is full"),
     "rate_limited": Kind(429, "Too many calls"),
+    "headers_too_large": Kind(431, "The headers have too many bytes"),
     "caller_gone": Kind(CALLER_GONE_STATUS, "The caller went away"),
     "internal": Kind(500, "The service has a defect"),
     "decomposition_failed": Kind(502, "The model named no usable principles"),
@@ -52,6 +56,7 @@ KINDS: dict[str, Kind] = {
     "trace_truncated": Kind(502, "The model's text did not fit its budget of tokens"),
     "engine_failed": Kind(502, "The engine did not finish"),
     "reload_failed": Kind(502, "The weights were not replaced"),
+    "too_many_connections": Kind(503, "Every connection is taken"),
     "loading": Kind(503, "The model is being loaded"),
     "draining": Kind(503, "The service is shutting down"),
     "engine_dead": Kind(503, "The engine has died"),

@@ -18,7 +18,8 @@ from edit_rrm.errors import EditRRMError
 from edit_rrm.image_scale import ImageScale, smaller
 from edit_rrm.images import ImageLimits
 from edit_rrm_server.admission.batching import Batcher
-from edit_rrm_server.admission.body_budget import BodyBudget
+from edit_rrm_server.admission.byte_budget import ByteBudget
+from edit_rrm_server.admission.callers import TokenAllowances
 from edit_rrm_server.engines.loaded_model import LoadedModel
 from edit_rrm_server.engines.watched_engine import DEAD_RETRY_S, WatchedEngine, engine_dead
 from edit_rrm_server.errors import RequestRefusedError, ServiceError, UnavailableError
@@ -69,8 +70,15 @@ class Service:
             settings.engine_window,
             settings.bulk_share,
             self.metrics.admission,
+            settings.part_of_a_caller,
         )
-        self.body_budget = BodyBudget(settings.max_total_body_bytes)
+        self.allowances = TokenAllowances()
+        admitted, share = self.metrics.admission, settings.bulk_share
+        self.body_budget = ByteBudget("bodies", settings.max_total_body_bytes, admitted, bulk_share=share)
+        self.picture_budget = ByteBudget("pictures", settings.max_picture_bytes, admitted, bulk_share=share)
+        self.answer_budget = ByteBudget("answers", settings.max_total_spool_bytes, admitted, bulk_share=share)
+        for budget in (self.body_budget, self.picture_budget, self.answer_budget):
+            admitted.watch_held(budget.resource, budget.capacity_bytes, lambda held=budget: held.held_bytes)  # type: ignore[misc]
         self.intake = ImageIntake(
             settings.guards,
             settings.image_threads or image_threads(),
@@ -273,6 +281,7 @@ class Service:
             verifier,
             decomposer,
             self.intake,
+            self.picture_budget,
             self.limits(model),
             self.score_cache,
             self.metrics.scoring,

@@ -46,6 +46,21 @@ class AdmissionMetrics:
         self._refused = Counter(
             "edit_rrm_jobs_refused", "Jobs of calls refused with queue_full", registry=registry
         )
+        self._held = Gauge(
+            "edit_rrm_held_bytes",
+            "Bytes held: bodies, decoded pictures, answers that are not read yet",
+            ["resource"],
+            registry=registry,
+        )
+        self._capacity = Gauge(
+            "edit_rrm_held_bytes_limit", "How many may be held", ["resource"], registry=registry
+        )
+        self._no_room = Counter(
+            "edit_rrm_memory_refused",
+            "Calls and lines refused with memory_full, by what fills it",
+            ["resource"],
+            registry=registry,
+        )
         for reason in get_args(Dropped):
             for place in ("queue", "engine"):
                 self._dropped.labels(reason, place)
@@ -55,6 +70,16 @@ class AdmissionMetrics:
         for lane in get_args(Priority):
             self._queue_jobs.labels(lane).set_function(lambda lane=lane: float(jobs(lane)))  # type: ignore[misc]
             self._queue_oldest_s.labels(lane).set_function(lambda lane=lane: oldest_s(lane))  # type: ignore[misc]
+
+    def watch_held(self, resource: str, capacity: int, held: Callable[[], int]) -> None:
+        """Has the gauge of a resource read from `held` whenever metrics are."""
+        self._held.labels(resource).set_function(held)
+        self._capacity.labels(resource).set(capacity)
+        self._no_room.labels(resource)
+
+    def refused(self, resource: str) -> None:
+        """Somebody found no room for bytes."""
+        self._no_room.labels(resource).inc()
 
     def jobs_in_flight(self, count: int) -> None:
         """After every change."""

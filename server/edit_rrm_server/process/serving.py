@@ -19,6 +19,7 @@ from edit_rrm_server.engines.loaded_model import LoadedModel
 from edit_rrm_server.engines.openai.start import load_openai_model
 from edit_rrm_server.engines.vllm.loading import load_vllm_model
 from edit_rrm_server.engines.vllm.start import end_forkserver
+from edit_rrm_server.http.connections import ConnectionLimits, bounded_protocol, connections_for
 from edit_rrm_server.life.service import Service
 from edit_rrm_server.observe import tracing
 from edit_rrm_server.observe.fleet_metrics import FleetMetrics
@@ -31,6 +32,8 @@ from edit_rrm_server.settings.server import ServerSettings
 _CLOSE_CONNECTIONS_S = 2
 _KEEP_ALIVE_S = 65
 _BACKLOG = 2048
+# asyncio accepts as many as its backlog before it looks at any; that many must find descriptors.
+_ACCEPTED_AT_ONCE = 64
 _FIRST_INHERITED = 3  # sd_listen_fds(3)
 
 logger = logging.getLogger(__name__)
@@ -91,20 +94,34 @@ async def _serve(settings: ServerSettings, progress: StartProgress) -> int:
         progress.end()
         listening.close()
         return 1
-    config = uvicorn.Config(
-        create_app(service),
-        log_config=None,
-        access_log=False,
-        lifespan="on",
-        timeout_graceful_shutdown=_CLOSE_CONNECTIONS_S,
-        timeout_keep_alive=_KEEP_ALIVE_S,
-        backlog=_BACKLOG,
-    )
+    config = http_config(service)
     server = _DrainingServer(config, service)
     announcing = asyncio.create_task(_announce(service, server, progress, _url(host, listening)))
     await server.serve(sockets=[listening])
     announcing.cancel()
     return 0 if service.failure is None else 1
+
+
+def http_config(service: Service) -> uvicorn.Config:
+    """How uvicorn serves the application."""
+    settings = service.settings
+    limits = ConnectionLimits(
+        connections_for(settings.max_connections, files_open=len(os.listdir("/proc/self/fd"))),
+        settings.max_header_bytes,
+        settings.header_timeout_s,
+        unread_answer_s=settings.unread_answer_s,
+    )
+    return uvicorn.Config(
+        create_app(service),
+        http=bounded_protocol(limits, service.metrics.http),
+        ws="none",
+        log_config=None,
+        access_log=False,
+        lifespan="on",
+        timeout_graceful_shutdown=_CLOSE_CONNECTIONS_S,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        backlog=_ACCEPTED_AT_ONCE,
+    )
 
 
 async def _announce(service: Service, server: uvicorn.Server, progress: StartProgress, url: str) -> None:
@@ -133,6 +150,12 @@ class _DrainingServer(uvicorn.Server):
         self._service = service
         self._drain: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Once it listens, the kernel may hold more connections than are accepted at once."""
+        await super().startup(sockets)
+        for one in sockets or ():
+            one.listen(_BACKLOG)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """A signal handler: only tells the loop."""

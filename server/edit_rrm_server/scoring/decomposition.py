@@ -112,7 +112,7 @@ class Decomposer:
         flight = self._flights.get(key)
         first = flight is None
         if flight is None:
-            room = self._batcher.admit_unbounded(1, admission.lane, admission.deadline_at)
+            room = self._batcher.admit_unbounded(1, admission.lane, admission.deadline_at, admission.owner)
             task = asyncio.create_task(self._decompose(key, edit, sampling, may_grow, room))
             task.add_done_callback(lambda _: self._batcher.leave(room))  # also if it never began to run
             flight = _Flight(task, room)

@@ -3,20 +3,22 @@
 import binascii
 import io
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 import pybase64
 from PIL import Image
 
 from edit_rrm.guards import EditGuards, GuardModes, GuardResult, GuardSettings
-from edit_rrm.images import EditImage, ImageLimits, decode_image, file_digest
+from edit_rrm.images import EditImage, ImageLimits, decode_image, decoded_bytes, file_digest
 from edit_rrm.wire import Priority
 from edit_rrm_server.errors import RequestRefusedError
 from edit_rrm_server.scoring.known_images import KnownImages
 from edit_rrm_server.scoring.picture_pool import PicturePool
 
 
-class File(Protocol):
+class Pieces(Protocol):
     """A file that came in pieces."""
 
     def whole(self) -> bytes:
@@ -24,7 +26,17 @@ class File(Protocol):
         ...
 
 
-Encoded = File | str
+Encoded = Pieces | str
+File = bytes | RequestRefusedError
+"""A file, or why a text is none."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The files of a call, and the sum of what they will take once they are decoded."""
+
+    files: dict[str, File]
+    decoded_bytes: int
 
 
 class ImageIntake:
@@ -36,7 +48,7 @@ class ImageIntake:
         """`known_bytes` of images stay decoded; `keep_files` keeps the files beside, to be passed on."""
         self._guards = guards
         self._known = KnownImages(known_bytes)
-        self._keep_files = keep_files
+        self.keeps_files = keep_files
         self._pool = PicturePool(threads)
 
     @property
@@ -44,12 +56,13 @@ class ImageIntake:
         """That work on pictures."""
         return self._pool.threads
 
-    async def decode(self, encoded: Encoded, path: str, limits: ImageLimits, lane: Priority) -> EditImage:
-        """An image from a file or its base64 text. `path` names the field in errors.
+    async def open(self, encoded: Mapping[str, Encoded], limits: ImageLimits, lane: Priority) -> "Opened":
+        """The files of a call's images, by their fields, and what they will take once they are decoded."""
+        return await self._pool.run(lambda: _opened(encoded, limits), lane, "check")
 
-        Raises ImageError, and RequestRefusedError (invalid_request) for text that is not base64.
-        """
-        return await self._pool.run(lambda: self._decoded(_file_bytes(encoded, path), limits), lane, "decode")
+    async def decode(self, file: bytes, limits: ImageLimits, lane: Priority) -> EditImage:
+        """The image of a file. Raises ImageError."""
+        return await self._pool.run(lambda: self._decoded(file, limits), lane, "decode")
 
     def guards_of(self, source: EditImage, instruction: str, modes: GuardModes) -> EditGuards:
         """The guards of one edit, for `check`."""
@@ -82,7 +95,7 @@ class ImageIntake:
     def _decoded(self, data: bytes, limits: ImageLimits) -> EditImage:
         digest = file_digest(data, limits.scale)
         return self._known.get(
-            digest, lambda: decode_image(data, limits, digest=digest, keep_file=self._keep_files)
+            digest, lambda: decode_image(data, limits, digest=digest, keep_file=self.keeps_files)
         )
 
 
@@ -95,6 +108,17 @@ def _encoded(picture: Image.Image) -> str:
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=82)
     return pybase64.b64encode_as_string(buffer.getvalue())
+
+
+def _opened(encoded: Mapping[str, Encoded], limits: ImageLimits) -> Opened:
+    files: dict[str, File] = {}
+    for path, one in encoded.items():
+        try:
+            files[path] = _file_bytes(one, path)
+        except RequestRefusedError as error:
+            files[path] = error
+    sizes = (decoded_bytes(file, limits) for file in files.values() if isinstance(file, bytes))
+    return Opened(files, sum(sizes))
 
 
 def _file_bytes(encoded: Encoded, path: str) -> bytes:

@@ -7,7 +7,8 @@ waited for those of a whole group would stand idle. One that fails keeps its rea
 
 import asyncio
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import reduce
 
@@ -30,11 +31,12 @@ from edit_rrm.wire import (
     Usage,
 )
 from edit_rrm_server.admission.batching import Admission
+from edit_rrm_server.admission.byte_budget import ByteBudget
 from edit_rrm_server.errors import AllCandidatesFailedError, RequestRefusedError, ServiceError
 from edit_rrm_server.observe import tracing
 from edit_rrm_server.observe.scoring_metrics import ScoringMetrics
 from edit_rrm_server.scoring.decomposition import Decomposed, Decomposer
-from edit_rrm_server.scoring.image_intake import Encoded, ImageIntake
+from edit_rrm_server.scoring.image_intake import Encoded, File, ImageIntake
 from edit_rrm_server.scoring.judging import candidate_answer, refused_by_guard
 from edit_rrm_server.scoring.plan import Edit, Plan, Verification, plan_of
 from edit_rrm_server.scoring.sampling import sampling_of
@@ -79,6 +81,7 @@ class RewardService:
         verifier: Verifier,
         decomposer: Decomposer,
         intake: ImageIntake,
+        pictures: ByteBudget,
         limits: ImageLimits,
         cache: ScoreCache,
         metrics: ScoringMetrics,
@@ -97,8 +100,14 @@ class RewardService:
         self._verifier = verifier
         self._decomposer = decomposer
         self._intake = intake
+        self._pictures = pictures
         self._cache = cache
         self._metrics = metrics
+
+    @property
+    def keeps_files(self) -> bool:
+        """Whether the files of decoded images are needed until their call is over."""
+        return self._intake.keeps_files
 
     def plan(self, request: ScoreRequest) -> Plan:
         """What a request asks of this checkpoint; its `jobs` are the ones to reserve.
@@ -114,12 +123,38 @@ class RewardService:
             guards=self._guards,
         )
 
-    async def decode(self, encoded: Encoded, path: str, lane: Priority) -> EditImage:
-        """An image as this model is shown it. `path` names the field in errors; `lane` says how urgent it is.
+    @asynccontextmanager
+    async def opened(
+        self, encoded: Mapping[str, Encoded], admission: Admission
+    ) -> AsyncIterator[dict[str, File]]:
+        """The files of a call's images by their fields, and room to decode them while the context lasts.
 
-        Raises ImageError, and RequestRefusedError (invalid_request) for text that is not base64.
+        In place of a text that is not base64 stands why. Waits for the room, in the order of lanes.py. Raises
+        RequestRefusedError (too_many_pixels) for a call that would not find it in an idle service.
         """
-        return await self._intake.decode(encoded, path, self.limits, lane)
+        opened = await self._intake.open(encoded, self.limits, admission.lane)
+        room = self._pictures
+        if opened.decoded_bytes > room.capacity_bytes:
+            raise RequestRefusedError(
+                "too_many_pixels",
+                f"the images of this call take {opened.decoded_bytes} bytes as the model is shown them; "
+                f"at most {room.capacity_bytes} are held at once",
+            )
+        with tracing.span("room", bytes=opened.decoded_bytes):
+            await room.wait(opened.decoded_bytes, admission.lane, admission.deadline_at, admission.caller)
+        try:
+            yield opened.files
+        finally:
+            room.free(opened.decoded_bytes)
+
+    async def decode(self, file: File, lane: Priority) -> EditImage:
+        """An image as this model is shown it; `lane` says how urgent it is.
+
+        Raises ImageError, and what stands in the place of a file.
+        """
+        if isinstance(file, RequestRefusedError):
+            raise file
+        return await self._intake.decode(file, self.limits, lane)
 
     async def decompose(self, edit: Edit, sampling: Sampling, admission: Admission) -> Decomposed:
         """The principles of an edit, drawn as `sampling` says or else the card.

@@ -36,4 +36,5 @@ class AdminSettings(BaseSettings):
     def all_admin_keys(self) -> tuple[SecretStr, ...]:
         """The keys that may administer, from the setting and from the file, which is read once."""
         file = self.admin_api_keys_file
-        return self.admin_api_keys + (() if file is None else read_keys_file(file))
+        from_file = () if file is None else read_keys_file(file)
+        return self.admin_api_keys + tuple(owner.key for owner in from_file)

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, SecretStr, StringConstraints, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from edit_rrm.checkpoint import checkpoint_directory
@@ -20,13 +20,14 @@ from edit_rrm.nested_settings import put
 from edit_rrm.proxies import is_loopback
 from edit_rrm.settings_files import read_settings_file
 from edit_rrm_server.settings.admin import AdminSettings
-from edit_rrm_server.settings.api_keys import Keys, read_keys_file
+from edit_rrm_server.settings.api_keys import KeyOwner, Keys, read_keys_file
 from edit_rrm_server.settings.engine_args import read_engine_args
 from edit_rrm_server.settings.fleet import FleetSettings
 from edit_rrm_server.settings.lists import split_at_commas
 
 ENV_PREFIX = "EDIT_RRM_"
 CPU_SEQUENCES = 64
+SHARE_OF_SEVERAL = 0.75
 LEAST_QUEUE = 4096
 LONGEST_DEFAULT_TOKENS = 16_384
 """A context of 128 k wants more KV cache for its one longest prompt than most cards have left."""
@@ -84,7 +85,9 @@ class ServerSettings(FleetSettings, AdminSettings):
         default=(), description="keys that may call, separated by commas; none leaves the service open"
     )
     api_keys_file: Path | None = Field(
-        default=None, description="file of further keys, one a line; blank lines and # lines are passed over"
+        default=None,
+        description="file of further keys, one a line, each with its owner's name and limits if wanted: "
+        "KEY name=trainer-a lane=bulk jobs=512 tokens_per_minute=200000; blank and # lines are passed over",
     )
     metrics_need_key: bool = Field(default=False, description="whether /metrics needs a key too")
     page: bool = Field(
@@ -124,9 +127,31 @@ class ServerSettings(FleetSettings, AdminSettings):
     )
 
     # Limits of one request
+    max_connections: int | None = Field(
+        default=None,
+        ge=1,
+        description="connections at once; at the limit one that waits for a request makes room; default: "
+        "8192, or as many as there are file descriptors for",
+    )
+    max_header_bytes: int = Field(default=64 * 2**10, ge=1024, description="largest headers of a request")
+    header_timeout_s: float = Field(
+        default=20.0, gt=0.0, allow_inf_nan=False, description="how long the headers may take to arrive"
+    )
+    unread_answer_s: float = Field(
+        default=300.0,
+        gt=0.0,
+        allow_inf_nan=False,
+        description="how long a caller may neither send nor take of its answer before it is left",
+    )
     max_body_bytes: int = Field(default=256 * 2**20, ge=1024, description="largest request body")
     max_total_body_bytes: int = Field(
-        default=2 * 2**30, ge=1024, description="request bodies held at once; more is queue_full"
+        default=2 * 2**30, ge=1024, description="request bodies held at once; more is memory_full"
+    )
+    max_picture_bytes: int = Field(
+        default=4 * 2**30,
+        ge=2**20,
+        description="decoded pictures held at once, four bytes a pixel as the model is shown them; a call "
+        "waits for its room, and is refused if that is more than all of it",
     )
     body_timeout_s: float = Field(
         default=60.0, gt=0.0, allow_inf_nan=False, description="how long a body may take to arrive"
@@ -165,10 +190,22 @@ class ServerSettings(FleetSettings, AdminSettings):
         le=0.9,
         description="least share of job starts that the bulk lane gets while it waits",
     )
+    caller_share: float | None = Field(
+        default=None,
+        gt=0.0,
+        le=1.0,
+        description="most of the queue that one caller may take (without keys: one address); default: "
+        "three quarters where there are several keys, else all of it",
+    )
     stream_spool_bytes: int = Field(
         default=2**30,
         ge=2**20,
         description="disk for the answers of one stream whose caller does not read them yet",
+    )
+    max_total_spool_bytes: int = Field(
+        default=8 * 2**30,
+        ge=2**20,
+        description="the same over all streams, with what of it is in memory; streams read on as it is freed",
     )
     image_threads: int | None = Field(
         default=None,
@@ -338,10 +375,17 @@ class ServerSettings(FleetSettings, AdminSettings):
         return self.queue_capacity or max(LEAST_QUEUE, 4 * window)
 
     @cached_property
-    def all_keys(self) -> tuple[SecretStr, ...]:
+    def all_keys(self) -> tuple[KeyOwner, ...]:
         """The keys that may call, from the setting and from the file, which is read once."""
         from_file = () if self.api_keys_file is None else read_keys_file(self.api_keys_file)
-        return self.api_keys + from_file
+        given = (KeyOwner(key=key, name=f"api-key-{place}") for place, key in enumerate(self.api_keys, 1))
+        return (*given, *from_file)
+
+    @property
+    def part_of_a_caller(self) -> float:
+        """`caller_share`, or what follows from the number of keys."""
+        several = len(self.all_keys) > 1
+        return self.caller_share or (SHARE_OF_SEVERAL if several else 1.0)
 
     @classmethod
     def settings_customise_sources(

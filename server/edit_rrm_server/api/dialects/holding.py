@@ -15,13 +15,14 @@ from starlette.requests import Request
 from edit_rrm.errors import EditRRMError
 from edit_rrm.wire import CandidateAnswer, CandidateFailed
 from edit_rrm_server.admission.batching import Admission
+from edit_rrm_server.admission.callers import Caller
 from edit_rrm_server.admission.signal import Signal
 from edit_rrm_server.api.dialects.items import Group, Item, failed, groups_of, may_pass
 from edit_rrm_server.api.score_call import answer_score
 from edit_rrm_server.errors import RequestRefusedError, ServiceError, UnavailableError
 from edit_rrm_server.http.access import note
 from edit_rrm_server.http.connection import run_for_caller
-from edit_rrm_server.http.envelope import Envelope, needed_bytes, read_envelope
+from edit_rrm_server.http.envelope import Envelope, declared_bytes, read_envelope
 from edit_rrm_server.life.service import Service
 from edit_rrm_server.scoring.plan import Plan
 from edit_rrm_server.scoring.reward_service import RewardService
@@ -52,7 +53,7 @@ class Holding:
         with service.call(), service.body_budget.share() as share:
             await self._engine(request)
             limit, room = settings.max_body_bytes, service.body_budget
-            needed = min(limit, needed_bytes(request, limit))  # more than the limit is refused unread
+            needed = min(limit, declared_bytes(request))  # more than the limit is refused unread
             await self._wait(request, self._for_body, lambda: room.has_room(needed), room.changed)
             waited_s = time.monotonic() - request.state.arrived_at
             envelope = await read_envelope(
@@ -61,6 +62,7 @@ class Holding:
                 limit,
                 timeout_s=settings.body_timeout_s + waited_s,
                 share=share,
+                patient=True,
             )
             note(request, body_bytes=envelope.body_bytes)
             yield envelope.body
@@ -92,10 +94,12 @@ class Holding:
                 groups.append(group)
         jobs = sum(plan.jobs for plan in plans)
         batcher = self.service.batcher
-        await self._wait(request, self._for_queue, lambda: batcher.has_room(jobs), batcher.changed)
-        batcher.check_room(jobs)
+        caller: Caller = request.state.caller
+        await self._wait(request, self._for_queue, lambda: batcher.has_room(jobs, caller), batcher.changed)
+        batcher.check_room(jobs, caller)
         deadline_at = self._deadline_at(request)
-        admissions = [batcher.admit_unbounded(plan.jobs, "training", deadline_at) for plan in plans]
+        lane = caller.lane_for("training")
+        admissions = [batcher.admit_unbounded(plan.jobs, lane, deadline_at, caller) for plan in plans]
         try:
             async with asyncio.TaskGroup() as running:
                 tasks = [
@@ -131,6 +135,7 @@ class Holding:
                 answer = await answer_score(rewards, plan, envelope, call_id, state.arrived_at, admission)
         except (ServiceError, EditRRMError) as error:
             return [failed(error.code, str(error))] * len(group.places)
+        self.service.allowances.charge(admission.owner, answer.usage.completion_tokens)
         return answer.results
 
     async def _engine(self, request: Request) -> RewardService:
