@@ -125,6 +125,9 @@ def test_the_reward_model_s_mean_stands_beside(bench: Command) -> None:
     assert lines["en", "full set", "mean over 2 kinds"]["reward"] == pytest.approx((0.3 + 0.9) / 2)
     assert "reward" in bench(*words, "r.jsonl").stdout
     assert "reward" not in bench(*words[:-1]).stdout
+    fewer = bench(*words, results("r2.jsonl", *rewards[:1], result("k2", None)), "--json")
+    assert (fewer.exit_code, lines_of(fewer)["en", "full set", "color_alter"]["rewarded"]) == (1, 1)
+    assert "kontext, en, full set: 2 of 3 pictures have no reward" in fewer.stderr
 
 
 def test_what_failed_or_was_not_made_is_left_out_told_and_no_number(bench: Command) -> None:

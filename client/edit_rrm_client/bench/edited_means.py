@@ -29,6 +29,9 @@ class MeanLine:
     name: str
     values: tuple[float | None, ...]
     reward: float | None
+    """The mean over the judged pictures that have one."""
+    rewarded: int
+    """How many those are."""
     count: int
     """Pictures that were judged."""
     failed: int
@@ -57,11 +60,13 @@ def lines_of(
 
 def _line(name: str, judged: Sequence[Judged], edits: Sequence[BenchmarkEdit], numbers: int) -> MeanLine:
     values = [one.values for one in judged if one.values is not None]
+    rewards = [one.reward for one in judged if one.values is not None and one.reward is not None]
     there = {one.edit.id for one in judged}
     return MeanLine(
         name=name,
         values=tuple(_mean([each[number] for each in values]) for number in range(numbers)),
-        reward=_mean([one.reward for one in judged if one.reward is not None]),
+        reward=_mean(rewards),
+        rewarded=len(rewards),
         count=len(values),
         failed=len(judged) - len(values),
         missing=sum(edit.id not in there for edit in edits),
@@ -77,6 +82,7 @@ def _over_kinds(lines: Sequence[MeanLine], numbers: int) -> MeanLine:
             for number in range(numbers)
         ),
         reward=_mean([line.reward for line in lines if line.reward is not None]),
+        rewarded=sum(line.rewarded for line in lines),
         count=sum(line.count for line in lines),
         failed=sum(line.failed for line in lines),
         missing=sum(line.missing for line in lines),

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
@@ -129,18 +129,21 @@ def _show(
     else:
         for part in parts:
             Console().print(_table(title, part, names, digits, rewards))
-    incomplete = False
-    for part in parts:
-        total = part.lines[-1]
-        if total.failed or total.missing:
-            incomplete = True
-            where = ", ".join(filter(None, (printable(part.model), part.language, part.split)))
-            told = (
-                f"{total.failed} pictures failed, {total.missing} edits have none: the means are without them"
-            )
-            typer.echo(f"edit-rrm: {where}: {told}", err=True)
-    if incomplete:
+    told = [lacking for part in parts for lacking in _lacking(part, rewards)]
+    for lacking in told:
+        typer.echo(f"edit-rrm: {lacking}", err=True)
+    if told:
         raise typer.Exit(EXIT_SOME_FAILED)
+
+
+def _lacking(part: Part, rewards: bool) -> Iterator[str]:
+    """What a table's means are without."""
+    total = part.lines[-1]
+    where = ", ".join(filter(None, (printable(part.model), part.language, part.split)))
+    if total.failed or total.missing:
+        yield f"{where}: {total.failed} pictures failed, {total.missing} edits have none; no mean has them"
+    if rewards and total.rewarded < total.count:
+        yield f"{where}: {total.count - total.rewarded} of {total.count} pictures have no reward"
 
 
 def _table(title: str, part: Part, names: Sequence[str], digits: int, rewards: bool) -> Table:
