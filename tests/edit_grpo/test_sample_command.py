@@ -83,7 +83,7 @@ def test_a_picture_is_the_ode_from_noise_of_seed_edit_and_number_alone(
     done = sample("--edits", edit_list(), "--out", "out", "--per-edit", 2, "--seed", 5)
     assert done.exit_code == 0, done.output
     editor = loaded.editor
-    condition = editor.encode([Image.open("s2.png")], ["make it red"])
+    condition = editor.encode([[Image.open("s2.png")]], ["make it red"])
     noise = editor.noise(condition, torch.Generator().manual_seed(seed_of("sample", 5, "e2", 1)))
     (expected,) = editor.decode(sample_ode(editor, condition, noise, 3))
     assert expected is not None
@@ -156,7 +156,7 @@ def test_a_bad_edit_is_named_and_costs_no_other(sample: Command) -> None:
     assert {name: row for name, (row, _) in failed.items()} == {"e0": 1, "e1": 2, "e2": 3}
     assert "there is no file" in failed["e0"][1]
     assert "the instruction is empty" in failed["e1"][1]
-    assert "its source cannot be read" in failed["e2"][1]
+    assert "a source cannot be read" in failed["e2"][1]
     assert [line["id"] for line in lines("out/edits.jsonl")] == ["e3", "e4"]
     Image.new("RGB", (8, 8)).save("s2.png")
     again = sample("--edits", path, "--out", "out")

@@ -21,7 +21,7 @@ EXIT_SOME_FAILED = 1
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
 STEPS = 28
-_NOT_OF_PICTURES = {"name", "adapter", "lora", "gradient_checkpointing"}
+_NOT_OF_PICTURES = {"name", "adapter", "lora", "gradient_checkpointing", "text_encoders"}
 console = Console()
 
 

@@ -17,7 +17,7 @@ from edit_grpo.errors import EditRowError
 from edit_rrm.errors import ImageError
 from edit_rrm.images import EditImage
 from edit_rrm_client.bulk.errors import InputError
-from edit_rrm_client.bulk.input_row import InputRow
+from edit_rrm_client.bulk.input_row import InputImage, InputRow
 from edit_rrm_client.bulk.input_rows import COLUMNS, Places, checked_rows, missing_column
 from edit_rrm_client.bulk.records import Records, open_records
 
@@ -36,12 +36,12 @@ class AskedEdit:
     name: str
     instruction: str
     category: str
-    source: Path | bytes | None
-    """None where it is not known, or was not asked for."""
-    shown: str | None = None
-    """What the edits file calls the source; None: what the editor saw of it is kept and shown."""
+    sources: tuple[Path | bytes, ...]
+    """In order; none where they are not known, or were not asked for."""
+    shown: tuple[str | None, ...] = (None,)
+    """What the edits file calls each source; None: what the editor saw of it is kept and shown."""
     shown_copy: bytes | None = None
-    """The file that is to lie at `shown`, where a benchmark wants it beside the picture."""
+    """The file that is to lie at the first of `shown`, where a benchmark wants it beside the picture."""
     columns: Mapping[str, str | bool] = field(default_factory=dict)
     """The benchmark's own, which its table is made by."""
     as_published: bool = False
@@ -51,17 +51,18 @@ class AskedEdit:
     problem: str | None = None
     """Why it cannot be carried out."""
 
-    def picture(self) -> Image.Image:
-        """The source as the service sees it: upright, RGB, on white. Raises EditRowError."""
-        if self.problem is not None or self.source is None:
+    def pictures(self) -> tuple[Image.Image, ...]:
+        """The sources as the service sees them: upright, RGB, on white. Raises EditRowError."""
+        if self.problem is not None or not self.sources:
             raise EditRowError(self.file, self.row, self.problem or "it has no source")
+        return tuple(map(self._picture, self.sources))
+
+    def _picture(self, source: Path | bytes) -> Image.Image:
         try:
-            with Image.open(
-                io.BytesIO(self.source) if isinstance(self.source, bytes) else self.source
-            ) as opened:
+            with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as opened:
                 return EditImage.from_pil(opened).image
         except (OSError, ImageError, Image.DecompressionBombError) as error:
-            raise EditRowError(self.file, self.row, f"its source cannot be read: {error}") from error
+            raise EditRowError(self.file, self.row, f"a source cannot be read: {error}") from error
 
 
 class AskedEdits(Protocol):
@@ -129,10 +130,8 @@ def file_name(text: str) -> str:
 
 
 def _asked(file: Path, row: InputRow) -> AskedEdit:
-    problem = f"{row.problem.field}: {row.problem.detail}" if row.problem else None
-    if row.more_sources and problem is None:
-        problem = "it has several sources, and an editor is given one"
-    source = row.source_image if row.source_image is not None else row.source_file
+    first = InputImage(path=row.source, file=row.source_file, image=row.source_image)
+    images = (first, *row.more_sources)
     return AskedEdit(
         file=file,
         row=row.row,
@@ -140,9 +139,9 @@ def _asked(file: Path, row: InputRow) -> AskedEdit:
         name=file_name(row.id or f"#{row.row}"),
         instruction=row.instruction,
         category=row.category,
-        source=Path(source) if isinstance(source, str) else source,
-        shown=row.source if row.source_image is None else None,
-        problem=problem,
+        sources=tuple(each.image if each.image is not None else Path(each.file or "") for each in images),
+        shown=tuple(each.path if each.image is None else None for each in images),
+        problem=f"{row.problem.field}: {row.problem.detail}" if row.problem else None,
     )
 
 
@@ -155,7 +154,7 @@ def once(edits: Iterable[AskedEdit], per_edit: int = 1) -> Iterator[AskedEdit]:
     """Each edit once: a row that repeats one is left out; one with another's pictures gets a problem."""
     known = {SHEET: b""}
     for edit in edits:
-        content = (edit.id, edit.instruction, edit.shown if edit.shown is not None else edit.source)
+        content = (edit.id, edit.instruction, edit.shown, edit.sources if None in edit.shown else ())
         mark = hashlib.sha256(repr(content).encode()).digest()[:16]
         if known.get(edit.name) == mark:
             continue

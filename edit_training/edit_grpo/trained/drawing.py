@@ -22,11 +22,11 @@ WAITING_BATCHES = 8
 
 @dataclass(frozen=True, eq=False)
 class Wanted:
-    """Picture `number` of an edit, from 0, and the source as the editor sees it."""
+    """Picture `number` of an edit, from 0, and the sources as the editor sees them."""
 
     edit: AskedEdit
     number: int
-    source: Image.Image
+    sources: tuple[Image.Image, ...]
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def _drawn(
             yield from _drawn(policy, [one], drawing)
         return
     except torch.OutOfMemoryError as error:
-        width, height = some[0].source.size
+        width, height = some[0].sources[0].size
         raise SamplingError(
             f"{len(some)} pictures of {width}×{height} at once do not fit into memory: lower --batch, or the "
             f"pictures' area (--set area_pixels=262144): {error}"
@@ -81,7 +81,8 @@ def _batch(policy: EditPolicy, some: Sequence[Wanted], drawing: Drawing) -> Sequ
         if not edits or edits[-1].edit is not one.edit:
             edits.append(one)
         rows.append(len(edits) - 1)
-    condition = policy.encode([one.source for one in edits], [one.edit.instruction for one in edits])
+    condition = policy.encode([one.sources for one in edits], [one.edit.instruction for one in edits])
+    policy.release_encoders()
     if len(edits) < len(some):
         condition = condition.select(torch.tensor(rows, device=policy.device))
     seeds = [seed_of("sample", drawing.seed, one.edit.name, one.number) for one in some]
@@ -90,15 +91,15 @@ def _batch(policy: EditPolicy, some: Sequence[Wanted], drawing: Drawing) -> Sequ
 
 
 def _of_one_size(wanted: Iterable[Wanted], most: int) -> Iterator[list[Wanted]]:
-    waiting: dict[tuple[int, int], list[Wanted]] = defaultdict(list)
+    waiting: dict[tuple[tuple[int, int], ...], list[Wanted]] = defaultdict(list)
     held = 0
     for one in wanted:
-        some = waiting[one.source.size]
+        some = waiting[tuple(source.size for source in one.sources)]
         some.append(one)
         held += 1
         if len(some) == most or held > WAITING_BATCHES * most:
-            size = max(waiting, key=lambda size: len(waiting[size]))
-            full = waiting.pop(size)
+            sizes = max(waiting, key=lambda sizes: len(waiting[sizes]))
+            full = waiting.pop(sizes)
             held -= len(full)
             yield full
     yield from waiting.values()

@@ -69,9 +69,10 @@ class SampleJob:
         numbers = range(self.per_edit)
         return [number for number in numbers if edit.problem or not self.place(edit, number).is_file()]
 
-    def kept_source(self, edit: AskedEdit) -> Path:
-        """Where the source as the editor saw it lies, if it is kept."""
-        return self.out / SOURCES / f"{edit.name}.png"
+    def kept_source(self, edit: AskedEdit, number: int) -> Path:
+        """Where source `number`, from 0, as the editor saw it lies, if it is kept."""
+        name = edit.name if number == 0 else f"{edit.name}/{number + 1}"
+        return self.out / SOURCES / f"{name}.png"
 
     @property
     def edits_file(self) -> Path:

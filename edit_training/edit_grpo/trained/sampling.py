@@ -13,12 +13,13 @@ from PIL import Image
 
 from edit_grpo.data.asked import SHEET, AskedEdit
 from edit_grpo.errors import EditTrainingError
-from edit_grpo.policies.policy import EditPolicy
+from edit_grpo.policies.policy import EditPolicy, check_source_count
 from edit_grpo.run.sheets import SheetRow, contact_sheet
 from edit_grpo.trained.drawing import Wanted, draw
 from edit_grpo.trained.folder import SampleJob
 from edit_rrm.images import EditImage, encode_png
 from edit_rrm.whole_files import write_whole
+from edit_rrm_client.bulk.rows import SOURCE_COLUMNS
 
 _TOLD = 3
 
@@ -68,12 +69,12 @@ def sample_edits(
                 if not numbers:
                     continue
                 try:
-                    source = _prepared(job, policy, edit)
+                    sources = _prepared(job, policy, edit)
                 except EditTrainingError as error:
                     fail(edit, numbers, error)
                     continue
                 for number in numbers:
-                    yield Wanted(edit, number, source)
+                    yield Wanted(edit, number, sources)
 
         for one, drawn in draw(policy, wanted(), job.drawing):
             if isinstance(drawn, Image.Image):
@@ -89,15 +90,27 @@ def sample_edits(
     return report
 
 
-def _prepared(job: SampleJob, policy: Callable[[], EditPolicy], edit: AskedEdit) -> Image.Image:
-    """The source as the editor sees it; kept beside the pictures where the edits file is to show that."""
-    picture = edit.picture()
-    source = policy().prepare(picture)
-    if edit.shown_copy is not None and edit.shown is not None:
-        write_whole(job.out / edit.shown, edit.shown_copy)
-    elif edit.shown is None or (source.size != picture.size and not edit.as_published):
-        write_whole(job.kept_source(edit), encode_png(source))
-    return source
+def _prepared(job: SampleJob, policy: Callable[[], EditPolicy], edit: AskedEdit) -> tuple[Image.Image, ...]:
+    """The sources as the editor sees them; kept beside the pictures where the edits file is to show that."""
+    pictures = edit.pictures()
+    check_source_count(policy().max_sources, len(pictures))
+    sources = tuple(policy().prepare(picture) for picture in pictures)
+    if edit.shown_copy is not None and edit.shown[0] is not None:
+        write_whole(job.out / edit.shown[0], edit.shown_copy)
+        return sources
+    for number, (picture, source, shown) in enumerate(zip(pictures, sources, edit.shown, strict=True)):
+        if shown is None or (source.size != picture.size and not edit.as_published):
+            write_whole(job.kept_source(edit, number), encode_png(source))
+    return sources
+
+
+def _sources_shown(job: SampleJob, edit: AskedEdit) -> dict[str, str | None]:
+    """The edits file's columns of the sources."""
+    kept = [job.kept_source(edit, number) for number in range(len(edit.shown))]
+    return {
+        column: str(file.relative_to(job.out)) if file.is_file() else shown
+        for column, file, shown in zip(SOURCE_COLUMNS, kept, edit.shown, strict=False)
+    }
 
 
 def _write_edits(job: SampleJob) -> None:
@@ -118,14 +131,13 @@ def _write_edits(job: SampleJob) -> None:
         for edit in job.asked(sources=False):
             if edit.problem is not None:
                 continue
-            kept = job.kept_source(edit)
-            shown = str(kept.relative_to(job.out)) if kept.is_file() else edit.shown
+            sources = _sources_shown(job, edit)
             for number in range(job.per_edit):
                 place = job.place(edit, number)
                 if place.is_file():
                     line = {
                         "id": edit.id, "candidate": number, "model": job.model, "category": edit.category,
-                        "instruction": edit.instruction, "source": shown,
+                        "instruction": edit.instruction, **sources,
                         "edited": str(place.relative_to(job.out)), **edit.columns,
                     }  # fmt: skip
                     text = json.dumps(line, ensure_ascii=False) + "\n"
@@ -147,7 +159,8 @@ def _write_sheet(job: SampleJob) -> None:
             elif len(rows) == job.sheet_edits:
                 break
             else:
-                rows.append((line["id"], [_shown(job.out / line["source"]), edited], line["instruction"]))
+                shown = [_shown(job.out / line[column]) for column in SOURCE_COLUMNS if column in line]
+                rows.append((line["id"], [*shown, edited], line["instruction"]))
     if rows:
         sheet = contact_sheet([SheetRow(caption, tuple(pictures)) for _, pictures, caption in rows])
         write_whole(job.shard.file(job.out / f"{SHEET}.png"), encode_png(sheet))
