@@ -45,6 +45,8 @@ class DiffusersPolicy:
     RESTING_PLACE: ClassVar[torch.device] = torch.device("cpu")
     """Where they are while nothing is encoded."""
     LORA_LAYERS: ClassVar[LoraLayers]
+    NEGATIVE_PROMPT: ClassVar[str] = ""
+    """What its pipeline is meant to be guided away from, where it takes such a prompt."""
     max_sources: int = 1
     canvas: int = 0
 
@@ -201,6 +203,11 @@ class DiffusersPolicy:
         height, width = latents.shape[-2:]
         unpacked = self._pipeline._unpack_latents(tokens, height * scale, width * scale, scale)
         return unpacked.view(latents.shape)
+
+    @property
+    def _negative_prompt(self) -> str:
+        given = self._settings.negative_prompt
+        return self.NEGATIVE_PROMPT if given is None else given
 
     def _model_time(self, sigma: torch.Tensor) -> torch.Tensor:
         """σ as the pipeline hands it over: by way of a timestep rounded to the latents' dtype."""

@@ -23,7 +23,6 @@ from edit_grpo.policies.settings import PolicySettings
 from edit_rrm.wire import MAX_SOURCES
 
 LARGEST_AREA_PIXELS = 1024 * 1024
-NEGATIVE_PROMPT = ""
 MAX_TEXT_TOKENS = 512
 TEXT = "text_embeds"  # [batch, tokens, channels]
 
@@ -106,9 +105,7 @@ class Flux2KleinPolicy(DiffusersPolicy):
     ) -> dict[str, torch.Tensor]:
         tensors = {TEXT: self._text(instructions)}
         if self._settings.true_cfg_scale > 1.0:
-            given = self._settings.negative_prompt
-            unwanted = [NEGATIVE_PROMPT if given is None else given] * len(instructions)
-            tensors[NEGATIVE + TEXT] = self._text(unwanted)
+            tensors[NEGATIVE + TEXT] = self._text([self._negative_prompt] * len(instructions))
         return tensors
 
     def _text(self, instructions: Sequence[str]) -> torch.Tensor:

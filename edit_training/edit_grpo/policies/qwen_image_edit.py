@@ -19,7 +19,6 @@ from edit_grpo.policies.policy import Condition
 from edit_grpo.policies.settings import PolicySettings
 
 AREA_PIXELS = 1024 * 1024
-NEGATIVE_PROMPT = " "
 _MULTIPLE = 32  # of which the pipeline makes each side
 TEXT, MASK = "text_embeds", "text_mask"  # [batch, tokens, channels], [batch, tokens]
 
@@ -31,6 +30,7 @@ class QwenImageEditPolicy(DiffusersPolicy):
         attention=r"transformer_blocks\.\d+\.attn\.(to_[qkv]|to_out\.0|add_[qkv]_proj|to_add_out)",
         mlp=r"transformer_blocks\.\d+\.(img|txt)_mlp\.net\.(0\.proj|2)",
     )
+    NEGATIVE_PROMPT = " "
 
     def __init__(
         self,
@@ -90,9 +90,7 @@ class QwenImageEditPolicy(DiffusersPolicy):
     ) -> dict[str, torch.Tensor]:
         tensors = self._text(sources, instructions)
         if self._settings.true_cfg_scale > 1.0:
-            given = self._settings.negative_prompt
-            unwanted = [NEGATIVE_PROMPT if given is None else given] * len(instructions)
-            negative = self._text(sources, unwanted)
+            negative = self._text(sources, [self._negative_prompt] * len(instructions))
             tensors |= {NEGATIVE + name: each for name, each in negative.items()}
         return tensors
 

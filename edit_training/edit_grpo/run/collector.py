@@ -103,8 +103,7 @@ class Collector:
             for picture in self._policy.decode(latents[rows])
         ]
         shown = {place: picture for place, picture in enumerate(pictures) if picture is not None}
-        canvas = range(len(asked.sources))[self._policy.canvas]
-        pending = self._scorer.submit(asked.edit, asked.sources, list(shown.values()), canvas)
+        pending = self._scorer.submit(asked.edit, asked.sources, list(shown.values()), asked.canvas)
         return _Drawn(asked.edit, group, tuple(shown), pending)
 
     def _wait(self, drawn: Sequence[_Drawn], outcomes: list[GroupOutcome]) -> float:

@@ -22,6 +22,8 @@ class EncodedEdit:
 
     edit: Edit
     sources: tuple[Image.Image, ...]
+    canvas: int
+    """The place of the source that is as large as the edited picture."""
     condition: Condition  # one row, on the policy's device
 
 
@@ -53,14 +55,15 @@ class Conditions:
 
     def _encoded(self, edit: Edit) -> EncodedEdit:
         sources = tuple(self._policy.prepare(picture) for picture in edit.pictures())
+        canvas = range(len(sources))[self._policy.canvas]
         key = (edit.sources, edit.instruction)
         kept = self._kept.pop(key, None)
         if kept is not None:
             self._kept[key] = kept
-            return EncodedEdit(edit, sources, kept.to(self._policy.device))
+            return EncodedEdit(edit, sources, canvas, kept.to(self._policy.device))
         condition = self._policy.encode([sources], [edit.instruction])
         self._keep(key, condition.to("cpu"))
-        return EncodedEdit(edit, sources, condition)
+        return EncodedEdit(edit, sources, canvas, condition)
 
     def _keep(self, key: _Key, condition: Condition) -> None:
         """Adds one, and lets go of those asked for longest ago until all fit."""

@@ -72,8 +72,8 @@ class Grids:
         for number, asked in self._usable():
             before, now = self._before(number), self._sample(asked)
             shown = [picture for picture in (before, now) if picture is not None]
-            canvas = range(len(asked.sources))[self._policy.canvas]
-            rows.append((asked, before, now, self._scorer.submit(asked.edit, asked.sources, shown, canvas)))
+            pending = self._scorer.submit(asked.edit, asked.sources, shown, asked.canvas)
+            rows.append((asked, before, now, pending))
         done = [
             GridRow(asked.edit.id, asked.edit.instruction, asked.sources, before, now, self._answer(pending))
             for asked, before, now, pending in rows
