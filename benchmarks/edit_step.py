@@ -52,13 +52,17 @@ class SlowEditor:
     def __init__(self, velocity_s: float) -> None:
         self.module: torch.nn.Module = torch.nn.Linear(7, 3)
         self.device, self.latent_dtype = torch.device("cpu"), torch.float32
+        self.max_sources, self.canvas = 1, 0
         self._velocity_s = velocity_s
 
     def prepare(self, source: Image.Image) -> Image.Image:
         return source
 
-    def encode(self, sources: Sequence[Image.Image], instructions: Sequence[str]) -> Condition:
+    def encode(self, sources: Sequence[Sequence[Image.Image]], instructions: Sequence[str]) -> Condition:
         return Condition({"source": torch.zeros(len(sources), 3, 8, 8)})
+
+    def release_encoders(self) -> None:
+        """It has none."""
 
     def noise(self, condition: Condition, generator: torch.Generator) -> torch.Tensor:
         return torch.randn((len(condition), 3, 8, 8), generator=generator)

@@ -1,15 +1,20 @@
-"""Pipelines of random weights, of the very classes that FLUX.1-Kontext and Qwen-Image-Edit are made of."""
+"""Pipelines of random weights, of the very classes that the editors which can be trained are made of."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import (
     AutoencoderKL,
+    AutoencoderKLFlux2,
     AutoencoderKLQwenImage,
     FlowMatchEulerDiscreteScheduler,
+    Flux2KleinPipeline,
+    Flux2Transformer2DModel,
     FluxKontextPipeline,
     FluxTransformer2DModel,
     QwenImageEditPipeline,
+    QwenImageEditPlusPipeline,
     QwenImageTransformer2DModel,
 )
 from PIL import Image
@@ -23,6 +28,8 @@ from transformers import (
     Qwen2VLImageProcessor,
     Qwen2VLProcessor,
     Qwen2VLVideoProcessor,
+    Qwen3Config,
+    Qwen3ForCausalLM,
     T5Config,
     T5EncoderModel,
 )
@@ -78,11 +85,55 @@ def kontext_folder(directory: Path) -> Path:
 
 def qwen_folder(directory: Path) -> Path:
     """A QwenImageEditPipeline whose tokens are 4×4 pixels and whose text has one token a byte."""
+    return _saved_qwen(QwenImageEditPipeline, directory)
+
+
+def qwen_plus_folder(directory: Path, *, zero_cond_t: bool = False) -> Path:
+    """A QwenImageEditPlusPipeline of the same parts; as 2511, with `zero_cond_t`, sources are never noisy."""
+    return _saved_qwen(QwenImageEditPlusPipeline, directory, zero_cond_t)
+
+
+def klein_folder(directory: Path, *, distilled: bool = False) -> Path:
+    """A Flux2KleinPipeline whose tokens are 4×4 pixels; its encoder has the 28 layers that are read."""
+    torch.manual_seed(0)
+    tokenizer = _byte_tokenizer()
+    tokenizer.chat_template = (
+        "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n"
+        "{% endfor %}<|im_start|>assistant\n"
+    )
+    vae = AutoencoderKLFlux2(
+        down_block_types=("DownEncoderBlock2D",) * 2, up_block_types=("UpDecoderBlock2D",) * 2,
+        block_out_channels=(8, 8), latent_channels=4, norm_num_groups=4, layers_per_block=1,
+    )  # fmt: skip
+    vae.bn.running_mean.copy_(torch.linspace(-0.2, 0.3, 16))
+    vae.bn.running_var.copy_(torch.linspace(0.5, 2.0, 16))
+    Flux2KleinPipeline(
+        scheduler=FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True),
+        vae=vae.eval(),
+        text_encoder=Qwen3ForCausalLM(
+            Qwen3Config(
+                vocab_size=len(tokenizer), hidden_size=16, intermediate_size=16, num_hidden_layers=28,
+                num_attention_heads=2, num_key_value_heads=1, head_dim=8,
+                bos_token_id=None, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
+            )
+        ).eval(),
+        tokenizer=tokenizer,
+        transformer=Flux2Transformer2DModel(
+            in_channels=16, num_layers=1, num_single_layers=1, attention_head_dim=16, num_attention_heads=2,
+            joint_attention_dim=48, timestep_guidance_channels=16, axes_dims_rope=(4, 4, 4, 4),
+            guidance_embeds=False,
+        ),
+        is_distilled=distilled,
+    ).save_pretrained(str(directory))  # fmt: skip
+    return directory
+
+
+def _saved_qwen(kind: Any, directory: Path, zero_cond_t: bool = False) -> Path:
     torch.manual_seed(0)
     tokenizer = _byte_tokenizer()
     size = {"shortest_edge": 1024, "longest_edge": 4096}
     patches = {"patch_size": 8, "merge_size": 2, "temporal_patch_size": 2, "size": size}
-    QwenImageEditPipeline(
+    kind(
         scheduler=FlowMatchEulerDiscreteScheduler(
             use_dynamic_shifting=True, base_shift=0.5, max_shift=0.9, base_image_seq_len=256,
             max_image_seq_len=8192, shift_terminal=0.02, time_shift_type="exponential",
@@ -99,7 +150,7 @@ def qwen_folder(directory: Path) -> Path:
         ),
         transformer=QwenImageTransformer2DModel(
             in_channels=16, out_channels=4, num_layers=2, attention_head_dim=16, num_attention_heads=2,
-            joint_attention_dim=64, axes_dims_rope=(4, 6, 6),
+            joint_attention_dim=64, axes_dims_rope=(4, 6, 6), zero_cond_t=zero_cond_t,
         ),
     ).save_pretrained(str(directory))  # fmt: skip
     return directory

@@ -23,6 +23,7 @@ Group = Literal[
     "edit_rrm_training.pipelines",
     "edit_rrm_training.token_weights",
     "edit_grpo.editors",
+    "edit_grpo.policies",
 ]
 """Each group's protocol stands where it is asked for."""
 

@@ -108,6 +108,8 @@ OTHERS = {
     ("operations.md", "ini"): "test_listening.py",
     ("metrics.md", "promql"): "test_prometheus_scrapes.py",
     ("rrm-data.md", "toml"): "test_pipeline_steps.py",
+    ("train-an-editor.md", "python"): "test_adding_an_editor.py",
+    ("train-an-editor.md", "toml"): "test_adding_an_editor.py",
 }
 
 

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from edit_grpo.policies.diffusers_policy import finite_pictures
+from edit_grpo.policies.pictures import finite_pictures
 from edit_grpo.policies.policy import Condition
 
 SIDE = 8
@@ -31,17 +31,26 @@ class LinearEditor:
         self._active = self.module
         self.device = torch.device("cpu")
         self.latent_dtype = latent_dtype
+        self.max_sources, self.canvas = 1, 0
+        self.encoded: list[tuple[Image.Image, ...]] = []
+        """The sources of every edit that was encoded."""
+        self.released = 0
         self.rows: list[int] = []
         """How many rows each call of `velocity` had."""
 
     def prepare(self, source: Image.Image) -> Image.Image:
         return source
 
-    def encode(self, sources: Sequence[Image.Image], instructions: Sequence[str]) -> Condition:
+    def encode(self, sources: Sequence[Sequence[Image.Image]], instructions: Sequence[str]) -> Condition:
+        self.encoded += [tuple(row) for row in sources]
         pixels = [
-            np.asarray(source.convert("RGB").resize((SIDE, SIDE)), dtype=np.float32) for source in sources
+            np.asarray(row[self.canvas].convert("RGB").resize((SIDE, SIDE)), dtype=np.float32)
+            for row in sources
         ]
         return Condition({"source": torch.tensor(np.stack(pixels)).permute(0, 3, 1, 2) / 127.5 - 1.0})
+
+    def release_encoders(self) -> None:
+        self.released += 1
 
     def noise(self, condition: Condition, generator: torch.Generator) -> torch.Tensor:
         return torch.randn((len(condition), 3, SIDE, SIDE), generator=generator).to(self.latent_dtype)

@@ -33,6 +33,16 @@ def write_edits(folder: Path, count: int = 3, name: str = "edits.jsonl") -> Path
     return path
 
 
+def write_pair_edits(folder: Path) -> Path:
+    """An edit set of one edit, `pair-0`, of two grey sources of two sizes."""
+    for name, size in (("first.png", (8, 8)), ("second.png", (12, 10))):
+        Image.new("RGB", size, (120,) * 3).save(folder / name)
+    path = folder / "pairs.jsonl"
+    row = {"id": "pair-0", "sources": ["first.png", "second.png"], "instruction": "make both red"}
+    path.write_text(json.dumps(row) + "\n", encoding="utf-8")
+    return path
+
+
 def small_settings(folder: Path, **changes: Any) -> TrainSettings:
     """Six updates of two groups of four candidates, checkpoints every three, no grids."""
     values: dict[str, Any] = {

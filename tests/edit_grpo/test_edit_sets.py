@@ -31,8 +31,8 @@ def test_the_shapes_world_s_rows_are_read_as_they_are(tmp_path: Path) -> None:
     assert (edit.id, edit.category) == ("1", "tone transformation")
     assert edit.principles is not None
     assert edit.principles[0].question == "Is it red?"
-    assert edit.picture().mode == "RGB"
-    assert edit.picture().size == (10, 6)
+    (picture,) = edit.pictures()
+    assert (picture.mode, picture.size) == ("RGB", (10, 6))
 
 
 def test_numbers_a_mark_and_odd_characters_are_read(tmp_path: Path) -> None:
@@ -50,10 +50,17 @@ def test_a_source_stands_as_the_service_sees_it(tmp_path: Path) -> None:
     (edit,) = read_edits([write(tmp_path, row(1))])
     turned = Image.Exif()
     turned[0x0112] = 6
-    Image.new("RGB", (10, 6)).save(edit.source, "PNG", exif=turned)
-    assert edit.picture().size == (6, 10)
-    Image.new("RGBA", (10, 6), (0, 0, 0, 0)).save(edit.source)
-    assert edit.picture().getpixel((0, 0)) == (255, 255, 255)
+    Image.new("RGB", (10, 6)).save(edit.sources[0], "PNG", exif=turned)
+    assert edit.pictures()[0].size == (6, 10)
+    Image.new("RGBA", (10, 6), (0, 0, 0, 0)).save(edit.sources[0])
+    assert edit.pictures()[0].getpixel((0, 0)) == (255, 255, 255)
+
+
+def test_several_sources_keep_their_order(tmp_path: Path) -> None:
+    Image.new("RGB", (4, 4), (0, 0, 255)).save(tmp_path / "blue.png")
+    (edit,) = read_edits([write(tmp_path, row(1, source=None, sources=["blue.png", "s.png"]))])
+    assert [source.name for source in edit.sources] == ["blue.png", "s.png"]
+    assert [picture.getpixel((0, 0)) for picture in edit.pictures()] == [(0, 0, 255), (255, 0, 0)]
 
 
 def test_category_and_principles_may_be_absent(tmp_path: Path) -> None:
@@ -67,6 +74,12 @@ def test_category_and_principles_may_be_absent(tmp_path: Path) -> None:
         ((row(1), "{"), "row 2: Invalid JSON"),
         ((row(1), row(2, instruction=" ")), "row 2: field 'instruction'"),
         (({"id": "1", "source": "s.png"},), "row 1: field 'instruction': Field required"),
+        (({"id": "1", "instruction": "x"},), "row 1: .*exactly one of 'source' and 'sources'"),
+        ((row(1, sources=["s.png"]),), "row 1: .*exactly one of 'source' and 'sources'"),
+        ((row(1, source=None, sources=[]),), "row 1: field 'sources': .*at least 1"),
+        ((row(1, source=None, sources=["s.png"] * 5),), "row 1: field 'sources': .*at most 4"),
+        ((row(1, source=None, sources=["s.png", ""]),), "row 1: field 'sources.1'"),
+        ((row(1, source=None, sources=["s.png", "t.png"]),), "row 1: its source .*t.png is not a file"),
         ((row(1), row(2, source="t.png")), "row 2: its source .*t.png is not a file"),
         ((row(1), row(1)), "row 2: the id '1' stands in an earlier row"),
         (("",), "holds no edit"),
@@ -83,7 +96,7 @@ def test_a_missing_file_and_a_source_that_is_no_picture_are_named(tmp_path: Path
     path = write(tmp_path, row(1))
     (tmp_path / "s.png").write_text("no picture")
     with pytest.raises(EditRowError, match="the source of edit 1 cannot be read"):
-        read_edits([path])[0].picture()
+        read_edits([path])[0].pictures()
 
 
 def test_each_epoch_asks_for_every_edit_once_in_a_new_order(tmp_path: Path) -> None:

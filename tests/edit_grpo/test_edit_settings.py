@@ -40,7 +40,16 @@ def test_the_paper_s_configs_hold_the_paper_s_numbers(name: str) -> None:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["flux_kontext_recommended", "qwen_image_edit_recommended"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "flux_kontext_recommended",
+        "flux2_klein_recommended",
+        "qwen_image_edit_recommended",
+        "qwen_image_edit_2509_recommended",
+        "qwen_image_edit_2511_recommended",
+    ],
+)
 def test_the_recommended_configs_train_two_or_three_cps_steps(name: str) -> None:
     algorithm = load_settings(CONFIGS / f"{name}.yaml", []).algorithm
     assert isinstance(algorithm, GrpoSettings)

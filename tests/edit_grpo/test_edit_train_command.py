@@ -31,15 +31,17 @@ def train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Resu
     """Runs the command against a mock service; `ends` is what becomes of the training itself."""
     begun: list[TrainSettings] = []
 
-    def run(*arguments: str, server: MockRewardServer | None = None, ends: object = "finished") -> Result:
+    def run(
+        *arguments: str, server: MockRewardServer | None = None, ends: object = "finished", sources: int = 1
+    ) -> Result:
         service = server or MockRewardServer(answer_by_place)
 
         def client(settings: RewardSettings) -> RewardClient:
             http = httpx.Client(transport=service)
             return RewardClient(http_client=http, retries=RetryPolicy(attempts=1))
 
-        def fake(settings: TrainSettings, check: Callable[[], None]) -> object:
-            check()
+        def fake(settings: TrainSettings, check: Callable[[int], None]) -> object:
+            check(sources)
             begun.append(settings)
             if isinstance(ends, Exception):
                 raise ends
@@ -117,6 +119,15 @@ def test_a_service_whose_rewards_do_not_differ_is_not_trained_against(train: Cal
     assert "rewards differ" in result.stderr
     assert train.begun == []  # type: ignore[attr-defined]
     assert train("--no-preflight", server=MockRewardServer(0.5)).exit_code == 0
+
+
+def test_a_judge_that_takes_fewer_sources_than_an_edit_has_is_not_trained_against(
+    train: Callable[..., Result],
+) -> None:
+    assert train(sources=4).exit_code == 0  # as many as the mock says that it takes
+    result = train(sources=5)
+    assert result.exit_code == 1
+    assert "sources: an edit has 5, and this judge takes 4" in result.stderr
 
 
 @pytest.mark.parametrize(("status", "code"), [(401, 2), (503, 3), (502, 1)])

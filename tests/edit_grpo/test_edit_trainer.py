@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +12,17 @@ import pytest
 import torch
 from linear_editor import LinearEditor, weights_of
 from PIL import Image
-from small_runs import RedService, events, log_lines, small_settings, train, write_edits
+from small_runs import RedService, events, log_lines, small_settings, train, write_edits, write_pair_edits
 
 from edit_grpo.data.edits import read_edits
 from edit_grpo.errors import CheckpointError, DivergedError, ServiceAwayError, SettingsError
+from edit_grpo.policies.errors import SourceCountError
 from edit_grpo.policies.policy import Condition
 from edit_grpo.run.checkpointing import FOLDER
 from edit_grpo.run.settings import OptimizerSettings, TrainSettings
-from edit_grpo.run.training_run import read_data
+from edit_grpo.run.training_run import read_data, run_training
 from edit_grpo.run.update import lr_at
+from edit_rrm.wire import ScoreRequest
 from edit_rrm_client import AuthenticationError
 
 
@@ -171,16 +172,8 @@ def test_a_group_without_any_finite_picture_asks_nobody_and_is_skipped(tmp_path:
 
 def test_the_judge_is_shown_the_source_that_the_editor_encodes(tmp_path: Path) -> None:
     class Prepares(LinearEditor):
-        def __init__(self) -> None:
-            super().__init__()
-            self.encoded: set[tuple[int, int]] = set()
-
         def prepare(self, source: Image.Image) -> Image.Image:
             return source.resize((24, 16))
-
-        def encode(self, sources: Sequence[Image.Image], instructions: Sequence[str]) -> Condition:
-            self.encoded |= {source.size for source in sources}
-            return super().encode(sources, instructions)
 
     service, editor = RedService(), Prepares()
     train(small_settings(tmp_path, updates=1), service, editor)
@@ -189,7 +182,70 @@ def test_the_judge_is_shown_the_source_that_the_editor_encodes(tmp_path: Path) -
         assert call.request.source is not None
         with Image.open(io.BytesIO(call.files[call.request.source.part or ""])) as source:
             shown.add(source.size)
-    assert shown == editor.encoded == {(24, 16)}
+    assert shown == {source.size for (source,) in editor.encoded} == {(24, 16)}
+
+
+@pytest.mark.parametrize("canvas", [0, -1])
+def test_several_sources_reach_editor_and_judge_in_their_order(tmp_path: Path, canvas: int) -> None:
+    settings = small_settings(tmp_path, data={"edits": [write_pair_edits(tmp_path)]}, updates=1)
+    service, editor = RedService(), LinearEditor()
+    editor.max_sources, editor.canvas = 4, canvas
+    train(settings, service, editor)
+    assert [[source.size for source in row] for row in editor.encoded] == [[(8, 8), (12, 10)]]
+    for call in service.calls:
+        assert isinstance(call.request, ScoreRequest)
+        shown = []
+        for image in call.request.all_sources.values():
+            with Image.open(io.BytesIO(call.files[image.part or ""])) as source:
+                shown.append(source.size)
+        assert shown == [(8, 8), (12, 10)]
+        assert call.request.source_of_guards == (0 if canvas == 0 else 1)
+
+
+def test_an_edit_whose_source_cannot_be_read_costs_its_own_group_and_no_other(tmp_path: Path) -> None:
+    edits = write_edits(tmp_path, 2)
+    (tmp_path / "1.png").write_bytes(b"no picture")
+    held_out = write_edits(tmp_path / "held", 2, "held.jsonl")
+    (tmp_path / "held" / "0.png").write_bytes(b"no picture")
+    settings = small_settings(
+        tmp_path, data={"edits": [edits], "held_out": held_out}, updates=1, grid_every=1
+    )
+    service, editor = RedService(), LinearEditor()
+    assert train(settings, service, editor)[0] == "finished"
+    (line,) = log_lines(settings)
+    assert (line["groups/trained"], line["groups/skipped_failures"]) == (1, 1)
+    assert (line["reward/failed"], line["reward/undecoded"]) == (4, 0)
+    assert weights_of(editor) != weights_of(LinearEditor())
+    log = (settings.out / "log.jsonl").read_text(encoding="utf-8")
+    assert "the source of edit edits.jsonl-1 cannot be read" in log
+    page = (settings.out / "grids" / "update-0000001.html").read_text(encoding="utf-8")
+    assert page.count("<section") == 1
+
+
+def test_the_check_before_a_run_is_told_the_most_sources_of_an_edit(tmp_path: Path) -> None:
+    class EndedError(Exception):
+        """The check's own."""
+
+    told: list[int] = []
+
+    def check(most_sources: int) -> None:
+        told.append(most_sources)
+        raise EndedError
+
+    edits = [write_edits(tmp_path), write_pair_edits(tmp_path)]
+    with pytest.raises(EndedError):
+        run_training(small_settings(tmp_path, data={"edits": edits}), check)
+    assert told == [2]
+
+
+def test_an_edit_with_more_sources_than_the_editor_takes_ends_the_run_before_it_begins(
+    tmp_path: Path,
+) -> None:
+    settings = small_settings(tmp_path, data={"edits": [write_pair_edits(tmp_path)]})
+    service = RedService()
+    with pytest.raises(SourceCountError, match="takes one source, and edit pair-0 has 2"):
+        train(settings, service)
+    assert service.calls == []
 
 
 def test_groups_whose_rewards_do_not_differ_change_no_weight(tmp_path: Path) -> None:
@@ -298,6 +354,18 @@ def test_grids_compare_held_out_edits_before_training_and_now(tmp_path: Path) ->
     assert page.count("<section") == 2
     assert "make it red" in page
     assert weights_of(editor) == weights_of(train(small_settings(tmp_path / "without"))[1])
+
+
+def test_a_held_out_picture_that_is_not_finite_is_shown_to_no_judge(tmp_path: Path) -> None:
+    held_out = write_edits(tmp_path / "held", 2, "held.jsonl")
+    settings = small_settings(tmp_path, data={"held_out": held_out}, grid_every=1, updates=1)
+    service = RedService()
+    train(settings, service, Spoilt(0, 11))  # of two edits before, two groups of four, two edits now
+    asked = [len(call.request.candidates) for call in service.calls if isinstance(call.request, ScoreRequest)]
+    assert sorted(asked) == [1, 1, 4, 4]
+    assert not (settings.out / "grids" / "before" / "0.png").is_file()
+    page = (settings.out / "grids" / "update-0000001.html").read_text(encoding="utf-8")
+    assert page.count("none (not finite)") == 2
 
 
 def test_the_last_edits_are_kept_apart_for_grids_and_never_trained_on(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def load(folder: Path, *, keep_reference: bool = True, **settings: object) -> Fl
 
 def a_velocity(policy: FluxKontextPolicy, grad: bool = False) -> torch.Tensor:
     """At one point that does not depend on the policy's weights."""
-    condition = policy.encode(pictures((16, 12), (16, 12)), INSTRUCTIONS)
+    condition = policy.encode([[each] for each in pictures((16, 12), (16, 12))], INSTRUCTIONS)
     latents = policy.noise(condition, torch.Generator().manual_seed(3))
     with torch.set_grad_enabled(grad):
         return policy.velocity(latents, torch.tensor([0.9, 0.3]), condition)
@@ -49,7 +49,7 @@ def perturb(policy: FluxKontextPolicy) -> None:
 def test_ode_sampling_equals_the_pipelines_own_output(folder: Path, size: tuple[int, int]) -> None:
     policy = load(folder, guidance_scale=3.0)
     sources = pictures(size)
-    condition = policy.encode(sources, INSTRUCTIONS[:1])
+    condition = policy.encode([sources], INSTRUCTIONS[:1])
     noise = policy.noise(condition, torch.Generator().manual_seed(7))
     ours = sample_ode(policy, condition, noise, steps=4)
 
@@ -77,12 +77,12 @@ def test_guidance_is_the_kontext_default_and_reaches_the_transformer(folder: Pat
 
 def test_a_size_that_is_no_whole_number_of_tokens_is_rounded_down(folder: Path) -> None:
     policy = load(folder)
-    condition = policy.encode(pictures((19, 13)), INSTRUCTIONS[:1])
+    condition = policy.encode([pictures((19, 13))], INSTRUCTIONS[:1])
     assert policy.decode(policy.noise(condition, torch.Generator()))[0].size == (16, 12)
 
 
 def test_the_area_setting_scales_sources_and_keeps_their_aspect(folder: Path) -> None:
-    condition = load(folder, area_pixels=512).encode(pictures((64, 32)), INSTRUCTIONS[:1])
+    condition = load(folder, area_pixels=512).encode([pictures((64, 32))], INSTRUCTIONS[:1])
     assert condition.tensors["source_latents"].shape == (1, 4, 8, 16)  # 32×16 pixels
 
 
@@ -96,10 +96,10 @@ def test_a_prepared_source_has_the_size_of_the_edited_picture_and_is_encoded_as_
     prepared = policy.prepare(source)
     assert policy.prepare(prepared) is prepared
     latents = [
-        policy.encode([image], INSTRUCTIONS[:1]).tensors["source_latents"] for image in (source, prepared)
+        policy.encode([[image]], INSTRUCTIONS[:1]).tensors["source_latents"] for image in (source, prepared)
     ]
     assert torch.equal(*latents)
-    condition = policy.encode([prepared], INSTRUCTIONS[:1])
+    condition = policy.encode([[prepared]], INSTRUCTIONS[:1])
     assert policy.decode(policy.noise(condition, torch.Generator()))[0].size == prepared.size
 
 
@@ -174,7 +174,7 @@ def test_bfloat16_weights_have_float32_adapters_and_bfloat16_latents(folder: Pat
 
 def test_a_rows_noise_does_not_depend_on_its_neighbours(folder: Path) -> None:
     policy = load(folder)
-    condition = policy.encode(pictures((16, 16), (16, 16)), INSTRUCTIONS)
+    condition = policy.encode([[each] for each in pictures((16, 16), (16, 16))], INSTRUCTIONS)
     both = noise_of_rows(policy, condition, [1, 2])
     second = noise_of_rows(policy, condition.select(slice(1, 2)), [2])
     assert torch.equal(both[1:], second)
@@ -184,9 +184,9 @@ def test_a_rows_noise_does_not_depend_on_its_neighbours(folder: Path) -> None:
 def test_sources_of_two_sizes_and_too_small_ones_are_refused(folder: Path) -> None:
     policy = load(folder)
     with pytest.raises(PictureSizeError, match=r"one size, got 16×12, 16×16"):
-        policy.encode(pictures((16, 16), (16, 12)), INSTRUCTIONS)
+        policy.encode([[each] for each in pictures((16, 16), (16, 12))], INSTRUCTIONS)
     with pytest.raises(PictureSizeError, match=r"at least 4×4, got 16×3"):
-        policy.encode(pictures((16, 3)), INSTRUCTIONS[:1])
+        policy.encode([pictures((16, 3))], INSTRUCTIONS[:1])
 
 
 def test_a_setting_of_the_other_family_is_refused(folder: Path) -> None:

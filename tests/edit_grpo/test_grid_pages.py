@@ -19,8 +19,8 @@ ANSWER = ScoreAnswer.model_validate({
          "guards": [{"name": "border", "triggered": True, "value": 0.1}]},
     ],
 })  # fmt: skip
-SCORED = GridRow("1", "make it <script>alert(1)</script> blue", RED, GREY, BLUE, ANSWER)
-UNSCORED = GridRow("2", "make it green", RED, GREY, BLUE, None)
+SCORED = GridRow("1", "make it <script>alert(1)</script> blue", (RED,), GREY, BLUE, ANSWER)
+UNSCORED = GridRow("2", "make it green", (RED,), GREY, BLUE, None)
 
 
 def test_a_page_shows_verdicts_and_scores_before_and_now() -> None:
@@ -43,8 +43,23 @@ def test_a_page_loads_nothing_and_texts_stay_texts() -> None:
 def test_a_failed_candidate_shows_its_code_and_no_number() -> None:
     failed = {"status": "error", "error": {"code": "trace_unparseable", "detail": "d"}}
     answer = ScoreAnswer.model_validate({**ANSWER.model_dump(mode="json"), "results": [failed, failed]})
-    page = grid_page("x", [GridRow("1", "i", RED, GREY, BLUE, answer)])
+    page = grid_page("x", [GridRow("1", "i", (RED,), GREY, BLUE, answer)])
     assert page.count("none (trace_unparseable)") == 2
+
+
+def test_what_is_not_finite_has_no_result_and_says_so() -> None:
+    second = ANSWER.model_copy(update={"results": ANSWER.results[1:]})
+    page = grid_page("x", [GridRow("1", "i", (RED,), None, BLUE, second)])
+    assert "<th>none (not finite)</th><th>9.0 (guard: border)</th>" in page
+    assert GridRow("1", "i", (RED,), None, BLUE, second).results == (None, ANSWER.results[1])
+    sheet = draw_grid([GridRow("1", "i", (RED,), None, BLUE, second)])
+    assert sheet.getpixel((20 + PICTURE_SIDE + 12, 40)) == (128, 128, 128)
+
+
+def test_several_sources_stand_side_by_side() -> None:
+    sheet = draw_grid([GridRow("1", "i", (RED, GREY), RED, BLUE, None)])
+    assert sheet.getpixel((20, 40)) == (200, 0, 0)
+    assert sheet.getpixel((20 + PICTURE_SIDE // 2, 40)) == (90, 90, 90)
 
 
 def test_the_picture_has_a_row_an_edit_and_keeps_pixels_sharp() -> None:

@@ -25,7 +25,7 @@ from edit_rrm_client import (
 )
 
 EDIT = Edit(
-    "1", Path("s.png"), "make it red", "colour", (Principle(id="p9", question="Red?", category="follow"),)
+    "1", (Path("s.png"),), "make it red", "colour", (Principle(id="p9", question="Red?", category="follow"),)
 )
 PICTURE = Image.new("RGB", (8, 8))
 
@@ -54,7 +54,7 @@ def scored(outcome: GroupOutcome) -> list[float | None]:
 def test_a_group_is_one_call_and_a_failed_candidate_stays_none() -> None:
     server = MockRewardServer([0.25, None, 0.75])
     with scorer(server) as score:
-        outcome = score.wait(score.submit(EDIT, PICTURE, [PICTURE] * 3))
+        outcome = score.wait(score.submit(EDIT, [PICTURE], [PICTURE] * 3))
     assert scored(outcome) == [0.25, None, 0.75]
     assert len(server.calls) == 1
 
@@ -75,7 +75,7 @@ def test_submitting_returns_at_once_and_groups_are_scored_meanwhile() -> None:
             return await asyncio.to_thread(self.handle_request, request)
 
     with scorer(Slow(answer)) as score:
-        pending = score.submit(EDIT, PICTURE, [PICTURE])
+        pending = score.submit(EDIT, [PICTURE], [PICTURE])
         assert asked.wait(30)  # under way, although nobody waits
         assert not pending.future.done()
         go.set()
@@ -87,7 +87,7 @@ def test_what_the_settings_say_is_asked_for() -> None:
     with scorer(
         server, principles="file", samples=3, temperature=0.5, guards="report", deadline_s=9.0
     ) as score:
-        score.wait(score.submit(EDIT, PICTURE, [PICTURE]))
+        score.wait(score.submit(EDIT, [PICTURE], [PICTURE]))
     request = server.calls[0].request
     assert request is not None
     sent = request.model_dump()
@@ -100,7 +100,7 @@ def test_what_the_settings_say_is_asked_for() -> None:
 def test_a_group_that_cannot_be_scored_has_no_answer_and_says_why() -> None:
     server = MockRewardServer(None)
     with scorer(server) as score:
-        outcome = score.wait(score.submit(EDIT, PICTURE, [PICTURE] * 2))
+        outcome = score.wait(score.submit(EDIT, [PICTURE], [PICTURE] * 2))
     assert outcome.answer is None
     assert "no candidate could be scored" in outcome.error
 
@@ -110,7 +110,7 @@ def test_a_service_that_is_away_is_waited_for_visibly(status: int) -> None:
     server, waits = MockRewardServer(0.5), list[float]()
     server.fail(status, times=3)
     with scorer(server, waits) as score:
-        assert scored(score.wait(score.submit(EDIT, PICTURE, [PICTURE]))) == [0.5]
+        assert scored(score.wait(score.submit(EDIT, [PICTURE], [PICTURE]))) == [0.5]
     assert len(server.calls) == 4
     assert waits
 
@@ -119,7 +119,7 @@ def test_a_wrong_key_is_raised_at_once() -> None:
     server, waits = MockRewardServer(0.5), list[float]()
     server.fail(403, times=None)
     with scorer(server, waits) as score, pytest.raises(AuthenticationError):
-        score.wait(score.submit(EDIT, PICTURE, [PICTURE]))
+        score.wait(score.submit(EDIT, [PICTURE], [PICTURE]))
     assert len(server.calls) == 1
     assert waits == []
 
@@ -139,7 +139,7 @@ def test_patience_is_bounded_and_counts_over_all_groups() -> None:
 
     settings = RewardSettings(patience_s=100.0, poll_s=30.0)
     with GroupScorer(connect, settings, clock=lambda: now[0], sleep=sleep) as score:
-        first, second = (score.submit(EDIT, PICTURE, [PICTURE]) for _ in range(2))
+        first, second = (score.submit(EDIT, [PICTURE], [PICTURE]) for _ in range(2))
         with pytest.raises(
             ServiceAwayError, match=r"scored nothing for 100 s, longer than reward.patience_s"
         ):
@@ -153,12 +153,12 @@ def test_a_request_to_stop_ends_the_wait_for_a_service_that_is_away() -> None:
     server = MockRewardServer(0.5)
     server.fail(503, times=None)
     with scorer(server) as score, pytest.raises(StoppedError):
-        score.wait(score.submit(EDIT, PICTURE, [PICTURE]), stop=lambda: True)
+        score.wait(score.submit(EDIT, [PICTURE], [PICTURE]), stop=lambda: True)
 
 
 def test_a_request_to_stop_does_not_end_the_wait_for_a_service_that_works() -> None:
     with scorer(MockRewardServer(0.5)) as score:
-        outcome = score.wait(score.submit(EDIT, PICTURE, [PICTURE]), stop=lambda: True)
+        outcome = score.wait(score.submit(EDIT, [PICTURE], [PICTURE]), stop=lambda: True)
     assert scored(outcome) == [0.5]
 
 
@@ -176,9 +176,9 @@ def test_a_service_that_dies_and_returns_on_the_same_port_costs_only_time() -> N
         settings = RewardSettings(urls=(service.url,), patience_s=60.0, poll_s=0.05)
         connect = lambda: AsyncRewardClient(service.url, retries=RetryPolicy(attempts=1))  # noqa: E731
         score = stack.enter_context(GroupScorer(connect, settings, on_wait))
-        assert scored(score.wait(score.submit(EDIT, PICTURE, [PICTURE] * 2))) == [0.5, 0.5]
+        assert scored(score.wait(score.submit(EDIT, [PICTURE], [PICTURE] * 2))) == [0.5, 0.5]
         service.stop()
-        pending = [score.submit(EDIT, PICTURE, [PICTURE] * 2) for _ in range(3)]
+        pending = [score.submit(EDIT, [PICTURE], [PICTURE] * 2) for _ in range(3)]
         assert [scored(score.wait(each)) for each in pending] == [[0.5, 0.5]] * 3
         assert back.is_set()
 

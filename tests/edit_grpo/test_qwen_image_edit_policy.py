@@ -39,7 +39,7 @@ def test_ode_sampling_equals_the_pipelines_own_output(
 ) -> None:
     policy = load(folder, true_cfg_scale=scale)
     sources = pictures((96, 48))
-    condition = policy.encode(sources, INSTRUCTIONS[:1])
+    condition = policy.encode([sources], INSTRUCTIONS[:1])
     noise = policy.noise(condition, torch.Generator().manual_seed(7))
     ours = sample_ode(policy, condition, noise, steps=3)
 
@@ -73,7 +73,7 @@ def test_a_prepared_source_has_the_size_of_the_edited_picture_and_is_encoded_as_
     (source,) = pictures(size)
     prepared = policy.prepare(source)
     assert policy.prepare(prepared) is prepared
-    conditions = [policy.encode([image], INSTRUCTIONS[:1]) for image in (source, prepared)]
+    conditions = [policy.encode([[image]], INSTRUCTIONS[:1]) for image in (source, prepared)]
     for name, expected in conditions[0].tensors.items():
         assert torch.equal(conditions[1].tensors[name], expected), name
     noise = policy.noise(conditions[0], torch.Generator().manual_seed(1))
@@ -83,8 +83,8 @@ def test_a_prepared_source_has_the_size_of_the_edited_picture_and_is_encoded_as_
 def test_a_shorter_instruction_is_not_disturbed_by_a_longer_neighbour(folder: Path) -> None:
     policy = load(folder)
     sources = pictures((64, 64), (64, 64))
-    both = policy.encode(sources, INSTRUCTIONS)
-    alone = policy.encode(sources[1:], INSTRUCTIONS[1:])
+    both = policy.encode([[source] for source in sources], INSTRUCTIONS)
+    alone = policy.encode([sources[1:]], INSTRUCTIONS[1:])
     latents = policy.noise(both, torch.Generator().manual_seed(3))
     sigma = torch.tensor([0.7, 0.7])
     with torch.no_grad():
@@ -100,7 +100,7 @@ def test_guidance_of_the_other_family_is_refused(folder: Path) -> None:
 
 def test_adapters_train_and_off_they_are_the_reference(folder: Path) -> None:
     policy = load(folder, lora=EditorLora(rank=2, alpha=4.0))
-    condition = policy.encode(pictures((64, 64)), INSTRUCTIONS[:1])
+    condition = policy.encode([pictures((64, 64))], INSTRUCTIONS[:1])
     latents = policy.noise(condition, torch.Generator().manual_seed(3))
     sigma = torch.tensor([0.5])
     first = policy.velocity(latents, sigma, condition)

@@ -28,7 +28,7 @@ SOURCE = Image.new("RGB", (8, 8), (120, 60, 30))
 
 def drawn(plan: SamplingPlan, candidates: int = 4, policy: LinearEditor | None = None) -> Rollout:
     editor = policy or LinearEditor()
-    return roll_out(editor, editor.encode([SOURCE], ["x"]), generators_of(0, 3, 1, candidates), plan)
+    return roll_out(editor, editor.encode([[SOURCE]], ["x"]), generators_of(0, 3, 1, candidates), plan)
 
 
 @pytest.mark.parametrize("kind", ["flow_grpo", "cps"])
@@ -56,7 +56,7 @@ def test_only_stochastic_steps_are_stored_and_each_begins_where_the_trajectory_w
 
 def test_without_stochastic_steps_a_trajectory_is_the_ode_s() -> None:
     policy = LinearEditor()
-    condition = policy.encode([SOURCE], ["x"])
+    condition = policy.encode([[SOURCE]], ["x"])
     x = policy.noise(condition, generators_of(0, 3, 1, 1)[0])
     for sigma, sigma_next in ((1.0, 0.5), (0.5, 0.0)):
         x = x + policy.velocity(x, torch.tensor([sigma]), condition) * (sigma_next - sigma)
@@ -81,7 +81,7 @@ def test_seeds_differ_in_every_part() -> None:
 def test_grpo_s_gradient_is_the_policy_gradient_and_a_candidate_without_a_reward_has_none() -> None:
     policy = LinearEditor()
     algorithm = Grpo(policy, GrpoSettings(beta=0.0), SamplingSettings(group_size=3, steps=2, micro_batch=3))
-    condition = policy.encode([SOURCE], ["x"])
+    condition = policy.encode([[SOURCE]], ["x"])
     group = algorithm.draw(condition, generators_of(0, 0, 0, 3), 0, random.Random(0))
     (step,) = group.points
     advantages = group_advantages([0.2, None, 0.8], std_floor=0.01)
@@ -104,7 +104,7 @@ def test_grpo_s_gradient_is_the_policy_gradient_and_a_candidate_without_a_reward
 def test_the_kl_is_zero_at_the_reference_and_grows_away_from_it() -> None:
     policy = LinearEditor()
     algorithm = Grpo(policy, GrpoSettings(beta=0.5), SamplingSettings(group_size=2, steps=2, micro_batch=2))
-    group = algorithm.draw(policy.encode([SOURCE], ["x"]), generators_of(0, 0, 0, 2), 0, random.Random(0))
+    group = algorithm.draw(policy.encode([[SOURCE]], ["x"]), generators_of(0, 0, 0, 2), 0, random.Random(0))
     arguments = (torch.arange(2), torch.zeros(2))
     assert algorithm.loss(group, group.points[0], *arguments).watched["kl"].tolist() == [0.0, 0.0]
     with torch.no_grad():
@@ -118,7 +118,7 @@ def test_the_kl_is_zero_at_the_reference_and_grows_away_from_it() -> None:
 def test_nft_draws_by_the_policy_that_follows_and_trains_the_one_that_leads() -> None:
     policy = LinearEditor()
     algorithm = Nft(policy, NftSettings(points=3), SamplingSettings(group_size=2, steps=4, micro_batch=2))
-    condition = policy.encode([SOURCE], ["x"])
+    condition = policy.encode([[SOURCE]], ["x"])
     before = algorithm.draw(condition, generators_of(0, 0, 0, 2), 0, random.Random(0))
     with torch.no_grad():
         policy.trainable()[1].add_(1.0)

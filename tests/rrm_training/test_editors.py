@@ -1,6 +1,7 @@
 """Editors: pictures that exist, the shapes world, and diffusers pipelines by name."""
 
 import inspect
+import weakref
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -98,6 +99,24 @@ async def test_a_pipeline_is_loaded_once_and_late_and_its_pictures_are_kept_in_t
     seeds = {call["generator"].initial_seed() for call in pipeline.calls}
     assert len(seeds) == 4
     assert (await candidates([editor], 2, 7, home / "edits.jsonl", out)).written == 0
+
+
+async def test_one_pipeline_is_gone_before_the_next_is_loaded(home: Path) -> None:
+    alive: weakref.WeakSet[FakePipeline] = weakref.WeakSet()
+    loaded = []
+
+    def load(recipe: Recipe, weights: str) -> FakePipeline:
+        loaded.append((weights, len(alive)))
+        pipeline = FakePipeline()
+        pipeline.calls.append({"itself": pipeline})  # as a real one's parts refer to one another
+        alive.add(pipeline)
+        return pipeline
+
+    editors = [DiffusersEditor(name, name, load) for name in ("flux-kontext", "qwen-image-edit")]
+    await candidates(editors, 2, 0, home / "edits.jsonl", home / "quadruples.jsonl")
+    assert loaded == [("flux-kontext", 0), ("qwen-image-edit", 0)]
+    assert len(list(read_unique(home / "quadruples.jsonl", Quadruple))) == 8
+    assert len(alive) == 0
 
 
 @pytest.mark.parametrize("name", list(RECIPES))

@@ -54,7 +54,7 @@ def test_words_are_tokens_and_an_unseen_word_is_one_too() -> None:
 
 def test_untrained_it_hands_back_its_source_as_the_autoencoder_draws_it() -> None:
     policy = FluxKontextPolicy(build_shapes_editor(INSTRUCTIONS, seed=0), plain_settings("shapes-editor"))
-    condition = policy.encode(pictures((96, 96)), INSTRUCTIONS[:1])
+    condition = policy.encode([pictures((96, 96))], INSTRUCTIONS[:1])
     noise = policy.noise(condition, torch.Generator().manual_seed(0))
     edited = policy.decode(sample_ode(policy, condition, noise, steps=3))
     assert edited[0].tobytes() == policy.decode(condition.tensors["source_latents"])[0].tobytes()
@@ -71,7 +71,7 @@ def test_same_seed_same_weights_and_the_callers_random_state_is_left_alone() -> 
 def test_its_ode_sampling_equals_the_pipelines_own_output(folder: Path) -> None:
     policy = load_editor(folder)
     sources = pictures((96, 96))
-    condition = policy.encode(sources, INSTRUCTIONS[:1])
+    condition = policy.encode([sources], INSTRUCTIONS[:1])
     ours = sample_ode(policy, condition, policy.noise(condition, torch.Generator().manual_seed(7)), steps=3)
     pipeline = FluxKontextPipeline.from_pretrained(str(folder))
     theirs = pipeline(
@@ -94,7 +94,7 @@ def test_a_process_that_has_imported_nothing_else_loads_it(folder: Path) -> None
 
 def test_it_trains_by_lora_like_the_large_ones(folder: Path) -> None:
     policy = load_policy(plain_settings(folder).model_copy(update={"lora": EditorLora(rank=4, alpha=8.0)}))
-    condition = policy.encode(pictures((96, 96)), INSTRUCTIONS[:1])
+    condition = policy.encode([pictures((96, 96))], INSTRUCTIONS[:1])
     latents = policy.noise(condition, torch.Generator().manual_seed(0))
     first = policy.velocity(latents, torch.tensor([0.5]), condition)
     first.square().mean().backward()

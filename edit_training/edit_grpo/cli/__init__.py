@@ -1,4 +1,4 @@
-"""The command line: train, sample, preflight. torch is imported inside commands: --help is quick.
+"""The command line: train, sample, export, preflight. torch is imported inside commands: --help is quick.
 
 It must not know how anything is trained: it reads options, and says how a run ended.
 """

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from edit_grpo.cli.export import export
 from edit_grpo.cli.sample import sample
 from edit_grpo.cli.train import EXIT_BAD_INPUT, EXIT_NOT_FIT, train
 from edit_grpo.reward.preflight import MAX_GROUP_SIZE, MIN_GROUP_SIZE, Preflight, run_preflight
@@ -29,6 +30,7 @@ app = typer.Typer(
 )
 app.command()(train)
 app.command()(sample)
+app.command()(export)
 
 
 @app.callback()
@@ -42,6 +44,12 @@ def main() -> None:
     Then train; every setting is in one file:
 
         edit-grpo train edit_training/configs/flux_kontext_recommended.yaml
+
+    Then look at it, and take it elsewhere:
+
+        edit-grpo sample --checkpoint runs/kontext --edits edits.jsonl --out runs/kontext-out
+
+        edit-grpo export --checkpoint runs/kontext --out kontext-lora
     """
 
 

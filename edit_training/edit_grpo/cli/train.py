@@ -84,7 +84,11 @@ def train(
         given = _settings(config, set_ or [], url or [])
         from edit_grpo.run.training_run import run_training
 
-        ending = run_training(given, (lambda: check_service(given, console)) if preflight else lambda: None)
+        def check(most_sources: int) -> None:
+            if preflight:
+                check_service(given, console, most_sources)
+
+        ending = run_training(given, check)
     except (EditTrainingError, EditRRMClientError) as error:
         typer.echo(f"edit-grpo: {printable(str(error))}", err=True)
         raise typer.Exit(exit_code(error)) from error
@@ -112,8 +116,8 @@ def blocking_client(settings: RewardSettings) -> RewardClient:
     )
 
 
-def check_service(settings: TrainSettings, console: Console) -> None:
-    """Waits for the service, visibly, and judges it by one synthetic group.
+def check_service(settings: TrainSettings, console: Console, most_sources: int) -> None:
+    """Waits for the service, visibly, and judges it by one synthetic group and by the sources it takes.
 
     Raises ServiceAwayError, NotFitError, and the client's error for what waiting cannot mend.
     """
@@ -138,10 +142,10 @@ def check_service(settings: TrainSettings, console: Console) -> None:
             raise ServiceAwayError(str(error)) from error
         except (DeadlineExceededError, ScoringFailedError) as error:
             raise NotFitError(f"the reward service cannot score a group in time: {error}") from error
-    _judge(report, console)
+    _judge(report, console, most_sources)
 
 
-def _judge(report: Preflight, console: Console) -> None:
+def _judge(report: Preflight, console: Console, most_sources: int) -> None:
     model = report.model
     console.print(
         f"reward model {printable(model.name)}@{model.weights_digest}, {report.latency_s:.2f} s a group. "
@@ -150,6 +154,8 @@ def _judge(report: Preflight, console: Console) -> None:
         highlight=False,
     )
     bad = [f"{finding.name}: {finding.detail}" for finding in report.findings if not finding.ok]
+    if most_sources > model.max_sources:
+        bad.append(f"sources: an edit has {most_sources}, and this judge takes {model.max_sources}")
     if bad:
         raise NotFitError(
             f"the reward service is not fit for a run: {'; '.join(bad)} (`edit-grpo preflight` shows all; "

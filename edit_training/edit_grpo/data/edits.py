@@ -9,14 +9,15 @@ import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
 from PIL import Image
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from edit_grpo.errors import EditRowError
 from edit_rrm.errors import ImageError
 from edit_rrm.images import EditImage
+from edit_rrm.wire import MAX_SOURCES
 from edit_rrm_client import Principle
 
 
@@ -32,10 +33,24 @@ class EditRow(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     id: Annotated[str, BeforeValidator(_as_text)] = Field(min_length=1)
-    source: str = Field(min_length=1, description="an image file, relative to the edit set")
+    source: Annotated[str, Field(min_length=1)] | None = Field(
+        default=None, description="an image file, relative to the edit set"
+    )
+    sources: tuple[Annotated[str, Field(min_length=1)], ...] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=MAX_SOURCES,
+        description="in place of `source`: several, in the order in which the instruction counts them",
+    )
     instruction: str = Field(min_length=1, max_length=4000, pattern=r"\S")
     category: str | None = None
     principles: tuple[Principle, ...] | None = None
+
+    @model_validator(mode="after")
+    def _source_or_sources(self) -> Self:
+        if (self.source is None) == (self.sources is None):
+            raise ValueError("an edit needs exactly one of 'source' and 'sources'")
+        return self
 
 
 @dataclass(frozen=True)
@@ -43,20 +58,21 @@ class Edit:
     """One edit that is asked for."""
 
     id: str
-    source: Path
+    sources: tuple[Path, ...]
     instruction: str
     category: str
     principles: tuple[Principle, ...] | None
 
-    def picture(self) -> Image.Image:
-        """The source as the service sees it: upright, RGB, on white. Raises EditRowError."""
+    def pictures(self) -> tuple[Image.Image, ...]:
+        """The sources as the service sees them: upright, RGB, on white. Raises EditRowError."""
+        return tuple(self._picture(source) for source in self.sources)
+
+    def _picture(self, source: Path) -> Image.Image:
         try:
-            with Image.open(self.source) as opened:
+            with Image.open(source) as opened:
                 return EditImage.from_pil(opened).image
         except (OSError, ImageError) as error:
-            raise EditRowError(
-                self.source, 0, f"the source of edit {self.id} cannot be read: {error}"
-            ) from error
+            raise EditRowError(source, 0, f"the source of edit {self.id} cannot be read: {error}") from error
 
 
 def read_edits(paths: Iterable[Path]) -> list[Edit]:
@@ -88,10 +104,12 @@ def _edit(path: Path, number: int, line: bytes) -> Edit:
         raise EditRowError(
             path, number, f"field {field!r}: {first['msg']}" if field else first["msg"]
         ) from error
-    source = path.parent / row.source
-    if not source.is_file():
-        raise EditRowError(path, number, f"its source {source} is not a file")
-    return Edit(row.id, source, row.instruction, row.category or "all", row.principles)
+    names = (row.source,) if row.source is not None else row.sources or ()
+    sources = tuple(path.parent / name for name in names)
+    for source in sources:
+        if not source.is_file():
+            raise EditRowError(path, number, f"its source {source} is not a file")
+    return Edit(row.id, sources, row.instruction, row.category or "all", row.principles)
 
 
 class EditOrder:

@@ -5,6 +5,7 @@ PolicyError
 ├── PolicyFolderError     a folder, or a part of it, is missing or cannot be loaded
 ├── PolicySettingsError   a setting that this policy has no use for, or that is missing
 ├── PictureSizeError      sources that a policy cannot take together, or at all
+├── SourceCountError      more sources than a policy takes, none, or not as many for each edit of a batch
 └── NoReferenceError      the reference policy is asked for, and none was kept
 """
 
@@ -29,6 +30,10 @@ class PolicySettingsError(PolicyError):
 
 class PictureSizeError(PolicyError):
     """The message names the sizes that came."""
+
+
+class SourceCountError(PolicyError):
+    """The message says how many the policy takes, and how many came."""
 
 
 class NoReferenceError(PolicyError):

@@ -11,8 +11,10 @@ import torch
 from diffusers import FluxKontextPipeline
 from PIL import Image
 
-from edit_grpo.policies.diffusers_policy import SOURCE, DiffusersPolicy, finite_pictures, is_size_of_area
+from edit_grpo.policies.diffusers_policy import SOURCE, DiffusersPolicy
 from edit_grpo.policies.errors import PolicySettingsError
+from edit_grpo.policies.lora_layers import LoraLayers
+from edit_grpo.policies.pictures import is_size_of_area
 from edit_grpo.policies.policy import Condition
 from edit_grpo.policies.settings import PolicySettings
 
@@ -24,28 +26,25 @@ TEXT, POOLED = "text_embeds", "pooled_text"  # [batch, tokens, channels], [batch
 class FluxKontextPolicy(DiffusersPolicy):
     """A FluxKontextPipeline's parts."""
 
+    TEXT_ENCODERS = ("text_encoder", "text_encoder_2")
+    LORA_LAYERS = LoraLayers(
+        attention=r"(single_)?transformer_blocks\.\d+\.attn\.(to_[qkv]|to_out\.0|add_[qkv]_proj|to_add_out)",
+        mlp=r"transformer_blocks\.\d+\.ff(_context)?\.net\.(0\.proj|2)"
+        r"|single_transformer_blocks\.\d+\.proj_(mlp|out)",
+    )
+
     def __init__(
         self, pipeline: FluxKontextPipeline, settings: PolicySettings, *, keep_reference: bool = True
     ) -> None:
         super().__init__(pipeline, settings, keep_reference=keep_reference)
         if settings.true_cfg_scale != 1.0:
-            raise PolicySettingsError("true_cfg_scale is of Qwen-Image-Edit; Kontext's is guidance_scale")
+            raise PolicySettingsError("true_cfg_scale is of other editors; Kontext's is guidance_scale")
         self._guided: bool = pipeline.transformer.config.guidance_embeds
         if settings.guidance_scale is not None and not self._guided:
             raise PolicySettingsError("guidance_scale is set, but this transformer has no guidance embedding")
 
-    @torch.no_grad()  # type: ignore[untyped-decorator]  # torch is Any here
-    def encode(self, sources: Sequence[Image.Image], instructions: Sequence[str]) -> Condition:
-        """Source latents and embedded instructions."""
-        return Condition({SOURCE: self.encode_pictures(sources), **self.encode_text(instructions)})
-
-    def encode_pictures(self, pictures: Sequence[Image.Image]) -> torch.Tensor:
-        """The latents of pictures of one size: [batch, channels, height, width]."""
-        width, height = self._target_size(*self._one_size(pictures))
-        return self.encode_pixels(self._pipeline.image_processor.preprocess(list(pictures), height, width))
-
     def encode_pixels(self, pixels: torch.Tensor) -> torch.Tensor:
-        """The latents of pixels in −1 to 1, [batch, 3, height, width]: [batch, channels, height, width]."""
+        """See DiffusersPolicy."""
         pixels = pixels.to(self.device, self.latent_dtype)
         latents: torch.Tensor = self._pipeline._encode_vae_image(pixels, generator=None)
         return latents
@@ -67,31 +66,33 @@ class FluxKontextPolicy(DiffusersPolicy):
 
     def velocity(self, latents: torch.Tensor, sigma: torch.Tensor, condition: Condition) -> torch.Tensor:
         """v at (x_σ, σ), [batch, channels, height, width]; see EditPolicy."""
-        batch, _, height, width = latents.shape
         noisy = self._pack(latents.to(self.latent_dtype))
         text = condition.tensors[TEXT]
         predicted = self._trained(
             hidden_states=torch.cat([noisy, self._pack(condition.tensors[SOURCE])], dim=1),
             timestep=self._model_time(sigma),
-            guidance=self._guidance(batch),
+            guidance=self._guidance(len(latents)),
             pooled_projections=condition.tensors[POOLED],
             encoder_hidden_states=text,
             txt_ids=torch.zeros(text.shape[1], 3, device=text.device, dtype=text.dtype),
-            img_ids=self._image_ids(height, width),
+            img_ids=self._image_ids(*self._grid(latents)),
         )
         return self._unpack(predicted[:, : noisy.shape[1]], latents)
 
-    @torch.no_grad()  # type: ignore[untyped-decorator]  # torch is Any here
-    def decode(self, latents: torch.Tensor) -> list[Image.Image | None]:
-        """x_0 as RGB pictures, None for one that is not finite."""
+    def decode_pixels(self, latents: torch.Tensor) -> torch.Tensor:
+        """See DiffusersPolicy."""
         vae = self._pipeline.vae
         scaled = latents.to(self.latent_dtype) / vae.config.scaling_factor + vae.config.shift_factor
-        pixels = vae.decode(scaled, return_dict=False)[0]
-        return finite_pictures(pixels, self._pipeline.image_processor.postprocess)
+        pixels: torch.Tensor = vae.decode(scaled, return_dict=False)[0]
+        return pixels
 
-    def _target_size(self, width: int, height: int) -> tuple[int, int]:
-        token = self._pipeline.vae_scale_factor * 2
-        area = self._settings.area_pixels
+    def encode_texts(
+        self, sources: Sequence[Sequence[Image.Image]], instructions: Sequence[str]
+    ) -> dict[str, torch.Tensor]:
+        return self.encode_text(instructions)
+
+    def target_size(self, width: int, height: int) -> tuple[int, int]:
+        token, area = self._token_side, self._settings.area_pixels
         if area is not None and not (
             width % token == height % token == 0 and is_size_of_area((width, height), area, token, 0.5)
         ):
@@ -99,10 +100,10 @@ class FluxKontextPolicy(DiffusersPolicy):
             width, height = round((area * ratio) ** 0.5), round((area / ratio) ** 0.5)
         return max(token, width // token * token), max(token, height // token * token)
 
-    def _image_ids(self, height: int, width: int) -> torch.Tensor:  # [2·tokens, 3]
+    def _image_ids(self, rows: int, columns: int) -> torch.Tensor:  # [2·tokens, 3]
         """Places of the latents' tokens, then of the source's, which differ in the first coordinate."""
         make: Any = self._pipeline._prepare_latent_image_ids
-        latents = make(1, height // 2, width // 2, self.device, self.latent_dtype)
+        latents = make(1, rows, columns, self.device, self.latent_dtype)
         source = latents.clone()
         source[:, 0] = 1
         return torch.cat([latents, source])

@@ -9,17 +9,24 @@ from typing import Any
 import torch
 from diffusers import DiffusionPipeline
 
+from edit_grpo.policies.diffusers_policy import DiffusersPolicy
 from edit_grpo.policies.errors import PolicyFolderError, UnknownPolicyError
+from edit_grpo.policies.flux2_klein import Flux2KleinPolicy
 from edit_grpo.policies.flux_kontext import FluxKontextPolicy
 from edit_grpo.policies.qwen_image_edit import QwenImageEditPolicy
+from edit_grpo.policies.qwen_image_edit_plus import QwenImageEditPlusPolicy
 from edit_grpo.policies.settings import PolicySettings
 from edit_rrm import plugins
 
 _GROUP: plugins.Group = "edit_grpo.editors"
-_POLICIES: dict[str, type[FluxKontextPolicy] | type[QwenImageEditPolicy]] = {
+_POLICY_GROUP: plugins.Group = "edit_grpo.policies"
+_POLICIES: dict[str, type[DiffusersPolicy]] = {
     "FluxKontextPipeline": FluxKontextPolicy,
+    "Flux2KleinPipeline": Flux2KleinPolicy,
     "QwenImageEditPipeline": QwenImageEditPolicy,
+    "QwenImageEditPlusPipeline": QwenImageEditPlusPolicy,
 }
+"""By the pipeline's class; other packages register theirs in the group `edit_grpo.policies`."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +43,7 @@ class BundledEditor:
 
 def load_policy(
     settings: PolicySettings, device: torch.device | str = "cpu", *, keep_reference: bool = True
-) -> FluxKontextPolicy | QwenImageEditPolicy:
+) -> DiffusersPolicy:
     """The policy of a registered editor or of a diffusers pipeline's folder, in evaluation mode on `device`.
 
     `keep_reference`: whether a copy of the first weights is kept where all of them are trained.
@@ -44,11 +51,25 @@ def load_policy(
     """
     folder, index = folder_of(settings.name), _index_of(settings.name)
     found = _class_of(index)
-    kind = _POLICIES.get(found)
-    if kind is None:
-        raise UnknownPolicyError(f"{folder} holds a {found}; there are policies for {', '.join(_POLICIES)}")
+    kind = _policy_class(found, folder)
     _import_parts(index)
-    return kind(_load_pipeline(folder, settings).to(device), settings, keep_reference=keep_reference)
+    pipeline = _load_pipeline(folder, settings)
+    for name, part in pipeline.components.items():
+        if isinstance(part, torch.nn.Module) and name not in kind.TEXT_ENCODERS:
+            part.to(device)  # text encoders come when there is something to encode
+    return kind(pipeline, settings, keep_reference=keep_reference)
+
+
+def _policy_class(pipeline: str, folder: Path) -> type[DiffusersPolicy]:
+    """Of a pipeline's class: one of ours, or one that a package registers. Raises UnknownPolicyError."""
+    registered = plugins.names(_POLICY_GROUP)
+    if pipeline in registered:
+        found: type[DiffusersPolicy] = plugins.load(_POLICY_GROUP, pipeline)
+        return found
+    if pipeline not in _POLICIES:
+        known = ", ".join(sorted({*_POLICIES, *registered}))
+        raise UnknownPolicyError(f"{folder} holds a {pipeline}; there are policies for {known}")
+    return _POLICIES[pipeline]
 
 
 def folder_of(name_or_folder: str | Path) -> Path:

@@ -13,6 +13,8 @@ from typing import Protocol
 import torch
 from PIL import Image
 
+from edit_grpo.policies.errors import SourceCountError
+
 
 @dataclass(frozen=True)
 class Condition:
@@ -34,9 +36,21 @@ class Condition:
         """Some of the batch: indices [n], a mask [batch] or a slice."""
         return Condition({name: each[rows] for name, each in self.tensors.items()})
 
+    @property
+    def size_bytes(self) -> int:
+        """The memory of all tensors."""
+        return sum(each.nbytes for each in self.tensors.values())
+
     def to(self, device: torch.device | str) -> "Condition":
         """The same tensors on a device."""
         return Condition({name: each.to(device) for name, each in self.tensors.items()})
+
+
+def check_source_count(max_sources: int, count: int, whose: str = "an edit") -> None:
+    """Raises SourceCountError for an edit with no source, or more than a policy takes."""
+    if not 1 <= count <= max_sources:
+        takes = "one source" if max_sources == 1 else f"1 to {max_sources} sources"
+        raise SourceCountError(f"this editor takes {takes}, and {whose} has {count}")
 
 
 class EditPolicy(Protocol):
@@ -60,15 +74,33 @@ class EditPolicy(Protocol):
         """In which a trajectory is stored."""
         ...
 
+    @property
+    def max_sources(self) -> int:
+        """How many sources an edit may have."""
+        ...
+
+    @property
+    def canvas(self) -> int:
+        """Which of an edit's sources has the size of the edited picture: 0, the first, or -1, the last."""
+        ...
+
     def prepare(self, source: Image.Image) -> Image.Image:
-        """The source in the size in which `encode` encodes it, which is that of what `decode` gives.
+        """The source in the size in which `encode` encodes it; of the canvas, that of what `decode` gives.
 
         It is what a judge is shown: the editor saw no other. Prepared once more it is the same.
         """
         ...
 
-    def encode(self, sources: Sequence[Image.Image], instructions: Sequence[str]) -> Condition:
-        """Sources and instructions of a batch; without gradient. Sources of a batch have one size."""
+    def encode(self, sources: Sequence[Sequence[Image.Image]], instructions: Sequence[str]) -> Condition:
+        """Sources and instructions of a batch, the sources of an edit in order; without gradient.
+
+        The first sources of all edits have one size, and so have the second ones. Raises SourceCountError,
+        PictureSizeError.
+        """
+        ...
+
+    def release_encoders(self) -> None:
+        """Nothing is to be encoded for a while: what only `encode` needs may leave the device until then."""
         ...
 
     def noise(self, condition: Condition, generator: torch.Generator) -> torch.Tensor:

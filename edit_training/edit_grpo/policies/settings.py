@@ -8,15 +8,18 @@ from pydantic import Field, model_validator
 from edit_rrm.lora import LoraSettings
 from edit_rrm.nested_settings import Section
 
-ATTENTION = ("to_q", "to_k", "to_v", "to_out.0", "add_q_proj", "add_k_proj", "add_v_proj", "to_add_out")
-"""The attention's projections, of both streams, as Flux's and Qwen-Image's transformers name them."""
+ATTENTION, ATTENTION_AND_MLP = "attention", "attention+mlp"
+"""Words for the layers of an editor's transformer, whatever they are called there."""
 
 
 class EditorLora(LoraSettings):
     """Adapters of an editor's transformer."""
 
     targets: str | tuple[str, ...] = Field(
-        default=ATTENTION, min_length=1, description="layers that get one; by default the attention's"
+        default=ATTENTION_AND_MLP,
+        min_length=1,
+        description=f"layers that get one: {ATTENTION_AND_MLP}, those of every block; {ATTENTION}, the "
+        "attention's alone; or ends of their names, or a regular expression of whole names",
     )
 
 
@@ -34,6 +37,11 @@ class PolicySettings(Section):
         default="bfloat16",
         description="type of the frozen weights and of latents; adapters on bfloat16 weights are float32",
     )
+    text_encoders: Literal["leave", "stay"] = Field(
+        default="leave",
+        description="what becomes of them once an update's edits are encoded: they leave the device for the "
+        "CPU's memory, or stay",
+    )
     gradient_checkpointing: bool = Field(
         default=True, description="compute activations twice: slower, much less memory"
     )
@@ -46,19 +54,23 @@ class PolicySettings(Section):
     true_cfg_scale: float = Field(
         default=1.0,
         ge=1.0,
-        description="classifier-free guidance by a second pass (Qwen-Image-Edit); 1 is off",
+        description="classifier-free guidance by a second pass (Qwen-Image-Edit, FLUX.2 klein's base "
+        "models); 1 is off",
     )
-    negative_prompt: str = Field(default=" ", description="for true_cfg_scale above 1")
+    negative_prompt: str | None = Field(
+        default=None, description="for true_cfg_scale above 1; if absent what the editor's own pipeline has"
+    )
     area_pixels: int | None = Field(
         default=None,
         ge=256,
         description="area that sources are brought to, aspect kept; if absent the source's own "
-        "(FLUX.1-Kontext) or 1024×1024 (Qwen-Image-Edit)",
+        "(FLUX.1-Kontext; FLUX.2 klein: at most 1024×1024) or 1024×1024 (Qwen-Image-Edit)",
     )
     max_text_tokens: int | None = Field(
         default=None,
         ge=1,
-        description="tokens of T5 that an instruction gets (Kontext); the tokenizer's if absent",
+        description="tokens that an instruction gets (Kontext's T5, FLUX.2 klein); 512 if absent, or as many "
+        "as the tokenizer takes",
     )
 
     @model_validator(mode="after")

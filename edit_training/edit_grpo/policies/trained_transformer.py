@@ -14,6 +14,7 @@ from accelerate.utils import extract_model_from_parallel
 from peft import LoraConfig, PeftModel, get_peft_model
 
 from edit_grpo.policies.errors import NoReferenceError, PolicyFolderError
+from edit_grpo.policies.lora_layers import LoraLayers
 from edit_grpo.policies.settings import PolicySettings
 
 
@@ -21,7 +22,12 @@ class TrainedTransformer:
     """Calls the transformer that is trained; within `reference`, the one it was at the start."""
 
     def __init__(
-        self, transformer: torch.nn.Module, settings: PolicySettings, *, keep_reference: bool
+        self,
+        transformer: torch.nn.Module,
+        settings: PolicySettings,
+        layers: LoraLayers,
+        *,
+        keep_reference: bool,
     ) -> None:
         if settings.gradient_checkpointing:
             transformer.enable_gradient_checkpointing()
@@ -31,7 +37,7 @@ class TrainedTransformer:
         self.module: torch.nn.Module = transformer
         if settings.lora is not None:
             lora = settings.lora
-            targets = lora.targets if isinstance(lora.targets, str) else list(lora.targets)
+            targets = layers.targets(lora.targets, (name for name, _ in transformer.named_modules()))
             config = LoraConfig(
                 r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=targets
             )

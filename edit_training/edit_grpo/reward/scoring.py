@@ -52,6 +52,13 @@ class PendingGroup:
     future: "concurrent.futures.Future[GroupOutcome]"
 
 
+def unscored(error: str, now_s: float) -> PendingGroup:
+    """A group that nobody is asked about."""
+    nobody: concurrent.futures.Future[GroupOutcome] = concurrent.futures.Future()
+    nobody.set_result(GroupOutcome(None, error, now_s, now_s))
+    return PendingGroup(nobody)
+
+
 class Breaker:
     """Whether the service is away, since when, and how long that may last. Runs on the event loop."""
 
@@ -122,14 +129,20 @@ class GroupScorer:
         self._thread = threading.Thread(target=self._loop.run_forever, name="rewards", daemon=True)
         self._thread.start()
 
-    def submit(self, edit: Edit, source: Image.Image, candidates: Sequence[Image.Image]) -> PendingGroup:
-        """Begins to score a group and returns at once. One without a candidate is scored by nobody."""
+    def submit(
+        self,
+        edit: Edit,
+        sources: Sequence[Image.Image],
+        candidates: Sequence[Image.Image],
+        source_of_guards: int = 0,
+    ) -> PendingGroup:
+        """Begins to score a group and returns at once. One without a candidate is scored by nobody.
+
+        `source_of_guards` is the place of the source that guards compare candidates with.
+        """
         if not candidates:
-            nobody: concurrent.futures.Future[GroupOutcome] = concurrent.futures.Future()
-            now_s = self._clock()
-            nobody.set_result(GroupOutcome(None, "no candidate's picture is finite", now_s, now_s))
-            return PendingGroup(nobody)
-        work = self._score(edit, source, list(candidates))
+            return unscored("no candidate's picture is finite", self._clock())
+        work = self._score(edit, list(sources), list(candidates), source_of_guards)
         return PendingGroup(asyncio.run_coroutine_threadsafe(work, self._loop))
 
     def wait(self, pending: PendingGroup, stop: Callable[[], bool] = lambda: False) -> GroupOutcome:
@@ -160,20 +173,25 @@ class GroupScorer:
         self.close()
 
     async def _score(
-        self, edit: Edit, source: Image.Image, candidates: Sequence[Image.Image]
+        self,
+        edit: Edit,
+        sources: Sequence[Image.Image],
+        candidates: Sequence[Image.Image],
+        source_of_guards: int,
     ) -> GroupOutcome:
         asked_s, settings = self._clock(), self._settings
         while True:
             try:
                 answer = await self._client.score(
                     edit.instruction,
-                    source,
+                    sources,
                     candidates,
                     principles=edit.principles if settings.principles == "file" else None,
                     samples=settings.samples,
                     sampling=Sampling(temperature=settings.temperature),
                     guards=settings.guards,
                     deadline_s=settings.deadline_s,
+                    source_of_guards=source_of_guards,
                 )
             except (UnavailableError, OverloadedError, DeadlineExceededError) as error:
                 await self._breaker.hold(self._client, error)

@@ -65,12 +65,12 @@ def flow_grpo_step(
     """The Euler–Maruyama step of the SDE that has the ODE's marginals, with s = η √(σ / (1 − σ)).
 
     With dt = σ' − σ < 0: mean = x (1 + s² dt / 2σ) + v (1 + s² (1 − σ) / 2σ) dt, std = s √(−dt). Pure
-    noise (σ = 1) would have s = ∞; there σ is taken as `sigma_max`, the trajectory's second σ, in s alone.
+    noise (σ = 1) would have s = ∞; there `sigma_max`, the trajectory's second σ, stands in for σ below the
+    fraction line alone, as in Flow-GRPO's published code.
     """
     x, velocity = x.float(), velocity.float()
     dt = sigma_next - sigma
-    bounded = min(sigma, sigma_max)
-    s = eta * math.sqrt(bounded / (1.0 - bounded))
+    s = eta * math.sqrt(sigma / (1.0 - min(sigma, sigma_max)))
     mean = x * (1.0 + s**2 * dt / (2.0 * sigma)) + velocity * (
         (1.0 + s**2 * (1.0 - sigma) / (2.0 * sigma)) * dt
     )

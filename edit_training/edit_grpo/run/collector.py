@@ -14,9 +14,10 @@ from edit_grpo.algorithms.grpo import group_advantages
 from edit_grpo.data.edits import Edit, EditOrder
 from edit_grpo.errors import EditTrainingError
 from edit_grpo.policies.policy import EditPolicy
-from edit_grpo.reward.scoring import GroupOutcome, GroupScorer, PendingGroup, busy_s
+from edit_grpo.reward.scoring import GroupOutcome, GroupScorer, PendingGroup, busy_s, unscored
 from edit_grpo.reward.shaping import shaped_rewards
 from edit_grpo.rollout.rollout import generators_of, row_slices
+from edit_grpo.run.conditions import Conditions, EncodedEdit, UnusableEdit
 from edit_grpo.run.records import GroupRecord, Seconds, record_of
 from edit_grpo.run.settings import TrainSettings
 from edit_grpo.run.update import ScoredGroup
@@ -36,7 +37,8 @@ class Collection:
 @dataclass(frozen=True)
 class _Drawn:
     edit: Edit
-    group: Group
+    group: Group | None
+    """None of an edit that cannot be carried out."""
     shown: tuple[int, ...]
     """The candidates that could be decoded; the others have no reward."""
     pending: PendingGroup
@@ -52,12 +54,14 @@ class Collector:
         algorithm: Algorithm,
         scorer: GroupScorer,
         edits: Sequence[Edit],
+        conditions: Conditions,
         *,
         stop: Callable[[], bool] = lambda: False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings, self._policy, self._algorithm = settings, policy, algorithm
         self._scorer, self._stop, self._clock = scorer, stop, clock
+        self._conditions = conditions
         self._order = EditOrder(edits, settings.sampling.groups, settings.seed)
 
     def collect(self, update: int, numbers: Sequence[int]) -> Collection:
@@ -66,9 +70,12 @@ class Collector:
         outcomes: list[GroupOutcome] = []
         sampling_s = waiting_s = 0.0
         try:
-            for number in numbers:
+            began_s = self._clock()
+            encoded = self._conditions.of([self._order(update, number) for number in numbers])
+            sampling_s += self._clock() - began_s
+            for number, asked in zip(numbers, encoded, strict=True):
                 began_s = self._clock()
-                drawn.append(self._draw(update, number))
+                drawn.append(self._draw(update, number, asked))
                 sampling_s += self._clock() - began_s
                 if not self._settings.reward.overlap:
                     waiting_s += self._wait(drawn, outcomes)
@@ -82,14 +89,13 @@ class Collector:
             Seconds(sampling_s, waiting_s, 0.0, busy_s(outcomes)),
         )
 
-    def _draw(self, update: int, number: int) -> _Drawn:
-        edit = self._order(update, number)
-        source = self._policy.prepare(edit.picture())
-        condition = self._policy.encode([source], [edit.instruction])
+    def _draw(self, update: int, number: int, asked: EncodedEdit | UnusableEdit) -> _Drawn:
+        if isinstance(asked, UnusableEdit):
+            return _Drawn(asked.edit, None, (), unscored(asked.error, self._clock()))
         seed = self._settings.seed
         generators = generators_of(seed, update, number, self._settings.sampling.group_size)
         rng = random.Random(f"window-{seed}-{update}-{number}")
-        group = self._algorithm.draw(condition, generators, update, rng)
+        group = self._algorithm.draw(asked.condition, generators, update, rng)
         latents = group.rollout.latents
         pictures = [
             picture
@@ -97,7 +103,8 @@ class Collector:
             for picture in self._policy.decode(latents[rows])
         ]
         shown = {place: picture for place, picture in enumerate(pictures) if picture is not None}
-        return _Drawn(edit, group, tuple(shown), self._scorer.submit(edit, source, list(shown.values())))
+        pending = self._scorer.submit(asked.edit, asked.sources, list(shown.values()), asked.canvas)
+        return _Drawn(asked.edit, group, tuple(shown), pending)
 
     def _wait(self, drawn: Sequence[_Drawn], outcomes: list[GroupOutcome]) -> float:
         """Adds the outcomes of the drawn groups that have none yet; returns the seconds it took."""
@@ -113,6 +120,6 @@ class Collector:
                 rewards[place] = reward
         settings = self._settings.algorithm
         advantages = group_advantages(rewards, std_floor=settings.std_floor, clip=settings.advantage_clip)
-        undecoded = len(rewards) - len(drawn.shown)
+        undecoded = 0 if drawn.group is None else len(rewards) - len(drawn.shown)
         record = record_of(drawn.edit.id, drawn.edit.category, rewards, advantages, outcome, undecoded)
         return ScoredGroup(drawn.group, advantages), record

@@ -18,6 +18,7 @@ PICTURE_SIDE = 192
 _GAP = 12
 _TEXT_WIDTH = 460
 _COLUMNS = ("source", "before training", "now")
+_NOT_FINITE = (128, 128, 128)
 
 _STYLE = """
 body{font:15px/1.45 system-ui,sans-serif;margin:24px;background:#f4f5f8;color:#1c2028}
@@ -33,19 +34,30 @@ iframe{width:100%;height:80vh;border:0}input{width:100%}
 
 @dataclass(frozen=True)
 class GridRow:
-    """One held-out edit. `answer` has two results, before and now; None where the service gave none."""
+    """One held-out edit. A picture that is not finite is None, and has no result.
+
+    `answer` has the results of the other pictures, before and now; None where the service gave none.
+    """
 
     edit: str
     instruction: str
-    source: Image.Image
-    before: Image.Image
-    now: Image.Image
+    sources: tuple[Image.Image, ...]
+    before: Image.Image | None
+    now: Image.Image | None
     answer: ScoreAnswer | None
 
     @property
     def pictures(self) -> tuple[Image.Image, Image.Image, Image.Image]:
-        """In the order of the columns."""
-        return self.source, self.before, self.now
+        """In the order of the columns: the sources side by side, and grey for what is not finite."""
+        source = _side_by_side(self.sources)
+        grey = Image.new("RGB", self.sources[0].size, _NOT_FINITE)
+        return source, self.before or grey, self.now or grey
+
+    @property
+    def results(self) -> tuple[CandidateScored | CandidateFailed | None, ...]:
+        """Of before and now."""
+        left = iter(() if self.answer is None else self.answer.results)
+        return tuple(None if picture is None else next(left, None) for picture in (self.before, self.now))
 
 
 def draw_grid(rows: Sequence[GridRow]) -> Image.Image:
@@ -114,7 +126,7 @@ def _section(row: GridRow) -> str:
 def _verdict_table(row: GridRow) -> str:
     if row.answer is None:
         return "<p class='none'>not scored</p>"
-    before, now = row.answer.results
+    before, now = row.results
     lines = "".join(
         f"<tr><td>{principle.category.value}</td><td>{html.escape(principle.question)}</td>"
         f"{_verdict_cell(before, principle)}{_verdict_cell(now, principle)}</tr>"
@@ -126,8 +138,8 @@ def _verdict_table(row: GridRow) -> str:
     )
 
 
-def _verdict_cell(result: CandidateScored | CandidateFailed, principle: Principle) -> str:
-    verdicts = () if isinstance(result, CandidateFailed) else result.verdicts
+def _verdict_cell(result: CandidateScored | CandidateFailed | None, principle: Principle) -> str:
+    verdicts = result.verdicts if isinstance(result, CandidateScored) else ()
     for verdict in verdicts:
         if verdict.principle == principle.id:
             word, style = ("met", "met") if verdict.met else ("not met", "missed")
@@ -135,7 +147,9 @@ def _verdict_cell(result: CandidateScored | CandidateFailed, principle: Principl
     return "<td class='none'>–</td>"
 
 
-def _score(result: CandidateScored | CandidateFailed) -> str:
+def _score(result: CandidateScored | CandidateFailed | None) -> str:
+    if result is None:
+        return "none (not finite)"
     if isinstance(result, CandidateFailed):
         return f"none ({html.escape(result.error.code)})"
     fired = ", ".join(guard.name for guard in result.guards if guard.limits)
@@ -146,7 +160,10 @@ def _score_lines(row: GridRow) -> list[tuple[str, tuple[int, int, int]]]:
     if row.answer is None:
         return [("not scored", (104, 111, 124))]
     lines = []
-    for name, result in zip(_COLUMNS[1:], row.answer.results, strict=True):
+    for name, result in zip(_COLUMNS[1:], row.results, strict=True):
+        if result is None:
+            lines.append((f"{name}: no score (not finite)", (104, 111, 124)))
+            continue
         if isinstance(result, CandidateFailed):
             lines.append((f"{name}: no score ({result.error.code})", (104, 111, 124)))
             continue
@@ -154,6 +171,18 @@ def _score_lines(row: GridRow) -> list[tuple[str, tuple[int, int, int]]]:
         colour = (22, 138, 82) if result.reward >= 0.5 else (206, 52, 52)
         lines.append((f"{name}: {result.score:.1f} of 10, {met} of {len(result.verdicts)} met", colour))
     return lines
+
+
+def _side_by_side(pictures: Sequence[Image.Image]) -> Image.Image:
+    """All of them in one row, in order."""
+    if len(pictures) == 1:
+        return pictures[0]
+    row = Image.new("RGB", (sum(each.width for each in pictures), max(each.height for each in pictures)))
+    left = 0
+    for picture in pictures:
+        row.paste(picture, (left, 0))
+        left += picture.width
+    return row
 
 
 def _fit(picture: Image.Image) -> Image.Image:

@@ -17,13 +17,11 @@ from edit_grpo.policies.policy import EditPolicy
 from edit_grpo.reward.scoring import GroupScorer, PendingGroup
 from edit_grpo.rollout.rollout import SamplingPlan, roll_out, seed_of
 from edit_grpo.run.checkpointing import update_name
+from edit_grpo.run.conditions import Conditions, EncodedEdit, UnusableEdit
 from edit_grpo.run.grid_pages import GridRow, draw_grid, grid_page, index_page
 from edit_rrm_client import EditRRMClientError, ScoreAnswer
 
 FOLDER = "grids"
-_NOT_FINITE = (128, 128, 128)
-"""What stands in a grid for a picture that could not be decoded."""
-
 _logger = logging.getLogger("edit_grpo")
 
 
@@ -36,6 +34,7 @@ class Grids:
         policy: EditPolicy,
         scorer: GroupScorer,
         edits: Sequence[Edit],
+        conditions: Conditions,
         *,
         steps: int,
         seed: int,
@@ -43,6 +42,7 @@ class Grids:
     ) -> None:
         self._folder = out / FOLDER
         self._policy, self._scorer, self._edits = policy, scorer, edits
+        self._conditions = conditions
         self._plan, self._seed = SamplingPlan(steps, micro_batch=1), seed
         self._stop = stop
 
@@ -50,8 +50,12 @@ class Grids:
         """Keeps what the editor makes now as "before training"."""
         before = self._folder / "before"
         before.mkdir(parents=True, exist_ok=True)
-        for number, edit in enumerate(self._edits):
-            self._sample(edit, self._policy.prepare(edit.picture())).save(before / f"{number}.png")
+        for number, asked in self._usable():
+            picture, file = self._sample(asked), before / f"{number}.png"
+            if picture is None:
+                file.unlink(missing_ok=True)
+            else:
+                picture.save(file)
 
     def has(self, update: int) -> bool:
         """Whether the grid after so many updates is written."""
@@ -60,20 +64,19 @@ class Grids:
     def write(self, update: int) -> Path:
         """The grid after `update` updates. Returns its page.
 
-        An edit that could not be scored says so: a grid never ends a run. If the service is away, or
-        refuses, the next update's groups find that out, in every process.
+        An edit whose source cannot be read is left out, one that could not be scored says so: a grid never
+        ends a run. If the service is away, or refuses, the next update's groups find that out, in every
+        process.
         """
         rows = []
-        for number, edit in enumerate(self._edits):
-            source = self._policy.prepare(edit.picture())
-            with Image.open(self._folder / "before" / f"{number}.png") as opened:
-                before = opened.convert("RGB")
-            now = self._sample(edit, source)
-            pending = self._scorer.submit(edit, source, [before, now])
-            rows.append((edit, source, before, now, pending))
+        for number, asked in self._usable():
+            before, now = self._before(number), self._sample(asked)
+            shown = [picture for picture in (before, now) if picture is not None]
+            pending = self._scorer.submit(asked.edit, asked.sources, shown, asked.canvas)
+            rows.append((asked, before, now, pending))
         done = [
-            GridRow(edit.id, edit.instruction, source, before, now, self._answer(pending))
-            for edit, source, before, now, pending in rows
+            GridRow(asked.edit.id, asked.edit.instruction, asked.sources, before, now, self._answer(pending))
+            for asked, before, now, pending in rows
         ]
         name = update_name(update)
         draw_grid(done).save(self._folder / f"{name}.png")
@@ -90,9 +93,27 @@ class Grids:
             _logger.warning("a held-out edit was not scored: %s", error)
             return None
 
-    def _sample(self, edit: Edit, source: Image.Image) -> Image.Image:
-        condition = self._policy.encode([source], [edit.instruction])
-        generator = torch.Generator().manual_seed(seed_of("grid", self._seed, edit.id))
-        rollout = roll_out(self._policy, condition, [generator], self._plan)
+    def _usable(self) -> list[tuple[int, EncodedEdit]]:
+        """The edits that can be carried out, with their numbers."""
+        found = []
+        for number, asked in enumerate(self._conditions.of(self._edits)):
+            if isinstance(asked, UnusableEdit):
+                _logger.warning("a held-out edit is left out: %s", asked.error)
+            else:
+                found.append((number, asked))
+        return found
+
+    def _before(self, number: int) -> Image.Image | None:
+        """What the editor made before training; None where that was not finite."""
+        file = self._folder / "before" / f"{number}.png"
+        if not file.is_file():
+            return None
+        with Image.open(file) as opened:
+            return opened.convert("RGB")
+
+    def _sample(self, asked: EncodedEdit) -> Image.Image | None:
+        """The edited picture; None for one that is not finite."""
+        generator = torch.Generator().manual_seed(seed_of("grid", self._seed, asked.edit.id))
+        rollout = roll_out(self._policy, asked.condition, [generator], self._plan)
         (picture,) = self._policy.decode(rollout.latents)
-        return picture or Image.new("RGB", source.size, _NOT_FINITE)
+        return picture

@@ -25,39 +25,41 @@ class Asked(Protocol):
     @property
     def instruction(self) -> str: ...
 
-    def picture(self) -> Image.Image:
-        """The source as RGB."""
+    def pictures(self) -> tuple[Image.Image, ...]:
+        """The sources as RGB."""
         ...
 
 
 E = TypeVar("E", bound=Asked)
+Sources = tuple[Image.Image, ...]
+"""An edit's sources as the policy prepares them."""
 
 
 def edit_pictures(
     policy: EditPolicy, edits: Sequence[E], steps: int, seed: int = 0, batch: int = BATCH
-) -> Iterator[tuple[E, Image.Image, Image.Image]]:
-    """Each edit with its source and the edited picture, its noise from the edit's id and `seed` alone.
+) -> Iterator[tuple[E, Sources, Image.Image]]:
+    """Each edit with its sources and the edited picture, its noise from the edit's id and `seed` alone.
 
-    Up to `batch` edits in a row whose sources have one size are sampled together.
+    Up to `batch` edits in a row whose sources have the same sizes are sampled together.
     """
     for some in _of_one_size(policy, edits, batch):
-        condition = policy.encode([source for _, source in some], [edit.instruction for edit, _ in some])
+        condition = policy.encode([sources for _, sources in some], [edit.instruction for edit, _ in some])
         seeds = [zlib.crc32(f"{seed}-{edit.id}".encode()) for edit, _ in some]
         noise = noise_of_rows(policy, condition, seeds)
         edited = policy.decode(sample_ode(policy, condition, noise, steps))
-        for (edit, source), after in zip(some, edited, strict=True):
+        for (edit, sources), after in zip(some, edited, strict=True):
             if after is None:
                 raise DecodeError(f"the edited picture of {edit.id} is not finite")
-            yield edit, source, after
+            yield edit, sources, after
 
 
 def sample_sheet(
     policy: EditPolicy, edits: Sequence[E], steps: int, beside: Callable[[E], Sequence[Image.Image]]
 ) -> Image.Image:
-    """Source, edited picture and what `beside` has to show, in a row each."""
+    """Sources, edited picture and what `beside` has to show, in a row each."""
     return contact_sheet([
-        SheetRow(edit.instruction, (source, edited, *beside(edit)))
-        for edit, source, edited in edit_pictures(policy, edits, steps)
+        SheetRow(edit.instruction, (*sources, edited, *beside(edit)))
+        for edit, sources, edited in edit_pictures(policy, edits, steps)
     ])  # fmt: skip
 
 
@@ -75,22 +77,26 @@ def write_samples(
     """Writes `<edit id>.png` for each edit, one at a time, then a sheet of the first `sheet_edits`."""
     directory.mkdir(parents=True, exist_ok=True)
     rows: list[SheetRow] = []
-    for edit, source, edited in edit_pictures(policy, edits, steps, seed, batch):
+    for edit, sources, edited in edit_pictures(policy, edits, steps, seed, batch):
         path = directory / f"{edit.id}.png"
         edited.save(path)
         if len(rows) < sheet_edits:
-            rows.append(SheetRow(edit.instruction, (source, edited, *beside(edit))))
+            rows.append(SheetRow(edit.instruction, (*sources, edited, *beside(edit))))
         yield path
     contact_sheet(rows).save(directory / SHEET)
 
 
-def _of_one_size(policy: EditPolicy, edits: Sequence[E], most: int) -> Iterator[list[tuple[E, Image.Image]]]:
-    some: list[tuple[E, Image.Image]] = []
+def _of_one_size(policy: EditPolicy, edits: Sequence[E], most: int) -> Iterator[list[tuple[E, Sources]]]:
+    some: list[tuple[E, Sources]] = []
     for edit in edits:
-        source = policy.prepare(edit.picture())
-        if some and (len(some) == most or source.size != some[0][1].size):
+        sources = tuple(policy.prepare(picture) for picture in edit.pictures())
+        if some and (len(some) == most or _sizes(sources) != _sizes(some[0][1])):
             yield some
             some = []
-        some.append((edit, source))
+        some.append((edit, sources))
     if some:
         yield some
+
+
+def _sizes(sources: Sources) -> list[tuple[int, int]]:
+    return [source.size for source in sources]

@@ -13,10 +13,12 @@ from edit_rrm.errors import SettingsFileError
 from edit_rrm.nested_settings import flat
 
 RESUMABLE = frozenset({"out", "updates", "save_every", "keep"})
-"""What a run may be continued with anew, beside the `reward` settings of RESUMABLE_REWARD."""
+"""What a run may be continued with anew, beside those of RESUMABLE_REWARD and RESUMABLE_MEMORY."""
 RESUMABLE_REWARD = frozenset({
     "urls", "api_key_env", "deadline_s", "attempts", "patience_s", "poll_s", "max_empty_updates", "overlap",
 })  # fmt: skip
+RESUMABLE_MEMORY = {"data": "cache_mib", "policy": "text_encoders"}
+"""Settings of where encoded edits and encoders lie, by their sections."""
 
 
 def load_settings(file: Path | None, assignments: Sequence[str]) -> TrainSettings:
@@ -50,6 +52,8 @@ def fixed_settings(settings: TrainSettings) -> Mapping[str, Any]:
     values = settings.model_dump(mode="json", exclude=set(RESUMABLE))
     for name in RESUMABLE_REWARD:
         values["reward"].pop(name)
+    for section, name in RESUMABLE_MEMORY.items():
+        values[section].pop(name)
     if settings.optimizer.schedule != "constant":
         values["updates"] = settings.updates  # the schedule ends there
     return flat(values)

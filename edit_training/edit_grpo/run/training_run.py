@@ -16,11 +16,12 @@ from edit_grpo.algorithms.averages import MovingAverage
 from edit_grpo.data.edits import Edit, read_edits
 from edit_grpo.errors import SettingsError
 from edit_grpo.policies.errors import PolicyError
-from edit_grpo.policies.policy import EditPolicy
+from edit_grpo.policies.policy import EditPolicy, check_source_count
 from edit_grpo.reward.scoring import GroupScorer, OnWait
 from edit_grpo.reward.settings import RewardSettings
 from edit_grpo.run.checkpointing import Progress, TrainingState, load_checkpoint, newest_checkpoint
 from edit_grpo.run.collector import Collector
+from edit_grpo.run.conditions import Conditions
 from edit_grpo.run.grids import Grids
 from edit_grpo.run.run_log import UpdateLog
 from edit_grpo.run.settings import TrainSettings
@@ -32,6 +33,7 @@ from edit_rrm_client import AsyncRewardClient, RetryPolicy
 
 SETTINGS_FILE = "settings.yaml"
 LoadPolicy = Callable[[TrainSettings, torch.device], EditPolicy]
+Check = Callable[[int], None]
 _COLLECTIVE_SLACK_S = 1800.0  # what processes may lie apart beside waiting for the service
 
 
@@ -72,20 +74,23 @@ DEFAULT_PARTS = Parts()
 
 
 def run_training(
-    settings: TrainSettings, check: Callable[[], None] = lambda: None, parts: Parts = DEFAULT_PARTS
+    settings: TrainSettings, check: Check = lambda most_sources: None, parts: Parts = DEFAULT_PARTS
 ) -> Ending:
     """Trains, or goes on with the run that `settings.out` holds.
 
-    `check` is called in the first process before anything large is loaded; what it raises ends the run in
-    every process. Raises EditTrainingError and EditRRMClientError.
+    `check` is called in the first process before anything large is loaded, with the most sources that an edit
+    has; what it raises ends the run in every process. Raises EditTrainingError and EditRRMClientError.
     """
     accelerator = accelerator_for(settings)
     edits, held_out = read_data(settings, accelerator.num_processes)
-    _first_process_alone(accelerator, check, lambda: _claim(settings))
+    most_sources = max(len(edit.sources) for edit in (*edits, *held_out))
+    _first_process_alone(accelerator, lambda: check(most_sources), lambda: _claim(settings))
     with ExitStack() as stack:
         stop = stack.enter_context(StopRequest())
         set_seed(settings.seed)
         policy = parts.load_policy(settings, accelerator.device)
+        for edit in (*edits, *held_out):
+            check_source_count(policy.max_sources, len(edit.sources), f"edit {edit.id}")
         policy.module.eval()  # no dropout: rollout and update must agree
         parameters = policy.trainable()
         broadcast([parameter.data for parameter in parameters])
@@ -109,13 +114,14 @@ def run_training(
                 lambda: parts.connect(settings.reward), settings.reward, _waiting(log, settings.reward)
             )
         )
+        conditions = Conditions(policy, settings.data.cache_mib)
         grids = None
         if settings.grid_every is not None and accelerator.is_main_process:
             grids = Grids(
-                settings.out, policy, scorer, held_out, steps=settings.sampling.steps,
+                settings.out, policy, scorer, held_out, conditions, steps=settings.sampling.steps,
                 seed=settings.seed, stop=stop,
             )  # fmt: skip
-        collector = Collector(settings, policy, algorithm, scorer, edits, stop=stop)
+        collector = Collector(settings, policy, algorithm, scorer, edits, conditions, stop=stop)
         trainer = EditTrainer(
             settings,
             policy,

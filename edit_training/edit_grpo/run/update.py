@@ -21,10 +21,18 @@ from edit_grpo.run.settings import OptimizerSettings
 
 @dataclass(frozen=True)
 class ScoredGroup:
-    """A group that is ready to be learned from; one that was skipped has no usable candidate."""
+    """A group that is ready to be learned from; one that was skipped has no usable candidate.
 
-    group: Group
+    `group` is None where its edit could not be carried out.
+    """
+
+    group: Group | None
     advantages: GroupAdvantages
+
+    @property
+    def terms(self) -> int:
+        """Of the loss: usable candidates times points."""
+        return 0 if self.group is None else int(self.advantages.usable.sum()) * len(self.group.points)
 
 
 @dataclass(frozen=True)
@@ -77,13 +85,14 @@ class Updater:
 
     def _step(self, groups: Sequence[ScoredGroup], watched: Watched, update: int) -> float | None:
         """One optimiser step on some groups; None where no process has a usable candidate."""
-        terms = sum(int(each.advantages.usable.sum()) * len(each.group.points) for each in groups)
+        terms = sum(each.terms for each in groups)
         total = int(self._summed(torch.tensor([float(terms)], device=self._accelerator.device)).item())
         if total == 0:
             return None
         self.optimizer.zero_grad(set_to_none=True)
         for each in groups:
-            self._accumulate(each, total, watched)
+            if each.group is not None:
+                self._accumulate(each.group, each.advantages, total, watched)
         self._sum_gradients()
         norm = float(torch.nn.utils.clip_grad_norm_(self._parameters, self._settings.max_grad_norm))
         if not math.isfinite(norm):
@@ -94,15 +103,15 @@ class Updater:
         self.optimizer.zero_grad(set_to_none=True)
         return norm
 
-    def _accumulate(self, scored: ScoredGroup, total: int, watched: Watched) -> None:
+    def _accumulate(self, group: Group, learned: GroupAdvantages, total: int, watched: Watched) -> None:
         """Adds a group's gradient: the sum over its usable candidates and points, divided by `total`."""
-        for point in scored.group.points:
-            for rows in scored.advantages.usable.nonzero().flatten().split(self._micro_batch):
+        for point in group.points:
+            for rows in learned.usable.nonzero().flatten().split(self._micro_batch):
                 if len(rows) == 0:  # the one part of none
                     continue
                 device = self._accelerator.device
-                advantages = scored.advantages.advantages[rows].to(device)
-                found = self._algorithm.loss(scored.group, point, rows.to(device), advantages)
+                advantages = learned.advantages[rows].to(device)
+                found = self._algorithm.loss(group, point, rows.to(device), advantages)
                 (found.loss * (len(rows) / total)).backward()
                 watched.count += len(rows)
                 for name, values in found.watched.items():

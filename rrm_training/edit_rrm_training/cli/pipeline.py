@@ -107,9 +107,9 @@ def candidates_command(
 
         cat quadruples.*-of-8.jsonl > quadruples.jsonl
     """
+    from edit_rrm.shard import Shard
     from edit_rrm_training.pipeline.candidates import candidates
     from edit_rrm_training.pipeline.editors import open_editor
-    from edit_rrm_training.pipeline.shard import Shard
 
     try:
         part = Shard.parse(shard) if shard else Shard()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from edit_rrm.images import encode_png
+from edit_rrm.shard import WHOLE, Shard
 from edit_rrm.whole_files import write_whole
 from edit_rrm_training.data.pictures import load_image, rebased
 from edit_rrm_training.endpoints.endpoint import Meter, seed_of
@@ -14,7 +15,6 @@ from edit_rrm_training.pipeline.editors import Edited, Editor
 from edit_rrm_training.pipeline.journal import read_unique
 from edit_rrm_training.pipeline.rows import DecomposedEdit, Quadruple
 from edit_rrm_training.pipeline.running import StepReport, Task, run_step
-from edit_rrm_training.pipeline.shard import WHOLE, Shard
 
 
 async def candidates(
@@ -29,7 +29,7 @@ async def candidates(
     on_done: Callable[[], None] = lambda: None,
 ) -> StepReport:
     """Reads DecomposedEdit, of which `shard` is done, writes Quadruple to its file of `out`, and new pictures
-    to `candidates/` beside it. One at a time: an editor has the accelerator to itself.
+    to `candidates/` beside it. One at a time: an editor has the accelerator to itself until it is done.
 
     Raises StepError for two editors of one name, whose candidates could not be told apart.
     """
@@ -38,10 +38,11 @@ async def candidates(
         raise StepError(f"candidates: several editors have one name: {', '.join(names)}")
 
     def tasks() -> Iterator[Task[tuple[DecomposedEdit, Editor, int]]]:
-        for edit in shard.of(read_unique(edits, DecomposedEdit)):
-            for editor in editors:
+        for editor in editors:
+            for edit in shard.of(read_unique(edits, DecomposedEdit)):
                 for number in range(per_editor):
                     yield Task(f"{edit.id}/{editor.name}-{number}", (edit, editor, number))
+            editor.close()
 
     async def work(task: tuple[DecomposedEdit, Editor, int], meter: Meter) -> Quadruple:
         edit, editor, number = task

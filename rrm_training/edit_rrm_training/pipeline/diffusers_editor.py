@@ -1,5 +1,6 @@
 """Editors that are diffusers pipelines, by name. Nothing is loaded before the first edit."""
 
+import gc
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -77,3 +78,10 @@ class DiffusersEditor:
         )
         edited: Image.Image = answer.images[0]
         return Edited(edited.resize(image.size) if edited.size != image.size else edited, self.name)
+
+    def close(self) -> None:
+        """Lets go of the pipeline, and of the GPU memory it had."""
+        if self._pipeline is not None:
+            self._pipeline = None
+            gc.collect()  # its parts refer to one another
+            importlib.import_module("torch").cuda.empty_cache()

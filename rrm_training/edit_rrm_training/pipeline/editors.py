@@ -33,6 +33,10 @@ class Editor(Protocol):
         """Candidate `number`, from 0, of an edit. `source` loads the source image. Raises EditorError."""
         ...
 
+    def close(self) -> None:
+        """Gives memory back; asked for more, it begins anew."""
+        ...
+
 
 class FolderEditor:
     """Images that exist: `FOLDER/EDIT_ID.png` or, for several, `FOLDER/EDIT_ID-NUMBER.png` (.jpg, .webp).
@@ -55,6 +59,9 @@ class FolderEditor:
                 if path.is_file():
                     return Edited(str(path), self.name)
         raise EditorError(f"{self._folder} has no image {' or '.join(stems)} of {', '.join(_ENDINGS)}")
+
+    def close(self) -> None:
+        """Nothing is held."""
 
 
 def open_editor(spec: str) -> Editor:

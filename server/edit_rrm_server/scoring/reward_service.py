@@ -129,7 +129,7 @@ class RewardService:
     ) -> AsyncIterator[dict[str, File]]:
         """The files of a call's images by their fields, and room to decode them while the context lasts.
 
-        In place of a text that is not base64 stands why. Waits for the room, in the order of lanes.py. Raises
+        In place of a text that is not base64 stands why. Waits for the room, in the lanes' order. Raises
         RequestRefusedError (too_many_pixels) for a call that would not find it in an idle service.
         """
         opened = await self._intake.open(encoded, self.limits, admission.lane)

@@ -114,7 +114,7 @@ async def answers_to(edits: Sequence[Edit], pictures: Path, url: str) -> list[Sc
             async with room:
                 try:
                     return await client.score(
-                        edit.instruction, edit.picture(), [picture], principles=edit.principles
+                        edit.instruction, edit.pictures(), [picture], principles=edit.principles
                     )
                 except ScoringFailedError:
                     return None

@@ -47,9 +47,9 @@ class ShapesEdit:
     scores: tuple[float, ...]
     """Gold scores of the targets, 0 to 10."""
 
-    def picture(self) -> Image.Image:
-        """The source. Raises EditsError."""
-        return open_picture(self.source)
+    def pictures(self) -> tuple[Image.Image, ...]:
+        """The source, alone. Raises EditsError."""
+        return (open_picture(self.source),)
 
     def best_target(self) -> tuple[Image.Image, ...]:
         """The candidate with the best gold score, if there is one."""

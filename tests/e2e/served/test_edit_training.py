@@ -11,11 +11,11 @@ from service_process import ServiceProcess
 from edit_grpo.run.settings import TrainSettings
 from edit_grpo.run.training_run import run_training
 from edit_rrm_shapes.world.dataset import write_dataset
-from tiny_pipelines import kontext_folder, qwen_folder
+from tiny_pipelines import klein_folder, kontext_folder, qwen_folder, qwen_plus_folder
 
 
 @pytest.mark.parametrize("algorithm", ["grpo", "diffusion_nft"])
-@pytest.mark.parametrize("save_pipeline", [kontext_folder, qwen_folder])
+@pytest.mark.parametrize("save_pipeline", [kontext_folder, klein_folder, qwen_folder, qwen_plus_folder])
 def test_a_real_pipeline_takes_an_optimiser_step(
     save_pipeline: Callable[[Path], Path], algorithm: str, tmp_path: Path, trained: ServiceProcess
 ) -> None:
