@@ -3,8 +3,8 @@
     .venv/bin/python benchmarks/hostile_images.py [--files 1500] [--limit-s 3600]
 
 Files from a seed (rig/hostile_files.py) as a candidate through JSON, a form and a stream of the real server
-with the real engine, guards off. Bars: each is told the same at every door, a score or a code of the image
-door; the server's memory grows by less than 256 MiB over the files; 99 % of /health under 100 ms. Shown by
+with the real engine, guards off. Bars: each is told the same at every door, a code of the image door,
+or what the judge said; the server's memory grows by less than 256 MiB over the files; 99 % of /health under 100 ms. Shown by
 kind of file: how many were refused by which code, how many scored.
 """
 
@@ -28,10 +28,12 @@ from rig.report import Bar, console, percentile, progress, say_machine
 from edit_rrm_server.settings.server import BUNDLED_MODEL
 
 SAME_BAR = Bar("files that two doors told differently of", 0, at_least=False)
-UNKNOWN_BAR = Bar("files with another word than a score or a refusal of the image door", 0, at_least=False)
+UNKNOWN_BAR = Bar("files with a word that neither the image door nor the judge says", 0, at_least=False)
 MEMORY_BAR = Bar("growth of the server's memory at its peak", 256, at_least=False, unit="MiB")
 HEALTH_BAR = Bar("/health p99", 100.0, at_least=False, unit="ms")
 HEALTH_PAUSE_S = 0.02
+LET_THROUGH = frozenset({"a score", "trace_unparseable", "trace_truncated"})
+"""The image was decoded: the judge, who may never have seen the like, was asked."""
 MEMORY_EVERY = 25
 
 
@@ -70,7 +72,10 @@ def main(
 ) -> None:
     """Prints what files of each kind came to. Bars: one word at every door, memory, /health."""
     end_on_sigterm()
-    with reward_server(model) as server, Prober(server.url, "/health", None, HEALTH_PAUSE_S) as prober:
+    with (
+        reward_server(model, retries=0) as server,
+        Prober(server.url, "/health", None, HEALTH_PAUSE_S) as prober,
+    ):
         told, memory = asyncio.run(send(server, files, seed, limit_s))
         health_s = [sample.took_s for sample in prober.end()]
     counted = Counter((each.kind, _word(each.words[0])) for each in told)
@@ -81,7 +86,7 @@ def main(
     different = [each for each in told if len(set(each.words)) > 1]
     for each in different[:20]:
         console.print(f"{each.kind}: {', '.join(each.words)}", markup=False)
-    unknown = sum(any(_word(word) not in REFUSALS | {"a score"} for word in each.words) for each in told)
+    unknown = sum(any(_word(word) not in REFUSALS | LET_THROUGH for word in each.words) for each in told)
     console.print(f"{3 * len(told)} requests of {len(told)} files; {len(health_s)} of /health")
     SAME_BAR.judge(len(different))
     UNKNOWN_BAR.judge(unknown)
