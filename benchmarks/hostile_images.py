@@ -3,9 +3,9 @@
     .venv/bin/python benchmarks/hostile_images.py [--files 1500] [--limit-s 3600]
 
 Files from a seed (rig/hostile_files.py) as a candidate through JSON, a form and a stream of the real server
-with the real engine, guards off. Bars: each is told the same at every door, a code of the image door,
-or what the judge said; the server's memory grows by less than 256 MiB over the files; 99 % of /health under 100 ms. Shown by
-kind of file: how many were refused by which code, how many scored.
+with the real engine, guards off. Bars: each is told the same at every door, a code of the image door or what
+the judge said; the server's memory grows by less than 256 MiB over the files; 99 % of /health under 100 ms.
+Shown by kind of file: how many were refused by which code, how many scored.
 """
 
 import asyncio
