@@ -27,7 +27,7 @@ from edit_rrm_training.runs.settings import RrmLora, SftConfig
 from edit_rrm_training.runs.training_run import optimizers_of
 from edit_rrm_training.sft.run import run_sft, sft_arguments
 from edit_rrm_training.sft.trainer import IGNORED, WeightedCollator, WeightedSftTrainer
-from shapes_rows import decompose_row, verify_row, write_lines
+from shapes_rows import decompose_row, stored, verify_row, write_lines
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def config(untrained: Path, tmp_path: Path) -> SftConfig:
 
 
 def test_a_file_of_rows_that_is_not_there_is_named_and_begins_no_run(config: SftConfig) -> None:
-    with pytest.raises(SettingsError, match=r"rows: there is no file lost\.jsonl"):
+    with pytest.raises(SettingsError, match=r"rows: lost\.jsonl: there is no such file or folder"):
         run_sft(config.model_copy(update={"rows": (Path("lost.jsonl"),)}))
     assert not config.out.exists()
 
@@ -55,9 +55,9 @@ def losses(out: Path) -> list[float]:
     return [line["loss"] for line in lines if "loss" in line]
 
 
-def test_a_row_becomes_the_tokens_that_the_service_sends(untrained: Path) -> None:
+def test_a_row_becomes_the_tokens_that_the_service_sends(untrained: Path, tmp_path: Path) -> None:
     row = verify_row(3)
-    example = sft_dataset([(row, Path())], TrainedProfile(), ImageScale(384))[0]
+    example = sft_dataset(stored([row], tmp_path), TrainedProfile(), ImageScale(384))[0]
     processor = Qwen2_5_VLProcessor.from_pretrained(untrained)
     ids = processor.apply_chat_template(
         [prepare_multimodal_messages(example["prompt"], images=example["images"])],
@@ -122,7 +122,7 @@ def test_the_weighted_loss_is_the_weighted_mean_of_the_completions_tokens(
     config: SftConfig, tmp_path: Path
 ) -> None:
     base = load_base(config)
-    rows = [(verify_row(index), Path()) for index in range(3)]
+    rows = stored([verify_row(index) for index in range(3)], tmp_path)
     trainer = WeightedSftTrainer(
         base.model, args=sft_arguments(config), processing_class=base.processor,
         train_dataset=sft_dataset(rows, TrainedProfile(), ImageScale(384)),
@@ -169,9 +169,9 @@ def test_on_a_cpu_without_bfloat16_a_base_under_adapters_is_float32_and_the_log_
     assert "float32" in caplog.text
 
 
-def test_a_padded_batch_attends_in_bfloat16_as_in_float32(config: SftConfig) -> None:
+def test_a_padded_batch_attends_in_bfloat16_as_in_float32(config: SftConfig, tmp_path: Path) -> None:
     base = load_base(config.model_copy(update={"dtype": "bfloat16"}))
-    rows = [(verify_row(index), Path()) for index in range(3)]
+    rows = stored([verify_row(index) for index in range(3)], tmp_path)
     dataset = sft_dataset(rows, TrainedProfile(), ImageScale(384))
     batch = WeightedCollator(base.processor, role_weights(base.processor))(
         [dataset[index] for index in range(3)]

@@ -9,21 +9,15 @@ import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 from PIL import Image
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from edit_grpo.errors import EditRowError
 from edit_rrm.errors import ImageError
 from edit_rrm.images import EditImage
+from edit_rrm.row_ids import RowId
 from edit_rrm_client import Principle
-
-
-def _as_text(value: object) -> object:
-    """The text of a whole number: what numbers edits often writes numbers."""
-    whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
-    return str(int(value)) if whole and not isinstance(value, bool) else value  # type: ignore[call-overload]
 
 
 class EditRow(BaseModel):
@@ -31,7 +25,7 @@ class EditRow(BaseModel):
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    id: Annotated[str, BeforeValidator(_as_text)] = Field(min_length=1)
+    id: RowId
     source: str = Field(min_length=1, description="an image file, relative to the edit set")
     instruction: str = Field(min_length=1, max_length=4000, pattern=r"\S")
     category: str | None = None
