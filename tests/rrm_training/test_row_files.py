@@ -1,10 +1,12 @@
 """The ways in which rows lie on a disk: all are read alike, and a bad one is named."""
 
 import tarfile
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from PIL import Image
 from row_files import decompose, jsonl, parquet, picture, saved_dataset, tar, verify, write_pictures
@@ -195,3 +197,18 @@ def test_embedded_pictures_are_kept_with_their_rows(tmp_path: Path) -> None:
     (images,) = sft_dataset(stored, TrainedProfile(), ImageScale(384))[:]["images"]
     assert isinstance(images[0], Image.Image)
     assert images[0].getpixel((0, 0)) == (77, 0, 0)
+
+
+def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
+    """In small what benchmarks/sft_rows_memory.py measures: not while rows are stored, nor when they are."""
+    highest, arrow = [], pa.total_allocated_bytes()
+    for count in (1000, 4000):
+        path = jsonl(tmp_path / f"{count}.jsonl", *(decompose(number) for number in range(count)))
+        tracemalloc.start()
+        stored = store_rows([path], tmp_path / "store")
+        assert [row_at(stored[place])[0].id for place in (0, count - 1)] == ["d0", f"d{count - 1}"]
+        highest.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert stored.data.nbytes > 300 * count  # which are in the file
+        assert pa.total_allocated_bytes() - arrow < 100_000
+    assert highest[1] < 1.5 * highest[0]
