@@ -3,9 +3,9 @@
     .venv/bin/python benchmarks/sft_rows_memory.py [--counts 20000,200000,2000000] [--batches 200]
 
 Short rows without pictures of their own, in Parquet shards, read as `edit-rrm-train sft` reads them: checked
-and stored (row_store.py), then drawn in the order of an epoch, batch by batch, by accelerate's sampler. Each
-count is a process of its own. Printed: private memory at its highest (RssAnon: what a rank really takes) and
-resident memory at the end, which counts pages of the mapped table that the system may take back. No model is
+and stored as a mapped table, then drawn in the order of an epoch, batch by batch, by accelerate's sampler.
+Each count is a process of its own. Printed: private memory at its highest (RssAnon: what a rank really takes)
+and resident memory at the end, which counts pages of the table that the system may take back. No model is
 loaded. Bar: private memory of the most rows is at most 1.3 of that of the fewest. (The order of an epoch is a
 list of numbers, of about 40 bytes a row.)
 """
