@@ -163,6 +163,30 @@ def test_pictures_in_rows_and_archives_come_along(tmp_path: Path) -> None:
     assert isinstance(row_at(stored[0])[0].source, bytes)
 
 
+def test_rows_of_one_edit_are_known_however_their_pictures_are_named(tmp_path: Path) -> None:
+    write_pictures(tmp_path, 1)
+    named = ("0.png", str(tmp_path / "0.png"), "./none/../0.png", "shapes:1/0/source", "shapes:1/0/source")
+    rows = [SftRow.model_validate(decompose(0, source=source)) for source in named]
+    path, absolute, roundabout, drawn, elsewhere = (
+        row.edit_key(tmp_path if place < 4 else tmp_path / "b") for place, row in enumerate(rows)
+    )
+    assert path == absolute == roundabout != drawn == elsewhere
+    inside = list(read_rows(tar(tmp_path / "a.tar", decompose(0), verify(0), decompose(1)), SftRow))
+    first, same, other = (row.edit_key(tmp_path) for row in inside)
+    assert first == same != other
+
+
+def test_many_rows_of_many_kinds_are_counted_as_they_are(tmp_path: Path) -> None:
+    """More than a batch of the table, categories in other orders in each."""
+    write_pictures(tmp_path, 1)
+    rows = [decompose(0, instruction=f"make it {n}", category=f"kind {n // 500}" if n < 2000 else None)
+            for n in range(2500)]  # fmt: skip
+    call("--from", jsonl(tmp_path / "rows.jsonl", *rows), "--out", tmp_path / "sft", "--shard-rows", 1000)
+    counts = json.loads((tmp_path / "sft" / "mix.json").read_text())["report"]["train"]["decompose"]
+    assert counts == {"": 500, "kind 0": 500, "kind 1": 500, "kind 2": 500, "kind 3": 500}
+    assert len(shards(tmp_path / "sft")) == 3
+
+
 @pytest.mark.parametrize(
     ("words", "problem"),
     [

@@ -287,6 +287,17 @@ def test_a_resumed_run_over_shards_lands_on_the_rows_of_a_straight_one(
     assert seen[-2:] == straight[2:]
 
 
+def test_a_run_does_not_go_on_with_other_rows(config: SftConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edit_rrm_training.sft.run.train", lambda *options, **more: False)
+    assert run_sft(config) is None
+    rows = config.rows[0].read_text()
+    config.rows[0].write_text(rows + "\n")  # the same rows
+    assert run_sft(config) is None
+    config.rows[0].write_text(rows.replace("<score>", "<score>0", 1))
+    with pytest.raises(SettingsError, match="rows: not those that the run in .* was begun with"):
+        run_sft(config)
+
+
 def test_weights_of_sixteen_bits_are_not_trained_without_masters(
     config: SftConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -34,8 +34,8 @@ def rows(
     ],
     out: Annotated[Path, typer.Option(help="Folder to write shards to.", callback=writable_folder)],
     variant: Annotated[
-        Literal["think", "verify", "think+verify"],
-        typer.Option(help="Which traces of the pipeline's; the paper's full recipe is think+verify."),
+        Literal["think", "verify", "think+verify", "score-only"],
+        typer.Option(help="Which of the pipeline's rows; the paper's full recipe is think+verify."),
     ] = "think+verify",
     share: Annotated[
         list[str] | None,

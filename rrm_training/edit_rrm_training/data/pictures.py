@@ -74,6 +74,13 @@ def rebased(reference: str | bytes, old_base: Path, new_base: Path) -> str | byt
     return os.path.relpath(old_base.resolve() / reference, new_base.resolve())
 
 
+def placed(reference: str, base_dir: Path) -> str:
+    """The reference as it is the same from everywhere: a path is absolute."""
+    if _scheme(reference) or _DATA_URL.match(reference):
+        return reference
+    return os.path.abspath(base_dir / reference)
+
+
 def data_url(image_file: bytes) -> str:
     """The bytes of an image file as text. The media type says PNG: readers go by the bytes."""
     return "data:image/png;base64," + base64.b64encode(image_file).decode()

@@ -6,6 +6,7 @@ that goes on lands on the same rows, and all processes of a run read the same pa
 are; only those that stand in their rows (bytes) are copied.
 """
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,14 @@ def row_at(stored: dict[str, Any]) -> tuple[SftRow, Path, int]:
     row = SftRow.model_validate_json(stored["row"])
     given = {name: stored[name] for name in _PICTURES if stored[name] is not None}
     return row.model_copy(update=given), Path(stored["file"]), stored["number"]
+
+
+def digest(stored: Dataset) -> str:
+    """Changes with any row, and with their order."""
+    found = hashlib.sha256()
+    for chunk in stored.data.column("key").chunks:
+        found.update(chunk.to_numpy().tobytes())
+    return found.hexdigest()
 
 
 def counts(stored: Dataset, column: str) -> dict[str, int]:

@@ -12,8 +12,9 @@ from edit_rrm.principles import Principle
 from edit_rrm.prompts import Prompt, PromptProfile
 from edit_rrm.row_ids import RowId
 from edit_rrm_training.data.jsonl import read_rows
-from edit_rrm_training.data.pictures import PictureRef
+from edit_rrm_training.data.pictures import PictureRef, placed
 from edit_rrm_training.data.score_only import score_only_prompt
+from edit_rrm_training.data.tar_shards import part_of
 
 SftTask = Literal["verify", "decompose", "score_only"]
 NO_EVIDENCE = "-"
@@ -56,8 +57,10 @@ class SftRow(BaseModel):
         return (self.source,) if self.candidate is None else (self.source, self.candidate)
 
     def edit_key(self, folder: Path) -> int:
-        """The same for all rows of one source and one instruction; relative paths start at `folder`."""
-        return _key(self.instruction, *_texts(folder, self.source))
+        """The same for all rows of one source and one instruction; relative paths start at `folder`. A source
+        inside an archive is taken for the same: it lies there once a row."""
+        inside = isinstance(self.source, str) and part_of(self.source)
+        return _key(self.instruction, *(() if inside else _texts(folder, self.source)))
 
     def row_key(self, folder: Path) -> int:
         """The same for rows that ask the same of the same pictures and teach the same, whatever their ids."""
@@ -68,7 +71,7 @@ class SftRow(BaseModel):
 
 def _texts(folder: Path, *pictures: str | bytes) -> list[str]:
     return [
-        hashlib.sha256(picture).hexdigest() if isinstance(picture, bytes) else str(folder / picture)
+        hashlib.sha256(picture).hexdigest() if isinstance(picture, bytes) else placed(picture, folder)
         for picture in pictures
     ]
 

@@ -15,7 +15,8 @@ from edit_rrm import plugins
 from edit_rrm.checkpoint import RRMCard, SamplingDefaults
 from edit_rrm.errors import PluginError
 from edit_rrm.judges import TrainedProfile
-from edit_rrm_training.data.row_store import counts, store_rows
+from edit_rrm.whole_files import write_whole
+from edit_rrm_training.data.row_store import counts, digest, store_rows
 from edit_rrm_training.data.shards import all_shards
 from edit_rrm_training.data.trl_rows import sft_dataset
 from edit_rrm_training.errors import RowError, SettingsError
@@ -33,6 +34,7 @@ from edit_rrm_training.runs.training_run import (
 )
 from edit_rrm_training.sft.trainer import RrmSftTrainer, Weigher, WeightedCollator, WeightedSftTrainer
 
+_DIGEST = "rows.sha256"
 _STORE = "rows"  # in the run directory, as long as the run takes
 _READING_S = 4 * 3600  # others wait while one process reads the rows: millions, with pictures in them
 
@@ -69,7 +71,7 @@ def run_sft(
     base = load_base(config)
     with arguments.main_process_first(desc="rows"):
         claim_directory(config)
-        stored = store_rows(files, config.out / _STORE)
+        stored = _the_same(store_rows(files, config.out / _STORE), config)
         validation = _first(validation_files, config) if validation_files else None
     card = _card(config, base, stored)
     weigher = _weigher(config, base)
@@ -90,6 +92,19 @@ def run_sft(
     if arguments.should_save:
         shutil.rmtree(config.out / _STORE)
     return final
+
+
+def _the_same(stored: Dataset, config: SftConfig) -> Dataset:
+    """The rows, if they are those that the run was begun with: otherwise it would not go on, but begin anew in
+    the middle. Raises SettingsError."""
+    file = config.out / _DIGEST
+    found = digest(stored)
+    if file.exists() and file.read_text(encoding="utf-8") != found:
+        raise SettingsError(
+            f"rows: not those that the run in {config.out} was begun with; choose another out"
+        )
+    write_whole(file, found)
+    return stored
 
 
 def _first(files: Sequence[Path], config: SftConfig) -> Dataset:
