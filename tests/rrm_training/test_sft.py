@@ -294,7 +294,7 @@ def test_a_run_does_not_go_on_with_other_rows(config: SftConfig, monkeypatch: py
     config.rows[0].write_text(rows + "\n")  # the same rows
     assert run_sft(config) is None
     config.rows[0].write_text(rows.replace("<score>", "<score>0", 1))
-    with pytest.raises(SettingsError, match="rows: not those that the run in .* was begun with"):
+    with pytest.raises(SettingsError, match=r"rows: not those that the run in .* was begun with"):
         run_sft(config)
 
 

@@ -95,10 +95,10 @@ def row_at(stored: dict[str, Any]) -> tuple[SftRow, Path, int]:
 
 
 def digest(stored: Dataset) -> str:
-    """Changes with any row, and with their order."""
+    """Changes with any row, and with their order; not with the folder they lie in."""
     found = hashlib.sha256()
-    for chunk in stored.data.column("key").chunks:
-        found.update(chunk.to_numpy().tobytes())
+    for chunk in stored.data.column("row").chunks:
+        found.update("\n".join(chunk.to_pylist()).encode())
     return found.hexdigest()
 
 

@@ -95,8 +95,8 @@ def run_sft(
 
 
 def _the_same(stored: Dataset, config: SftConfig) -> Dataset:
-    """The rows, if they are those that the run was begun with: otherwise it would not go on, but begin anew in
-    the middle. Raises SettingsError."""
+    """The rows, if they are those that the run was begun with: with others it would not go on, but begin anew
+    in the middle. Raises SettingsError."""
     file = config.out / _DIGEST
     found = digest(stored)
     if file.exists() and file.read_text(encoding="utf-8") != found:
