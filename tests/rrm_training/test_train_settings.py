@@ -36,6 +36,17 @@ def test_the_command_line_goes_before_the_file(tmp_path: Path) -> None:
     assert config.vllm is None
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("run.json", '{"steps": 7}'), ("run.toml", "steps = 7"), ("run.yaml", "steps: 7")],
+)
+def test_a_byte_order_mark_before_settings_is_let_be(name: str, text: str, tmp_path: Path) -> None:
+    file = tmp_path / name
+    file.write_text(text, encoding="utf-8-sig")
+    config = load_config(GcpoConfig, file, {name: value for name, value in NEEDED.items() if name != "steps"})
+    assert config.steps == 7
+
+
 def test_every_wrong_name_and_value_is_told(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as caught:
         load_config(GcpoConfig, None, {**NEEDED, "learning_rate": 1, "traces": 1, "lora.rang": 3})
