@@ -22,7 +22,7 @@ M = TypeVar("M", bound=BaseModel)
 def read_settings_file(file: Path) -> dict[str, Any]:
     """The table a file holds. Raises SettingsFileError."""
     try:
-        content = _parse(file.read_text(encoding="utf-8"), file.suffix.lower())
+        content = _parse(file.read_text(encoding="utf-8-sig"), file.suffix.lower())
     except (OSError, ValueError) as error:
         raise SettingsFileError(f"cannot read the settings file {file}: {error}") from error
     if not isinstance(content, dict):
