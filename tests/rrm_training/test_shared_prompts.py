@@ -65,6 +65,8 @@ def test_log_probabilities_entropies_and_gradients_are_those_of_one_row_a_trace(
         self: GcpoTrainer, model: Any, ids: Any, attention: torch.Tensor, keep: int, **fields: Any
     ) -> Any:
         packed = shared(self, model, ids, attention, keep, **fields)
+        if self._images is not None:
+            fields = self._images.whole(fields)
         plain = GRPOTrainer._get_per_token_logps_and_entropies(self, model, ids, attention, keep, **fields)
         real = attention[:, -keep:]
         for mine, trls in zip(packed[:2], plain[:2], strict=True):
