@@ -27,6 +27,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
+from unittest.mock import patch
 
 import psutil  # type: ignore[import-untyped]
 import torch
@@ -41,6 +42,7 @@ from edit_rrm_server.settings.server import BUNDLED_MODEL
 from edit_rrm_training.data.trl_rows import Row
 from edit_rrm_training.gcpo import trainer as gcpo_trainer
 from edit_rrm_training.gcpo.trainer import GcpoTrainer
+from edit_rrm_training.rollouts.preprocessed_once import preprocessed_once
 from edit_rrm_training.runs.cpu_bfloat16 import weights_in
 from edit_rrm_training.runs.settings import GcpoConfig
 
@@ -155,12 +157,9 @@ def step_parts(config: GcpoConfig, steps: int, pairs: int, traces: int, side: in
     files = large_pairs(config.out, pairs * (steps + 1), side)
     trainer, _ = trainer_of(config, files, config.out, callbacks=[_Update(phases)])
     phases.wrap(trainer, "_generate_and_score_completions", "rollout")
-    call = ProcessorMixin.__call__
-    phases.wrap(ProcessorMixin, "__call__", "preprocessing")
-    try:
+    with patch.object(ProcessorMixin, "__call__", ProcessorMixin.__call__):
+        phases.wrap(ProcessorMixin, "__call__", "preprocessing")
         trainer.train()
-    finally:
-        ProcessorMixin.__call__ = call
     calls = len(phases.seconds["preprocessing"]) // (steps + 1)
     of_steps = [sum(phases.seconds["preprocessing"][step * calls :][:calls]) for step in range(1, steps + 1)]
     median = {name: statistics.median(values[1:]) for name, values in phases.seconds.items()}
@@ -170,15 +169,15 @@ def step_parts(config: GcpoConfig, steps: int, pairs: int, traces: int, side: in
 def compare_preprocessing(out: Path, steps: int, pairs: int, traces: int, side: int) -> None:
     """Prints both ways' parts of a step, and the bar."""
     base = save_large_eyed(out / "base", side)
-    once, ways = gcpo_trainer.preprocessed_once, {}
-    for name, way in (("every trace", preprocessed_for_every_trace), ("once", once)):
-        gcpo_trainer.preprocessed_once = way
+    ways = {}
+    for name, way in (("every trace", preprocessed_for_every_trace), ("once", preprocessed_once)):
         config = GcpoConfig(
             base=base, out=out / name, pairs=out / "unused", steps=steps + 1, traces=traces,
             pairs_per_step=pairs, batch_per_device=traces, max_trace_tokens=16, lr=1e-6, dtype="float32",
             gradient_checkpointing=False, share_prompts=True, workers=0, save_every=10_000,
         )  # fmt: skip
-        ways[name] = step_parts(config, steps, pairs, traces, side)
+        with patch.object(gcpo_trainer, "preprocessed_once", way):
+            ways[name] = step_parts(config, steps, pairs, traces, side)
         progress.print(f"{name}: {ways[name]}")
     table = Table("preprocessed", "preprocessing, s", "rollout without it, s", "update, s", "of the step")
     for name, parts in ways.items():
