@@ -56,6 +56,7 @@ def test_every_wrong_name_and_value_is_told(tmp_path: Path) -> None:
         ({"optimizer": "muon", "lora": {}}, "does not go with lora"),
         ({"vllm": {"mode": "server"}}, "server_url"),
         ({"vllm": {"server_url": "http://x"}}, "server_url"),
+        ({"vllm": {"max_model_tokens": 1024}}, r"more than max_trace_tokens \(1024\)"),
     ],
 )
 def test_settings_that_do_not_go_together_are_refused(more: dict[str, object], problem: str) -> None:
