@@ -17,6 +17,7 @@ from edit_rrm_training.errors import SettingsError
 from edit_rrm_training.gcpo.trainer import GcpoTrainer
 from edit_rrm_training.gcpo.update.shared_prompts import check_model
 from edit_rrm_training.rollouts.generate_greedily import generate_greedily
+from edit_rrm_training.rollouts.vllm_prompts import check_processor
 from edit_rrm_training.runs.checkpoints import Base, is_whole, load_base, lora_config
 from edit_rrm_training.runs.settings import GcpoConfig, VllmSettings
 from edit_rrm_training.runs.training_run import (
@@ -90,6 +91,8 @@ def run_gcpo(
     base = load_base(config)
     if config.share_prompts:
         check_model(base.model)
+    if config.vllm is not None and config.vllm.mode == "colocate":
+        check_processor(base.processor)
     with arguments.main_process_first(desc="run directory"):
         claim_directory(config)
     rows = _rows(config, config.pairs, PRINCIPLES, base, arguments, say)

@@ -21,8 +21,9 @@ Credit = Literal["trace", "all_scores"]
 """What the advantage of a parsed trace teaches: its tokens (the paper), or all scores it could (ours)."""
 
 
-LANGUAGE_LAYERS = r".*language_model.*\.(q|k|v|o|gate|up|down)_proj"
-"""All projections of the language model, none of the vision tower."""
+LANGUAGE_LAYERS = r".*language_model.*\.(q|k|v|o|gate|up|down|in|out)_proj(_\w+)?"
+"""All projections of the language model, those of linear attention among them (`in_proj_qkv`, `out_proj`);
+none of the vision tower."""
 
 
 class RrmLora(LoraSettings):
