@@ -3,21 +3,18 @@ three steps of SFT, full, and from what that leaves three of GCPO, with adapters
 
 import json
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import yaml
+from any_text import AnyCharacters
 from peft import get_peft_model
 from safetensors.torch import load_file
 from transformers import AutoModelForImageTextToText
 
 from edit_rrm.checkpoint import read_card
-from edit_rrm.judges import TrainedProfile
-from edit_rrm.principles import Principle
-from edit_rrm.traces import Trace
 from edit_rrm_training.errors import SettingsError
 from edit_rrm_training.gcpo import run as gcpo_run
 from edit_rrm_training.gcpo.run import run_gcpo
@@ -32,15 +29,6 @@ ACCELERATE = ROOT / "rrm_training" / "configs" / "accelerate"
 BASES = ("qwen2_5_vl", "qwen3_vl", "qwen3_5", "internvl", "gemma3")
 SHARING = ("qwen2_5_vl", "qwen3_vl")
 _LAYERS = {"qwen3_5": (4, 2)}  # of the tiny checkpoints: text and vision
-
-
-class AnyDigits(TrainedProfile):
-    """Φ of a world in which every text has a score: these models write noise, most of it 0 and 1."""
-
-    def parse_trace(
-        self, text: str, principles: Sequence[Principle], *, opened: bool | None = None, whole: bool = False
-    ) -> Trace:
-        return Trace((), float(sum(map(ord, text)) % 11), text)
 
 
 def weights(checkpoint: Path) -> dict[str, torch.Tensor]:
@@ -73,7 +61,7 @@ def test_a_base_takes_three_steps_of_sft_and_three_of_gcpo(
     before, after = weights(base), weights(sft)
     assert before.keys() == after.keys()
 
-    monkeypatch.setattr(gcpo_run, "get_profile", lambda name: AnyDigits())
+    monkeypatch.setattr(gcpo_run, "get_profile", lambda name: AnyCharacters())
     pairs = write_lines(tmp_path / "pairs.jsonl", [pair(index) for index in range(2)])
     gcpo = run_gcpo(
         GcpoConfig(
