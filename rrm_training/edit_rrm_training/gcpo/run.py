@@ -170,7 +170,7 @@ def _vllm_arguments(vllm: VllmSettings) -> dict[str, Any]:
         "vllm_max_model_length": vllm.max_model_tokens,
         "vllm_enable_sleep_mode": vllm.sleep and vllm.mode == "colocate",
         # TRL weighs a trace by the product of its tokens' ratios, π of the trainer to π of vLLM, and drops it
-        # where that is above 3: a trace of 1,000 tokens, each 0.2 % likelier to the trainer, is gone. A token's
-        # own ratio does not grow with the trace.
+        # where that is above 3: 1,000 tokens, each 0.2 % likelier to the trainer, are gone. The ratio of a
+        # token does not grow with its trace.
         "vllm_importance_sampling_mode": "token_truncate",
     }
