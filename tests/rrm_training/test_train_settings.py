@@ -79,6 +79,7 @@ def test_every_wrong_name_and_value_is_told(tmp_path: Path) -> None:
             "share_prompts needs attention sdpa, not eager",
         ),
         ({"vllm": {"server_url": "http://x"}}, "server_url"),
+        ({"vllm": {"max_model_tokens": 1024}}, r"more than max_trace_tokens \(1024\)"),
     ],
 )
 def test_settings_that_do_not_go_together_are_refused(more: dict[str, object], problem: str) -> None:
@@ -183,7 +184,11 @@ def test_the_two_ways_to_shard_agree_and_their_files_exist() -> None:
     folder = CONFIGS / "accelerate"
     files = {file.stem: yaml.safe_load(file.read_text()) for file in folder.glob("*.yaml")}
     kinds = {name: content["distributed_type"] for name, content in files.items()}
-    assert kinds == {"fsdp": "FSDP", "ddp": "MULTI_GPU", "deepspeed_zero3": "DEEPSPEED"}
+    assert kinds == {
+        "fsdp": "FSDP", "fsdp_qwen3_vl": "FSDP", "ddp": "MULTI_GPU", "deepspeed_zero3": "DEEPSPEED",
+    }  # fmt: skip
+    fsdp, qwen3 = (files[name]["fsdp_config"] for name in ("fsdp", "fsdp_qwen3_vl"))
+    assert {name for name in fsdp if fsdp[name] != qwen3[name]} == {"fsdp_transformer_layer_cls_to_wrap"}
     assert {content["num_processes"] for content in files.values()} == {8}
     zero3 = files["deepspeed_zero3"]["deepspeed_config"]["deepspeed_config_file"]
     assert (CONFIGS.parents[1] / zero3).is_file()

@@ -43,8 +43,8 @@ class Base:
 
 
 def load_base(settings: RunSettings) -> Base:
-    """The checkpoint of `settings.base`. Raises SettingsError when it is no directory of a model, or does not
-    compute attention as is wanted.
+    """The checkpoint of `settings.base`. Raises SettingsError when it is no directory of a model, does not
+    compute attention as is wanted, or has another vision tower than `equal_images` is for.
 
     Full training keeps its weights in float32 whatever it computes in: an update of 1e-6 is lost in bfloat16.
     """
@@ -57,6 +57,10 @@ def load_base(settings: RunSettings) -> Base:
     dtype = torch.bfloat16 if in_bfloat16 and settings.lora is not None else torch.float32
     model = _load_model(directory, dtype, settings.attention)
     if settings.equal_images:
+        if not isinstance(model, Qwen2_5_VLForConditionalGeneration):
+            raise SettingsError(
+                f"equal_images is for the vision tower of Qwen2.5-VL, not {type(model).__name__}"
+            )
         batch_vision_attention(model)
     on_cpu = not torch.cuda.is_available()
     by_sdpa = settings.attention in (None, "sdpa")

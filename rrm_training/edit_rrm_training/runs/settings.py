@@ -4,6 +4,7 @@ The command line goes before the file. A name that no field has is refused where
 processes there are, and how they share the model, is accelerate's affair (configs/accelerate/).
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -22,8 +23,9 @@ Credit = Literal["trace", "all_scores"]
 
 Attention = Literal["eager", "sdpa", "flash_attention_2"]
 
-LANGUAGE_LAYERS = r".*language_model.*\.(q|k|v|o|gate|up|down)_proj"
-"""All projections of the language model, none of the vision tower."""
+LANGUAGE_LAYERS = r".*language_model.*\.(q|k|v|o|gate|up|down|in|out)_proj(_\w+)?"
+"""All projections of the language model, those of linear attention among them (`in_proj_qkv`, `out_proj`);
+none of the vision tower."""
 
 
 class RrmLora(LoraSettings):
@@ -234,6 +236,11 @@ class GcpoConfig(RunSettings):
             raise ValueError(
                 f"share_prompts needs whole groups in a forward pass: batch_per_device "
                 f"({self.batch_per_device}) must be a multiple of traces ({self.traces})"
+            )
+        if self.vllm is not None and (self.vllm.max_model_tokens or math.inf) <= self.max_trace_tokens:
+            raise ValueError(
+                f"vllm.max_model_tokens ({self.vllm.max_model_tokens}) holds prompt and trace: it must be "
+                f"more than max_trace_tokens ({self.max_trace_tokens}), by the longest prompt"
             )
         if self.credit == "all_scores":
             self._fits_all_scores()
