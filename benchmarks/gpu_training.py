@@ -106,7 +106,9 @@ def main(
     options = ["--steps", str(steps), *(["--tiny"] if tiny else [])]
     for name in part or LIMITS_S:
         for share in (1.0, 0.5):
-            left_s = min(LIMITS_S[name], ends_s - time.monotonic())
+            left_s = ends_s - time.monotonic()
+            if not tiny:
+                left_s = min(LIMITS_S[name], left_s)
             progress.print(f"{name}, at most {max(0.0, left_s):.0f} s")
             if left_s > 0.0:
                 found = run_part(name, out, left_s, [*options, "--share", str(share)])

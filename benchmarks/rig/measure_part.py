@@ -5,6 +5,7 @@ It writes what it measured as JSON. EXIT_OUT_OF_MEMORY is its exit code when a G
 
 import json
 from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,11 @@ import typer
 from rig.measured import Scale
 
 EXIT_OUT_OF_MEMORY = 75
+PARTS = {
+    "sft": ("rrm_parts", "sft"), "gcpo": ("rrm_parts", "gcpo"), "kontext": ("editor_parts", "kontext"),
+    "qwen-image-edit": ("editor_parts", "qwen_image_edit"),
+}  # fmt: skip
+"""Modules and functions by name; only what is measured is imported."""
 
 
 def main(
@@ -26,14 +32,8 @@ def main(
 ) -> None:
     """Measures one part in this process."""
     torch.manual_seed(0)
-    if name in ("sft", "gcpo"):
-        from rig import rrm_parts
-
-        measure = {"sft": rrm_parts.sft, "gcpo": rrm_parts.gcpo}[name]
-    else:
-        from rig import editor_parts
-
-        measure = {"kontext": editor_parts.kontext, "qwen-image-edit": editor_parts.qwen_image_edit}[name]
+    module, function = PARTS[name]
+    measure = getattr(import_module(f"rig.{module}"), function)
     try:
         measured = measure(Scale(tiny, steps, share), work)
     except torch.OutOfMemoryError as error:
