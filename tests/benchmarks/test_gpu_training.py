@@ -6,24 +6,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import gpu_training
 import pytest
-import torch
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-sys.path.insert(0, str(BENCHMARKS))
-
-import gpu_training  # noqa: E402
-from rig.drawn_models import (  # noqa: E402
-    drawn_on,
-    layers_that_fit,
-    parameters,
-    transformer_of,
-    vlm,
-    vlm_tokenizer,
-)
-from rig.phases import REST, Phases  # noqa: E402
-from rig.published import KONTEXT, QWEN_3B, QWEN_7B, QWEN_IMAGE  # noqa: E402
-
+BENCHMARKS = Path(gpu_training.__file__).parent
 pytestmark = pytest.mark.slow
 
 
@@ -32,6 +18,10 @@ def layers(sizes: Any) -> list[int]:
 
 
 def test_the_models_have_as_many_parameters_as_those_that_were_published() -> None:
+    import torch
+    from rig.drawn_models import drawn_on, parameters, transformer_of, vlm, vlm_tokenizer
+    from rig.published import KONTEXT, QWEN_3B, QWEN_7B, QWEN_IMAGE
+
     with drawn_on("meta", torch.float32):
         assert parameters(transformer_of(KONTEXT)) == 11_901_408_320
         assert parameters(transformer_of(QWEN_IMAGE)) == 20_430_401_088
@@ -42,6 +32,9 @@ def test_the_models_have_as_many_parameters_as_those_that_were_published() -> No
 
 def test_an_editor_gets_the_layers_that_there_is_room_for() -> None:
     """60 layers of 20.43 billion parameters are 40.9 GB in bfloat16, about 0.68 GB each."""
+    from rig.drawn_models import layers_that_fit
+    from rig.published import KONTEXT, QWEN_IMAGE
+
     assert layers(layers_that_fit(QWEN_IMAGE, 41e9, 2)) == [60]
     assert layers(layers_that_fit(QWEN_IMAGE, 30e9, 2)) == [42]
     assert layers(layers_that_fit(QWEN_IMAGE, 1e9, 2)) == [6]
@@ -49,6 +42,8 @@ def test_an_editor_gets_the_layers_that_there_is_room_for() -> None:
 
 
 def test_the_inner_part_of_a_step_is_not_the_outer_one_s() -> None:
+    from rig.phases import REST, Phases
+
     phases = Phases()
     with phases.of("outer"), phases.of("inner"):
         pass
@@ -75,15 +70,15 @@ def test_a_part_that_fails_says_where_to_look(tmp_path: Path) -> None:
 
 def test_every_part_runs_small_on_a_cpu(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, str(BENCHMARKS / "gpu_training.py"), "--tiny", "--steps", "1", "--out", str(tmp_path),
-         "--budget-s", "480"],
+        [sys.executable, str(BENCHMARKS / "gpu_training.py"), "--tiny", "--steps", "1",
+         "--out", str(tmp_path), "--budget-s", "480"],
         capture_output=True, text=True, timeout=500, check=False,
     )  # fmt: skip
     logs = {file.name: file.read_text(encoding="utf-8")[-1500:] for file in tmp_path.glob("*.log")}
     assert done.returncode == 0, (done.stdout, logs)
     parts = json.loads((tmp_path / "gpu_training.json").read_text(encoding="utf-8"))["parts"]
     assert [each["part"] for each in parts] == ["sft", "gcpo", "kontext", "qwen-image-edit"]
-    update = {"forward", "backward", "optimizer", "preprocess", REST}
+    update = {"forward", "backward", "optimizer", "preprocess", "rest"}
     assert parts[0]["seconds"].keys() == update
     assert parts[1]["seconds"].keys() == update | {"rollout"}
     for each in parts[2:]:
