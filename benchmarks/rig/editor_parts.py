@@ -25,7 +25,7 @@ from rig.phases import Phases
 from rig.published import KONTEXT, QWEN_IMAGE, TINY_KONTEXT, TINY_QWEN_IMAGE, EditorSizes
 
 CONFIGS = Path(__file__).parents[2] / "edit_training" / "configs"
-WORK_BYTES = 25e9
+WORK_BYTES = 15e9
 """Room that is left for adapters, their optimiser and activations when layers are counted."""
 
 

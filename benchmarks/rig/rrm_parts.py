@@ -148,8 +148,8 @@ def _principles() -> tuple[Principle, ...]:
 
 
 def _row(number: int, scale: Scale) -> SftRow:
-    """A row whose completion has about 600 tokens (tiny: 60)."""
-    evidence = "The circle is blue, and all around it is as it was. " * (3 if scale.tiny else 30)
+    """A row whose completion has about 600 tokens of the miniature's tokenizer (tiny: 78)."""
+    evidence = "The circle is blue, and all around it is as it was. " * (3 if scale.tiny else 23)
     return SftRow(
         id=str(number), task="verify", instruction=INSTRUCTION, source="0.png",
         candidate=f"{1 + number % 2}.png", principles=_principles(), completion=evidence,

@@ -33,7 +33,7 @@ def read_settings_file(file: Path) -> dict[str, Any]:
 def assignments(texts: Sequence[str]) -> dict[str, Any]:
     """`NAME=VALUE` texts by name; a value is read as YAML reads it.
 
-    Raises SettingsFileError, and ModuleNotFoundError without pyyaml, which every extra with settings brings.
+    Raises SettingsFileError, and ModuleNotFoundError without pyyaml, which both trainings' extras bring.
     """
     found = {}
     for text in texts:
