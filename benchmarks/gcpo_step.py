@@ -20,20 +20,18 @@ least 5 times less.
 
 import statistics
 import tempfile
-import threading
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 from unittest.mock import patch
 
-import psutil  # type: ignore[import-untyped]
 import torch
 import typer
 from rich.table import Table
 from rig.gcpo import large_pairs, preprocessed_for_every_trace, save_large_eyed, shapes_pairs, trainer_of
+from rig.phases import Phases
 from rig.report import Bar, console, progress, say_machine
 from transformers import ProcessorMixin, TrainerCallback
 from trl.data_utils import prepare_multimodal_messages
@@ -48,51 +46,6 @@ from edit_rrm_training.runs.settings import GcpoConfig
 
 BAR = Bar("rollout against the bare generate call, traces a second, median", 0.9, at_least=True)
 PREPROCESSING_BAR = Bar("preprocessing for every trace against once, seconds of a step", 5, at_least=True)
-
-
-class Phases:
-    """Seconds and peak memory of the named parts of a step; of nested parts, the inner is not the outer's."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, list[float]] = defaultdict(list)
-        self.peak_bytes: dict[str, int] = defaultdict(int)
-        self._stack: list[tuple[str, float]] = []
-        self._inner_s: list[float] = []
-        self._process = psutil.Process()
-        threading.Thread(target=self._sample, daemon=True).start()
-
-    @contextmanager
-    def of(self, name: str) -> Iterator[None]:
-        """Counts what happens inside as `name`."""
-        self._stack.append((name, time.perf_counter()))
-        self._inner_s.append(0.0)
-        try:
-            yield
-        finally:
-            _, started = self._stack.pop()
-            took_s = time.perf_counter() - started
-            self.seconds[name].append(took_s - self._inner_s.pop())
-            if self._inner_s:
-                self._inner_s[-1] += took_s
-
-    def wrap(self, owner: Any, method: str, name: str) -> None:
-        """Counts every call of `owner.method` as `name`."""
-        inner: Callable[..., Any] = getattr(owner, method)
-
-        def counted(*args: Any, **kwargs: Any) -> Any:
-            with self.of(name):
-                return inner(*args, **kwargs)
-
-        setattr(owner, method, counted)
-
-    def _sample(self) -> None:
-        while True:
-            if self._stack:
-                name = self._stack[-1][0]
-                cuda = torch.cuda.is_available()
-                now = torch.cuda.memory_allocated() if cuda else self._process.memory_info().rss
-                self.peak_bytes[name] = max(self.peak_bytes[name], now)
-            time.sleep(0.01)
 
 
 class _Update(TrainerCallback):  # type: ignore[misc]

@@ -13,6 +13,7 @@ from trl.trainer.utils import split_tensor_dict
 from edit_rrm.checkpoint import write_card
 from edit_rrm.judges import get_profile
 from edit_rrm.principles import numbered
+from edit_rrm.prompts import PromptProfile
 from edit_rrm_shapes.tiny_rrm.bundle import tiny_card
 from edit_rrm_shapes.tiny_rrm.model import build_config, build_processor, new_model
 from edit_rrm_shapes.tiny_rrm.tokenizer import build_tokenizer
@@ -30,13 +31,23 @@ WORLD = 3000
 
 
 def trainer_of(
-    config: GcpoConfig, pairs: Sequence[PreferencePair], folder: Path = Path(), **options: Any
+    config: GcpoConfig,
+    pairs: Sequence[PreferencePair],
+    folder: Path = Path(),
+    *,
+    profile: PromptProfile | None = None,
+    generation: dict[str, Any] | None = None,
+    **options: Any,
 ) -> tuple[GcpoTrainer, PairRows]:
-    """The trainer of one process and its rows; paths in pairs are relative to `folder`, `options` TRL's."""
+    """The trainer of one process and its rows; paths in pairs are relative to `folder`, `options` TRL's.
+
+    `profile` in place of the checkpoint's, `generation` as TRL's `generation_kwargs`.
+    """
     base = load_base(config)
-    profile = get_profile(base.card.profile)
+    profile = profile or get_profile(base.card.profile)
     rows = PairRows(pairs, folder, profile, base.card.scale)
     arguments = grpo_arguments(config, 1)
+    arguments.generation_kwargs = generation
     trainer = GcpoTrainer(
         base.model, rows, None, profile, share_prompts=config.share_prompts, credit=config.credit,
         args=arguments, processing_class=base.processor, **options,
