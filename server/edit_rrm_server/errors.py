@@ -7,7 +7,7 @@ ServiceError
 ├── RateLimitedError        rate_limited: the caller calls too often
 ├── QueueFullError          queue_full: no room, nothing was queued
 ├── UnavailableError        loading, draining, engine_dead: nobody could be served now
-├── DeadlineExceededError   deadline_exceeded: the call's work was cancelled
+├── DeadlineExceededError   deadline_exceeded: what was not finished was cancelled
 ├── AllCandidatesFailedError  every candidate failed for the same reason, whose code it carries
 ├── CallerGoneError         caller_gone: nobody is left to answer
 ├── ReloadRunningError      reload_running: the weights are being replaced already

@@ -50,7 +50,7 @@ async def score(request: Request) -> ScoreAnswer:
         plan = rewards.plan(body)
         with service.batcher.admit(plan.jobs, body.priority, deadline_at) as admission:
             work = answer_score(rewards, plan, envelope, request.state.request_id, arrived_at, admission)
-            answer = await run_for_caller(request, work, deadline_at)
+            answer = await run_for_caller(request, work)
     note(
         request,
         **{name: round(value, 4) for name, value in answer.timing.model_dump(exclude={"total_s"}).items()},

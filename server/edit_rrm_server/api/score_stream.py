@@ -24,7 +24,6 @@ from edit_rrm_server.api.answer_spool import AnswerSpool
 from edit_rrm_server.api.score_call import answer_score
 from edit_rrm_server.errors import (
     CallerGoneError,
-    DeadlineExceededError,
     RequestRefusedError,
     ServiceError,
     UnavailableError,
@@ -152,13 +151,9 @@ class ScoreStream(StreamingResponse):
     ) -> None:
         try:
             with admission:
-                try:
-                    async with asyncio.timeout_at(_loop_time(admission.deadline_at)):
-                        envelope = Envelope(body, {}, len(line.text or b""))
-                        call_id = f"{self._id}-{line.number}"
-                        answer = await answer_score(rewards, plan, envelope, call_id, arrived_at, admission)
-                except TimeoutError:
-                    raise DeadlineExceededError("the deadline passed before the call was complete") from None
+                envelope = Envelope(body, {}, len(line.text or b""))
+                call_id = f"{self._id}-{line.number}"
+                answer = await answer_score(rewards, plan, envelope, call_id, arrived_at, admission)
         except (ServiceError, EditRRMError) as error:
             await self._fail(line, body.key, error)
         except Exception as error:  # a defect costs its own line, not the hundred thousand others
@@ -246,8 +241,3 @@ def _key_of(text: bytes) -> Key:
         return None
     key = found.get("key") if isinstance(found, dict) else None
     return key if isinstance(key, str | int) and not isinstance(key, bool) else None
-
-
-def _loop_time(monotonic_s: float) -> float:
-    """A monotonic time on the clock of the event loop."""
-    return asyncio.get_running_loop().time() + monotonic_s - time.monotonic()

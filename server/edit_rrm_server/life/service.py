@@ -30,6 +30,7 @@ from edit_rrm_server.scoring.image_intake import ImageIntake, image_threads
 from edit_rrm_server.scoring.reward_service import RewardService
 from edit_rrm_server.scoring.sampling import Attempts
 from edit_rrm_server.scoring.score_cache import ScoreCache
+from edit_rrm_server.scoring.turns import Turns
 from edit_rrm_server.scoring.verifying import Verifier
 from edit_rrm_server.settings.server import ServerSettings
 
@@ -252,8 +253,9 @@ class Service:
         judge = model.judge
         attempts = Attempts(self.settings.retries, self.settings.retry_temperature, model.max_model_len)
         template_arguments = {**model.card.template_arguments, **self.settings.template_arguments}
+        turns = Turns(model.engine, self.metrics.scoring, model.adapter)
         decomposer = Decomposer(
-            model.engine,
+            turns,
             judge,
             self.batcher,
             attempts,
@@ -261,11 +263,8 @@ class Service:
             weights_digest=model.weights_digest,
             cache=self.principle_cache,
             template_arguments=template_arguments,
-            adapter=model.adapter,
         )
-        verifier = Verifier(
-            model.engine, judge, attempts, self.metrics.scoring, template_arguments, adapter=model.adapter
-        )
+        verifier = Verifier(turns, judge, attempts, self.metrics.scoring, template_arguments)
         return RewardService(
             model.card,
             judge,
