@@ -220,7 +220,7 @@ class Service:
         model = await self._load(checkpoint)
         gc.collect()
         gc.freeze()
-        engine = WatchedEngine(model.engine)
+        engine = WatchedEngine(model.engine, self.settings.engine_hang_s)
         known = self._model
         if known is not None and _identity(known) != _identity(model):
             self._weights_changed()

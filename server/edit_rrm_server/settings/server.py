@@ -269,6 +269,12 @@ class ServerSettings(FleetSettings, AdminSettings):
     )
 
     # When the engine dies
+    engine_hang_s: float = Field(
+        default=300.0,
+        ge=1.0,
+        description="an engine that has prompts and ends no step for so long hangs: it is killed and "
+        "restarted; more for one whose steps are that slow, inf for never",
+    )
     engine_restart_limit: int = Field(
         default=5,
         ge=0,

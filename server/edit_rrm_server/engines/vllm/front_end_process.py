@@ -17,9 +17,10 @@ from typing import Any
 
 from edit_rrm_server.engines.vllm.engine import VllmEngine
 from edit_rrm_server.engines.vllm.errors import service_error
-from edit_rrm_server.engines.vllm.frames import Answer, Ask, Cancel, KeptImages, PackedError
+from edit_rrm_server.engines.vllm.frames import Answer, Ask, Beat, Cancel, KeptImages, PackedError
 from edit_rrm_server.observe.log_levels import quieten
 
+BEAT_S = 1.0
 TITLE = "edit-rrm front end"
 """What `ps` says of it, with its number."""
 
@@ -60,7 +61,7 @@ class _FrontEnd:
         self._engine = engine
         self._images = KeptImages()
         self._jobs: dict[int, asyncio.Task[None]] = {}
-        self._outgoing: queue.SimpleQueue[Answer] = queue.SimpleQueue()
+        self._outgoing: queue.SimpleQueue[Answer | Beat] = queue.SimpleQueue()
         self._closed = asyncio.Event()
 
     async def serve(self) -> None:
@@ -68,7 +69,15 @@ class _FrontEnd:
         loop = asyncio.get_running_loop()
         for work in (self._read, self._write):
             threading.Thread(target=work, args=(loop,), daemon=True).start()
+        beating = asyncio.create_task(self._beat())
         await self._closed.wait()
+        beating.cancel()
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT_S)
+            if self._jobs:
+                self._outgoing.put(Beat(self._engine.step_report()))
 
     def _read(self, loop: asyncio.AbstractEventLoop) -> None:
         """However it ends, so does the process: a side that cannot follow must not be waited for."""
