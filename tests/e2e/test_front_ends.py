@@ -90,21 +90,6 @@ def test_the_death_of_a_front_end_is_the_engine_s_and_mended(parallel: ServicePr
     ]
 
 
-def test_a_front_end_that_hangs_is_noticed_and_replaced(parallel: ServiceProcess) -> None:
-    before = scored(parallel, EDITS[0])
-    for stopped in front_ends(parallel):
-        stopped.suspend()
-    call = group_call(EDITS[1], 6, guards="off", sampling={"temperature": 0.7})
-    answer = parallel.http.post("/v1/score", **call)
-    assert (answer.status_code, answer.json()["code"]) == (503, "engine_dead")
-    parallel.wait_until_ready()
-    assert metric(parallel, "edit_rrm_engine_hangs_total") == 1
-    assert len(front_ends(parallel)) == 2
-    assert [r["reward"] for r in scored(parallel, EDITS[0])["results"]] == [
-        r["reward"] for r in before["results"]
-    ]
-
-
 def test_an_engine_behind_front_ends_that_hangs_is_noticed(parallel: ServiceProcess) -> None:
     """The front ends go on saying something, but nothing of its steps."""
     hangs = metric(parallel, "edit_rrm_engine_hangs_total")
