@@ -14,7 +14,8 @@ ServiceError
 ├── ReloadError             reload_failed: the weights were not replaced, the old ones serve
 ├── EngineStartError        engine_dead: the engine did not come up; the detail has its own words
 ├── EngineLostError         engine_dead: the engine died and is given up
-└── EngineError             engine_failed: the engine could not finish one prompt, others may still work
+├── EngineError             engine_failed: the engine could not finish one prompt, others may still work
+└── QuarantinedError        quarantined: the engine has died of this prompt, which is not given to it again
 
 Errors of `edit_rrm` (images, traces, decompositions) carry codes of their own and pass through as they are.
 """
@@ -122,3 +123,9 @@ class EngineError(ServiceError):
     """The engine gave no completion for one prompt."""
 
     code = "engine_failed"
+
+
+class QuarantinedError(ServiceError):
+    """The engine died more than once with this prompt in it; it is refused for a while."""
+
+    code = "quarantined"

@@ -20,6 +20,7 @@ from edit_rrm.images import ImageLimits
 from edit_rrm_server.admission.batching import Batcher
 from edit_rrm_server.admission.body_budget import BodyBudget
 from edit_rrm_server.engines.loaded_model import LoadedModel
+from edit_rrm_server.engines.quarantine import Quarantine
 from edit_rrm_server.engines.watched_engine import DEAD_RETRY_S, WatchedEngine, engine_dead
 from edit_rrm_server.errors import RequestRefusedError, ServiceError, UnavailableError
 from edit_rrm_server.life.reloading import Reloaded, Reloader
@@ -85,8 +86,11 @@ class Service:
         self.metrics.life.watch_state(lambda: self.state, get_args(State))
         self.metrics.life.watch_prefix_reuse(self._least_reuse)
         self.principle_cache = PrincipleCache(settings.principle_cache_entries)
+        # A fleet's engines are its own: one that does not answer says nothing of a prompt.
+        lasts_s = settings.quarantine_s if settings.engine == "vllm" else 0.0
+        self.quarantine = Quarantine(lasts_s, self.metrics.life.prompt_quarantined)
         # Emptied when other weights are loaded.
-        self.caches: list[Clearable] = [self.score_cache, self.principle_cache]
+        self.caches: list[Clearable] = [self.score_cache, self.principle_cache, self.quarantine]
         self.failure: BaseException | None = None
         self.load_ended = asyncio.Event()
         self.failed = asyncio.Event()
@@ -96,7 +100,7 @@ class Service:
         self._supervisor = Supervisor(
             RestartPolicy(settings.engine_restart_limit, settings.engine_restart_backoff_s),
             bring_up=lambda: self.bring_up(self.checkpoint),
-            on_death=lambda: self.batcher.fail_waiting(engine_dead),
+            on_death=self._engine_died,
             metrics=self.metrics.life,
         )
         self._running: asyncio.Task[None] | None = None
@@ -229,6 +233,10 @@ class Service:
         self._serve(replace(model, engine=engine, further=further))
         return engine
 
+    def _engine_died(self) -> None:
+        self.quarantine.engine_died()
+        self.batcher.fail_waiting(engine_dead)
+
     def _least_reuse(self) -> float | None:
         reuse = [model.prefix_reuse for model in (self._model.all if self._model else ())]
         return min((share for share in reuse if share is not None), default=None)
@@ -253,7 +261,7 @@ class Service:
         judge = model.judge
         attempts = Attempts(self.settings.retries, self.settings.retry_temperature, model.max_model_len)
         template_arguments = {**model.card.template_arguments, **self.settings.template_arguments}
-        turns = Turns(model.engine, self.metrics.scoring, model.adapter)
+        turns = Turns(model.engine, self.quarantine, self.metrics.scoring, model.adapter)
         decomposer = Decomposer(
             turns,
             judge,
