@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from edit_rrm_server.engines.ending_with_service import end_with_service
 from edit_rrm_server.engines.vllm.engine import VllmEngine
 from edit_rrm_server.engines.vllm.errors import service_error
 from edit_rrm_server.engines.vllm.frames import Answer, Ask, Beat, Cancel, KeptImages, PackedError
@@ -30,6 +31,7 @@ def run(
 ) -> None:
     """The process. Says "ready" once the engine has answered it, or why it could not begin."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started it ends it, after its last call
+    end_with_service()
     quieten()
     with contextlib.suppress(ImportError):  # vLLM brings it
         import setproctitle
