@@ -13,6 +13,7 @@ import psutil  # type: ignore[import-untyped]
 
 _NAME = "_EDIT_RRM_SERVICE"  # in the environment, which children inherit: process id and start of the service
 _LOOK_S = 1.0
+_THREAD_NAME = "ends-with-service"
 
 
 def announce_service() -> None:
@@ -23,12 +24,16 @@ def announce_service() -> None:
 def end_with_service() -> None:
     """Has this process killed once the service is gone; nothing where no service has announced itself."""
     told = os.environ.get(_NAME)
-    if told is None or told.startswith(f"{os.getpid()} "):
+    if told is None or told.startswith(f"{os.getpid()} ") or _is_watching():
         return
     process_id, started_at = told.split()
     threading.Thread(
-        target=_watch, args=(int(process_id), float(started_at)), name="ends-with-service", daemon=True
+        target=_watch, args=(int(process_id), float(started_at)), name=_THREAD_NAME, daemon=True
     ).start()
+
+
+def _is_watching() -> bool:
+    return any(thread.name == _THREAD_NAME for thread in threading.enumerate())
 
 
 def _watch(process_id: int, started_at: float) -> None:
