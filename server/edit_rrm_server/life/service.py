@@ -23,7 +23,7 @@ from edit_rrm_server.engines.loaded_model import LoadedModel
 from edit_rrm_server.engines.quarantine import Quarantine
 from edit_rrm_server.engines.watched_engine import DEAD_RETRY_S, WatchedEngine, engine_dead
 from edit_rrm_server.errors import RequestRefusedError, ServiceError, UnavailableError
-from edit_rrm_server.life.reloading import Reloaded, Reloader
+from edit_rrm_server.life.reloading import DRAINING_RETRY_S, Reloaded, Reloader
 from edit_rrm_server.life.supervision import RestartPolicy, Supervisor
 from edit_rrm_server.observe.metrics import ServiceMetrics
 from edit_rrm_server.scoring.decomposition import Decomposer, PrincipleCache
@@ -42,7 +42,6 @@ logger = logging.getLogger(__name__)
 # What no family's processor refuses, and no judge can make anything of below: Qwen2.5-VL ends at 1:200.
 _MIN_SIDE, _MAX_ASPECT = 8, 100.0  # pixels at the judged size; the longer side / the shorter one
 _LOADING_RETRY_S = 5.0
-_DRAINING_RETRY_S = 10.0
 
 
 Loader = Callable[[Path], Awaitable[LoadedModel]]
@@ -158,9 +157,13 @@ class Service:
         self._running = asyncio.create_task(self._run(self._first_load))
 
     async def drain(self, timeout_s: float) -> bool:
-        """Takes no further calls and waits for the running ones; False if some outlast `timeout_s`."""
+        """Takes no further calls and waits for the running ones; False if some outlast `timeout_s`.
+
+        A reload is given up: nobody will ask the weights that it would bring.
+        """
         self._draining = True
         self._supervisor.retire()
+        await self._reloader.cancel()
         try:
             async with asyncio.timeout(timeout_s):
                 await self._idle.wait()
@@ -308,7 +311,7 @@ class Service:
     def _unavailable(self, state: State) -> UnavailableError:
         match state:
             case "draining":
-                return UnavailableError("draining", "the service is shutting down", _DRAINING_RETRY_S)
+                return UnavailableError("draining", "the service is shutting down", DRAINING_RETRY_S)
             case "engine_dead":
                 return engine_dead()
             case "failed":
