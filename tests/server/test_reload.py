@@ -15,7 +15,6 @@ from small_calls import BLUE, b64, score_body
 
 from edit_rrm_server.engines.detached_thread import run_detached
 from edit_rrm_server.engines.loaded_model import LoadedModel
-from edit_rrm_server.settings.server import BUNDLED_MODEL
 
 OLD, NEW = "01dc0ffee000", "0000000000e0"
 SCORES = {OLD: 2.0, NEW: 8.0}
@@ -59,17 +58,6 @@ DECOMPOSED = {
     digest: f"1. follow: is it {word}?\n2. keep: is the rest the same?\n3. quality: is it clean?"
     for digest, word in ((OLD, "old"), (NEW, "new"))
 }
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """A directory of two checkpoints."""
-    for name in ("old", "new"):
-        directory = tmp_path / "root" / name
-        directory.mkdir(parents=True)
-        for file in ("config.json", "rrm.json", "model.safetensors"):
-            shutil.copy(BUNDLED_MODEL / file, directory)
-    return tmp_path / "root"
 
 
 async def reloadable(start: Start, root: Path, weights: Weights, **changes: Any) -> Running:

@@ -104,6 +104,7 @@ class AccessMiddleware:
             caller = f"key {self._keys.owner(authorization)}"
         else:
             caller = caller_at(scope["client"][0] if scope.get("client") else None)
+        scope["state"]["caller"] = caller
         if self._limiter is not None and path != _METRICS_PATH:
             self._limiter.admit(caller)
 
