@@ -83,7 +83,9 @@ class Holding:
     async def score(self, request: Request, items: Sequence[Item]) -> Held:
         """A result for each item, in order, and the model that gave them.
 
-        Items of the same sources and instruction share a call.         An edit that the judge does not take, such as one of too many sources, fails alone.
+        Items of the same sources and instruction share a call. An edit that the judge does not take, such
+        as one of too many sources, fails alone.
+
         To be run by `run`. Raises ServiceError for what may pass, whatever the other groups came to: a
         client that tries again finds their scores in the cache.
         """
