@@ -142,8 +142,8 @@ def decode_image(
             f"the file has {len(data)} bytes; at most {limits.max_encoded_bytes} are accepted",
         )
     _check_signature(data)
-    shown = without_unseen_end(data) if data.startswith(_JPEG_SIGNATURE) else data
     try:
+        shown = without_unseen_end(data) if data.startswith(_JPEG_SIGNATURE) else data
         with Image.open(io.BytesIO(shown), formats=_FORMATS) as image:
             _check_header(image, data, limits)
             made = _made_upright(image, limits.scale, ours=True)

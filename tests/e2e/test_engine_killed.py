@@ -31,6 +31,7 @@ SLACK_THREADS, SLACK_DESCRIPTORS = 2, 5
 def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
     """A ready server that restarts its engine at once and keeps no score, so that every score is new."""
     settings = ["engine_restart_backoff_s=0.1", "score_cache_mib=0", f"engine_hang_s={HANG_S}"]
+    settings.append("quarantine_s=0")  # no prompt is to blame for what these tests do
     options = [part for setting in settings for part in ("--set", setting)]
     with served(tmp_path_factory.mktemp("mortal"), *options) as process:
         yield process

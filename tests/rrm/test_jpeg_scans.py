@@ -117,6 +117,16 @@ def test_a_file_of_thousands_of_segments_is_refused() -> None:
         decode_image(PLAIN[:2] + b"\xff\xfe\0\2" * 5000 + PLAIN[2:])
 
 
+def test_segments_that_hold_less_than_they_should_are_broken() -> None:
+    frame, scan = PLAIN.index(b"\xff\xc0"), PLAIN.index(SCAN)
+    for place in (frame, scan):
+        for length in (2, 3, 5, 6, 8):
+            for data in (PLAIN, PLAIN[: place + 2 + length]):
+                wrong = data[: place + 2] + length.to_bytes(2, "big") + data[place + 4 :]
+                with pytest.raises(ImageError):
+                    decode_image(wrong)
+
+
 @pytest.mark.parametrize("place", range(2, 40))
 def test_what_ends_in_its_header_is_refused_as_ever(place: int) -> None:
     for data in (PLAIN[:place], PLAIN[:place] + END):
