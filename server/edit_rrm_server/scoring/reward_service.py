@@ -242,7 +242,7 @@ class RewardService:
         self._metrics.score_looked_up(known is not None)
         return known
 
-    async def _principles(self, call: ScoreCall, needed: bool, admission: Admission) -> "Found":
+    async def _principles(self, call: ScoreCall, needed: bool, admission: Admission) -> Found:
         """The principles that candidates are judged by. Not decomposed for nobody."""
         if call.plan.principles:
             return Found(call.plan.principles, needed=needed)
