@@ -42,11 +42,12 @@ def router(holding: Holding) -> APIRouter:
     async def compute(request: Request) -> JSONResponse:
         try:
             async with holding.body(request, ComputeRequest) as body:
-                results = await holding.run(request, holding.score(request, items_of(body)))
+                held = await holding.run(request, holding.score(request, items_of(body)))
         except (ServiceError, EditRRMError) as error:
             if may_pass(error.code):
                 raise
             return _error(request, error.code, str(error))
+        results = held.results
         failures = [(i, r.error) for i, r in enumerate(results) if isinstance(r, CandidateFailed)]
         if failures:
             place, first = failures[0]
