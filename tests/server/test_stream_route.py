@@ -172,6 +172,20 @@ async def test_a_caller_who_leaves_after_the_last_line_is_noticed_too(running: R
     running.assert_idle()
 
 
+async def test_a_caller_who_leaves_while_reading_is_paused_is_noticed(start: Start) -> None:
+    running = await start(window=2, queue_capacity=100)
+    running.engine.gate = asyncio.Event()
+    connection = Connection(running)
+    connection.write(b"".join(line(number) for number in range(8)))
+    await until(lambda: running.engine.running == 2)
+    connection.close()
+    async with asyncio.timeout(10.0):
+        await connection.task
+    assert running.engine.aborted == 2
+    assert len(running.engine.asked) == 2
+    running.assert_idle()
+
+
 async def test_a_line_s_deadline_is_its_own(start: Start) -> None:
     running = await start()
     running.engine.gate = asyncio.Event()

@@ -55,7 +55,7 @@ def sft(config: ConfigOption = None, set_: SetOption = None, settings: SettingsF
     def run(given: SftConfig) -> Path | None:
         from edit_rrm_training.sft.run import run_sft
 
-        return run_sft(given, on_log=_line(given.steps, ("loss", "mean_token_accuracy")))
+        return run_sft(given, on_log=_line(given.steps, ("loss", "mean_token_accuracy", "eval_loss")))
 
     _run(SftConfig, config, set_, settings, run)
 

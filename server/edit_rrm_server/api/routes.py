@@ -72,7 +72,7 @@ async def score(request: Request) -> ScoreAnswer:
         lane = caller.lane_for(body.priority)
         with service.batcher.admit(plan.jobs, lane, deadline_at, caller) as admission:
             work = answer_score(rewards, plan, envelope, request.state.request_id, arrived_at, admission)
-            answer = await run_for_caller(request, work, deadline_at)
+            answer = await run_for_caller(request, work)
             service.allowances.charge(caller, answer.usage.completion_tokens)
     note(
         request,

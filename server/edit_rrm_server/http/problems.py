@@ -56,6 +56,7 @@ KINDS: dict[str, Kind] = {
     "trace_unparseable": Kind(502, "The model wrote no usable trace"),
     "trace_truncated": Kind(502, "The model's text did not fit its budget of tokens"),
     "engine_failed": Kind(502, "The engine did not finish"),
+    "quarantined": Kind(502, "The engine has died of this before"),
     "reload_failed": Kind(502, "The weights were not replaced"),
     "too_many_connections": Kind(503, "Every connection is taken"),
     "loading": Kind(503, "The model is being loaded"),

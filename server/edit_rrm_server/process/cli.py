@@ -14,11 +14,14 @@ from rich.table import Table  # noqa: E402
 
 from edit_rrm.errors import SettingsFileError  # noqa: E402
 from edit_rrm.nested_settings import problems  # noqa: E402
+from edit_rrm_server.engines.ending_with_service import end_with_service  # noqa: E402
 from edit_rrm_server.settings.server import (  # noqa: E402
     ENV_PREFIX,
     ServerSettings,
     load_settings,
 )
+
+end_with_service()  # Python imports this module in each process that it starts for the service, vLLM's too
 
 app = typer.Typer(
     name="edit-rrm-server",

@@ -73,11 +73,12 @@ def router(holding: Holding) -> APIRouter:
         """Flow-Factory: scores a batch of edits, or says why it cannot."""
         try:
             async with holding.body(request, ComputeRequest) as body:
-                results = await holding.run(request, holding.score(request, items_of(body)))
+                held = await holding.run(request, holding.score(request, items_of(body)))
         except (ServiceError, EditRRMError) as error:
             if may_pass(error.code):
                 raise
             return _error(request, error.code, str(error))
+        results = held.results
         failures = [(i, r.error) for i, r in enumerate(results) if isinstance(r, CandidateFailed)]
         if failures:
             place, first = failures[0]

@@ -109,8 +109,9 @@ ANSWERED = (BatchAnswer, RewardsAnswer)
 
 @dataclass(frozen=True)
 class _ItemAnswer:
-    """One request's sub-metrics, or why it has none."""
+    """One request's sub-metrics, or why it has none, and the model that it is of."""
 
+    model: str
     metrics: Mapping[str, float] | None
     error: str | None = None
 
@@ -141,13 +142,12 @@ def router(holding: Holding) -> APIRouter:
     async def score(request: Request) -> BatchAnswer:
         """UniRL: scores a batch of edits; one that has no score is missing and named in `errors`."""
         async with holding.body(request, ScoreBatch) as batch:
-            version = holding.service.model.name
-            _check(batch, version)
+            _check(batch, holding.service.model.name)
             found = await holding.run(request, _answers(holding, answered, request, batch.requests))
         return BatchAnswer(
             results=[{} if a.metrics is None else {REWARD: dict(a.metrics)} for a in found],
             errors=[{} if a.error is None else {REWARD: a.error} for a in found],
-            identities=[_identity(each, version) for each in batch.requests],
+            identities=[_identity(each, a.model) for each, a in zip(batch.requests, found, strict=True)],
         )
 
     return routes
@@ -165,6 +165,11 @@ def _check(batch: ScoreBatch, version: str) -> None:
             raise RequestRefusedError(
                 "invalid_request", f"requests.{place}.required_rewards: this service has only {REWARD!r}"
             )
+    _check_version(batch.requests, version)
+
+
+def _check_version(requests: Sequence[RewardRequest], version: str) -> None:
+    for place, each in enumerate(requests):
         if each.scorer_version not in (None, version):
             raise RequestRefusedError(
                 "invalid_request", f"requests.{place}.scorer_version: this service is {version!r}"
@@ -181,16 +186,24 @@ async def _answers(
     items = [_item(each) for each in requests]
     prints = await asyncio.to_thread(lambda: [_fingerprint(each) for each in requests])
     answers: dict[int, _ItemAnswer] = {
-        place: _ItemAnswer(None, item) for place, item in enumerate(items) if isinstance(item, str)
+        place: _ItemAnswer(holding.service.model.name, None, item)
+        for place, item in enumerate(items)
+        if isinstance(item, str)
     }
-    keys = {place: each.idempotency_key for place, each in enumerate(requests) if place not in answers}
+    caller = request.state.caller  # what one has asked is nothing to another who takes the same key
+    keys = {
+        place: each.idempotency_key and f"{caller} {each.idempotency_key}"
+        for place, each in enumerate(requests)
+        if place not in answers
+    }
     while keys:
         with answered.claim({place: (key, prints[place]) for place, key in keys.items() if key}) as claim:
             mine = [place for place in keys if place not in claim.others]
             edits = [item for place in mine if isinstance(item := items[place], Item)]
-            results = await holding.score(request, edits)
-            for place, result in zip(mine, results, strict=True):
-                answers[place] = _item_answer(result)
+            held = await holding.score(request, edits)
+            _check_version(requests, held.model)  # the weights may have been replaced meanwhile
+            for place, result in zip(mine, held.results, strict=True):
+                answers[place] = _item_answer(held.model, result)
                 claim.settle(place, answers[place], keep=answers[place].error is None)
         answers.update(await claim.from_others())
         keys = {place: key for place, key in keys.items() if place not in answers}
@@ -223,13 +236,13 @@ def _fingerprint(each: RewardRequest) -> str:
     return digest.hexdigest()
 
 
-def _item_answer(result: CandidateAnswer) -> _ItemAnswer:
+def _item_answer(model: str, result: CandidateAnswer) -> _ItemAnswer:
     """`overall` first, then the categories that have a verdict, all from 0 to 10."""
     if isinstance(result, CandidateFailed):
-        return _ItemAnswer(None, f"{result.error.code}: {result.error.detail}")
+        return _ItemAnswer(model, None, f"{result.error.code}: {result.error.detail}")
     shares = {category.value: share for category, share in result.categories.items()}
     metrics = {"overall": result.reward, **{n: shares[n] for n in SUB_METRICS if n in shares}}
-    return _ItemAnswer({name: _MAX_METRIC * value for name, value in metrics.items()})
+    return _ItemAnswer(model, {name: _MAX_METRIC * value for name, value in metrics.items()})
 
 
 def _identity(each: RewardRequest, version: str) -> Identity:
