@@ -198,7 +198,7 @@ class Soak:
             if "EngineCore" in " ".join(child.cmdline()) or "EngineCore" in child.name():
                 child.kill()
         async with httpx.AsyncClient(timeout=30.0) as http, asyncio.timeout(60.0):
-            while (await http.get(f"{self._server.url}/ready")).status_code == 200:
+            while (await http.get(f"{self._server.url}/ready")).status_code == 200:  # noqa: ASYNC110  # another process
                 await asyncio.sleep(0.05)
 
     async def _ready(self) -> None:
