@@ -151,9 +151,10 @@ function bringBack(entry) {
   reveal(byId("results"));
 }
 
-/** The pictures are others: the last candidate is shown beside the source. */
+/** The pictures are others: the last candidate is shown beside the source, and samples no longer need room. */
 function previewed() {
   const { sources, candidates } = pictures;
+  byId("samples-fold").open = sources.length + candidates.length === 0;
   if (sources.length === 0 || candidates.length === 0) stage.clear();
   else stage.show({ sources, candidate: candidates.at(-1), number: candidates.length });
 }
@@ -215,7 +216,6 @@ function judges() {
 offerSamples(({ instruction, source, candidates }) => {
   byId("instruction").value = instruction;
   pictures.replace([source], candidates);
-  byId("samples-fold").open = false;
   hideProblem();
   byId("score").focus();
 });

@@ -50,6 +50,7 @@ export class Pictures {
     this.sources = sources;
     this.candidates = candidates;
     this.show();
+    this.onShown();
     this.onSource();
   }
 
@@ -116,6 +117,7 @@ export class Pictures {
     if (accepted.length > room) this.onRefusal(`At most ${MAX_CANDIDATES} candidates are scored at once.`);
     this.candidates.push(...accepted.slice(0, room).map((file) => picture(file)));
     this.show();
+    this.onShown();
   }
 
   show() {
@@ -134,11 +136,11 @@ export class Pictures {
         this.thumbnail(candidate, `Candidate ${index + 1}`, () => {
           this.candidates.splice(index, 1);
           this.show();
+          this.onShown();
           byId("candidates-file").focus();
         }),
       ),
     );
-    this.onShown();
   }
 
   thumbnail({ url, name }, role, remove) {
