@@ -51,16 +51,8 @@ function picturesButton(row) {
   const box = { class: sources.length > 1 ? "pictures several" : "pictures" };
   if (shown.every((index) => index < 0)) return make("div", box, ...pictures());
   return make("button", {
-    ...box, type: "button", "aria-label": "Enlarge source and edited image", onclick: () => enlarge(row, pictures()),
+    ...box, type: "button", "aria-label": "Compare source and edited image", onclick: () => enlarge(row, pictures),
   }, ...pictures());
-}
-
-function enlarge(row, pictures) {
-  const viewer = document.getElementById("viewer");
-  viewer.replaceChildren(
-    make("h3", {}, textOf(row.instruction)), make("div", { class: "pictures" }, ...pictures),
-    make("form", { method: "dialog" }, make("button", { type: "submit" }, "Close")));
-  viewer.showModal();
 }
 
 function numbersOf(row) {

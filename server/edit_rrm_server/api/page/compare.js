@@ -1,6 +1,6 @@
-// Before and after in one frame: a slider between them, zoom and pan, what changed on top.
-// The page has it as a module, the report (client/edit_rrm_client/report/page/compare.js) the same text in
-// its one script; tests/server/test_page_files.py holds the two equal. It knows neither.
+// Before and after in one frame: a slider between them, zoom and pan, what changed on top. It knows nothing else of
+// its page. The service's page (server/edit_rrm_server/api/page) has this text as a module, the report
+// (client/edit_rrm_client/report/page) in its one script; tests/server/test_page_files.py holds the two equal.
 
 const MOST_ZOOM = 32, ZOOM_STEP = 1.25, PAN_STEP = 40, HANDLE_REACH = 24;
 const IN_WORDS = "plus and minus zoom, arrows move, 0 fits the frame";
@@ -168,7 +168,7 @@ function button(text, label, click) {
   const made = document.createElement("button");
   made.type = "button";
   made.textContent = text;
-  if (!label.includes(text)) made.setAttribute("aria-label", label);
+  made.setAttribute("aria-label", label);
   made.title = label;
   made.addEventListener("click", click);
   return made;
