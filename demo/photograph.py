@@ -35,7 +35,9 @@ REPORT_SEED, REPORT_EDITS, CANDIDATES = 7, 8, 3
 
 def main() -> None:
     """All four."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--url", help="a service that runs with the bundled model; default: one is started")
     given: str | None = parser.parse_args().url
     with ExitStack() as stack:
@@ -45,8 +47,12 @@ def main() -> None:
         client.wait_until_ready(run.READY_TIMEOUT_S)
         model = client.models().models[0]
         judge = f"{model.name}@{model.weights_digest}"
+        run.OUTPUT.mkdir(exist_ok=True)
         edits = load_edits(run.FOLDER / "edits.json")
-        rows = [run.score(Console(quiet=True), client, edit, number, len(edits)) for number, edit in enumerate(edits)]
+        rows = [
+            run.score(Console(quiet=True), client, edit, number, len(edits))
+            for number, edit in enumerate(edits)
+        ]
         keep(run.write_sheet([row for row in rows if row is not None], model), "contact_sheet.png", judge)
         report = report_of(folder, url)
         browser = stack.enter_context(sync_playwright()).chromium.launch(
@@ -64,7 +70,9 @@ def keep(picture: Path, name: str, judge: str) -> None:
     said = PngInfo()
     said.add_text(JUDGED_BY, judge)
     with Image.open(picture) as drawn:
-        drawn.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(IMAGES / name, optimize=True, pnginfo=said)
+        drawn.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(
+            IMAGES / name, optimize=True, pnginfo=said
+        )
 
 
 def desk(browser: Browser, url: str, picture: Path) -> Path:
@@ -109,7 +117,8 @@ def report_of(folder: Path, url: str) -> Path:
         for number, candidate in enumerate(edit.candidates):
             candidate.picture().save(folder / f"{edit.id}-{number}.png")
             lines.append({
-                "id": edit.id, "candidate": number, "model": candidate.editor, "category": edit.request.category,
+                "id": edit.id, "candidate": number, "model": candidate.editor,
+                "category": edit.request.category,
                 "instruction": edit.request.instruction, "source": f"{edit.id}.png",
                 "edited": f"{edit.id}-{number}.png",
             })  # fmt: skip
