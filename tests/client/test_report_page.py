@@ -215,6 +215,13 @@ def test_pictures_are_compared_in_a_dialog_that_escape_closes(report: Opened) ->
     assert not viewer.is_visible()
 
 
+def test_the_verdicts_of_the_principle_that_is_looked_for_stand_out(report: Opened) -> None:
+    report.choose("principle", "lawn")
+    assert report.page.locator(".verdicts .sought").all_inner_texts()[0].count("Is the Lawn the same?") == 1
+    report.choose("principle", "")
+    assert report.page.locator(".verdicts .sought").count() == 0
+
+
 def test_the_questions_asked_of_the_most_rows_are_offered(report: Opened) -> None:
     offered = report.page.locator("#questions option")
     assert [option.get_attribute("value") for option in offered.all()] == [

@@ -98,6 +98,10 @@ def test_what_is_asked_and_what_is_answered_stand_in_one_window(browser: Browser
         expect(page.locator("#principles")).to_be_hidden()
         page.get_by_text("Principles (3)").click()
         expect(page.get_by_label("Question of principle 3")).to_be_visible()
+        page.get_by_label("Instruction").fill("make it green")
+        expect(page.locator("#results-heading")).to_have_text("Results of the earlier edit")
+        page.get_by_role("button", name="Score", exact=True).click()
+        expect(page.locator("#results-heading")).to_have_text("Results")
         assert visit.complaints == []
 
 

@@ -74,7 +74,7 @@ function refresh(keepAddress = true) {
   document.getElementById("count").replaceChildren(...countWords(view));
   const first = (page - 1) * PAGE_ROWS;
   document.getElementById("cards").replaceChildren(
-    ...shown.slice(first, first + PAGE_ROWS).map((row) => cardOf(row, filterBy)));
+    ...shown.slice(first, first + PAGE_ROWS).map((row) => cardOf(row, filterBy, wordsOf(view.principle))));
   for (const pager of document.querySelectorAll(".pager")) showPager(pager, page, pages);
 }
 

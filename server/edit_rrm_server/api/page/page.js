@@ -9,7 +9,7 @@ import { showModel } from "./model.js";
 import { Options } from "./options.js";
 import { Pictures } from "./pictures.js";
 import { Principles } from "./principles.js";
-import { changeOf, showResults } from "./results.js";
+import { changeOf, showResults, showWhetherCurrent } from "./results.js";
 import { offerSamples } from "./samples.js";
 import { Stage } from "./stage.js";
 import { Strip } from "./strip.js";
@@ -62,7 +62,10 @@ byId("edit").addEventListener("submit", (event) => {
 });
 byId("ask-principles").addEventListener("click", () => run(askPrinciples));
 byId("cancel").addEventListener("click", () => running?.abort());
-byId("instruction").addEventListener("input", () => principles.outdate());
+byId("instruction").addEventListener("input", () => {
+  principles.outdate();
+  showWhetherCurrent(false);
+});
 byId("instruction").addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) byId("edit").requestSubmit();
 });
@@ -155,6 +158,7 @@ function bringBack(entry) {
 function previewed() {
   const { sources, candidates } = pictures;
   byId("samples-fold").open = sources.length + candidates.length === 0;
+  showWhetherCurrent(false);
   if (sources.length === 0 || candidates.length === 0) stage.clear();
   else stage.show({ sources, candidate: candidates.at(-1), number: candidates.length });
 }

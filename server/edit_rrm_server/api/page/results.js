@@ -34,10 +34,16 @@ export function showResults(scored, judges, onChosen) {
   byId("results-cards").replaceChildren(...cards);
   fillFacts(byId("results-cost"), cost(scored));
   for (const part of ["results", "results-found"]) byId(part).hidden = false;
+  showWhetherCurrent(true);
   choose(Math.max(0, answer.results.findIndex(({ reward }) => best !== null && reward === best)));
   const told = summary(answer.results, best);
   byId("results-summary").textContent = told;
   return told;
+}
+
+/** Whether what is shown answers what is asked now. */
+export function showWhetherCurrent(current) {
+  byId("results-heading").textContent = current ? "Results" : "Results of the earlier edit";
 }
 
 /** The address of what changed in a candidate, made once; null without. */
