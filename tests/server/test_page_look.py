@@ -298,6 +298,8 @@ def test_the_sessions_scores_come_back_and_outlive_the_page_as_a_file(
         page.get_by_role("button", name="Score", exact=True).click()
         expect(entries).to_have_count(3)
 
+        not_encoded = json.loads(json.dumps(content))
+        not_encoded["scores"][1]["answer"]["results"][1]["change_map"] = "<jpeg>"
         content["scores"][0]["answer"]["results"][0]["reward"] = "<b>1</b>"
         refused = {
             "a.json": (b"{", "a.json is no JSON."),
@@ -305,6 +307,10 @@ def test_the_sessions_scores_come_back_and_outlive_the_page_as_a_file(
             "c.json": (
                 json.dumps(content).encode(),
                 "c.json is no saved history: the file.scores[0].answer.results[0].reward is no number.",
+            ),
+            "e.json": (
+                json.dumps(not_encoded).encode(),
+                "e.json is no saved history: the file.scores[1].answer.results[1].change_map is no base64.",
             ),
             "d.json": (
                 json.dumps({**content, "scores": [], "pictures": [TEXT_AS_PICTURE]}).encode(),

@@ -10,7 +10,7 @@ export function textOf(blob) {
   });
 }
 
-/** A blob of base64 text. Throws InvalidCharacterError for a text that is none. */
+/** A blob of base64 text. */
 export function blobOf(text, type) {
   return new Blob([Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0))], { type });
 }

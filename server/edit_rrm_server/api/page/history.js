@@ -58,6 +58,6 @@ export class History {
     el("img", { src: sources[0].url, alt: "" }), el("img", { src: candidates[chosen].url, alt: "" }),
     el("span", { class: "instruction" }, request.instruction),
     el("span", { class: "number" }, best === null ? "not scored" : best.toFixed(2)),
-    el("span", { class: "hint" }, `${at.toLocaleTimeString()}${of}`));
+    el("span", { class: "hint" }, `${at.toLocaleString()}${of}`));
   }
 }

@@ -52,13 +52,7 @@ export async function read(file, limits) {
 }
 
 async function pictureOf({ name, type, sample, expect, base64 }, limits) {
-  let file;
-  try {
-    file = new File([blobOf(base64, type)], name, { type });
-  } catch (error) {
-    if (error.name !== "InvalidCharacterError") throw error;
-    throw new HistoryFileError(`holds a picture that is no base64: ${name}`);
-  }
+  const file = new File([blobOf(base64, type)], name, { type });
   const refusal = await refusalOf(file, limits);
   if (refusal !== null) throw new HistoryFileError(`holds ${name}, which ${refusal}`);
   return picture(file, { name, sample, expect });
@@ -68,6 +62,8 @@ async function pictureOf({ name, type, sample, expect, base64 }, limits) {
 
 const kind = (name, test) => (value, where) => (test(value) ? null : `${where} is no ${name}`);
 const text = kind("text", (value) => typeof value === "string");
+const encoded = kind("base64", (value) =>
+  typeof value === "string" && value.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(value));
 const number = kind("number", (value) => Number.isFinite(value));
 const flag = kind("true or false", (value) => typeof value === "boolean");
 const sampleOfPage = kind("sample of this page", (value) => /^page\/samples\/images\/[\w-]+\.png$/.test(value));
@@ -91,8 +87,8 @@ const first = (found) => found.find((wrong) => wrong !== null) ?? null;
 
 const PRINCIPLE = { question: text, category: text, weight: number };
 const SCORED = record({
-  reward: number, score: number, average: maybe(number), disagreement: maybe(number), categories: numbers, subscores: numbers,
-  change_map: maybe(text),
+  reward: number, score: number, average: maybe(number), disagreement: number, categories: numbers, subscores: numbers,
+  change_map: maybe(encoded),
   verdicts: list(record({ principle: text, met: flag, probability: maybe(number), evidence: text })),
   guards: list(record({
     name: text, triggered: flag, decides: flag, value: number, note: maybe(text),
@@ -105,7 +101,7 @@ const RESULT = (value, where) => (value?.status === "ok" ? SCORED(value, where)
 const FILE = record({
   format: exactly(FORMAT),
   version: exactly(VERSION),
-  pictures: list(record({ name: text, type: text, sample: maybe(sampleOfPage), expect: maybe(text), base64: text })),
+  pictures: list(record({ name: text, type: text, sample: maybe(sampleOfPage), expect: maybe(text), base64: encoded })),
   scores: list(record({
     at: day, origin: text, decomposedS: maybe(number), sources: list(number), candidates: list(number),
     request: record({
