@@ -70,9 +70,8 @@ def keep(picture: Path, name: str, judge: str) -> None:
     said = PngInfo()
     said.add_text(JUDGED_BY, judge)
     with Image.open(picture) as drawn:
-        drawn.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(
-            IMAGES / name, optimize=True, pnginfo=said
-        )
+        few = drawn.convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+        few.save(IMAGES / name, optimize=True, pnginfo=said)
 
 
 def desk(browser: Browser, url: str, picture: Path) -> Path:

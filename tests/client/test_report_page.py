@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, expect
 from report_browser import Opened, open_file, write_page
 from shape_results import png, shape_rows
 
+from browsing import out_of_sight
 from edit_rrm.principles import Category
 from edit_rrm_client.bulk.rows import ResultRow, RowGuard, RowSubscore, RowVerdict
 from edit_rrm_client.report.page import assemble
@@ -276,6 +277,9 @@ def test_a_phone_scrolls_tables_but_never_the_page_sideways(browser: Browser, re
     opened = open_file(browser, report_file, viewport=PHONE)
     assert opened.page.evaluate("document.documentElement.scrollWidth") == 390
     assert opened.page.locator(".card").first.bounding_box()["width"] > 340  # type: ignore[index]
+    opened.page.locator("[data-key=a] .pictures").click()
+    close = opened.page.get_by_role("button", name="Close")
+    assert out_of_sight(opened.page, slider=opened.page.locator(".compare"), close=close) == []
     opened.page.close()
 
 
