@@ -102,7 +102,7 @@ function tab(candidate, result, index, best) {
       ...result.verdicts.map((verdict) => el("span", { class: verdict.met ? "met" : "unmet" }, verdict.met ? "✓" : "✗")))
     : null;
   return el("button", {
-    type: "button", role: "tab", id: `tab-${number}`, "aria-controls": `card-${number}`, class: isBest ? "tab best" : "tab",
+    type: "button", role: "tab", id: `tab-${number}`, "aria-controls": `card-${number}`, class: "tab",
   },
   el("img", { src: candidate.url, alt: "" }),
   el("span", { class: "who" }, `Candidate ${number}`, isBest ? el("span", { class: "mark" }, "Best reward") : null),
