@@ -92,6 +92,12 @@ def candidates_command(
     editor: Editors,
     per_editor: Annotated[int, typer.Option(min=1, help="Candidates per edit and editor.")] = 1,
     seed: Annotated[int, typer.Option(help="Of the editors.")] = 0,
+    batch: Annotated[
+        int,
+        typer.Option(
+            min=1, help="Candidates of an edit that a pipeline makes at once; more take more memory."
+        ),
+    ] = 1,
     shard: Annotated[
         str | None,
         typer.Option(metavar="I/N", help="Only part I of N, into a file of its own: one process a GPU."),
@@ -119,7 +125,15 @@ def candidates_command(
     async def step(on_done: OnDone) -> object:
         editors = [open_editor(spec) for spec in editor]
         return await candidates(
-            editors, per_editor, seed, edits, out, shard=part, retry_failed=retry_failed, on_done=on_done
+            editors,
+            per_editor,
+            seed,
+            edits,
+            out,
+            batch=batch,
+            shard=part,
+            retry_failed=retry_failed,
+            on_done=on_done,
         )
 
     def count() -> int:

@@ -1,9 +1,9 @@
 """Editors: what turns a source image and an instruction into candidates."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from PIL import Image
 
@@ -35,6 +35,21 @@ class Editor(Protocol):
 
     def close(self) -> None:
         """Gives memory back; asked for more, it begins anew."""
+        ...
+
+
+@runtime_checkable
+class BatchEditor(Editor, Protocol):
+    """One that makes several candidates of an edit at once."""
+
+    def edit_batch(
+        self,
+        edit: DecomposedEdit,
+        numbers: Sequence[int],
+        source: Callable[[], Image.Image],
+        seeds: Sequence[int],
+    ) -> list[Edited]:
+        """The candidates of those numbers, a seed each. Raises EditorError."""
         ...
 
 
