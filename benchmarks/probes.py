@@ -6,7 +6,9 @@ First /health, asked every 5 ms from a process of its own, while one call of 64 
 decoded, as PNG and as JPEG; the images are alike, so that a guard settles the call and the engine stays
 out of it. Bar: 99th percentile under 20 ms from the moment the body has been sent. Then the refusal of
 a group of 24 while the engine is saturated and the queue full: from its first byte sent to the 429
-read. Bar: 99th percentile under 50 ms.
+read. Bar: 99th percentile under 50 ms. At last /health while small bodies of much structure come, one after
+the other: a JSON object of 100,000 fields, 200,000 lines of a stream that are no JSON, a form of 60,000
+boundaries. Bar: none waits 100 ms.
 """
 
 import asyncio
@@ -29,6 +31,7 @@ from edit_rrm_server.settings.server import BUNDLED_MODEL, ServerSettings
 
 HEALTH_BAR = Bar("/health p99 while 64 images decode, the slower format", 20.0, at_least=False, unit="ms")
 REFUSAL_BAR = Bar("p99 of a refusal", 50.0, at_least=False, unit="ms")
+STRUCTURE_BAR = Bar("/health, slowest while bodies of much structure come", 100.0, at_least=False, unit="ms")
 SIZE = (5000, 4000)
 CANDIDATES = 63
 QUEUE_CAPACITY = 64
@@ -55,6 +58,32 @@ def large_call(format_: Format) -> Body:
     json_bytes = httpx.Request("POST", "http://service", json=request).read()
     form = httpx.Request("POST", "http://service", files={**files, "request": (None, json_bytes)})
     return Body(form.read(), form.headers["Content-Type"])
+
+
+def bodies_of_structure() -> dict[str, tuple[str, Body, int]]:
+    """Small bodies of as much structure as they can hold: where they go, and the status they come to."""
+    fields = b"{" + b",".join(b'"f%d":1' % n for n in range(100_000)) + b"}"
+    boundaries = b'--X\r\nContent-Disposition: form-data; name="a"\r\n\r\n' + b"\r\n--X." * 60_000
+    form = Body(boundaries, "multipart/form-data; boundary=X")
+    return {
+        "100,000 fields": ("/v1/score", Body(fields, "application/json"), 422),
+        "200,000 lines": ("/v1/score/stream", Body(b"x\n" * 200_000, "application/x-ndjson"), 200),
+        "60,000 boundaries": ("/v1/score", form, 400),
+    }
+
+
+def health_while_structure(url: str, path: str, body: Body, status: int, seconds: float) -> list[float]:
+    """Latencies of /health in seconds while the body is sent again and again."""
+    with (
+        Prober(url, "/health", None, HEALTH_PAUSE_S) as prober,
+        httpx.Client(base_url=url, timeout=600) as http,
+    ):
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            answer = http.post(path, content=body.content, headers={"Content-Type": body.content_type})
+            if answer.status_code != status:
+                raise RuntimeError(f"expected {status}: {answer.status_code} {answer.text[:300]}")
+        return [sample.took_s for sample in prober.end()]
 
 
 async def upload(url: str, body: Body) -> tuple[float, float]:
@@ -136,7 +165,7 @@ def main(
     fill_s: Annotated[float, typer.Option(help="How long callers fill engine and queue before.")] = 8.0,
     model: Annotated[Path, typer.Option(help="Checkpoint.")] = BUNDLED_MODEL,
 ) -> None:
-    """Prints p50 and p99 of /health and of refusals under load. Bars: 20 ms and 50 ms."""
+    """Prints p50 and p99 of /health and of refusals under load. Bars: 20, 50 and 100 ms."""
     end_on_sigterm()
     progress.print("drawing large images, rendering edits")
     formats: tuple[Format, ...] = ("PNG", "JPEG")
@@ -158,6 +187,12 @@ def main(
                 add_row(f"/health, {name} {when}", took_s)
                 if when == "decoding":
                     slowest_s = max(slowest_s, percentile(took_s, 0.99))
+        slowest_of_structure_s = 0.0
+        for structure, (path, body, status) in bodies_of_structure().items():
+            progress.print(f"{structure} in {len(body.content) / 2**20:.1f} MiB")
+            took_s = health_while_structure(server.url, path, body, status, idle_s)
+            add_row(f"/health, {structure}", took_s)
+            slowest_of_structure_s = max(slowest_of_structure_s, *took_s)
         progress.print("engine saturated, queue full")
         work = refusals_when_full(server.url, supply, multipart(group), window, fill_s, refusals)
         samples = asyncio.run(work)
@@ -167,6 +202,7 @@ def main(
     console.print(f"{len(samples) - len(refused)} of {len(samples)} groups found room and are left out")
     HEALTH_BAR.judge(1e3 * slowest_s)
     REFUSAL_BAR.judge(1e3 * percentile(refused, 0.99))
+    STRUCTURE_BAR.judge(1e3 * slowest_of_structure_s)
     say_machine()
 
 

@@ -47,6 +47,7 @@ class Found:
     calls: Counter[str] = field(default_factory=Counter)
     lost: Counter[str] = field(default_factory=Counter)
     different: Counter[str] = field(default_factory=Counter)
+    failed: Counter[str] = field(default_factory=Counter)  # candidates, of calls that were answered
     examples: list[str] = field(default_factory=list)
     took: list[tuple[float, float]] = field(default_factory=list)  # when, how long a single call took
     memory: list[tuple[float, float, float]] = field(default_factory=list)  # when, server, others in MiB
@@ -58,11 +59,10 @@ class Found:
         self.examples.append(f"{kind}: {why}")
 
     def compare(self, kind: str, rewards: list[float | None], expected: list[float | None]) -> None:
-        """An answer beside the reference's."""
-        if not all(
-            (a is None) == (b is None) and (a is None or b is None or math.isclose(a, b, abs_tol=TOLERANCE))
-            for a, b in zip(rewards, expected, strict=True)
-        ):
+        """An answer beside the reference's. A candidate that failed has no reward, which is none too many."""
+        pairs = list(zip(rewards, expected, strict=True))
+        self.failed[kind] += sum(a is None and b is not None for a, b in pairs)
+        if not all(a is None or (b is not None and math.isclose(a, b, abs_tol=TOLERANCE)) for a, b in pairs):
             self.different[kind] += 1
             self.examples.append(f"{kind}: {rewards} instead of {expected}")
 
@@ -145,7 +145,9 @@ class Soak:
         """A hundred lines in one request; those that a dead engine failed again, as bulk scoring does."""
         left = {line: (first + line) % GROUPS for line in range(100)}
         for _ in range(60):
-            bodies = [{**base64_request(self._groups[n]), "key": line} for line, n in left.items()]
+            bodies = [
+                {**base64_request(self._groups[n], guards="enforce"), "key": line} for line, n in left.items()
+            ]
             async with httpx.AsyncClient(timeout=600.0) as http:
                 try:
                     answers = await self._lines(http, bodies)
@@ -195,7 +197,9 @@ class Soak:
         for child in psutil.Process(self._server.pid).children(recursive=True):
             if "EngineCore" in " ".join(child.cmdline()) or "EngineCore" in child.name():
                 child.kill()
-        await asyncio.sleep(1.0)
+        async with httpx.AsyncClient(timeout=30.0) as http, asyncio.timeout(60.0):
+            while (await http.get(f"{self._server.url}/ready")).status_code == 200:  # noqa: ASYNC110  # another process
+                await asyncio.sleep(0.05)
 
     async def _ready(self) -> None:
         async with httpx.AsyncClient(timeout=30.0) as http:
@@ -246,9 +250,10 @@ def main(
     settings = {"score_cache_mib": 0, "admin_api_keys": ADMIN_KEY, "reload_root": BUNDLED_MODEL.parent}
     with reward_server(BUNDLED_MODEL, **settings) as server:
         found = asyncio.run(soak(server, 60 * minutes, 60 * fault_every))
-    calls = Table("kind", "calls", "lost", "different")
+    calls = Table("kind", "calls", "lost", "different", "candidates failed")
     for kind, count in found.calls.items():
-        calls.add_row(kind, str(count), str(found.lost[kind]), str(found.different[kind]))
+        counts = (count, found.lost[kind], found.different[kind], found.failed[kind])
+        calls.add_row(kind, *(str(one) for one in counts))
     console.print(calls)
     quarters = Table("quarter", "median s", "p99 s", "server MiB", "engine MiB")
     rows = by_quarter(found, 60 * minutes)
@@ -262,6 +267,7 @@ def main(
     if json_to is not None:
         figures = {
             "minutes": minutes, "calls": found.calls, "lost": found.lost, "different": found.different,
+            "candidates_failed": found.failed,
             "quarters": rows, "ready_after_s": found.ready_after,
         }  # fmt: skip
         json_to.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")

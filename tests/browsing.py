@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from debian_packages import require
 
 _CHROMIUM = "/usr/bin/chromium"
 _ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 _PATIENCE_MS = 60_000  # of an assertion: the cores are shared with a model
-DESKTOP, PHONE = (1280, 900), (360, 740)
+DESKTOP, PHONE, LARGER_PHONE = (1280, 900), (360, 740), (390, 844)
 
 
 class Visit:
@@ -44,6 +44,24 @@ class Visit:
     def _heard(self, kind: str, text: str) -> None:
         if kind in ("error", "warning"):
             self.complaints.append(text)
+
+
+def out_of_sight(page: Page, **parts: Locator) -> list[str]:
+    """The names of those parts that do not lie wholly within the window."""
+    assert page.viewport_size is not None
+    width, height = page.viewport_size["width"], page.viewport_size["height"]
+    found = []
+    for name, part in parts.items():
+        box = part.bounding_box()
+        if box is None or not box["width"] * box["height"]:
+            found.append(f"{name} is not shown")
+        elif (
+            min(box["x"], box["y"]) < 0
+            or box["x"] + box["width"] > width
+            or box["y"] + box["height"] > height
+        ):
+            found.append(f"{name}: {box}")
+    return found
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import torch
+from datasets import Dataset
 
 from edit_rrm.checkpoint import write_card
 from edit_rrm.principles import Principle, numbered
@@ -13,6 +14,7 @@ from edit_rrm_shapes.tiny_rrm.tokenizer import build_tokenizer
 from edit_rrm_shapes.world.dataset import EditRecord, make_edit
 from edit_rrm_shapes.world.references import ShapesRef
 from edit_rrm_training.data.preferences import PreferencePair
+from edit_rrm_training.data.row_store import store_rows
 from edit_rrm_training.data.sft_rows import SftRow
 
 WORLD = 900
@@ -72,6 +74,12 @@ def decompose_row(index: int) -> SftRow:
         source=str(ShapesRef(WORLD, index)),
         completion=decompose_completion(edit),
     )
+
+
+def stored(rows: list[SftRow], folder: Path) -> Dataset:
+    """The rows as SFT reads them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return store_rows([write_lines(folder / "stored.jsonl", rows)], folder / "store")
 
 
 def write_lines(file: Path, rows: list[SftRow] | list[PreferencePair]) -> Path:

@@ -1,4 +1,5 @@
 """Trains an editor against a running edit-rrm service, over HTTP only.
 
-Rooms, each importing only those below it: cli, run, algorithms, rollout, reward, policies, data, errors.
+Rooms, each importing only those below it: cli, trained, run, algorithms, rollout, reward, policies, data,
+errors.
 """

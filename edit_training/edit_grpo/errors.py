@@ -8,6 +8,8 @@ EditTrainingError
 ├── DecodeError        a picture is not finite
 ├── NotFitError        the reward service must not be trained against
 ├── ServiceAwayError   the reward service did not answer for longer than the run's patience
+├── SamplingError      edits cannot be carried out where they shall be: the folder, or memory
+├── ExportError        an editor cannot be written in a form that diffusers loads
 ├── StoppedError       the run was asked to end while it waited for the service
 └── PolicyError        of policies/errors.py: an editor cannot be loaded, or takes no such pictures
 """
@@ -57,6 +59,14 @@ class ServiceAwayError(EditTrainingError):
     def __init__(self, detail: str, waited_s: float = 0.0) -> None:
         super().__init__(detail)
         self.waited_s = waited_s
+
+
+class SamplingError(EditTrainingError):
+    """The message names the folder, or the batch."""
+
+
+class ExportError(EditTrainingError):
+    """The message names the editor and what stands against it."""
 
 
 class StoppedError(EditTrainingError):

@@ -15,6 +15,7 @@ from PIL import Image, UnidentifiedImageError
 from edit_rrm.colour_profiles import to_srgb
 from edit_rrm.errors import ImageError
 from edit_rrm.image_scale import AS_IT_IS, ImageScale, Size
+from edit_rrm.jpeg_scans import without_unseen_end
 
 _FORMATS = ("PNG", "JPEG", "WEBP")
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -142,7 +143,8 @@ def decode_image(
         )
     _check_signature(data)
     try:
-        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+        shown = without_unseen_end(data) if data.startswith(_JPEG_SIGNATURE) else data
+        with Image.open(io.BytesIO(shown), formats=_FORMATS) as image:
             _check_header(image, data, limits)
             made = _made_upright(image, limits.scale, ours=True)
             _check_shape(made, limits)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from edit_rrm.exact_types import EXACT
 from edit_rrm.untrusted_text import visible
 
 
@@ -25,7 +26,7 @@ class Principle(BaseModel):
     id: str = Field(min_length=1, max_length=64)
     question: Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(visible)]
     category: Category
-    weight: float = Field(default=1.0, gt=0.0, le=100.0, allow_inf_nan=False)
+    weight: Annotated[float, Field(gt=0.0, le=100.0, allow_inf_nan=False), EXACT] = 1.0
 
 
 def numbered(questions: Iterable[tuple[Category | str, str]]) -> tuple[Principle, ...]:

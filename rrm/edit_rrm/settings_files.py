@@ -24,7 +24,7 @@ M = TypeVar("M", bound=BaseModel)
 def read_settings_file(file: Path) -> dict[str, Any]:
     """The table a file holds. Raises SettingsFileError."""
     try:
-        content = _parse(file.read_text(encoding="utf-8"), file.suffix.lower())
+        content = _parse(file.read_text(encoding="utf-8-sig"), file.suffix.lower())
     except (OSError, ValueError) as error:
         raise SettingsFileError(f"cannot read the settings file {file}: {error}") from error
     if not isinstance(content, dict):
@@ -33,14 +33,17 @@ def read_settings_file(file: Path) -> dict[str, Any]:
 
 
 def assignments(texts: Sequence[str]) -> dict[str, Any]:
-    """`NAME=VALUE` texts by name; a value is read as YAML reads it. Raises SettingsFileError."""
+    """`NAME=VALUE` texts by name; a value is read as YAML reads it.
+
+    Raises SettingsFileError, and ModuleNotFoundError without pyyaml, which both trainings' extras bring.
+    """
     found = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals:
             raise SettingsFileError(f"expected NAME=VALUE, got {text!r}")
         try:
-            found[name.strip()] = _parse(value, ".yaml")
+            found[name.strip()] = _parse_yaml(value)
         except ValueError as error:
             raise SettingsFileError(f"{name}: {value!r} is no YAML value") from error
     return found
@@ -118,9 +121,15 @@ def _parse(text: str, suffix: str) -> Any:
     if suffix == ".toml":
         return tomllib.loads(text)
     try:
-        import yaml
-    except ImportError as error:  # the light client does without
-        raise ValueError("YAML needs the package pyyaml") from error
+        return _parse_yaml(text)
+    except ModuleNotFoundError as error:
+        raise ValueError("YAML needs the package pyyaml: pip install pyyaml") from error
+
+
+def _parse_yaml(text: str) -> Any:
+    """Raises ValueError for what does not parse, ModuleNotFoundError without pyyaml."""
+    import yaml  # the light client does without
+
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:

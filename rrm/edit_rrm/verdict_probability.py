@@ -14,7 +14,7 @@ def met_probability(tokens: Sequence[Token], position: int) -> float | None:
     """The model's probability of "1" against "0" at the token that covers `position`, in [0, 1].
 
     The other verdict token is the same text with the digit swapped. None when the engine did not show it,
-    when the token is not a lone digit, or when it has no log-probability: nothing is guessed.
+    when the token is not a lone digit, or when its log-probability is absent or NaN: nothing is guessed.
     """
     token = token_at(tokens, position)
     if token is None or token.logprob is None:
@@ -25,5 +25,8 @@ def met_probability(tokens: Sequence[Token], position: int) -> float | None:
     other = token.alternatives.get(token.text.replace(digit, _SWAPPED[digit]))
     if other is None:
         return None
-    written = 1.0 / (1.0 + math.exp(min(other - token.logprob, 700.0)))
+    further = other - token.logprob
+    if math.isnan(further):  # both impossible, or a model that is broken
+        return None
+    written = 1.0 / (1.0 + math.exp(min(further, 700.0)))
     return written if digit == "1" else 1.0 - written

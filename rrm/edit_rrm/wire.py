@@ -5,9 +5,21 @@ Requests forbid unknown fields. Answers ignore them, so that a newer server does
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    model_validator,
+)
+from pydantic.config import JsonDict
 
 from edit_rrm.checkpoint import AggregatorName
+from edit_rrm.exact_types import EXACT
 from edit_rrm.guards.modes import GuardMode, GuardModes, GuardName
 from edit_rrm.principles import Category, Principle
 from edit_rrm.untrusted_text import visible
@@ -17,6 +29,7 @@ MAX_CANDIDATES = 64
 MAX_PRINCIPLES = 32
 MAX_SAMPLES = 32
 MAX_SOURCES = 4
+MAX_EXTRAS = 16
 
 _RENDERING = frozenset({
     "add_generation_prompt", "chat_template", "continue_final_message", "conversation", "documents",
@@ -47,6 +60,7 @@ TemplateArgument = Annotated[
     ),
     AfterValidator(_own_argument),
 ]
+TokenBudget = Annotated[int, Field(ge=1, le=16384), EXACT]
 Guards = GuardMode | GuardModes
 """A word for all, or words for some; the others do what the service says."""
 Include = Literal["reasoning", "tokens", "change_map"]
@@ -64,13 +78,32 @@ class RequestModel(BaseModel):
 class AnswerModel(BaseModel):
     """Base of what the service answers."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    # Every field is written, so the schema of an answer promises it.
+    model_config = ConfigDict(extra="ignore", frozen=True, json_schema_serialization_defaults_required=True)
+
+
+def _exactly_one_of(types: dict[str, str]) -> JsonDict:
+    """What JSON Schema says of fields of which one is given; null is as good as absent."""
+    return {
+        "oneOf": [
+            {
+                "required": [given],
+                "properties": {name: {"type": types[name] if name == given else "null"} for name in types},
+            }
+            for given in types
+        ]
+    }
+
+
+_BASE64: JsonDict = {"format": "byte", "contentEncoding": "base64"}
 
 
 class ImageRef(RequestModel):
     """An image: base64 bytes, or the name of a part of the same multipart request. Exactly one of the two."""
 
-    b64: str | None = Field(default=None, min_length=1)
+    model_config = ConfigDict(json_schema_extra=_exactly_one_of({"b64": "string", "part": "string"}))
+
+    b64: str | None = Field(default=None, min_length=1, json_schema_extra=_BASE64)
     part: str | None = Field(default=None, min_length=1, max_length=200)
 
     @model_validator(mode="after")
@@ -83,24 +116,28 @@ class ImageRef(RequestModel):
 class Sampling(RequestModel):
     """How traces are drawn; an absent field takes the checkpoint's default."""
 
-    temperature: float | None = Field(default=None, ge=0.0, le=2.0, allow_inf_nan=False)
-    top_p: float | None = Field(default=None, gt=0.0, le=1.0, allow_inf_nan=False)
-    top_k: int | None = Field(default=None, ge=1, description="tokens to choose among; absent: all")
-    seed: int | None = Field(default=None, ge=0, lt=2**31)
-    max_tokens: int | None = Field(default=None, ge=1, le=16384)
+    temperature: Annotated[float, Field(ge=0.0, le=2.0, allow_inf_nan=False), EXACT] | None = None
+    top_p: Annotated[float, Field(gt=0.0, le=1.0, allow_inf_nan=False), EXACT] | None = None
+    top_k: Annotated[int, Field(ge=1), EXACT] | None = Field(
+        default=None, description="tokens to choose among; absent: all"
+    )
+    seed: Annotated[int, Field(ge=0, lt=2**31), EXACT] | None = None
+    max_tokens: TokenBudget | None = None
 
 
 class Thinking(RequestModel):
     """Whether a model that can is to think before it answers, and how long; absent: as the judge says."""
 
-    enabled: bool
-    budget_tokens: int | None = Field(
-        default=None, ge=1, le=16384, description="tokens for the thought, besides those of the answer"
+    enabled: StrictBool
+    budget_tokens: TokenBudget | None = Field(
+        default=None, description="tokens for the thought, besides those of the answer"
     )
 
 
 class EditRequest(RequestModel):
     """Base of what names an edit: an instruction, and one source image or several."""
+
+    model_config = ConfigDict(json_schema_extra=_exactly_one_of({"source": "object", "sources": "array"}))
 
     instruction: Instruction
     model: str | None = Field(
@@ -137,27 +174,28 @@ class DecomposeRequest(EditRequest):
 class ScoreRequest(EditRequest):
     """POST /v1/score: one or more candidates of one edit; a GRPO group is one call."""
 
-    source_of_guards: int = Field(
-        default=0, ge=0, lt=MAX_SOURCES, description="index of the source that guards compare with"
+    source_of_guards: Annotated[int, Field(ge=0, lt=MAX_SOURCES), EXACT] = Field(
+        default=0, description="index of the source that guards compare with"
     )
     candidates: list[ImageRef] = Field(min_length=1, max_length=MAX_CANDIDATES)
     principles: list[Principle] | None = Field(default=None, min_length=1, max_length=MAX_PRINCIPLES)
-    samples: int | None = Field(
-        default=None, ge=1, le=MAX_SAMPLES, description="traces a candidate; absent: the judge's, mostly 1"
+    samples: Annotated[int, Field(ge=1, le=MAX_SAMPLES), EXACT] | None = Field(
+        default=None, description="traces a candidate; absent: the judge's, mostly 1"
     )
     sampling: Sampling = Sampling()
     thinking: Thinking | None = None
-    template_arguments: dict[TemplateArgument, bool | int | float | TemplateWord] = Field(
+    template_arguments: dict[TemplateArgument, bool | int | FiniteFloat | TemplateWord] = Field(
         default_factory=dict,
-        max_length=16,
+        max_length=MAX_EXTRAS,
+        json_schema_extra={"additionalProperties": False},
         description="of the chat template, such as reasoning_effort; before the judge's and the service's",
     )
     aggregator: AggregatorName | None = None
     guards: GuardMode | dict[GuardName, GuardMode] | None = Field(
         default=None, description="a word for all guards, or by name; absent: the service's, mostly enforce"
     )
-    include: list[Include] = Field(default_factory=list)
-    deadline_s: float | None = Field(default=None, gt=0.0, le=3600.0, allow_inf_nan=False)
+    include: list[Include] = Field(default_factory=list, max_length=MAX_EXTRAS)
+    deadline_s: Annotated[float, Field(gt=0.0, le=3600.0, allow_inf_nan=False), EXACT] | None = None
     priority: Priority = "training"
 
     @model_validator(mode="after")
@@ -175,7 +213,7 @@ class ScoreRequest(EditRequest):
         return self
 
 
-Key = str | int | None
+Key = StrictStr | StrictInt | None
 
 
 class StreamRequest(ScoreRequest):

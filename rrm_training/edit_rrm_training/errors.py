@@ -27,7 +27,7 @@ class RowError(TrainingError):
     def __init__(self, path: Path, row: int, field: str, detail: str) -> None:
         where = f"{path}" + (f", row {row}" if row else "") + (f", field {field!r}" if field else "")
         super().__init__(f"{where}: {detail}")
-        self.path, self.row, self.field = path, row, field
+        self.path, self.row, self.field, self.detail = path, row, field, detail
 
     @classmethod
     def from_validation(cls, path: Path, row: int, error: ValidationError) -> "RowError":

@@ -8,14 +8,15 @@ ServiceError
 ├── QueueFullError          queue_full: no room, nothing was queued
 ├── MemoryFullError         memory_full: no room for a body, or for answers that nobody reads
 ├── UnavailableError        loading, draining, engine_dead: nobody could be served now
-├── DeadlineExceededError   deadline_exceeded: the call's work was cancelled
+├── DeadlineExceededError   deadline_exceeded: what was not finished was cancelled
 ├── AllCandidatesFailedError  every candidate failed for the same reason, whose code it carries
 ├── CallerGoneError         caller_gone: nobody is left to answer
 ├── ReloadRunningError      reload_running: the weights are being replaced already
 ├── ReloadError             reload_failed: the weights were not replaced, the old ones serve
 ├── EngineStartError        engine_dead: the engine did not come up; the detail has its own words
 ├── EngineLostError         engine_dead: the engine died and is given up
-└── EngineError             engine_failed: the engine could not finish one prompt, others may still work
+├── EngineError             engine_failed: the engine could not finish one prompt, others may still work
+└── QuarantinedError        quarantined: the engine has died of this prompt, which is not given to it again
 
 Errors of `edit_rrm` (images, traces, decompositions) carry codes of their own and pass through as they are.
 """
@@ -134,3 +135,9 @@ class EngineError(ServiceError):
     """The engine gave no completion for one prompt."""
 
     code = "engine_failed"
+
+
+class QuarantinedError(ServiceError):
+    """The engine died more than once with this prompt in it; it is refused for a while."""
+
+    code = "quarantined"

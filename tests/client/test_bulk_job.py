@@ -71,6 +71,7 @@ def test_results_hold_every_row_once_in_the_inputs_order(
     }
     summary = summary_of(out)
     assert (summary["input"], summary["scored"], summary["complete"]) == (21, 21, True)
+    assert summary["input_name"].endswith("/edits.jsonl")
     assert "21 rows = 21 scored + 0 failed + 0 skipped" in result.stdout
 
 

@@ -63,6 +63,10 @@ class WritingEngine:
         tokens = tuple(Token(letter, offset, -0.1) for offset, letter in enumerate(text))
         return Completion(text, tokens, 100, 80, len(tokens), "stop")
 
+    @property
+    def stalled_s(self) -> float:
+        return 0.0
+
     async def died(self) -> None:
         await asyncio.Event().wait()
 

@@ -85,6 +85,7 @@ NOT_RUN = {
     ("../README.md", 0): "make demo and make test: a stranger's first minutes; .ci/run calls the second",
     ("../README.md", 1): "serve --model: tests/e2e/test_any_checkpoint.py starts it",
     ("../README.md", 2): "make serve, the same process as tests/e2e starts",
+    ("../README.md", 5): "installs for GPUs: tests/deploy/test_installs.py resolves each line",
     ("index.md", 0): "make demo and make serve",
     ("judges.md", 0): "tests/client/test_judge_commands.py runs each of them",
     ("judges.md", 1): "somebody's repository: tests/rrm/test_judge_importing.py has files of its layout",
@@ -109,6 +110,8 @@ OTHERS = {
     ("operations.md", "toml"): "test_server_settings.py",
     ("metrics.md", "promql"): "test_prometheus_scrapes.py",
     ("rrm-data.md", "toml"): "test_pipeline_steps.py",
+    ("train-an-editor.md", "python"): "test_adding_an_editor.py",
+    ("train-an-editor.md", "toml"): "test_adding_an_editor.py",
 }
 
 

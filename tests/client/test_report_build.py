@@ -15,11 +15,13 @@ from PIL import Image
 from shape_results import png
 from typer.testing import CliRunner
 
+from edit_rrm_client.bulk.errors import InputError
 from edit_rrm_client.bulk.rows import ResultRow, write_results
 from edit_rrm_client.cli import app
 from edit_rrm_client.report.build import Report, ReportSettings, write_report
 from edit_rrm_client.report.page import json_text
 from edit_rrm_client.report.thumbnails import Thumbnail, Thumbnails, ThumbnailSettings
+from edit_rrm_client.report.titles import default_title
 
 SMALL = ThumbnailSettings(side=64, quality=70, max_bytes=10**6)
 RED, BLUE = (png(Image.new("RGB", (128, 64), colour)) for colour in ("red", "blue"))
@@ -189,3 +191,16 @@ def test_what_changed_is_an_overlay_of_its_own_and_no_image_of_the_count(tmp_pat
         assert overlay.convert("RGBA").getpixel((overlay.width // 4, overlay.height // 3))[3] > 100
         assert overlay.convert("RGBA").getpixel((overlay.width - 4, overlay.height - 4))[3] == 0
     assert thumbnails.change(before, Thumbnail(note="missing")) == Thumbnail()
+
+
+def test_a_page_without_a_title_is_called_by_what_was_scored(tmp_path: Path) -> None:
+    results = tmp_path / "r.jsonl"
+    assert default_title(results) == "r.jsonl"
+    summary = tmp_path / "r.jsonl.summary.json"
+    summary.write_text('{"input_name": "set/edits.jsonl", "input": 3}')
+    assert default_title(results) == "set/edits.jsonl"
+    summary.write_text('{"input": 3}')  # of a version that did not say
+    assert default_title(results) == "r.jsonl"
+    summary.write_text("[]")
+    with pytest.raises(InputError, match="not the summary of a job"):
+        default_title(results)

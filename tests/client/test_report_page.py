@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 from bulk_rows import failed_row, scored_row
 from PIL import Image
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 from report_browser import Opened, open_file, write_page
 from shape_results import png, shape_rows
 
+from browsing import out_of_sight
 from edit_rrm.principles import Category
 from edit_rrm_client.bulk.rows import ResultRow, RowGuard, RowSubscore, RowVerdict
 from edit_rrm_client.report.page import assemble
@@ -97,6 +98,11 @@ def test_the_page_opens_without_an_error_and_asks_nobody_for_anything(
         ({"q": "the lawn"}, ["c"]),
         ({"q": "DOG remove"}, ["c", "d"]),
         ({"q": "trace_unparseable"}, ["d"]),
+        ({"principle": "is the LAWN"}, ["c"]),
+        ({"principle": "so it"}, ["a", "b"]),
+        ({"principle": "it so", "principle_met": "0"}, ["b"]),
+        ({"principle": "lawn", "principle_met": "1"}, []),
+        ({"principle_met": "0"}, ["a", "b", "c", "d", "e"]),
         ({"model": "0", "category": "1", "outcome": "ok"}, ["c", "e"]),
         ({"sort": "score"}, ["e", "b", "c", "a", "d"]),
         ({"sort": "-reward"}, ["a", "c", "b", "e", "d"]),
@@ -120,7 +126,12 @@ def test_an_edit_of_several_sources_shows_all_of_them(browser: Browser, tmp_path
     assert shown.locator("figcaption").all_inner_texts() == ["source 1", "source 2", "edited"]
     assert len({shown.locator("figure").nth(place).bounding_box()["y"] for place in range(3)}) == 1  # type: ignore[index]
     shown.click()
-    assert opened.page.locator("dialog figure").count() == 3
+    assert opened.page.get_by_label("Compare with").locator("option").all_inner_texts() == [
+        "source 1",
+        "source 2",
+    ]
+    opened.page.get_by_label("Compare with").select_option("1")
+    expect(opened.page.locator(".layer.before img")).to_have_attribute("alt", "source 2")
     assert opened.errors == []
     opened.page.close()
 
@@ -180,13 +191,44 @@ def test_verdicts_are_told_in_words_reasoning_opens_and_a_failure_shows_its_code
     assert "no_edit limits the reward" in report.page.locator("[data-key=e] .guards").last.inner_text()
 
 
-def test_pictures_grow_in_a_dialog_that_escape_closes(report: Opened) -> None:
-    report.page.locator("[data-key=a] .pictures").click()
-    viewer = report.page.locator("#viewer")
+def test_pictures_are_compared_in_a_dialog_that_escape_closes(report: Opened) -> None:
+    page = report.page
+    page.locator("[data-key=a] .pictures").click()
+    viewer = page.locator("#viewer")
     assert viewer.is_visible()
-    assert viewer.locator("img").count() == 4  # and the edited one again, under its overlay
-    report.page.keyboard.press("Escape")
+    frame = page.locator(".compare-frame").bounding_box()
+    assert frame is not None
+    page.mouse.move(frame["x"] + frame["width"] / 2, frame["y"] + frame["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(frame["x"] + frame["width"] / 4, frame["y"] + frame["height"] / 2)
+    page.mouse.up()
+    line = page.locator(".cut").bounding_box()
+    assert line is not None
+    assert line["x"] + 1 == pytest.approx(frame["x"] + frame["width"] / 4, abs=1)
+    page.mouse.wheel(0, -100)
+    expect(page.locator(".compare output")).to_have_text("125 %")
+    page.get_by_role("button", name="Fit the frame").click()
+    expect(page.locator(".compare output")).to_have_text("100 %")
+    page.get_by_role("button", name="Show what changed").click()
+    overlay = page.locator(".layer.change img")
+    assert overlay.evaluate("async image => { await image.decode(); return image.naturalWidth; }") == 96
+    page.keyboard.press("Escape")
     assert not viewer.is_visible()
+
+
+def test_the_verdicts_of_the_principle_that_is_looked_for_stand_out(report: Opened) -> None:
+    report.choose("principle", "lawn")
+    assert report.page.locator(".verdicts .sought").all_inner_texts()[0].count("Is the Lawn the same?") == 1
+    report.choose("principle", "")
+    assert report.page.locator(".verdicts .sought").count() == 0
+
+
+def test_the_questions_asked_of_the_most_rows_are_offered(report: Opened) -> None:
+    offered = report.page.locator("#questions option")
+    assert [option.get_attribute("value") for option in offered.all()] == [
+        "Is it so?",
+        "Is the Lawn the same?",
+    ]
 
 
 def test_the_keyboard_alone_reaches_the_edits_and_every_control_has_a_name(report: Opened) -> None:
@@ -235,6 +277,9 @@ def test_a_phone_scrolls_tables_but_never_the_page_sideways(browser: Browser, re
     opened = open_file(browser, report_file, viewport=PHONE)
     assert opened.page.evaluate("document.documentElement.scrollWidth") == 390
     assert opened.page.locator(".card").first.bounding_box()["width"] > 340  # type: ignore[index]
+    opened.page.locator("[data-key=a] .pictures").click()
+    close = opened.page.get_by_role("button", name="Close")
+    assert out_of_sight(opened.page, slider=opened.page.locator(".compare"), close=close) == []
     opened.page.close()
 
 

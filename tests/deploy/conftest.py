@@ -5,5 +5,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [
-    str(ROOT / folder) for folder in ("deploy/grafana", "deploy/ray", "tests/e2e", "tests/server")
+    str(ROOT / folder)
+    for folder in ("deploy/grafana", "deploy/ray", "tests/e2e", "tests/server", "tests/client")
 ]

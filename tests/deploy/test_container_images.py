@@ -10,6 +10,7 @@ import pytest
 from dockerfile import ROOT, Stage, read_stages
 
 from edit_rrm_server.settings.server import ENV_PREFIX, ServerSettings
+from guide_blocks import shell_blocks
 
 IMAGES = ("Dockerfile", "Dockerfile.cpu")
 
@@ -76,6 +77,14 @@ def test_no_registry_is_named(image: list[Stage]) -> None:
         assert not re.search(r"https?://(?!127\.0\.0\.1)|--(extra-)?index", (ROOT / name).read_text())
     for stage in image:
         assert "." not in stage.base.split("/")[0].split(":")[0], stage.base
+
+
+def test_the_gpu_image_has_what_the_readme_installs_for_serving() -> None:
+    installed = read_stages(ROOT / "Dockerfile")[0].last("RUN").argument
+    (block,) = (block for block in shell_blocks("../README.md") if "make install-gpu" in block.code)
+    (line,) = (line for line in block.code.splitlines() if line.endswith("# serving"))
+    (extras,) = re.findall(r"\.\[([\w,-]+)\]", line)
+    assert re.findall(r"--extra ([\w-]+)", installed) == extras.split(",")
 
 
 def test_each_image_installs_its_own_engine() -> None:

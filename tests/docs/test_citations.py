@@ -40,6 +40,9 @@ NOT_OURS = {
         "eval_bench.py",
         "eval.py",
         "inference.py",
+        "test_gedit_score.py",
+        "step1_get_avgscore.py",
+        "step2_typescore.py",
     },
 }
 """What a file may cite though the repository has none such, each with its reason."""

@@ -26,7 +26,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 def test_the_api_reference_is_the_application_s_own(site: Path) -> None:
-    paths = json.loads((site / "openapi.json").read_text())["paths"]
+    paths = json.loads((site / "reference" / "openapi.json").read_text())["paths"]
     assert {"/v1/score", "/v1/score/stream", "/v1/decompose", "/v1/models"} <= paths.keys()
     assert "swagger" in (site / "api-reference" / "index.html").read_text().lower()
 

@@ -20,6 +20,7 @@ NOTICE_LIMIT_S = 20.0
 ANSWER_LIMIT_S = 40.0
 END_LIMIT_S = 60.0
 RESTART_LIMIT_S = 240.0
+HANG_S = 15
 CANDIDATES = 64
 # Two further restarts may leave this much more: an engine client that leaked would leave three threads
 # and a dozen descriptors each time.
@@ -29,8 +30,10 @@ SLACK_THREADS, SLACK_DESCRIPTORS = 2, 5
 @pytest.fixture(scope="module")
 def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
     """A ready server that restarts its engine at once and keeps no score, so that every score is new."""
-    settings = ("--set", "engine_restart_backoff_s=0.1", "--set", "score_cache_mib=0")
-    with served(tmp_path_factory.mktemp("mortal"), *settings) as process:
+    settings = ["engine_restart_backoff_s=0.1", "score_cache_mib=0", f"engine_hang_s={HANG_S}"]
+    settings.append("quarantine_s=0")  # no prompt is to blame for what these tests do
+    options = [part for setting in settings for part in ("--set", setting)]
+    with served(tmp_path_factory.mktemp("mortal"), *options) as process:
         yield process
 
 
@@ -53,6 +56,25 @@ def test_a_call_in_the_engine_at_its_death_is_answered_and_the_next_scores_as_be
     assert (deaths_of(mortal), restarts_of(mortal)) == (deaths + 1, restarts + 1)
     assert_same(before, scores(mortal, edit))
     assert value(mortal, "edit_rrm_jobs_in_flight") == 0
+
+
+def test_a_stopped_engine_is_taken_for_hung_killed_and_replaced(
+    mortal: ServiceProcess, edit: EditRecord
+) -> None:
+    before = scores(mortal, edit)
+    deaths, hangs = deaths_of(mortal), value(mortal, "edit_rrm_engine_hangs_total")
+    with ThreadPoolExecutor(1) as pool:
+        call = pool.submit(mortal.http.post, "/v1/score", **long_call(edit))
+        wait_until(lambda: value(mortal, "edit_rrm_jobs_in_flight") > 0, ANSWER_LIMIT_S)
+        (stopped,) = engines(mortal)
+        stopped.suspend()
+        assert_every_candidate_is_answered(call.result(HANG_S + ANSWER_LIMIT_S))
+    assert state(mortal) == "engine_dead"
+    wait_until(lambda: is_gone(stopped), ANSWER_LIMIT_S)
+    mortal.wait_until_ready()
+    assert deaths_of(mortal) == deaths + 1
+    assert value(mortal, "edit_rrm_engine_hangs_total") == hangs + 1
+    assert_same(before, scores(mortal, edit))
 
 
 def test_an_idle_engines_death_is_noticed_unasked_and_restarts_leave_nothing_behind(

@@ -13,6 +13,7 @@ from edit_rrm_server.engines.vllm.front_end_process import TITLE
 from edit_rrm_shapes.world.dataset import EditRecord, make_edit
 
 RESTART_LIMIT_S = 240.0
+HANG_S = 15
 EDITS = [make_edit(seed=2026, index=index, candidate_count=6) for index in (3, 4, 5)]
 
 
@@ -24,6 +25,7 @@ def parallel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProces
         "front_end_workers=2",
         "engine_restart_backoff_s=0.1",
         "kv_cache_gib=0.3",
+        f"engine_hang_s={HANG_S}",
     ]
     options = [part for setting in settings for part in ("--set", setting)]
     with served(tmp_path_factory.mktemp("parallel"), *options) as process:
@@ -39,6 +41,15 @@ def scored(service: ServiceProcess, edit: EditRecord) -> dict[str, Any]:
 
 def front_ends(service: ServiceProcess) -> list[psutil.Process]:
     return [p for p in service.processes() if TITLE in " ".join(p.cmdline())]
+
+
+def engine_cores(service: ServiceProcess) -> list[psutil.Process]:
+    return [p for p in service.processes() if "VLLM::EngineCore" in " ".join(p.cmdline())]
+
+
+def metric(service: ServiceProcess, name: str) -> float:
+    lines = service.http.get("/metrics").text.splitlines()
+    return next(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(name + " "))
 
 
 def test_rewards_and_shared_prefixes_are_those_of_one_engine_in_one_process(
@@ -77,3 +88,15 @@ def test_the_death_of_a_front_end_is_the_engine_s_and_mended(parallel: ServicePr
     assert [r["reward"] for r in scored(parallel, EDITS[0])["results"]] == [
         r["reward"] for r in before["results"]
     ]
+
+
+def test_an_engine_behind_front_ends_that_hangs_is_noticed(parallel: ServiceProcess) -> None:
+    """The front ends go on saying something, but nothing of its steps."""
+    hangs = metric(parallel, "edit_rrm_engine_hangs_total")
+    for stopped in engine_cores(parallel):
+        stopped.suspend()
+    call = group_call(EDITS[2], 6, guards="off", sampling={"temperature": 0.7})
+    answer = parallel.http.post("/v1/score", **call)
+    assert (answer.status_code, answer.json()["code"]) == (503, "engine_dead")
+    parallel.wait_until_ready()
+    assert metric(parallel, "edit_rrm_engine_hangs_total") == hangs + 1

@@ -16,6 +16,7 @@ from edit_rrm.wire import (
     Problem,
     ScoreAnswer,
     ScoreRequest,
+    StreamRequest,
 )
 from guide_blocks import blocks_of
 
@@ -111,11 +112,36 @@ def test_the_request_of_the_contract_is_accepted_and_survives_the_wire() -> None
         {"deadline_s": float("inf")},
         {"priority": "urgent"},
         {"reward": 1.0},
+        {"include": ["tokens"] * 17},
+        {"template_arguments": {"a": float("nan")}},
+        *({"samples": value} for value in (True, "2", 2.5)),
+        *({"deadline_s": value} for value in (True, "5")),
+        *({"sampling": {"temperature": value}} for value in (True, False, "0")),
+        *({"sampling": {n: v}} for n in ("top_p", "top_k", "seed", "max_tokens") for v in (True, "1")),
+        *({"thinking": {"enabled": value}} for value in (1, 0, "true", "yes")),
+        {"thinking": {"enabled": True, "budget_tokens": "8"}},
+        *({"source_of_guards": value} for value in (False, "0")),
+        *({"principles": [PRINCIPLE | {"weight": value}]} for value in (True, "1")),
     ],
 )
 def test_a_request_outside_the_contract_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         ScoreRequest.model_validate(REQUEST | change)
+
+
+def test_a_number_is_taken_in_every_form_that_json_gives_it() -> None:
+    """What honest callers send: 1 where a fraction may stand, and 2.0 of a language that has no integers."""
+    request = ScoreRequest.model_validate_json(
+        json.dumps(REQUEST | {"samples": 2.0, "deadline_s": 5, "sampling": {"temperature": 1, "top_k": 40.0}})
+    )
+    assert (request.samples, request.deadline_s) == (2, 5.0)
+    assert (request.sampling.temperature, request.sampling.top_k) == (1.0, 40)
+
+
+@pytest.mark.parametrize("key", [True, 1.5, ["a"], {}])
+def test_a_key_is_a_text_or_a_whole_number(key: Any) -> None:
+    with pytest.raises(ValidationError):
+        StreamRequest.model_validate(REQUEST | {"key": key})
 
 
 def test_the_limits_themselves_are_allowed() -> None:

@@ -41,7 +41,10 @@ def main(base: Path, work: Path, files: list[Path]) -> None:
     for file in files:
         small["out"] = work / file.stem
         if file.stem.startswith("sft"):
-            given = {**small, "rows": [work / "rows.jsonl"], "batch_per_device": 2, "accumulate": 1}
+            rows = [work / "rows.jsonl"]
+            given = {
+                **small, "rows": rows, "validation_rows": rows, "batch_per_device": 2, "accumulate": 1,
+            }  # fmt: skip
             run_sft(load_config(SftConfig, file, given))
             continue
         pairs = work / "pairs.jsonl"

@@ -24,8 +24,10 @@ def test_a_cpu_without_bfloat16_computes_in_float32(
     assert computes_in_bfloat16(dtype) is expected
 
 
-def test_a_gpu_computes_in_what_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("has", [True, False])
+def test_a_gpu_computes_in_what_is_asked_for_if_it_has_it(has: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
-    assert computes_in_bfloat16("bfloat16")
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda *, including_emulation: has)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"bf16": True})  # which does not help
+    assert computes_in_bfloat16("bfloat16") is has
     assert not computes_in_bfloat16("float32")

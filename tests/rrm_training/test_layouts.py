@@ -169,7 +169,7 @@ def test_the_guide_s_commands_import_every_layout(tmp_path: Path, monkeypatch: p
         "tiger-bench --data EditReward-Bench/": "tiger-bench --data tiger",
     }
     counts = []
-    for program, *words in shown("rrm-data.md", 2, here):
+    for program, *words in shown("rrm-data.md", 3, here):
         Path("pairs.jsonl").unlink(missing_ok=True)
         ended = CliRunner().invoke(shapes_app if program == "edit-rrm-shapes" else app, words)
         assert ended.exit_code == 0, ended.output

@@ -1,4 +1,4 @@
-"""The configurations for 3B and 7B, run small: same files, same classes, two CPU processes."""
+"""The configurations for 3B, 7B and 8B, run small: same files, same classes, two CPU processes."""
 
 import json
 import os
@@ -12,6 +12,7 @@ from accelerate.commands.launch import _validate_launch_command, launch_command_
 from accelerate.utils.launch import prepare_multi_gpu_env
 
 from edit_rrm.checkpoint import read_card
+from families.checkpoints import save_family
 from shapes_rows import pair, verify_row, write_lines
 
 pytestmark = pytest.mark.slow
@@ -22,9 +23,17 @@ CONFIGS = ROOT / "rrm_training" / "configs"
 PYTHONPATH = os.pathsep.join(str(ROOT / folder) for folder in ("rrm", "rrm_training", "tests/rrm_training"))
 
 
-@pytest.mark.parametrize(("sharing", "method"), [("fsdp", "full"), ("ddp", "lora")])
+@pytest.mark.parametrize(
+    ("sharing", "size", "method"),
+    [
+        ("fsdp", "[37]b", "full"),
+        ("ddp", "[37]b", "lora"),
+        ("fsdp_qwen3_vl", "qwen3vl_8b", "full"),
+        ("ddp", "qwen3vl_8b", "lora"),
+    ],
+)
 def test_two_processes_take_two_steps_from_the_files_of(
-    sharing: str, method: str, untrained: Path, tmp_path: Path
+    sharing: str, size: str, method: str, untrained: Path, tmp_path: Path
 ) -> None:
     """The environment is what `accelerate launch` makes of its file, with two processes and no bfloat16."""
     arguments = launch_command_parser().parse_args(
@@ -33,14 +42,16 @@ def test_two_processes_take_two_steps_from_the_files_of(
     )  # fmt: skip
     arguments, _, _ = _validate_launch_command(arguments)
     environment = prepare_multi_gpu_env(arguments)
-    files = sorted(CONFIGS.glob(f"*_{method}.yaml"))
-    assert len(files) == {"full": 4, "lora": 5}[method]
+    files = sorted(CONFIGS.glob(f"*_{size}_*{method}.yaml"))
+    qwen3 = size == "qwen3vl_8b"
+    assert len(files) == (2 if qwen3 else {"full": 4, "lora": 5}[method])
+    base = save_family("qwen3_vl", tmp_path / "base") if qwen3 else untrained
     write_lines(tmp_path / "rows.jsonl", [verify_row(index) for index in range(16)])
     write_lines(tmp_path / "pairs.jsonl", [pair(index) for index in range(4)])
     done = subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2",
          "--master-port", str(arguments.main_process_port), str(HERE / "dry_run.py"),
-         str(untrained), str(tmp_path), *map(str, files)],
+         str(base), str(tmp_path), *map(str, files)],
         env={**environment, "PYTHONPATH": PYTHONPATH, "ACCELERATE_USE_CPU": "true", "HF_HUB_OFFLINE": "1",
              "OMP_NUM_THREADS": "1"},
         capture_output=True, text=True, timeout=400, check=False,

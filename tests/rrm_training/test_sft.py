@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from torch.nn import functional
 from transformers import AutoModelForImageTextToText, Qwen2_5_VLProcessor
 from trl.data_utils import prepare_multimodal_messages
+from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
 
 from edit_rrm.checkpoint import read_card
 from edit_rrm.image_scale import ImageScale
@@ -27,7 +28,7 @@ from edit_rrm_training.runs.settings import RrmLora, SftConfig
 from edit_rrm_training.runs.training_run import optimizers_of
 from edit_rrm_training.sft.run import run_sft, sft_arguments
 from edit_rrm_training.sft.trainer import IGNORED, WeightedCollator, WeightedSftTrainer
-from shapes_rows import decompose_row, verify_row, write_lines
+from shapes_rows import decompose_row, stored, verify_row, write_lines
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def config(untrained: Path, tmp_path: Path) -> SftConfig:
 
 
 def test_a_file_of_rows_that_is_not_there_is_named_and_begins_no_run(config: SftConfig) -> None:
-    with pytest.raises(SettingsError, match=r"rows: there is no file lost\.jsonl"):
+    with pytest.raises(SettingsError, match=r"rows: lost\.jsonl: there is no such file or folder"):
         run_sft(config.model_copy(update={"rows": (Path("lost.jsonl"),)}))
     assert not config.out.exists()
 
@@ -55,9 +56,9 @@ def losses(out: Path) -> list[float]:
     return [line["loss"] for line in lines if "loss" in line]
 
 
-def test_a_row_becomes_the_tokens_that_the_service_sends(untrained: Path) -> None:
+def test_a_row_becomes_the_tokens_that_the_service_sends(untrained: Path, tmp_path: Path) -> None:
     row = verify_row(3)
-    example = sft_dataset([(row, Path())], TrainedProfile(), ImageScale(384))[0]
+    example = sft_dataset(stored([row], tmp_path), TrainedProfile(), ImageScale(384))[0]
     processor = Qwen2_5_VLProcessor.from_pretrained(untrained)
     ids = processor.apply_chat_template(
         [prepare_multimodal_messages(example["prompt"], images=example["images"])],
@@ -122,7 +123,7 @@ def test_the_weighted_loss_is_the_weighted_mean_of_the_completions_tokens(
     config: SftConfig, tmp_path: Path
 ) -> None:
     base = load_base(config)
-    rows = [(verify_row(index), Path()) for index in range(3)]
+    rows = stored([verify_row(index) for index in range(3)], tmp_path)
     trainer = WeightedSftTrainer(
         base.model, args=sft_arguments(config), processing_class=base.processor,
         train_dataset=sft_dataset(rows, TrainedProfile(), ImageScale(384)),
@@ -169,9 +170,9 @@ def test_on_a_cpu_without_bfloat16_a_base_under_adapters_is_float32_and_the_log_
     assert "float32" in caplog.text
 
 
-def test_a_padded_batch_attends_in_bfloat16_as_in_float32(config: SftConfig) -> None:
+def test_a_padded_batch_attends_in_bfloat16_as_in_float32(config: SftConfig, tmp_path: Path) -> None:
     base = load_base(config.model_copy(update={"dtype": "bfloat16"}))
-    rows = [(verify_row(index), Path()) for index in range(3)]
+    rows = stored([verify_row(index) for index in range(3)], tmp_path)
     dataset = sft_dataset(rows, TrainedProfile(), ImageScale(384))
     batch = WeightedCollator(base.processor, role_weights(base.processor))(
         [dataset[index] for index in range(3)]
@@ -213,3 +214,112 @@ def test_muon_and_adamw_resume_as_one_optimiser(config: SftConfig) -> None:
     steps(resumed, again, 2)
     for a, b in zip(straight.parameters(), resumed.parameters(), strict=True):
         assert torch.equal(a, b)
+
+
+def lines_with(out: Path, name: str) -> dict[int, float]:
+    """Step to value."""
+    lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    return {line["step"]: line[name] for line in lines if name in line}
+
+
+@pytest.mark.parametrize("weights_of_tokens", [None, "shapes"])
+def test_the_loss_of_validation_rows_is_logged_as_often_as_wanted_and_at_the_end(
+    config: SftConfig, tmp_path: Path, weights_of_tokens: str | None
+) -> None:
+    """Without learning it is the loss of the rows, whatever else is asked for: each time the same."""
+    held_out = write_lines(tmp_path / "held-out.jsonl", [verify_row(index) for index in (10, 11)])
+    measured = config.model_copy(
+        update={"validation_rows": (held_out,), "eval_every": 2, "steps": 3, "lr": 1e-12, "accumulate": 2,
+                "token_weights": weights_of_tokens, "batch_per_device": 1}
+    )  # fmt: skip
+    assert run_sft(measured) is not None
+    found = lines_with(config.out, "eval_loss")
+    assert list(found) == [2, 3]
+    assert found[2] == pytest.approx(found[3], abs=1e-4)
+    learned = measured.model_copy(
+        update={"out": tmp_path / "learned", "rows": (held_out,), "accumulate": 1, "batch_per_device": 2,
+                "steps": 1, "validation_rows": ()}
+    )  # fmt: skip
+    assert run_sft(learned) is not None
+    # The one batch is those two rows.
+    assert lines_with(learned.out, "loss")[1] == pytest.approx(found[2], abs=0.02)
+
+
+def test_only_so_many_validation_rows_are_measured(
+    config: SftConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held_out = write_lines(tmp_path / "held-out.jsonl", [verify_row(index) for index in range(10, 14)])
+    seen: list[int] = []
+    monkeypatch.setattr(
+        "edit_rrm_training.sft.run.train",
+        lambda trainer, *rest, **more: seen.extend((len(trainer.train_dataset), len(trainer.eval_dataset))),
+    )
+    run_sft(config.model_copy(update={"validation_rows": (held_out,), "validation_count": 3}))
+    assert seen == [6, 3]
+
+
+def test_a_resumed_run_over_shards_lands_on_the_rows_of_a_straight_one(
+    config: SftConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shards = tmp_path / "shards"
+    shards.mkdir()
+    for shard in range(2):
+        write_lines(shards / f"{shard}.jsonl", [verify_row(2 * shard + index) for index in range(2)])
+    seen: list[list[str]] = []
+    collate = DataCollatorForVisionLanguageModeling.torch_call
+
+    def watched(self: Any, examples: list[dict[str, Any]]) -> dict[str, Any]:
+        seen.append([str(example["prompt"]) for example in examples])
+        batch: dict[str, Any] = collate(self, examples)
+        return batch
+
+    monkeypatch.setattr(DataCollatorForVisionLanguageModeling, "torch_call", watched)
+    config = config.model_copy(update={"rows": (shards,), "batch_per_device": 1, "steps": 4})
+    assert run_sft(config) is not None
+    straight, seen[:] = list(seen), []
+    resumed = config.model_copy(update={"out": tmp_path / "resumed"})
+    assert run_sft(resumed, stop_after=2) is None
+    assert (resumed.out / "rows").is_dir()
+    assert run_sft(resumed) is not None
+    assert not (resumed.out / "rows").exists()
+    assert len({prompt for batch in straight for prompt in batch}) == 4  # an epoch, in the order of the seed
+    assert seen[:2] == straight[:2]
+    assert seen[-2:] == straight[2:]
+
+
+def test_a_run_does_not_go_on_with_other_rows(config: SftConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edit_rrm_training.sft.run.train", lambda *options, **more: False)
+    assert run_sft(config) is None
+    rows = config.rows[0].read_text()
+    config.rows[0].write_text(rows + "\n")  # the same rows
+    assert run_sft(config) is None
+    config.rows[0].write_text(rows.replace("<score>", "<score>0", 1))
+    with pytest.raises(SettingsError, match=r"rows: not those that the run in .* was begun with"):
+        run_sft(config)
+
+
+def test_weights_of_sixteen_bits_are_not_trained_without_masters(
+    config: SftConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = load_base(config)
+    loaded.model.to(torch.bfloat16)
+    monkeypatch.setattr("edit_rrm_training.sft.run.load_base", lambda config: loaded)
+    with pytest.raises(SettingsError, match=r"16 bits and no float32 masters.*autocast\), or set lora"):
+        run_sft(config)
+    adapters = config.model_copy(
+        update={
+            "lora": RrmLora(rank=2, alpha=4),
+            "steps": 1,
+            "batch_per_device": 1,
+            "out": config.out / "lora",
+        }
+    )
+    assert run_sft(adapters) is not None  # whose weights are float32
+
+
+def test_attention_is_computed_as_is_asked_for(config: SftConfig) -> None:
+    for wanted, used in (("eager", "eager"), ("sdpa", "sdpa"), (None, "sdpa")):
+        model = load_base(config.model_copy(update={"attention": wanted})).model
+        assert model.model.language_model.config._attn_implementation == used
+    with pytest.raises(SettingsError, match="flash_attention_2 needs a GPU and the package flash-attn"):
+        load_base(config.model_copy(update={"attention": "flash_attention_2"}))

@@ -6,8 +6,16 @@ from typing import Any
 
 import pytest
 import torch
+import transformers as hf
+from any_text import AnyText
 from pydantic import ValidationError
-from transformers import AutoConfig, AutoModelForImageTextToText, LlamaConfig, LlamaForCausalLM
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForImageTextToText,
+    LlamaConfig,
+    LlamaForCausalLM,
+)
 from trl import GRPOTrainer
 
 from edit_rrm_training.errors import SettingsError
@@ -17,7 +25,8 @@ from edit_rrm_training.gcpo.trainer import GcpoTrainer
 from edit_rrm_training.gcpo.update.shared_prompts import Layout, check_model, pack_batches
 from edit_rrm_training.runs.checkpoints import Base
 from edit_rrm_training.runs.cpu_bfloat16 import keep_slow_operations_in_float32
-from edit_rrm_training.runs.settings import GcpoConfig, RrmLora
+from edit_rrm_training.runs.settings import Credit, GcpoConfig, RrmLora
+from families.checkpoints import save_family
 from shapes_rows import pair, write_lines
 
 BUNDLED = Path(__file__).parents[2] / "server" / "edit_rrm_server" / "models" / "edit-rrm-tiny"
@@ -53,7 +62,9 @@ def gradients(loss: torch.Tensor, model: torch.nn.Module) -> dict[str, torch.Ten
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["full", "full with KL, twice a rollout", "adapters with KL", "mixed types"])
+@pytest.mark.parametrize(
+    "kind", ["full", "full with KL, twice a rollout", "adapters with KL", "mixed types", "Qwen3-VL"]
+)
 def test_log_probabilities_entropies_and_gradients_are_those_of_one_row_a_trace(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
@@ -65,6 +76,8 @@ def test_log_probabilities_entropies_and_gradients_are_those_of_one_row_a_trace(
         self: GcpoTrainer, model: Any, ids: Any, attention: torch.Tensor, keep: int, **fields: Any
     ) -> Any:
         packed = shared(self, model, ids, attention, keep, **fields)
+        if self._images is not None:
+            fields = self._images.whole(fields)
         plain = GRPOTrainer._get_per_token_logps_and_entropies(self, model, ids, attention, keep, **fields)
         real = attention[:, -keep:]
         for mine, trls in zip(packed[:2], plain[:2], strict=True):
@@ -90,10 +103,14 @@ def test_log_probabilities_entropies_and_gradients_are_those_of_one_row_a_trace(
             return base
 
         monkeypatch.setattr(gcpo_run, "load_base", load_mixed)
+    qwen3 = kind == "Qwen3-VL"
+    if qwen3:
+        monkeypatch.setattr(gcpo_run, "get_profile", lambda name: AnyText())
     config = GcpoConfig(
-        base=BUNDLED, out=tmp_path / "run", pairs=pairs, steps=2, traces=2, pairs_per_step=2,
-        batch_per_device=4, max_trace_tokens=60, lr=1e-2 if adapters else 1e-4, dtype="float32",
-        gradient_checkpointing=False, equal_images=True, workers=0, share_prompts=True, save_every=2,
+        base=save_family("qwen3_vl", tmp_path / "base") if qwen3 else BUNDLED, out=tmp_path / "run",
+        pairs=pairs, steps=2, traces=2, pairs_per_step=2, batch_per_device=4, max_trace_tokens=60,
+        lr=1e-2 if adapters else 1e-4, dtype="float32", gradient_checkpointing=False,
+        equal_images=not qwen3, workers=0, share_prompts=True, save_every=2,
         lora=RrmLora(rank=2, alpha=4) if adapters else None,
         kl=0.1 if "KL" in kind else 0.0, updates_per_rollout=2 if "twice" in kind else 1,
     )  # fmt: skip
@@ -148,3 +165,64 @@ def test_a_model_whose_prompts_cannot_be_shared_is_refused_and_why_is_said() -> 
     )
     with pytest.raises(SettingsError, match="LlamaForCausalLM has other positions"):
         check_model(other)
+
+
+@pytest.mark.parametrize(
+    ("config", "named"),
+    [
+        (
+            hf.Qwen3NextConfig(num_hidden_layers=4),
+            "Qwen3NextForCausalLM has layers of the type linear_attention",
+        ),
+        (
+            hf.Lfm2Config(num_hidden_layers=2, layer_types=["conv", "full_attention"]),
+            "Lfm2ForCausalLM has layers of the type conv",
+        ),
+        (hf.FalconH1Config(num_hidden_layers=1), "FalconH1ForCausalLM has layers of the type hybrid"),
+        (hf.MambaConfig(num_hidden_layers=1), "MambaForCausalLM has layers of the type linear_attention"),
+        (hf.RwkvConfig(num_hidden_layers=1), "RwkvForCausalLM has layers of the type recurrent"),
+        (
+            hf.MistralConfig(num_hidden_layers=1),
+            "MistralForCausalLM has layers of the type sliding_attention",
+        ),
+        (
+            hf.Llama4TextConfig(num_hidden_layers=2),
+            "Llama4ForCausalLM has layers of the type chunked_attention",
+        ),
+        (
+            hf.Gemma3TextConfig(num_hidden_layers=6),
+            "Gemma3ForCausalLM has layers of the type sliding_attention",
+        ),
+    ],
+    ids=lambda value: type(value).__name__ if not isinstance(value, str) else "",
+)
+def test_layers_that_a_mask_does_not_keep_apart_are_refused_and_named(config: Any, named: str) -> None:
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config)
+    with pytest.raises(SettingsError, match=named):
+        check_model(model)
+
+
+def test_windows_of_a_qwen2_5_vl_are_refused_and_without_them_it_is_not() -> None:
+    config = AutoConfig.from_pretrained(BUNDLED)
+    check_model(AutoModelForImageTextToText.from_config(config))
+    options = config.text_config.to_dict() | {
+        "use_sliding_window": True, "sliding_window": 64, "max_window_layers": 3, "layer_types": None,
+    }  # fmt: skip
+    config.text_config = type(config.text_config)(**options)
+    with pytest.raises(SettingsError, match="layers of the type sliding_attention"):
+        check_model(AutoModelForImageTextToText.from_config(config))
+
+
+@pytest.mark.parametrize("credit", ["trace", "all_scores"])
+def test_a_hybrid_model_is_refused_before_its_run_begins(tmp_path: Path, credit: Credit) -> None:
+    pairs = write_lines(tmp_path / "pairs.jsonl", [pair(0)])
+    config = GcpoConfig(
+        base=save_family("qwen3_5", tmp_path / "base"), out=tmp_path / "run", pairs=pairs, steps=1, traces=2,
+        pairs_per_step=1, batch_per_device=4, dtype="float32", share_prompts=True, credit=credit,
+    )  # fmt: skip
+    with pytest.raises(
+        SettingsError, match=r"Qwen3_5ForConditionalGeneration has layers .* linear_attention"
+    ):
+        run_gcpo(config)
+    assert not config.out.exists()

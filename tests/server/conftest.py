@@ -1,5 +1,6 @@
 """Services that start for a test and end with it."""
 
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -13,7 +14,7 @@ from scripted_engine import ScriptedEngine
 from edit_rrm_server.api.app import create_app
 from edit_rrm_server.engines.loaded_model import LoadedModel
 from edit_rrm_server.life.service import Service
-from edit_rrm_server.settings.server import ServerSettings
+from edit_rrm_server.settings.server import BUNDLED_MODEL, ServerSettings
 
 
 @pytest.fixture
@@ -54,3 +55,14 @@ async def start() -> AsyncIterator[Start]:
 async def running(start: Start) -> Running:
     """A ready service with default settings and a well-behaved engine."""
     return await start()
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A directory of two checkpoints."""
+    for name in ("old", "new"):
+        directory = tmp_path / "root" / name
+        directory.mkdir(parents=True)
+        for file in ("config.json", "rrm.json", "model.safetensors"):
+            shutil.copy(BUNDLED_MODEL / file, directory)
+    return tmp_path / "root"

@@ -3,6 +3,7 @@
 import asyncio
 import math
 import re
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -61,7 +62,7 @@ def well_behaved(asked: Asked) -> str:
 class ScriptedEngine:
     """Satisfies `Engine`. `gate`, when set to an event, holds every job until the event is set.
 
-    Setting `alive` to false kills it.
+    Setting `alive` to false kills it; since `hung_since` (monotonic seconds) it ends no step.
     """
 
     def __init__(self, script: Callable[[Asked], str | Completion] = well_behaved) -> None:
@@ -73,6 +74,7 @@ class ScriptedEngine:
         self.most_running = 0
         self.aborted = 0
         self.stopped = False
+        self.hung_since: float | None = None
 
     @property
     def alive(self) -> bool:
@@ -84,6 +86,10 @@ class ScriptedEngine:
             self._death.clear()
         else:
             self._death.set()
+
+    @property
+    def stalled_s(self) -> float:
+        return time.monotonic() - self.hung_since if self.hung_since is not None else 0.0
 
     async def died(self) -> None:
         await self._death.wait()

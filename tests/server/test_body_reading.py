@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from python_multipart import MultipartParser
 from running_service import Unmetered
 from small_calls import score_body
 from starlette.requests import ClientDisconnect, Request
@@ -17,7 +18,7 @@ from edit_rrm.wire import ScoreRequest
 from edit_rrm_server.admission.byte_budget import ByteBudget
 from edit_rrm_server.errors import BodyTimeoutError, MemoryFullError, RequestRefusedError
 from edit_rrm_server.http.envelope import read_envelope
-from edit_rrm_server.http.multipart import MAX_PARTS, read_parts
+from edit_rrm_server.http.multipart import MAX_PARTS, Part, read_parts
 from edit_rrm_server.http.problems import problem_for
 
 BODY = json.dumps(score_body()).encode()
@@ -270,3 +271,32 @@ async def test_a_part_is_what_was_sent_however_it_is_cut(size: int, data: bytes)
             yield body[start : start + size]
 
     assert (await read_parts(chunks(), b"X"))["a"].whole() == data
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [b'--X\r\nContent-Disposition: form-data; name="a%d"\r\n\r\n\r\n', b"\r\n--X.", b"\r\n--X\r\n\r\n"],
+    ids=["parts", "boundaries that end nothing", "parts without a name"],
+)
+async def test_more_boundaries_than_parts_may_be_are_refused_before_they_are_parsed(
+    piece: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed = []
+    write = MultipartParser.write
+    monkeypatch.setattr(MultipartParser, "write", lambda self, data: parsed.append(data) or write(self, data))
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b'--X\r\nContent-Disposition: form-data; name="a"\r\n\r\n'
+        yield piece * 100_000
+
+    with pytest.raises(RequestRefusedError, match="more than 256 parts"):
+        await read_parts(chunks(), b"X")
+    assert sum(map(len, parsed)) < 100
+
+
+def test_a_part_that_comes_byte_by_byte_is_kept_in_one_piece() -> None:
+    part = Part()
+    for byte in b"edit" * 1000:
+        part.add(bytes([byte]), 0, 1)
+    assert part.whole() == b"edit" * 1000
+    assert len(part._pieces) == 1

@@ -48,3 +48,21 @@ async def test_a_result_that_came_in_the_step_that_cancels_is_undone() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert undone == ["an engine"]
+
+
+async def test_the_next_work_waits_until_what_was_given_up_is_undone() -> None:
+    may_end, order = threading.Event(), list[str]()
+
+    def first() -> str:
+        may_end.wait()
+        return "an engine"
+
+    task = asyncio.create_task(run_detached(first, undo=lambda _: order.append("undone")))
+    await until(is_work_left)
+    task.cancel()
+    second = asyncio.create_task(run_detached(lambda: order.append("begun")))
+    await asyncio.sleep(0.2)
+    assert order == []
+    may_end.set()
+    await second
+    assert order == ["undone", "begun"]

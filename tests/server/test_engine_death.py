@@ -1,6 +1,7 @@
 """The engine dies under load: everything accepted is answered, the service restarts it or ends."""
 
 import asyncio
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -151,7 +152,8 @@ async def test_of_500_candidates_none_disappears_though_the_engine_dies_five_tim
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loads = Loads(*(Unreliable(lives=60) for _ in range(5)), ScriptedEngine())
-    running = await start(load=loads, window=16, engine_restart_backoff_s=0.0)
+    # Nothing that is in it is to blame for its deaths.
+    running = await start(load=loads, window=16, engine_restart_backoff_s=0.0, quarantine_s=0.0)
     batcher = running.service.batcher
     admit, accepted, answered = batcher.admit, 0, 0
 
@@ -303,3 +305,43 @@ async def ask(engine: WatchedEngine) -> Completion:
     """Any prompt."""
     image = EditImage.from_pil(picture())
     return await engine.generate(Prompt(()), {ImageSlot.SOURCE: image}, SamplingSettings(0.0, 1.0, 0, 1))
+
+
+async def test_an_engine_that_hangs_is_ended_and_replaced(
+    start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    hanging, next_one = held(), ScriptedEngine()
+    running = await start(
+        load=Loads(hanging, next_one), window=2, engine_hang_s=1.0, engine_restart_backoff_s=0.0
+    )
+    call = asyncio.create_task(running.score(candidates=blues(4), guards="off", sampling=SAMPLED))
+    await until(lambda: hanging.running == 2)
+    hanging.hung_since = time.monotonic() - 60.0
+    response = await call
+    assert (response.status_code, response.json()["code"]) == (503, "engine_dead")
+    await until(lambda: running.service.state == "ready")
+    assert hanging.stopped
+    assert hanging.alive  # it said nothing of it
+    assert (await running.score()).json()["results"][0]["score"] == 6.0
+    assert await metric(running, "edit_rrm_engine_hangs_total") == 1
+    assert await metric(running, "edit_rrm_engine_deaths_total") == 1
+    assert "the engine hangs: it has ended no step for 60 s; it is killed" in caplog.text
+
+
+async def test_a_stall_that_is_over_at_the_second_look_is_none() -> None:
+    """As after a pause of the whole service: what the engine said meanwhile is read late."""
+    looks = 0
+
+    class Once(ScriptedEngine):
+        @property
+        def stalled_s(self) -> float:
+            nonlocal looks
+            looks += 1
+            return 60.0 if looks % 2 else 0.0
+
+    engine = WatchedEngine(Once(), hang_s=0.2)
+    watching = asyncio.create_task(engine.watch())
+    await until(lambda: looks >= 6)
+    assert not watching.done()
+    assert engine.alive
+    watching.cancel()

@@ -1,5 +1,6 @@
 """Settings of the engines: devices are passed on to vLLM, and what the chosen engine ignores is refused."""
 
+import importlib
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -97,9 +98,19 @@ def configuration(prefix_cache_retention_interval: int | None = 0, worker_cls: s
     """The parts of vLLM's configuration that are adjusted."""
     return SimpleNamespace(
         cache_config=SimpleNamespace(prefix_cache_retention_interval=prefix_cache_retention_interval),
-        parallel_config=SimpleNamespace(worker_cls=worker_cls),
+        parallel_config=SimpleNamespace(worker_cls=worker_cls, worker_extension_cls=""),
         structured_outputs_config=SimpleNamespace(backend="auto", disable_any_whitespace=False),
     )
+
+
+def test_what_holds_weights_ends_with_the_service_unless_the_operator_extends_the_worker_himself() -> None:
+    config = configuration()
+    adjust_config(config, ServerSettings())
+    module, _, name = config.parallel_config.worker_extension_cls.rpartition(".")
+    assert not vars(getattr(importlib.import_module(module), name)).keys() & {"__init__", "__new__"}
+    config.parallel_config.worker_extension_cls = "mine.Extension"
+    adjust_config(config, ServerSettings())
+    assert config.parallel_config.worker_extension_cls == "mine.Extension"
 
 
 def test_traces_go_where_the_services_go_and_nowhere_by_default() -> None:

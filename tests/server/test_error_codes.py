@@ -134,6 +134,11 @@ REQUEST = json.dumps(score_body(source={"part": "s"}, candidates=[{"part": "c"}]
     ("body", "content_type", "detail"),
     [
         (multipart(("request", REQUEST)), "multipart/form-data", "boundary"),
+        (
+            multipart(("request", REQUEST)),
+            "multipart/form-data; boundary=X" + ";a=b" * 9000,
+            "more than 1000",
+        ),
         (b"nothing of the kind", "multipart/form-data; boundary=X", ""),
         (b"", "multipart/form-data; boundary=X", ""),
         (multipart(("request", REQUEST), end=b""), "multipart/form-data; boundary=X", "last boundary"),

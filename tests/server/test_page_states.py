@@ -78,6 +78,11 @@ def press(page: Page, name: str) -> None:
         expect(page.locator("#score")).to_be_focused()
 
 
+def unfold(page: Page, summary: str) -> None:
+    """Opens a fold."""
+    page.locator("summary", has_text=summary).click()
+
+
 def sent_request(page: Page) -> dict[str, Any]:
     """The request that was scored, as the page shows it (the browser tells no test of multipart bodies)."""
     found = re.search(r"--form-string 'request=(.*)' ", page.locator("#curl-text").input_value())
@@ -216,7 +221,7 @@ class TestErrors:
         choose(page)
         press(page, "Score")
         expect(page.locator("#problem")).to_contain_text("decomposition_failed")
-        expect(page.locator("#problem")).to_contain_text("Add principles of your own")
+        expect(page.locator("#problem")).to_contain_text("add principles of your own")
         press(page, "Add a principle")
         press(page, "Score")  # the question is still empty
         expect(page.locator("#problem")).to_have_text("A field is empty or out of its range.")
@@ -297,6 +302,7 @@ def test_an_edited_principle_survives_another_instruction_and_the_models_does_no
     expect(page.locator("#principles-origin")).to_contain_text("asked for anew")
     press(page, "Score")
     expect(page.locator("#principles-origin")).to_contain_text("Written by the model")
+    unfold(page, "Principles")
     page.get_by_label("Weight of principle 2").fill("2.5")
     press(page, "Move principle 2 up")
     expect(page.get_by_label("Question of principle 1")).to_have_value("is the rest the same?")
@@ -318,9 +324,9 @@ def test_an_edited_principle_survives_another_instruction_and_the_models_does_no
 def test_pictures_can_be_dropped_and_pasted(open_page: OpenPage) -> None:
     visit, _ = open_page()
     page = visit.page
-    event = """([selector, kind, names, type]) => {
+    event = """([selector, kind, names, type, bytes]) => {
         const data = new DataTransfer();
-        for (const name of names) data.items.add(new File(["bytes"], name, {type}));
+        for (const name of names) data.items.add(new File([new Uint8Array(bytes)], name, {type}));
         const init = {bubbles: true, cancelable: true};
         document.querySelector(selector).dispatchEvent(kind === "drop"
             ? new DragEvent("drop", {...init, dataTransfer: data})
@@ -328,14 +334,14 @@ def test_pictures_can_be_dropped_and_pasted(open_page: OpenPage) -> None:
     }"""
     shown = page.locator(".thumbnails img")
     # Two at once on the source: the first is the source, the other a candidate.
-    page.evaluate(event, ["#source-zone", "drop", ["a.png", "b.png"], "image/png"])
-    page.evaluate(event, ["body", "paste", ["c.webp"], "image/webp"])
-    page.evaluate(event, ["#candidates-zone", "drop", ["notes.txt"], "text/plain"])
-    expect(page.locator("#problem")).to_have_text("Not a PNG, JPEG or WebP: notes.txt")
+    page.evaluate(event, ["#source-zone", "drop", ["a.png", "b.png"], "image/png", list(RED)])
+    page.evaluate(event, ["body", "paste", ["c.png"], "image/png", list(BLUE)])
+    page.evaluate(event, ["#candidates-zone", "drop", ["notes.png"], "image/png", list(b"notes")])
+    expect(page.locator("#problem")).to_have_text("notes.png holds text, no picture.")
     assert [shown.nth(i).get_attribute("alt") for i in range(shown.count())] == [
         "Source: a.png",
         "Candidate 1: b.png",
-        "Candidate 2: c.webp",
+        "Candidate 2: c.png",
     ]
     press(page, "Remove candidate 1: b.png")
     expect(shown).to_have_count(2)
@@ -372,12 +378,9 @@ def test_sources_are_added_up_to_what_the_judge_takes(open_page: OpenPage) -> No
     assert request["sources"] == [{"part": "source"}, {"part": "source2"}, {"part": "source3"}]
     assert 'source3=@"x.png"' in page.locator("#curl-text").input_value()
     assert [len(asked.images) for asked in live.engine.asked] == [3, 4]
-    result = page.locator("article .pair img")
-    assert [result.nth(place).get_attribute("alt") for place in range(result.count())] == [
-        *names[:3],
-        "Candidate 1: blue0.png",
-        "What changed in candidate 1, in colour on grey",
-    ]
+    assert page.get_by_label("Compare with").locator("option").all_inner_texts() == names[:3]
+    page.get_by_label("Compare with").select_option("1")
+    expect(page.locator(".layer.before img")).to_have_attribute("alt", "Source 2: w.png")
     assert visit.complaints == []
 
 
@@ -403,7 +406,7 @@ def test_a_judge_with_questions_of_its_own_is_sent_no_principles(open_page: Open
     press(page, "Score")
     expect(page.locator("#results-summary")).to_have_text("1 candidate scored; reward 0.60.")
     assert "principles" not in sent_request(page)
-    facts = page.locator("article").get_by_text("follow 0.90")
+    facts = page.locator(".result").get_by_text("follow 0.90")
     expect(facts).to_have_text("follow 0.90 · keep 0.40 · quality 0.60")
     assert visit.complaints == []
 
@@ -413,6 +416,7 @@ def test_the_answer_and_the_request_can_be_taken_along(open_page: OpenPage, tmp_
     page = visit.page
     choose(page, instruction="make the circle's red blue; $(touch x)")
     press(page, "Score")
+    unfold(page, "Time, tokens, curl and JSON")
     with page.expect_download() as download:
         press(page, "Download the answer as JSON")
     download.value.save_as(tmp_path / "answer.json")

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shutil
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ from running_service import CARD, Running, Start, until
 from scripted_engine import Asked, ScriptedEngine, trace
 from small_calls import BLUE, b64, score_body
 
+from edit_rrm_server.engines.detached_thread import run_detached
 from edit_rrm_server.engines.loaded_model import LoadedModel
-from edit_rrm_server.settings.server import BUNDLED_MODEL
 
 OLD, NEW = "01dc0ffee000", "0000000000e0"
 SCORES = {OLD: 2.0, NEW: 8.0}
@@ -59,21 +60,10 @@ DECOMPOSED = {
 }
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """A directory of two checkpoints."""
-    for name in ("old", "new"):
-        directory = tmp_path / "root" / name
-        directory.mkdir(parents=True)
-        for file in ("config.json", "rrm.json", "model.safetensors"):
-            shutil.copy(BUNDLED_MODEL / file, directory)
-    return tmp_path / "root"
-
-
 async def reloadable(start: Start, root: Path, weights: Weights, **changes: Any) -> Running:
     """A service of the old checkpoint."""
-    changes = {"admin_api_keys": "admin-key", "engine_restart_backoff_s": 0.0, **changes}
-    return await start(load_from=weights, reload_root=root, model=root / "old", **changes)
+    defaults = {"admin_api_keys": "admin-key", "engine_restart_backoff_s": 0.0, "load_from": weights}
+    return await start(reload_root=root, model=root / "old", **{**defaults, **changes})
 
 
 async def reload(running: Running, path: object = "new") -> httpx.Response:
@@ -312,6 +302,62 @@ async def test_stopping_during_a_reload_does_not_wait_for_it(start: Start, root:
         await running.service.stop()
     reloading.cancel()
     assert all(engine.stopped for engine in weights.engines)
+
+
+async def test_draining_gives_a_reload_up_and_says_so(start: Start, root: Path) -> None:
+    weights = Weights()
+    running = await reloadable(start, root, weights)
+    weights.gate = asyncio.Event()
+    reloading = asyncio.create_task(reload(running))
+    await until(lambda: len(weights.loaded) == 2)
+    assert await running.service.drain(timeout_s=10.0)
+    answer = await reloading
+    assert (answer.status_code, answer.json()["code"]) == (503, "draining")
+    assert int(answer.headers["Retry-After"]) >= 1
+
+
+async def test_draining_lets_the_calls_finish_that_a_reload_waits_for(start: Start, root: Path) -> None:
+    weights = Weights()
+    weights.job_gate = asyncio.Event()
+    running = await reloadable(start, root, weights)
+    call = asyncio.create_task(running.score())
+    await until(lambda: weights.engines[0].running == 1)
+    reloading = asyncio.create_task(reload(running))
+    await until(lambda: running.service.state == "loading")
+    draining = asyncio.create_task(running.service.drain(timeout_s=10.0))
+    assert (await reloading).json()["code"] == "draining"
+    weights.job_gate.set()
+    assert (await call).json()["results"][0]["score"] == SCORES[OLD]
+    assert await draining
+    assert weights.loaded == ["old"]
+
+
+async def test_a_reload_while_the_engine_restarts_waits_for_the_load_that_it_gives_up(
+    start: Start, root: Path
+) -> None:
+    """As vLLM's loads do, these go on in a thread that cannot be interrupted."""
+    weights, may_load, told = Weights(), threading.Event(), list[str]()
+
+    def begin() -> None:
+        told.append("begins")
+        may_load.wait()
+
+    async def load(checkpoint: Path) -> LoadedModel:
+        await run_detached(begin, undo=lambda _: told.append("undone"))
+        return await weights(checkpoint)
+
+    may_load.set()
+    running = await reloadable(start, root, weights, load_from=load)
+    may_load.clear()
+    weights.engines[0].alive = False
+    await until(lambda: len(told) == 2)  # the restart
+    reloading = asyncio.create_task(reload(running))
+    await asyncio.sleep(0.2)
+    assert told == ["begins"] * 2
+    may_load.set()
+    assert (await reloading).status_code == 200
+    assert told == ["begins", "begins", "undone", "begins"]
+    assert weights.loaded == ["old", "new"]
 
 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer call-key"}, {"Authorization": "x"}])

@@ -4,6 +4,7 @@ import asyncio
 import errno
 import json
 import os
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -16,7 +17,7 @@ from starlette.types import Message
 
 from edit_rrm_server.admission.byte_budget import ByteBudget
 from edit_rrm_server.api.answer_spool import AnswerSpool
-from edit_rrm_server.http.ndjson import Line, read_lines
+from edit_rrm_server.http.ndjson import TURN_LINES, Line, read_lines
 
 NDJSON = {"content-type": "application/x-ndjson"}
 
@@ -171,6 +172,20 @@ async def test_a_caller_who_leaves_after_the_last_line_is_noticed_too(running: R
     running.assert_idle()
 
 
+async def test_a_caller_who_leaves_while_reading_is_paused_is_noticed(start: Start) -> None:
+    running = await start(window=2, queue_capacity=100)
+    running.engine.gate = asyncio.Event()
+    connection = Connection(running)
+    connection.write(b"".join(line(number) for number in range(8)))
+    await until(lambda: running.engine.running == 2)
+    connection.close()
+    async with asyncio.timeout(10.0):
+        await connection.task
+    assert running.engine.aborted == 2
+    assert len(running.engine.asked) == 2
+    running.assert_idle()
+
+
 async def test_a_line_s_deadline_is_its_own(start: Start) -> None:
     running = await start()
     running.engine.gate = asyncio.Event()
@@ -238,6 +253,34 @@ def test_lines_do_not_depend_on_how_the_body_was_cut(texts: list[bytes], size: i
         assert room.held_bytes == sum(len(text) for text in texts if len(text) <= 8)
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("text", [b"\n", b"x\n"])
+async def test_others_have_their_turn_while_a_chunk_of_many_lines_is_read(text: bytes) -> None:
+    turns, lines_by_turn = 0, Counter[int]()
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield text * 10_000
+
+    room = ByteBudget("bodies", 10**6, Unmetered()).share()
+    task = asyncio.create_task(others())
+    async for _ in read_lines(chunks(), 100, room):
+        lines_by_turn[turns] += 1
+    task.cancel()
+    assert lines_by_turn.total() == 10_000
+    assert max(lines_by_turn.values()) <= TURN_LINES
+
+
+async def test_two_thousand_lines_of_nothing_are_answered_each(running: Running) -> None:
+    found = await answers(running, b"x\n" * 2000)
+    assert {answer["error"]["code"] for answer in found.values()} == {"malformed_json"}
+    assert len(found) == 2000
 
 
 class TestSpool:

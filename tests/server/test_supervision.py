@@ -18,7 +18,7 @@ class Bench:
     def __init__(self, limit: int, starts: Iterable[ScriptedEngine | None] = ()) -> None:
         self.now_s = 0.0
         self.slept_s: list[float] = []
-        self.deaths = 0
+        self.deaths = self.hangs = 0
         self.outcomes: list[str] = []
         self.told_of_deaths = 0
         self.up: list[WatchedEngine] = []
@@ -34,6 +34,9 @@ class Bench:
 
     def engine_died(self) -> None:
         self.deaths += 1
+
+    def engine_hung(self) -> None:
+        self.hangs += 1
 
     def engine_restarted(self, outcome: str) -> None:
         self.outcomes.append(outcome)

@@ -1,6 +1,7 @@
 """UniRL's POST /score, GET /rewards and GET /health on the real application with a scripted engine."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -9,6 +10,7 @@ from foreign_calls import GREEN, colours, score_batch, start_many_sources, text,
 from running_service import Running, Start, until
 from scripted_engine import Asked, ScriptedEngine, trace, well_behaved
 from small_calls import BLUE, RED, picture, png
+from test_reload import NEW, OLD, SCORES, Weights, reload, reloadable
 
 from edit_rrm_server.api.dialects.idempotency import IdempotentAnswers
 from edit_rrm_server.errors import RequestRefusedError
@@ -221,6 +223,46 @@ class TestIdempotency:
         answer = (await score(running, wire_request(idempotency_key="k"))).json()
         assert answer["errors"][0]["edit_rrm"].startswith("trace_unparseable")
         assert await self.overall(running) == [6.0]
+
+    async def test_a_key_is_its_caller_s_own(self, start: Start) -> None:
+        running = await start(self.once(), **DIALECT, score_cache_mib=0, api_keys="one,two")
+        found = []
+        for key in ("one", "two", "one"):
+            running.http.headers["Authorization"] = f"Bearer {key}"
+            found += await self.overall(running)
+        assert found == [9.0, 8.0, 9.0]
+        answer = await score(running, wire_request(GREEN, idempotency_key="k"))
+        assert answer.status_code == 422  # of the same caller it is what it was
+
+
+class TestReloadWhileHeld:
+    """The weights are replaced while a call waits for room in the queue."""
+
+    async def held(self, start: Start, root: Path, **fields: Any) -> httpx.Response:
+        weights = Weights()
+        weights.job_gate = asyncio.Event()
+        running = await reloadable(start, root, weights, **DIALECT, window=1, queue_capacity=2)
+        first = asyncio.create_task(running.score(candidates=[{"b64": text(BLUE)}, {"b64": text(GREEN)}]))
+        await until(lambda: weights.engines[0].running == 1)
+        held = asyncio.create_task(score(running, wire_request(**fields)))
+        await until(lambda: running.service.active_calls == 2)
+        reloading = asyncio.create_task(reload(running))
+        await until(lambda: running.service.state == "loading")
+        weights.job_gate.set()
+        assert (await first).json()["model"] == f"scripted@{OLD}"
+        assert (await reloading).status_code == 200
+        assert len(weights.engines[0].asked) == 2  # nothing of the call that was held
+        return await held
+
+    async def test_it_is_scored_by_the_new_weights_and_says_so(self, start: Start, root: Path) -> None:
+        answer = (await self.held(start, root)).json()
+        assert answer["results"][0]["edit_rrm"]["overall"] == SCORES[NEW]
+        assert answer["identities"][0]["scorer_version"] == f"scripted@{NEW}"
+
+    async def test_who_wants_the_old_ones_is_told(self, start: Start, root: Path) -> None:
+        answer = await self.held(start, root, scorer_version=f"scripted@{OLD}")
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+        assert f"this service is 'scripted@{NEW}'" in answer.json()["detail"]
 
 
 class TestReplays:

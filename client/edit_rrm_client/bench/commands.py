@@ -19,6 +19,7 @@ from edit_rrm_client.bench import compass, editscore, genai, mmrb2, tiger
 from edit_rrm_client.bench.accuracy import Judged
 from edit_rrm_client.bench.answers import Answers, Asked, By
 from edit_rrm_client.bench.comparisons import Comparison
+from edit_rrm_client.bench.editor_commands import gedit, imgedit
 from edit_rrm_client.bench.layout import parquet_files
 from edit_rrm_client.bench.published import COMPASS, EDIT_R1, EDITREWARD, MMRB2
 from edit_rrm_client.bench.run import Run
@@ -36,7 +37,7 @@ from edit_rrm_client.tables import printable
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="""Run a public benchmark of edit judges through the service.
+    help="""Run a public benchmark of edit judges through the service; gedit and imgedit are of editors.
 
 The data sets are not downloaded: PATH is a local copy, such as a Parquet file or the folder that holds them.
 A run that stops goes on where it was: answers are kept in a file beside you (`--answers`).""",
@@ -205,6 +206,10 @@ def compass_bench(
     with reported():
         judged, failures = _judged(compass.read_comparisons(path), options, by=by)
         _show("EditReward-Compass", compass_lines(judged), failures, COMPASS, options)
+
+
+app.command("gedit")(gedit)
+app.command("imgedit")(imgedit)
 
 
 def _judged(

@@ -41,11 +41,14 @@ class Places:
     """What the input calls a column, by this package's name for it."""
 
 
-def checked_rows(records: Iterable[Record], places: Places) -> Iterator[InputRow]:
-    """A row for each record, in order. Keys may repeat: that is for the caller to see."""
+def checked_rows(records: Iterable[Record], places: Places, *, edited: bool = True) -> Iterator[InputRow]:
+    """A row for each record, in order. Keys may repeat: that is for the caller to see.
+
+    `edited`: whether each row has an edited image; without, the rows are what editors are asked for.
+    """
     counter = _CandidateCounter()
     for record in records:
-        yield _Reading(places, record).row(counter)
+        yield _Reading(places, record, edited).row(counter)
 
 
 class _CandidateCounter:
@@ -66,9 +69,10 @@ class _CandidateCounter:
 class _Reading:
     """One record on its way to a row; the first problem it meets is the row's."""
 
-    def __init__(self, places: Places, record: Record) -> None:
+    def __init__(self, places: Places, record: Record, edited: bool) -> None:
         self._places = places
         self._record = record
+        self._edited = edited
         self._problem: RowProblem | None = None
 
     def row(self, counter: _CandidateCounter) -> InputRow:
@@ -78,7 +82,8 @@ class _Reading:
             return InputRow(row=number, key=f"#{number}", id="", problem=self._problem)
         instruction = self._instruction()
         images, more = self._image("source"), self._more_sources()
-        images.update(self._image("edited"))
+        if self._edited:
+            images.update(self._image("edited"))
         model, category = self._text("model"), self._text("category")
         shown = [images["source_image"], *(source.image for source in more)]
         named = [image or self._get(name) for name, image in zip(SOURCE_COLUMNS, shown, strict=False)]

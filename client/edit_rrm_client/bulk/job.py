@@ -101,6 +101,7 @@ def run_job(job: Job, run: Run, clock: Callable[[], float] = time.monotonic) -> 
                     f"{work.rows} rows were to be scored, {tally.counted} are accounted for"
                 )
             summary = tally.summary(
+                input_file=job.source.file,
                 total=total,
                 rrm=journal.rrm,
                 settings=job.settings,

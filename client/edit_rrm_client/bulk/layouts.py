@@ -7,18 +7,23 @@ TIGER-Lab's EditReward-Data (a JSON list of pairs).
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from edit_rrm_client.bulk.benchmark_edits import (
+    gedit_edits,
+    gedit_id,
+    imgedit_edits,
+    is_file_name,
+    original_of,
+)
 from edit_rrm_client.bulk.errors import InputError
 from edit_rrm_client.bulk.finding import existing, image_named, images_in, in_order, is_hidden
-from edit_rrm_client.bulk.records import Record, Records, file_digest, open_records, whole
+from edit_rrm_client.bulk.records import Record, Records, file_digest, whole
 
 Layout = Literal["gedit", "imgedit", "editreward"]
-_GEDIT_PICTURES = ("input_image", "input_image_raw")  # in the dataset's own rows, and not needed
 
 
 def open_layout(path: Path, layout: Layout, edits: Path | None, originals: Path | None) -> Records:
@@ -64,9 +69,11 @@ class GeditRecords:
         models = self._models()
         languages = {model: _languages(folder) for model, folder in models.items()}
         number = 0
-        for edit in self._edits():
+        seen: set[str] = set()
+        for edit in gedit_edits(self.edits):
+            name = gedit_id(edit, seen)
             names = [whole(edit.get(name)) for name in ("key", "task_type", "instruction_language")]
-            if not all(map(_is_name, names)):
+            if not all(map(is_file_name, names)):
                 number += 1
                 yield Record(
                     number,
@@ -80,7 +87,7 @@ class GeditRecords:
                 number += 1
                 place = folder / "fullset" / task / language
                 yield Record(number, {
-                    "id": key, "instruction": edit.get("instruction"), "category": task, "model": model,
+                    "id": name, "instruction": edit.get("instruction"), "category": task, "model": model,
                     "source": _shown(image_named(place, f"{key}_SRCIMG")),
                     "edited": _shown(image_named(place, key)), "candidate": 0,
                 })  # fmt: skip
@@ -91,7 +98,7 @@ class GeditRecords:
     def digest(self) -> str:
         """Of the edits and the models' names."""
         names = "\n".join(self._models())
-        rows = "".join(json.dumps(edit, sort_keys=True, default=str) for edit in self._edits())
+        rows = "".join(json.dumps(edit, sort_keys=True, default=str) for edit in gedit_edits(self.edits))
         return hashlib.sha256(f"{names}\n{rows}".encode()).hexdigest()
 
     def _models(self) -> dict[str, Path]:
@@ -102,25 +109,6 @@ class GeditRecords:
         if not found:
             raise InputError(f"{self.folder}: neither it nor a folder in it holds fullset/")
         return found
-
-    def _edits(self) -> Iterator[Mapping[str, Any]]:
-        parts = [self.edits]
-        if self.edits.is_dir():
-            parts = in_order(
-                path
-                for path in self.edits.rglob("*")
-                if path.suffix.lower() == ".parquet"
-                and not any(map(is_hidden, (path, *path.relative_to(self.edits).parents)))
-            )
-            if not parts:
-                raise InputError(f"{self.edits}: there is no .parquet file in it")
-        for part in parts:
-            if part.suffix.lower() == ".parquet":
-                from edit_rrm_client.bulk.parquet import read_parquet
-
-                yield from read_parquet(part, without=_GEDIT_PICTURES)
-            else:
-                yield from (record.columns for record in open_records(part).read())
 
 
 @dataclass(frozen=True)
@@ -139,11 +127,11 @@ class ImgeditRecords:
     def read(self) -> Iterator[Record]:
         models = self._models()
         number = 0
-        for key, edit in self._edits().items():
+        for key, edit in imgedit_edits(self.edits).items():
             for model, folder in models.items():
                 number += 1
-                source = self._source(edit)
-                if source is None or not _is_name(key):
+                source = original_of(edit, self.originals)
+                if source is None or not is_file_name(key):
                     reason = "needs `prompt` and an `id` that is a path below the originals"
                     yield Record(number, unreadable=f"{self.edits}: edit {key!r} {reason}")
                     continue
@@ -154,7 +142,7 @@ class ImgeditRecords:
                 })  # fmt: skip
 
     def count(self) -> int:
-        return len(self._edits()) * len(self._models())
+        return len(imgedit_edits(self.edits)) * len(self._models())
 
     def digest(self) -> str:
         """Of the edits and the models' names."""
@@ -162,27 +150,13 @@ class ImgeditRecords:
         return hashlib.sha256(file_digest(self.edits).encode() + names).hexdigest()
 
     def _models(self) -> dict[str, Path]:
-        if any(existing(self.folder / f"{key}.png") for key in self._edits() if _is_name(key)):
+        keys = filter(is_file_name, imgedit_edits(self.edits))
+        if any(existing(self.folder / f"{key}.png") for key in keys):
             return {self.folder.absolute().name: self.folder}
         inner = (path for path in in_order(self.folder.iterdir()) if path.is_dir() and not is_hidden(path))
         found = {path.name: path for path in inner if images_in(path)}
         if not found:
             raise InputError(f"{self.folder}: neither it nor a folder in it holds edited images")
-        return found
-
-    def _source(self, edit: Any) -> Path | None:
-        """The original, which may not lie elsewhere."""
-        name = edit.get("id") if isinstance(edit, dict) else None
-        if not isinstance(name, str) or not name:
-            return None
-        path = self.originals.absolute() / name
-        inside = Path(os.path.normpath(path)).is_relative_to(os.path.normpath(self.originals.absolute()))
-        return path if inside else None
-
-    def _edits(self) -> dict[str, Any]:
-        found = _json(self.edits)
-        if not isinstance(found, dict):
-            raise InputError(f"{self.edits}: expected an object of edits by their keys")
         return found
 
 
@@ -242,12 +216,6 @@ def _not_wanted(layout: Layout, **given: Path | None) -> None:
     for name, value in given.items():
         if value is not None:
             raise InputError(f"--{name} has no use with --layout {layout}")
-
-
-def _is_name(value: Any) -> bool:
-    """Whether it can be a file's name, without a way to another folder."""
-    text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
-    return text not in ("", ".", "..") and not set(text) & set("/\\\0")
 
 
 def _shown(path: Path) -> str:

@@ -45,6 +45,8 @@ class Summary(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
+    input_name: str
+    """The file whose rows were counted, with its folder: `set/edits.jsonl`."""
     input: int
     scored: int
     failed: int
@@ -91,7 +93,14 @@ class Tally:
             self._reward[row.model] = self._reward.get(row.model, 0.0) + row.reward
 
     def summary(
-        self, *, total: int, rrm: str | None, settings: ScoreSettings, complete: bool, elapsed_s: float
+        self,
+        *,
+        input_file: Path,
+        total: int,
+        rrm: str | None,
+        settings: ScoreSettings,
+        complete: bool,
+        elapsed_s: float,
     ) -> Summary:
         """The counts, for an input of `total` rows."""
         models = {
@@ -103,6 +112,7 @@ class Tally:
             for model in sorted(self.scored.keys() | self.failed.keys())
         }
         return Summary(
+            input_name="/".join(input_file.parts[-2:]),
             input=total,
             scored=self.scored.total(),
             failed=self.failed.total(),

@@ -10,6 +10,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from edit_rrm_client.bulk.commands import reported
 from edit_rrm_client.report.build import ReportSettings, write_report
 from edit_rrm_client.report.thumbnails import ThumbnailSettings
+from edit_rrm_client.report.titles import default_title
 
 
 def report(
@@ -19,7 +20,8 @@ def report(
         typer.Option("--out", "-o", help="The page; default: the results' name with .html."),
     ] = None,
     title: Annotated[
-        str | None, typer.Option(help="Heading of the page; default: the results' name.")
+        str | None,
+        typer.Option(help="Heading of the page; default: what was scored, of the summary beside RESULTS."),
     ] = None,
     gallery_rows: Annotated[
         int, typer.Option(min=0, help="Rows shown one by one, from the first of the file on.")
@@ -45,9 +47,9 @@ def report(
     """
     page = out or results.with_suffix(".html")
     thumbnails = ThumbnailSettings(thumbnail_side, thumbnail_quality, max_image_bytes if images else None)
-    settings = ReportSettings(title or results.stem, gallery_rows, thumbnails)
     columns = (SpinnerColumn(), TextColumn("{task.completed:,} rows read"), TimeElapsedColumn())
     with reported():
+        settings = ReportSettings(title or default_title(results), gallery_rows, thumbnails)
         console = Console(stderr=True)
         with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
             task = progress.add_task("rows", total=None)

@@ -16,7 +16,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-SCRIPTS = ("data.js", "summary.js", "cards.js", "view.js", "page.js")
+SCRIPTS = ("data.js", "summary.js", "compare.js", "viewer.js", "cards.js", "view.js", "page.js")
 
 
 def assemble(title: str, data: dict[str, Any], images: Iterable[str]) -> Iterable[str]:

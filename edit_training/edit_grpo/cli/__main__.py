@@ -1,5 +1,5 @@
 """`python -m edit_grpo.cli`, for launchers that take a module."""
 
-from edit_grpo.cli.app import app
+from edit_grpo.cli import main
 
-app()
+main()

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from edit_grpo.cli.export import export
 from edit_grpo.cli.sample import sample
 from edit_grpo.cli.train import EXIT_BAD_INPUT, EXIT_NOT_FIT, train
 from edit_grpo.reward.preflight import MAX_GROUP_SIZE, MIN_GROUP_SIZE, Preflight, run_preflight
@@ -32,10 +33,17 @@ Check the service before a run costs GPU hours:
 
 Then train; every setting is in one file:
 
-    edit-grpo train edit_training/configs/flux_kontext_recommended.yaml""",
+    edit-grpo train edit_training/configs/flux_kontext_recommended.yaml
+
+Then look at it, and take it elsewhere:
+
+    edit-grpo sample --checkpoint runs/kontext --edits edits.jsonl --out runs/kontext-out
+
+    edit-grpo export --checkpoint runs/kontext --out kontext-lora""",
 )
 app.command()(train)
 app.command()(sample)
+app.command()(export)
 
 
 def connect(url: str, api_key: str | None) -> RewardClient:

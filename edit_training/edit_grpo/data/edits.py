@@ -12,19 +12,14 @@ from pathlib import Path
 from typing import Annotated, Self
 
 from PIL import Image
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from edit_grpo.errors import EditRowError
 from edit_rrm.errors import ImageError
 from edit_rrm.images import EditImage
+from edit_rrm.row_ids import RowId
 from edit_rrm.wire import MAX_SOURCES
 from edit_rrm_client import Principle
-
-
-def _as_text(value: object) -> object:
-    """The text of a whole number: what numbers edits often writes numbers."""
-    whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
-    return str(int(value)) if whole and not isinstance(value, bool) else value  # type: ignore[call-overload]
 
 
 class EditRow(BaseModel):
@@ -32,7 +27,7 @@ class EditRow(BaseModel):
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    id: Annotated[str, BeforeValidator(_as_text)] = Field(min_length=1)
+    id: RowId
     source: Annotated[str, Field(min_length=1)] | None = Field(
         default=None, description="an image file, relative to the edit set"
     )

@@ -20,7 +20,7 @@ from edit_grpo.errors import CheckpointError
 
 FOLDER = "checkpoints"
 POLICY = "policy"
-_WEIGHTS, _OPTIMIZER, _PROGRESS = "trainable.safetensors", "optimizer.pt", "progress.json"
+WEIGHTS, _OPTIMIZER, _PROGRESS = "trainable.safetensors", "optimizer.pt", "progress.json"
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def save_checkpoint(
     partial = target.with_name(target.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    save_file(_tensors(state), str(partial / _WEIGHTS))
+    save_file(_tensors(state), str(partial / WEIGHTS))
     torch.save(state.optimizer.state_dict(), partial / _OPTIMIZER)
     (partial / _PROGRESS).write_text(json.dumps(asdict(progress)), encoding="utf-8")
     save_policy(partial / POLICY)
@@ -73,7 +73,7 @@ def save_checkpoint(
 def load_checkpoint(path: Path, state: TrainingState) -> Progress:
     """Puts a saved state into the parameters, the optimiser and the averages. Raises CheckpointError."""
     try:
-        saved = load_file(str(path / _WEIGHTS))
+        saved = load_file(str(path / WEIGHTS))
         optimizer = torch.load(path / _OPTIMIZER, map_location="cpu", weights_only=True)
         progress = Progress(**json.loads((path / _PROGRESS).read_text(encoding="utf-8")))
     except Exception as error:  # whatever a damaged file makes its reader raise

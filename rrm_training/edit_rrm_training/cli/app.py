@@ -5,6 +5,7 @@ from edit_rrm_training.cli.evaluate import evaluate, evaluate_pairs
 from edit_rrm_training.cli.pairs import pairs_app
 from edit_rrm_training.cli.pipeline import pipeline_app
 from edit_rrm_training.cli.principles import principles
+from edit_rrm_training.cli.rows import rows
 from edit_rrm_training.cli.train import add_training_commands
 
 app = program(
@@ -15,6 +16,7 @@ app = program(
 app.add_typer(pipeline_app, name="pipeline")
 app.add_typer(pairs_app, name="pairs")
 app.command()(principles)
+app.command()(rows)
 app.command()(evaluate)
 app.command()(evaluate_pairs)
 add_training_commands(app)

@@ -91,6 +91,12 @@ def candidates_command(
     editor: Editors,
     per_editor: Annotated[int, typer.Option(min=1, help="Candidates per edit and editor.")] = 1,
     seed: Annotated[int, typer.Option(help="Of the editors.")] = 0,
+    batch: Annotated[
+        int,
+        typer.Option(
+            min=1, help="Candidates of an edit that a pipeline makes at once; more take more memory."
+        ),
+    ] = 1,
     shard: Annotated[
         str | None,
         typer.Option(metavar="I/N", help="Only part I of N, into a file of its own: one process a GPU."),
@@ -106,9 +112,9 @@ def candidates_command(
 
         cat quadruples.*-of-8.jsonl > quadruples.jsonl
     """
+    from edit_rrm.shard import Shard
     from edit_rrm_training.pipeline.candidates import candidates
     from edit_rrm_training.pipeline.editors import open_editor
-    from edit_rrm_training.pipeline.shard import Shard
 
     try:
         part = Shard.parse(shard) if shard else Shard()
@@ -118,7 +124,15 @@ def candidates_command(
     async def step(on_done: OnDone) -> object:
         editors = [open_editor(spec) for spec in editor]
         return await candidates(
-            editors, per_editor, seed, edits, out, shard=part, retry_failed=retry_failed, on_done=on_done
+            editors,
+            per_editor,
+            seed,
+            edits,
+            out,
+            batch=batch,
+            shard=part,
+            retry_failed=retry_failed,
+            on_done=on_done,
         )
 
     def count() -> int:

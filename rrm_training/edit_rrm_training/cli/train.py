@@ -69,7 +69,7 @@ def sft(
     def run(given: SftConfig, story: RunStory) -> Path | None:
         from edit_rrm_training.sft.run import run_sft
 
-        shown = ("loss", "mean_token_accuracy")
+        shown = ("loss", "mean_token_accuracy", "eval_loss")
         return run_sft(given, on_log=lambda step, values: story.step(step, values, shown))
 
     _run(SftConfig, config, set_, settings, as_json, run)

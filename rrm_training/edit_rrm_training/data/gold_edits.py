@@ -11,15 +11,16 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from edit_rrm.principles import Principle
+from edit_rrm.row_ids import RowId
 from edit_rrm.wire import MAX_CANDIDATES, Instruction
 from edit_rrm_training.data.jsonl import numbered_rows
-from edit_rrm_training.data.judged import Principles
+from edit_rrm_training.data.judged import NumberedPrinciples
 from edit_rrm_training.data.pictures import PictureRef, load_picture_of_row
 from edit_rrm_training.errors import RowError
 
@@ -66,23 +67,12 @@ class GoldEditRow(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    id: str = Field(min_length=1)
+    id: RowId
     category: str = ""
     instruction: Instruction
     source: PictureRef
-    principles: Principles
+    principles: NumberedPrinciples
     candidates: tuple[GoldCandidateRow, ...] = Field(min_length=1, max_length=MAX_CANDIDATES)
-
-    @field_validator("principles", mode="before")
-    @classmethod
-    def _numbered(cls, given: Any) -> Any:
-        """Principles that come without an id get p1, p2, …"""
-        if not isinstance(given, list | tuple):
-            return given
-        return [
-            {"id": f"p{number}", **each} if isinstance(each, dict) else each
-            for number, each in enumerate(given, start=1)
-        ]
 
     @model_validator(mode="after")
     def _a_verdict_each(self) -> Self:

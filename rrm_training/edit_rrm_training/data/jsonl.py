@@ -1,6 +1,7 @@
 """Files of models: a bad row is an error that names file, row and field; a file is written whole.
 
-JSONL is read and written, since rows can be appended to it one by one; Parquet is read.
+JSONL is read and written, since rows can be appended to it one by one; Parquet, tar shards and folders of
+`datasets` are read.
 """
 
 import codecs
@@ -8,18 +9,19 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import IO, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from edit_rrm_training.data.parquet import SUFFIX, parquet_rows
+from edit_rrm_training.data import arrow_folders, parquet, tar_shards
 from edit_rrm_training.errors import RowError
 
 M = TypeVar("M", bound=BaseModel)
 
 
 def read_rows(path: Path, model: type[M]) -> Iterator[M]:
-    """One model a line of JSONL, empty lines left out, or a row of a `.parquet` file. Raises RowError.
+    """One model a row: a line of JSONL (empty lines left out), a row of a `.parquet` file, of a `.tar`, or of
+    a folder that `datasets` saved (shards.py has the names). Raises RowError.
 
     The text is UTF-8; a byte order mark before it is let be.
     """
@@ -28,17 +30,38 @@ def read_rows(path: Path, model: type[M]) -> Iterator[M]:
 
 def numbered_rows(path: Path, model: type[M]) -> Iterator[tuple[int, M]]:
     """`read_rows`, each with the number of its line, or row, from 1."""
-    for number, content in parquet_rows(path) if path.suffix == SUFFIX else _lines(path):
+    for number, row in checked_rows(path, model):
+        if isinstance(row, RowError):
+            raise row
+        yield number, row
+
+
+def checked_rows(path: Path, model: type[M]) -> Iterator[tuple[int, M | RowError]]:
+    """`numbered_rows` that goes on: where a row is bad, its error stands. Raises RowError for a bad file."""
+    for number, content in _contents(path):
+        if isinstance(content, RowError):
+            yield number, content
+            continue
         try:
             if isinstance(content, str):
                 yield number, model.model_validate_json(content)
             else:
                 yield number, model.model_validate(content)
         except ValidationError as error:
-            raise RowError.from_validation(path, number, error) from error
+            yield number, RowError.from_validation(path, number, error)
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
+def _contents(path: Path) -> Iterator[tuple[int, str | dict[str, Any] | RowError]]:
+    if path.suffix == parquet.SUFFIX:
+        return parquet.parquet_rows(path)
+    if path.suffix == tar_shards.SUFFIX:
+        return tar_shards.tar_rows(path)
+    if path.name == arrow_folders.MARK:
+        return arrow_folders.arrow_rows(path)
+    return _lines(path)
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str | RowError]]:
     with path.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
             if number == 1:
@@ -48,9 +71,9 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
             try:
                 text = line.decode()
             except UnicodeDecodeError as error:
-                raise RowError(
-                    path, number, "", f"expected UTF-8, got byte 0x{line[error.start]:02x} at {error.start}"
-                ) from error
+                detail = f"expected UTF-8, got byte 0x{line[error.start]:02x} at {error.start}"
+                yield number, RowError(path, number, "", detail)
+                continue
             if text.strip():
                 yield number, text
 

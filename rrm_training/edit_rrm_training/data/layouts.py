@@ -21,6 +21,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from edit_rrm.row_ids import RowId
 from edit_rrm.wire import Instruction
 from edit_rrm_training.data.gold_edits import FILE as GOLD_EDITS
 from edit_rrm_training.data.gold_edits import GoldEditRow
@@ -84,8 +85,8 @@ class TigerBenchRow(_Published):
 
 
 class _GoldPair(_Published):
-    id: str = Field(min_length=1)
-    edit: str
+    id: RowId
+    edit: RowId
     preferred: int = Field(ge=0)
     non_preferred: int = Field(ge=0)
     label: Literal["prefer", "same"]

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
+from edit_rrm.row_ids import RowId
 from edit_rrm.wire import Instruction
 from edit_rrm_training.data.jsonl import numbered_rows, read_rows
 from edit_rrm_training.data.judged import Principles
@@ -20,7 +21,7 @@ class PreferencePair(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    id: str = Field(min_length=1)
+    id: RowId
     source: PictureRef
     instruction: Instruction
     principles: Principles | None = None

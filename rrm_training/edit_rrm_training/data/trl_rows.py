@@ -14,26 +14,47 @@ from edit_rrm.image_scale import ImageScale
 from edit_rrm.images import EditImage
 from edit_rrm.principles import Principle
 from edit_rrm.prompts import PromptProfile
-from edit_rrm_training.data.pictures import load_image
+from edit_rrm_training.data.pictures import load_image, load_picture_of_row
 from edit_rrm_training.data.preferences import PreferencePair
-from edit_rrm_training.data.sft_rows import SftRow, prompt_of
+from edit_rrm_training.data.row_store import row_at
+from edit_rrm_training.data.sft_rows import prompt_of
 
 Row = dict[str, Any]
 
 
-def sft_dataset(rows: Sequence[tuple[SftRow, Path]], profile: PromptProfile, scale: ImageScale) -> Dataset:
-    """Prompt-completion rows, conversational, with their images; each row comes with the folder its paths
-    are relative to."""
+class _SftBatches:
+    """Turns rows of the table into what TRL takes, when a batch asks for them."""
 
-    def make(index: int) -> Row:
-        row, folder = rows[index]
+    def __init__(self, profile: PromptProfile, scale: ImageScale) -> None:
+        self._profile = profile
+        self._scale = scale
+
+    def __call__(self, columns: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
+        rows = [
+            self._made(dict(zip(columns, values, strict=True)))
+            for values in zip(*columns.values(), strict=True)
+        ]
+        return {name: [row[name] for row in rows] for name in ("prompt", "completion", "images")}
+
+    def _made(self, stored: dict[str, Any]) -> Row:
+        row, file, number = row_at(stored)
+        images = [
+            load_picture_of_row(reference, file, number, field, f"row {row.id!r}")
+            for field, reference in zip(("source", "candidate"), row.pictures, strict=False)
+        ]
         return {
-            "prompt": prompt_of(row, profile).chat(),
+            "prompt": prompt_of(row, self._profile).chat(),
             "completion": [{"role": "assistant", "content": [{"type": "text", "text": row.completion}]}],
-            "images": [picture(reference, folder, scale) for reference in row.pictures],
+            "images": [EditImage.from_pil(image, self._scale).image for image in images],
         }
 
-    return _lazy(len(rows), make)
+
+def sft_dataset(stored: Dataset, profile: PromptProfile, scale: ImageScale) -> Dataset:
+    """Prompt-completion rows, conversational, with their images, of a table of rows (row_store.py).
+
+    A batch of it raises RowError, with file and row, for a picture that cannot be loaded.
+    """
+    return stored.with_transform(_SftBatches(profile, scale))
 
 
 class PairRows:

@@ -15,7 +15,9 @@ from edit_rrm_training.data.principles_store import by_prompts, missing, with_pr
 from edit_rrm_training.data.trl_rows import PairRows
 from edit_rrm_training.errors import SettingsError
 from edit_rrm_training.gcpo.trainer import GcpoTrainer
+from edit_rrm_training.gcpo.update.shared_prompts import check_model
 from edit_rrm_training.rollouts.generate_greedily import generate_greedily
+from edit_rrm_training.rollouts.vllm_prompts import check_processor
 from edit_rrm_training.runs.checkpoints import Base, is_whole, load_base, lora_config
 from edit_rrm_training.runs.settings import GcpoConfig, VllmSettings
 from edit_rrm_training.runs.training_run import (
@@ -57,6 +59,7 @@ def grpo_arguments(config: GcpoConfig, processes: int) -> GRPOConfig:
         beta=0.0 if config.credit == "all_scores" else config.kl,
         scale_rewards="none",
         loss_type="grpo",
+        mask_truncated_completions=False,  # a trace that was cut off has no score, and is to learn that
         eval_strategy="no" if config.eval_every is None else "steps",
         eval_steps=config.eval_every,
         metric_for_best_model="eval_accuracy" if config.keep_best else None,
@@ -86,6 +89,10 @@ def run_gcpo(
     if config.validation_pairs is not None:
         require_files("validation_pairs", config.validation_pairs)
     base = load_base(config)
+    if config.share_prompts:
+        check_model(base.model)
+    if config.vllm is not None and config.vllm.mode == "colocate":
+        check_processor(base.processor)
     with arguments.main_process_first(desc="run directory"):
         claim_directory(config)
     rows = _rows(config, config.pairs, PRINCIPLES, base, arguments, say)
@@ -162,4 +169,8 @@ def _vllm_arguments(vllm: VllmSettings) -> dict[str, Any]:
         "vllm_tensor_parallel_size": vllm.tensor_parallel,
         "vllm_max_model_length": vllm.max_model_tokens,
         "vllm_enable_sleep_mode": vllm.sleep and vllm.mode == "colocate",
+        # TRL weighs a trace by the product of its tokens' ratios, π of the trainer to π of vLLM, and drops it
+        # where that is above 3: 1,000 tokens, each 0.2 % likelier to the trainer, are gone. The ratio of a
+        # token does not grow with its trace.
+        "vllm_importance_sampling_mode": "token_truncate",
     }

@@ -19,6 +19,7 @@ traces without advantage (update/zero_advantage.py) and, on request, each prompt
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from typing import Any
 
@@ -42,6 +43,7 @@ from edit_rrm_training.gcpo.pair_sampler import PairSampler
 from edit_rrm_training.gcpo.update.shared_prompts import Layout, check_model, pack_batches, unshuffled_traces
 from edit_rrm_training.gcpo.update.zero_advantage import has_advantage, keep_groups
 from edit_rrm_training.rollouts.growing_cache import growing_caches
+from edit_rrm_training.rollouts.preprocessed_once import RolloutImages, preprocessed_once, stacked
 from edit_rrm_training.rollouts.vllm_prompts import with_one_token_an_image
 from edit_rrm_training.rollouts.vllm_weights import hand_over_safely
 from edit_rrm_training.runs.cpu_bfloat16 import weights_in
@@ -85,6 +87,7 @@ class GcpoTrainer(MeasuresPairAccuracy, ResumesWeights, GRPOTrainer):  # type: i
             self._tree = score_tree(lambda text: tokenizer.encode(text, add_special_tokens=False))
         self._profile = profile
         self._rows = rows
+        self._images: RolloutImages | None = None  # of the rollout that is being made
         self._validation = validation
         super().__init__(
             model,
@@ -132,7 +135,9 @@ class GcpoTrainer(MeasuresPairAccuracy, ResumesWeights, GRPOTrainer):  # type: i
         return win_ratios(scores).view(-1, 1)
 
     def _generate_and_score_completions(self, inputs: Sequence[Row]) -> Any:
-        output = super()._generate_and_score_completions(inputs)
+        with preprocessed_once(self.processing_class, self.accelerator.device) as self._images:
+            output = self._images.by_row(super()._generate_and_score_completions(inputs))
+        self._images = None
         if self._credit == "trace":
             return output
         stated = self._stated(inputs, output["completion_ids"])
@@ -151,10 +156,8 @@ class GcpoTrainer(MeasuresPairAccuracy, ResumesWeights, GRPOTrainer):  # type: i
         return stated
 
     def _prepare_inputs(self, generation_batch: Any) -> Any:
-        if not self._share_prompts:
-            return super()._prepare_inputs(generation_batch)
-        with unshuffled_traces():
-            return super()._prepare_inputs(generation_batch)
+        with unshuffled_traces() if self._share_prompts else nullcontext():
+            return stacked(super()._prepare_inputs(generation_batch))
 
     def _compute_loss(self, model: Any, inputs: Any) -> torch.Tensor:
         if self._credit == "all_scores":
@@ -216,6 +219,8 @@ class GcpoTrainer(MeasuresPairAccuracy, ResumesWeights, GRPOTrainer):  # type: i
         **fields: Any,
     ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
         """TRL's, [rows, logits_to_keep] each, with prompts read once an image where they are shared."""
+        if self._images is not None:
+            fields = self._images.whole(fields)
         if not self._share_prompts:
             return super()._get_per_token_logps_and_entropies(  # type: ignore[no-any-return]
                 model, input_ids, attention_mask, logits_to_keep, batch_size, **fields
@@ -237,8 +242,10 @@ class GcpoTrainer(MeasuresPairAccuracy, ResumesWeights, GRPOTrainer):  # type: i
         return plain.get_base_model() if isinstance(plain, PeftModel) else plain
 
     def _generate_single_turn(
-        self, prompt_ids: Sequence[Sequence[int]], images: Any, *args: Any, **kwargs: Any
+        self, prompt_ids: Sequence[Sequence[int]], images: Any, fields: Any, *args: Any, **kwargs: Any
     ) -> Any:
+        if self._images is not None and not self.use_vllm:  # which makes its own of the pictures
+            fields = self._images.whole(fields)
         if self.use_vllm and self.vllm_mode == "colocate" and images is not None:
             image_token = self.processing_class.image_token_id
             prompt_ids = [with_one_token_an_image(prompt, image_token) for prompt in prompt_ids]
@@ -246,8 +253,8 @@ class GcpoTrainer(MeasuresPairAccuracy, ResumesWeights, GRPOTrainer):  # type: i
         with torch.compiler.set_stance("force_eager"), growing_caches():
             if self.args.bf16 and self.args.device.type == "cpu" and not self.is_fsdp_enabled:
                 with weights_in(torch.bfloat16, self.model):
-                    return super()._generate_single_turn(prompt_ids, images, *args, **kwargs)
-            return super()._generate_single_turn(prompt_ids, images, *args, **kwargs)
+                    return super()._generate_single_turn(prompt_ids, images, fields, *args, **kwargs)
+            return super()._generate_single_turn(prompt_ids, images, fields, *args, **kwargs)
 
     def _score(self, text: str, principles: Sequence[Principle]) -> float:
         """τ by the checkpoint's own parser Φ; NaN for a trace that does not parse."""

@@ -1,7 +1,8 @@
 """Editors that are diffusers pipelines, by name. Nothing is loaded before the first edit."""
 
+import gc
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,9 @@ class Recipe:
     arguments: Mapping[str, Any]
 
 
+# Without a negative prompt there is no classifier-free guidance.
+_QWEN = {"true_cfg_scale": 4.0, "negative_prompt": " ", "num_inference_steps": 50}
+
 RECIPES: dict[str, Recipe] = {
     "flux-kontext": Recipe(
         "FluxKontextPipeline",
@@ -30,8 +34,14 @@ RECIPES: dict[str, Recipe] = {
     "qwen-image-edit": Recipe(
         "QwenImageEditPipeline",
         "Qwen/Qwen-Image-Edit",
-        # Without a negative prompt there is no classifier-free guidance.
-        {"true_cfg_scale": 4.0, "negative_prompt": " ", "num_inference_steps": 50},
+        _QWEN,
+    ),
+    "qwen-image-edit-2509": Recipe("QwenImageEditPlusPipeline", "Qwen/Qwen-Image-Edit-2509", _QWEN),
+    "qwen-image-edit-2511": Recipe("QwenImageEditPlusPipeline", "Qwen/Qwen-Image-Edit-2511", _QWEN),
+    "flux2-klein": Recipe(  # distilled: without guidance, in four steps
+        "Flux2KleinPipeline",
+        "black-forest-labs/FLUX.2-klein-4B",
+        {"guidance_scale": 1.0, "num_inference_steps": 4},
     ),
 }
 
@@ -67,13 +77,37 @@ class DiffusersEditor:
 
     def edit(self, edit: DecomposedEdit, number: int, source: Callable[[], Image.Image], seed: int) -> Edited:
         """See `Editor`."""
+        return self.edit_batch(edit, (number,), source, (seed,))[0]
+
+    def edit_batch(
+        self,
+        edit: DecomposedEdit,
+        numbers: Sequence[int],
+        source: Callable[[], Image.Image],
+        seeds: Sequence[int],
+    ) -> list[Edited]:
+        """See `BatchEditor`. The noise of each is of its own seed, whatever it is made together with."""
         if self._pipeline is None:
             self._pipeline = self._load(self._recipe, self._weights)
         torch = importlib.import_module("torch")
         image = source()
-        generator = torch.Generator("cpu").manual_seed(seed)
         answer = self._pipeline(
-            image=image, prompt=edit.instruction, generator=generator, **self._recipe.arguments
+            image=image,
+            prompt=edit.instruction,
+            num_images_per_prompt=len(numbers),
+            generator=[torch.Generator("cpu").manual_seed(seed) for seed in seeds],
+            **self._recipe.arguments,
         )
-        edited: Image.Image = answer.images[0]
-        return Edited(edited.resize(image.size) if edited.size != image.size else edited, self.name)
+        if len(answer.images) != len(numbers):
+            raise EditorError(f"{self.name} made {len(answer.images)} pictures of the {len(numbers)} wanted")
+        return [
+            Edited(edited.resize(image.size) if edited.size != image.size else edited, self.name)
+            for edited in answer.images
+        ]
+
+    def close(self) -> None:
+        """Lets go of the pipeline, and of the GPU memory it had."""
+        if self._pipeline is not None:
+            self._pipeline = None
+            gc.collect()  # its parts refer to one another
+            importlib.import_module("torch").cuda.empty_cache()

@@ -1,9 +1,9 @@
 """Editors: what turns a source image and an instruction into candidates."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from PIL import Image
 
@@ -33,6 +33,25 @@ class Editor(Protocol):
         """Candidate `number`, from 0, of an edit. `source` loads the source image. Raises EditorError."""
         ...
 
+    def close(self) -> None:
+        """Gives memory back; asked for more, it begins anew."""
+        ...
+
+
+@runtime_checkable
+class BatchEditor(Editor, Protocol):
+    """One that makes several candidates of an edit at once."""
+
+    def edit_batch(
+        self,
+        edit: DecomposedEdit,
+        numbers: Sequence[int],
+        source: Callable[[], Image.Image],
+        seeds: Sequence[int],
+    ) -> list[Edited]:
+        """The candidates of those numbers, a seed each. Raises EditorError."""
+        ...
+
 
 class FolderEditor:
     """Images that exist: `FOLDER/EDIT_ID.png` or, for several, `FOLDER/EDIT_ID-NUMBER.png` (.jpg, .webp).
@@ -55,6 +74,9 @@ class FolderEditor:
                 if path.is_file():
                     return Edited(str(path), self.name)
         raise EditorError(f"{self._folder} has no image {' or '.join(stems)} of {', '.join(_ENDINGS)}")
+
+    def close(self) -> None:
+        """Nothing is held."""
 
 
 def open_editor(spec: str) -> Editor:

@@ -1,5 +1,6 @@
 """Looks up rows in a file that may be larger than memory: only their places are kept."""
 
+import codecs
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Generic, TypeVar
 
 from pydantic import ValidationError
 
+from edit_rrm.row_ids import as_text
 from edit_rrm_training.errors import RowError
 from edit_rrm_training.pipeline.rows import Row
 
@@ -35,7 +37,7 @@ class Grouped(Generic[R]):
 
     def _key(self, number: int, line: bytes) -> str:
         try:
-            return str(json.loads(line)[self._field])
+            return str(as_text(json.loads(_without_mark(number, line))[self._field]))
         except (ValueError, KeyError, TypeError) as error:
             self._file.close()
             raise RowError(self._path, number, self._field, f"no row of this step: {line[:80]!r}") from error
@@ -56,7 +58,11 @@ class Grouped(Generic[R]):
         for number, place in self._places.get(key, ()):
             self._file.seek(place)
             try:
-                rows.append(self._model.model_validate_json(self._file.readline()))
+                rows.append(self._model.model_validate_json(_without_mark(number, self._file.readline())))
             except ValidationError as error:
                 raise RowError.from_validation(self._path, number, error) from error
         return tuple(sorted(rows, key=lambda row: row.id))
+
+
+def _without_mark(number: int, line: bytes) -> bytes:
+    return line.removeprefix(codecs.BOM_UTF8) if number == 1 else line

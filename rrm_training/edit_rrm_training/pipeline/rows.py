@@ -3,6 +3,7 @@
 from pydantic import BaseModel, ConfigDict, Field
 
 from edit_rrm.principles import Principle
+from edit_rrm.row_ids import RowId
 from edit_rrm.traces import Trace
 from edit_rrm_training.data.pictures import PictureRef
 from edit_rrm_training.endpoints.usage import Usage
@@ -13,7 +14,7 @@ class Row(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    id: str = Field(min_length=1)
+    id: RowId
 
 
 class EditRow(Row):
@@ -35,7 +36,7 @@ class DecomposedEdit(EditRow):
 class Quadruple(Row):
     """After `candidates`: (edited image, source image, instruction, P), what the RRM judges."""
 
-    edit: str
+    edit: RowId
     instruction: str = Field(min_length=1)
     source: PictureRef
     candidate: PictureRef
@@ -47,7 +48,7 @@ class Quadruple(Row):
 class Judgement(Row):
     """A trace as read: a verdict and its evidence a principle, and the score τ, 0 to 10."""
 
-    quadruple: str
+    quadruple: RowId
     verdicts: tuple[bool, ...] = Field(min_length=1)
     evidence: tuple[str, ...]
     score: float = Field(ge=0.0, le=10.0)

@@ -12,11 +12,8 @@ from enum import StrEnum
 from edit_rrm.judges.trained import principle_lines
 from edit_rrm.traces import render_trace
 from edit_rrm_training.data.score_only import render_score
-from edit_rrm_training.data.sft_rows import SftRow
+from edit_rrm_training.data.sft_rows import NO_EVIDENCE, SftRow
 from edit_rrm_training.pipeline.rows import DecomposedEdit, GoldRow, Judgement, Quadruple, TraceRow
-
-NO_EVIDENCE = "-"
-"""What stands in trace format 1 where the `verify` variant has no reasoning."""
 
 
 class Variant(StrEnum):
@@ -70,6 +67,7 @@ def sft_row(
         else render_trace(list(zip(evidence, kept.verdicts, strict=True)), kept.score),
         teacher=kept.teacher if isinstance(kept, TraceRow) else gold.verifier,
         selection=variant,
+        category=quadruple.category,
     )
 
 
@@ -83,4 +81,5 @@ def decompose_row(edit: DecomposedEdit) -> SftRow:
         completion=principle_lines([(p.category, p.question) for p in edit.principles]),
         teacher=edit.endpoint,
         selection="decompose",
+        category=edit.category,
     )

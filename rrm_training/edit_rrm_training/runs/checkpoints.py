@@ -18,6 +18,7 @@ from transformers import (
     ProcessorMixin,
     Qwen2_5_VLForConditionalGeneration,
 )
+from transformers.utils import is_flash_attn_2_available
 
 from edit_rrm.checkpoint import FILE_NAME, RRMCard, no_such_checkpoint, read_card, write_card
 from edit_rrm.run_directories import what_it_holds
@@ -28,7 +29,7 @@ from edit_rrm_training.runs.cpu_bfloat16 import (
     keep_slow_operations_in_float32,
 )
 from edit_rrm_training.runs.equal_images import batch_vision_attention
-from edit_rrm_training.runs.settings import RunSettings
+from edit_rrm_training.runs.settings import Attention, RunSettings
 
 _log = logging.getLogger(__name__)
 
@@ -43,7 +44,8 @@ class Base:
 
 
 def load_base(settings: RunSettings) -> Base:
-    """The checkpoint of `settings.base`. Raises SettingsError when it is no directory of a model.
+    """The checkpoint of `settings.base`. Raises SettingsError when it is no directory of a model, does not
+    compute attention as is wanted, or has another vision tower than `equal_images` is for.
 
     Full training keeps its weights in float32 whatever it computes in: an update of 1e-6 is lost in bfloat16.
     """
@@ -54,19 +56,39 @@ def load_base(settings: RunSettings) -> Base:
         raise SettingsError(f"base: {directory} holds no config.json of a model; {what_it_holds(directory)}")
     in_bfloat16 = computes_in_bfloat16(settings.dtype)
     if settings.dtype == "bfloat16" and not in_bfloat16:
-        _log.warning("dtype=bfloat16: this CPU has no bfloat16, so the computation is in float32")
+        _log.warning("dtype=bfloat16: this machine has no bfloat16, so the computation is in float32")
     dtype = torch.bfloat16 if in_bfloat16 and settings.lora is not None else torch.float32
-    model = AutoModelForImageTextToText.from_pretrained(directory, dtype=dtype)
+    model = _load_model(directory, dtype, settings.attention)
     if settings.equal_images:
+        if not isinstance(model, Qwen2_5_VLForConditionalGeneration):
+            raise SettingsError(
+                f"equal_images is for the vision tower of Qwen2.5-VL, not {type(model).__name__}"
+            )
         batch_vision_attention(model)
     on_cpu = not torch.cuda.is_available()
-    if in_bfloat16 and on_cpu and isinstance(model, Qwen2_5_VLForConditionalGeneration):
+    by_sdpa = settings.attention in (None, "sdpa")
+    if in_bfloat16 and on_cpu and by_sdpa and isinstance(model, Qwen2_5_VLForConditionalGeneration):
         keep_slow_operations_in_float32(model)
     if settings.compile_layers:
         compile_layers(model)
     # Padded on the left, the prompts of a batch end where their traces begin.
     processor = AutoProcessor.from_pretrained(directory, padding_side="left")
     return Base(model, processor, read_card(directory))
+
+
+def _load_model(directory: Path, dtype: torch.dtype, attention: Attention | None) -> Any:
+    if attention == "flash_attention_2" and not is_flash_attn_2_available():
+        raise SettingsError(
+            "attention: flash_attention_2 needs a GPU and the package flash-attn, and one of them is missing "
+            "here: install it, or set sdpa"
+        )
+    chosen = {} if attention is None else {"attn_implementation": attention}
+    try:
+        return AutoModelForImageTextToText.from_pretrained(directory, dtype=dtype, **chosen)
+    except (ImportError, ValueError) as error:
+        if attention is None:
+            raise
+        raise SettingsError(f"attention: {attention} does not go with {directory}: {error}") from error
 
 
 def lora_config(settings: RunSettings) -> LoraConfig | None:

@@ -22,8 +22,11 @@ FLOAT32_ATTENTION = "sdpa_float32"
 
 
 def computes_in_bfloat16(dtype: str) -> bool:
-    """Whether a run that asks for `dtype` computes in bfloat16 here; on a CPU without it, float32 it is."""
-    here = torch.cuda.is_available() or has_bfloat16(torch.cpu.get_capabilities())
+    """Whether a run that asks for `dtype` computes in bfloat16 here; where nothing has it, float32 it is."""
+    if torch.cuda.is_available():
+        here: bool = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        here = has_bfloat16(torch.cpu.get_capabilities())
     return dtype == "bfloat16" and here
 
 

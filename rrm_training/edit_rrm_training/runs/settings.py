@@ -4,6 +4,7 @@ The command line goes before the file. A name that no field has is refused where
 processes there are, and how they share the model, is accelerate's affair (configs/accelerate/).
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -20,8 +21,11 @@ Credit = Literal["trace", "all_scores"]
 """What the advantage of a parsed trace teaches: its tokens (the paper), or all scores it could (ours)."""
 
 
-LANGUAGE_LAYERS = r".*language_model.*\.(q|k|v|o|gate|up|down)_proj"
-"""All projections of the language model, none of the vision tower."""
+Attention = Literal["eager", "sdpa", "flash_attention_2"]
+
+LANGUAGE_LAYERS = r".*language_model.*\.(q|k|v|o|gate|up|down|in|out)_proj(_\w+)?"
+"""All projections of the language model, those of linear attention among them (`in_proj_qkv`, `out_proj`);
+none of the vision tower."""
 
 
 class RrmLora(LoraSettings):
@@ -88,6 +92,15 @@ class RunSettings(BaseModel):
         default="bfloat16",
         description="type of the saved weights and of the computation (float32 on a CPU without bfloat16)",
     )
+    tf32: bool = Field(
+        default=True,
+        description="on a GPU that has it, products of float32 matrices are made in TF32: faster, less exact",
+    )
+    attention: Attention | None = Field(
+        default=None,
+        description="how attention is computed: eager, sdpa or flash_attention_2 (needs flash-attn), which "
+        "on a GPU takes all pictures at once; absent: as transformers chooses (sdpa)",
+    )
     lora: RrmLora | None = Field(default=None, description="adapters; absent: full training")
     gradient_checkpointing: bool = Field(
         default=True, description="recompute activations in the backward pass: slower, much less memory"
@@ -103,7 +116,11 @@ class RunSettings(BaseModel):
     workers: int = Field(default=1, ge=0, description="processes that load pictures")
 
     log_every: int = Field(default=10, ge=1, description="steps between lines of log.jsonl and TensorBoard")
-    save_every: int = Field(default=100, ge=1, description="steps between checkpoints to resume from")
+    save_every: int | None = Field(
+        default=None,
+        ge=1,
+        description="steps between checkpoints to resume from; absent: 20 a run, but 50 to 1000 steps apart",
+    )
     keep: int = Field(default=2, ge=1, description="such checkpoints kept")
 
     @model_validator(mode="after")
@@ -112,12 +129,36 @@ class RunSettings(BaseModel):
             raise ValueError(f"optimizer {self.optimizer} takes whole matrices: it does not go with lora")
         return self
 
+    @model_validator(mode="after")
+    def _flash_attention_has_sixteen_bits(self) -> Self:
+        if self.attention == "flash_attention_2" and self.dtype == "float32":
+            raise ValueError("attention flash_attention_2 computes in 16 bits: set dtype to bfloat16")
+        return self
+
+    @property
+    def save_steps(self) -> int:
+        """`save_every`, or what stands for it."""
+        return self.save_every or min(max(self.steps // 20, 50), 1000)
+
 
 class SftConfig(RunSettings):
     """Settings of `edit-rrm-train sft`."""
 
     rows: tuple[Path, ...] = Field(
-        min_length=1, description="JSONL files of SFT rows (docs/train-the-rrm.md, SFT)"
+        min_length=1,
+        description="SFT rows (docs/train-the-rrm.md, SFT): files, folders of shards or patterns; JSONL, "
+        "Parquet, WebDataset (.tar) or folders that `datasets` saved",
+    )
+    validation_rows: tuple[Path, ...] = Field(
+        default=(), description="rows, as above, that are not learned: their loss is logged as eval_loss"
+    )
+    validation_count: int = Field(
+        default=2000, ge=1, description="validation rows measured each time, from the first on"
+    )
+    eval_every: int | None = Field(
+        default=None,
+        ge=1,
+        description="steps between measurements, and one after the last step; absent: as often as is saved",
     )
     lr: float = Field(default=1e-5, gt=0.0, description="peak learning rate")
     batch_per_device: int = Field(default=4, ge=1, description="samples of one forward pass")
@@ -184,26 +225,42 @@ class GcpoConfig(RunSettings):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if self.save_every % self.updates_per_rollout:
+        if self.save_steps % self.updates_per_rollout:
             raise ValueError(
-                f"save_every ({self.save_every}) must be a multiple of updates_per_rollout "
+                f"save_every ({self.save_steps}) must be a multiple of updates_per_rollout "
                 f"({self.updates_per_rollout}): a rollout is not saved, so no run can resume inside one"
             )
+        if self.share_prompts and self.attention not in (None, "sdpa"):
+            raise ValueError(f"share_prompts needs attention sdpa, not {self.attention}")
         if self.share_prompts and self.batch_per_device % self.traces:
             raise ValueError(
                 f"share_prompts needs whole groups in a forward pass: batch_per_device "
                 f"({self.batch_per_device}) must be a multiple of traces ({self.traces})"
             )
+        if self.vllm is not None and (self.vllm.max_model_tokens or math.inf) <= self.max_trace_tokens:
+            raise ValueError(
+                f"vllm.max_model_tokens ({self.vllm.max_model_tokens}) holds prompt and trace: it must be "
+                f"more than max_trace_tokens ({self.max_trace_tokens}), by the longest prompt"
+            )
         if self.credit == "all_scores":
             self._fits_all_scores()
         if (self.eval_every is None) != (self.validation_pairs is None):
             raise ValueError("eval_every and validation_pairs go together")
-        if self.keep_best and (self.eval_every is None or self.eval_every % self.save_every):
+        if self.keep_best and (self.eval_every is None or self.eval_every % self.save_steps):
             raise ValueError(
                 f"keep_best needs a checkpoint of what is measured: eval_every ({self.eval_every}) must be "
-                f"a multiple of save_every ({self.save_every})"
+                f"a multiple of save_every ({self.save_steps})"
             )
         return self
+
+    @property
+    def save_steps(self) -> int:
+        """`save_every`, or what stands for it: whole rollouts, and with `keep_best` what is measured."""
+        if self.save_every is None and self.keep_best and self.eval_every is not None:
+            return self.eval_every
+        chosen = super().save_steps
+        rollout = self.updates_per_rollout
+        return chosen if self.save_every is not None else -(-chosen // rollout) * rollout
 
     def _fits_all_scores(self) -> None:
         if not self.share_prompts:

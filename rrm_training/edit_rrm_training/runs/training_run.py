@@ -23,6 +23,7 @@ from transformers import (
     TrainerState,
     TrainingArguments,
 )
+from transformers.utils import is_torch_tf32_available
 
 from edit_rrm import plugins
 from edit_rrm.checkpoint import RRMCard
@@ -56,6 +57,7 @@ def training_arguments(settings: RunSettings) -> dict[str, Any]:
         "weight_decay": settings.weight_decay,
         "max_grad_norm": settings.max_grad_norm,
         "bf16": computes_in_bfloat16(settings.dtype),
+        "tf32": settings.tf32 if is_torch_tf32_available() else None,
         "gradient_checkpointing": settings.gradient_checkpointing,
         "seed": settings.seed,
         "use_cpu": not torch.cuda.is_available(),
@@ -63,7 +65,7 @@ def training_arguments(settings: RunSettings) -> dict[str, Any]:
         "remove_unused_columns": False,  # the pictures are made from a column no model knows
         "logging_steps": settings.log_every,
         "logging_first_step": True,
-        "save_steps": settings.save_every,
+        "save_steps": settings.save_steps,
         "save_total_limit": settings.keep,
         "disable_tqdm": True,
         "report_to": "none",
@@ -130,12 +132,31 @@ def last_checkpoint(out: Path) -> Path | None:
     return max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
 
 
+def require_float32_masters(trainer: Trainer) -> None:
+    """Raises SettingsError where 16-bit weights would be trained themselves: an update of 1e-6 is lost in
+    them. DeepSpeed keeps float32 ones of its own."""
+    if trainer.is_deepspeed_enabled:
+        return
+    short = [
+        f"{name} ({parameter.dtype})"
+        for name, parameter in trainer.model.named_parameters()
+        if parameter.requires_grad and parameter.dtype in (torch.bfloat16, torch.float16)
+    ]
+    if short:
+        raise SettingsError(
+            f"{len(short)} weights to train have 16 bits and no float32 masters, the first is {short[0]}: "
+            "load them in float32 (dtype: bfloat16 then computes in bfloat16 by autocast), or set lora"
+        )
+
+
 def train(trainer: Trainer, settings: RunSettings, card: RRMCard, *, stop_after: int | None = None) -> bool:
     """Runs what is left of the training; True when it has come to its end and `final/` is written, from the
     checkpoint with the best metric where the trainer was told of one (`metric_for_best_model`), or the last.
+    Raises SettingsError.
 
     `stop_after` ends this run early, after that many steps of the whole, leaving a checkpoint.
     """
+    require_float32_masters(trainer)
     trainer.remove_callback(PrinterCallback)  # LogsRun speaks
     trained = settings.out / f"checkpoint-{settings.steps}"
     checkpoint = last_checkpoint(settings.out)

@@ -4,17 +4,22 @@ Full or with adapters. The loss counts completions alone. No packing and no cutt
 with their images.
 """
 
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
+from datasets import Dataset
 from trl import SFTConfig as TrlSftConfig
 
 from edit_rrm import plugins
 from edit_rrm.checkpoint import RRMCard, SamplingDefaults
 from edit_rrm.errors import PluginError
 from edit_rrm.judges import TrainedProfile
-from edit_rrm_training.data.sft_rows import SftRow, read_sft_rows
+from edit_rrm.whole_files import write_whole
+from edit_rrm_training.data.row_store import counts, digest, store_rows
+from edit_rrm_training.data.shards import all_shards
 from edit_rrm_training.data.trl_rows import sft_dataset
-from edit_rrm_training.errors import SettingsError
+from edit_rrm_training.errors import RowError, SettingsError
 from edit_rrm_training.runs.checkpoints import Base, is_whole, load_base, lora_config
 from edit_rrm_training.runs.settings import SftConfig
 from edit_rrm_training.runs.training_run import (
@@ -24,11 +29,14 @@ from edit_rrm_training.runs.training_run import (
     check_directory,
     claim_directory,
     optimizers_of,
-    require_files,
     train,
     training_arguments,
 )
 from edit_rrm_training.sft.trainer import RrmSftTrainer, Weigher, WeightedCollator, WeightedSftTrainer
+
+_DIGEST = "rows.sha256"
+_STORE = "rows"  # in the run directory, as long as the run takes
+_READING_S = 4 * 3600  # others wait while one process reads the rows: millions, with pictures in them
 
 
 def sft_arguments(config: SftConfig) -> TrlSftConfig:
@@ -39,6 +47,10 @@ def sft_arguments(config: SftConfig) -> TrlSftConfig:
         max_length=None,
         packing=False,
         completion_only_loss=True,
+        per_device_eval_batch_size=config.batch_per_device,
+        eval_strategy="steps" if config.validation_rows else "no",
+        eval_steps=config.eval_every or config.save_steps,
+        ddp_timeout=_READING_S,
     )
 
 
@@ -54,27 +66,58 @@ def run_sft(
     check_directory(config)
     if is_whole(final):
         return final
-    require_files("rows", *config.rows)
-    rows = [(row, file.parent) for file in config.rows for row in read_sft_rows(file)]
-    if not rows:
-        raise SettingsError("rows: the files hold no row")
+    files = _shards("rows", config.rows)
+    validation_files = _shards("validation_rows", config.validation_rows)
     base = load_base(config)
-    with arguments.main_process_first(desc="run directory"):
+    with arguments.main_process_first(desc="rows"):
         claim_directory(config)
-    card = _card(config, base, [row for row, _ in rows])
+        stored = _the_same(store_rows(files, config.out / _STORE), config)
+        validation = _first(validation_files, config) if validation_files else None
+    card = _card(config, base, stored)
     weigher = _weigher(config, base)
     weighted = {} if weigher is None else {"data_collator": WeightedCollator(base.processor, weigher)}
     trainer = (RrmSftTrainer if weigher is None else WeightedSftTrainer)(
         base.model,
         args=arguments,
-        train_dataset=sft_dataset(rows, TrainedProfile(), card.scale),
+        train_dataset=sft_dataset(stored, TrainedProfile(), card.scale),
+        eval_dataset=validation and sft_dataset(validation, TrainedProfile(), card.scale),
         processing_class=base.processor,
         peft_config=lora_config(config),
         optimizers=optimizers_of(config, base.model),
         callbacks=[LogsRun(config.out, on_log)],
         **weighted,
     )
-    return final if train(trainer, config, card, stop_after=stop_after) else None
+    if not train(trainer, config, card, stop_after=stop_after):
+        return None
+    if arguments.should_save:
+        shutil.rmtree(config.out / _STORE)
+    return final
+
+
+def _the_same(stored: Dataset, config: SftConfig) -> Dataset:
+    """The rows, if they are those that the run was begun with: with others it would not go on, but begin anew
+    in the middle. Raises SettingsError."""
+    file = config.out / _DIGEST
+    found = digest(stored)
+    if file.exists() and file.read_text(encoding="utf-8") != found:
+        raise SettingsError(
+            f"rows: not those that the run in {config.out} was begun with; choose another out"
+        )
+    write_whole(file, found)
+    return stored
+
+
+def _first(files: Sequence[Path], config: SftConfig) -> Dataset:
+    """The validation rows that are measured."""
+    stored = store_rows(files, config.out / _STORE)
+    return stored.select(range(min(config.validation_count, len(stored))))
+
+
+def _shards(setting: str, places: Sequence[Path]) -> tuple[Path, ...]:
+    try:
+        return all_shards(places)
+    except RowError as error:
+        raise SettingsError(f"{setting}: {error}") from error
 
 
 def _weigher(config: SftConfig, base: Base) -> Weigher | None:
@@ -87,8 +130,7 @@ def _weigher(config: SftConfig, base: Base) -> Weigher | None:
     return made
 
 
-def _card(config: SftConfig, base: Base, rows: list[SftRow]) -> RRMCard:
-    tasks = [row.task for row in rows]
+def _card(config: SftConfig, base: Base, stored: Dataset) -> RRMCard:
     return RRMCard(
         name=config.name,
         profile="trained",
@@ -100,7 +142,7 @@ def _card(config: SftConfig, base: Base, rows: list[SftRow]) -> RRMCard:
         judges=config.judges or base.card.judges,
         training={
             "stage": "sft",
-            "rows": {task: tasks.count(task) for task in sorted(set(tasks))},
+            "rows": dict(sorted(counts(stored, "task").items())),
             "settings": config.model_dump(mode="json", exclude={"base", "out"}),
             "base": {"name": base.card.name, "training": base.card.training},
         },

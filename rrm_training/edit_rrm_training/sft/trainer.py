@@ -57,4 +57,4 @@ class WeightedSftTrainer(RrmSftTrainer):
         right = (outputs.is_top1.sum() / outputs.label_mask.sum()).item()
         self._metrics[mode]["mean_token_accuracy"].append(right)
         loss = -(outputs.log_probs * weights).sum() / weights.sum()
-        return loss / self.current_gradient_accumulation_steps
+        return loss / self.current_gradient_accumulation_steps if model.training else loss

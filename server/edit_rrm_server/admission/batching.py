@@ -29,7 +29,8 @@ from edit_rrm_server.observe.admission_metrics import AdmissionMetrics, Dropped
 class Admission:
     """An admitted call: its room in the queue, its jobs' way into the window. Use as a context manager.
 
-    Leaving it with DeadlineExceededError or CallerGoneError says why its jobs were dropped.
+    Leaving it with DeadlineExceededError or CallerGoneError says why its jobs were dropped; a call that is
+    answered although its deadline has passed says so by `expire`.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Admission:
         self.accounted = (lane, 0)  # what the batcher's counts hold of it
         self._dropped_waiting = 0
         self._aborted = 0
+        self._expired = False
 
     @property
     def pending(self) -> int:
@@ -62,6 +64,10 @@ class Admission:
         """Gives back room for jobs that turned out not to be needed."""
         self.reserved = max(0, self.reserved - jobs)
         self._batcher.recount(self)
+
+    def expire(self) -> None:
+        """The deadline has passed: what it has not finished is dropped for that, whatever is answered."""
+        self._expired = True
 
     def promote(self, lane: Priority, deadline_at: float) -> None:
         """Moves the call forward, never back: somebody more urgent waits for it too."""
@@ -99,10 +105,11 @@ class Admission:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        dropped = self._dropped_waiting + (self.reserved if kind is not None else 0)
+        dropped = self._dropped_waiting + (self.reserved if kind is not None or self._expired else 0)
         self._batcher.leave(self)
         if dropped or self._aborted:
-            self._batcher.metrics.jobs_dropped(_reason(kind), dropped, self._aborted)
+            reason = "expired" if self._expired else _reason(kind)
+            self._batcher.metrics.jobs_dropped(reason, dropped, self._aborted)
 
 
 def _reason(kind: type[BaseException] | None) -> Dropped:

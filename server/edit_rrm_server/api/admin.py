@@ -6,6 +6,7 @@ from pydantic import Field
 from edit_rrm.wire import AnswerModel, RequestModel
 from edit_rrm_server.api.checkpoint_paths import checkpoint_below
 from edit_rrm_server.http.envelope import read_envelope
+from edit_rrm_server.http.openapi import ADMIN_KEY, ASKED, READING, UNAVAILABLE, operation, reference
 from edit_rrm_server.life.service import Service
 
 _MAX_BODY_BYTES = 64 * 2**10
@@ -28,15 +29,18 @@ class ReloadAnswer(AnswerModel):
     load_s: float
 
 
+ACCEPTED = (ReloadRequest,)
+ANSWERED = (ReloadAnswer,)
+
+
 @router.post(
     "/reload",
     response_model=ReloadAnswer,
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {"application/json": {"schema": ReloadRequest.model_json_schema()}},
-        }
-    },
+    openapi_extra=operation(
+        (*ASKED, *READING, *UNAVAILABLE, "reload_running", "reload_failed"),
+        body={"application/json": reference(ReloadRequest)},
+        security=ADMIN_KEY,
+    ),
 )
 async def reload(request: Request) -> ReloadAnswer:
     """Replaces the served weights; answers when the new ones serve."""

@@ -17,6 +17,11 @@ from edit_rrm_server.http.access import AccessMiddleware
 from edit_rrm_server.http.problems import CALLER_GONE_STATUS, problem_for, problem_response
 from edit_rrm_server.life.service import Service
 
+_DESCRIPTION = """A reasoning reward model for image editing.
+
+Every error is `application/problem+json` with a `code` (`x-error-codes` lists them all). Besides those of its
+route, any address may answer 404 `not_found` and 405 `method_not_allowed`, and 307 to itself without a slash
+too many at its end. The rules that a schema cannot say are in docs/api.md."""
 _HTTP_CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
@@ -34,7 +39,7 @@ def create_app(service: Service) -> FastAPI:
     app = FastAPI(
         title="edit-rrm",
         version=__version__,
-        description="A reasoning reward model for image editing.",
+        description=_DESCRIPTION,
         lifespan=life,
         redoc_url=None,
     )
@@ -58,7 +63,10 @@ def create_app(service: Service) -> FastAPI:
         allowances=service.allowances,
         static_paths=page.keys(),
     )
-    openapi.describe(app)
+    rooms = (routes, dialects, admin)
+    accepted = [model for room in rooms for model in room.ACCEPTED]
+    answered = [model for room in (*rooms, probes) for model in room.ANSWERED]
+    openapi.describe(app, accepted, answered)
     return app
 
 

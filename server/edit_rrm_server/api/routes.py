@@ -10,6 +10,9 @@ from edit_rrm.wire import (
     ModelsAnswer,
     ScoreAnswer,
     ScoreRequest,
+    StreamAnswer,
+    StreamFailure,
+    StreamRequest,
 )
 from edit_rrm_server.admission.batching import Admission
 from edit_rrm_server.admission.byte_budget import Share
@@ -21,15 +24,31 @@ from edit_rrm_server.errors import RequestRefusedError
 from edit_rrm_server.http.access import note
 from edit_rrm_server.http.connection import run_for_caller
 from edit_rrm_server.http.envelope import Body, Envelope, read_envelope
-from edit_rrm_server.http.openapi import request_body, stream_body
+from edit_rrm_server.http.openapi import (
+    ASKED,
+    UNAVAILABLE,
+    any_code_but,
+    json_or_form,
+    operation,
+    reference,
+)
+from edit_rrm_server.http.problems import shortened
 from edit_rrm_server.life.service import Service
 from edit_rrm_server.scoring.plan import Edit
 from edit_rrm_server.scoring.reward_service import RewardService
 
+ACCEPTED = (ScoreRequest, StreamRequest, DecomposeRequest)
+ANSWERED = (ScoreAnswer, StreamAnswer, StreamFailure, DecomposeAnswer, ModelsAnswer)
+_OF_OTHERS = ("not_found", "method_not_allowed", "reload_running", "reload_failed")
+
 router = APIRouter()
 
 
-@router.post("/v1/score", response_model=ScoreAnswer, openapi_extra=request_body(ScoreRequest))
+@router.post(
+    "/v1/score",
+    response_model=ScoreAnswer,
+    openapi_extra=operation(any_code_but(*_OF_OTHERS), body=json_or_form(ScoreRequest)),
+)
 async def score(request: Request) -> ScoreAnswer:
     """Scores one or more candidates of one edit; a GRPO group is one call."""
     service: Service = request.app.state.service
@@ -53,7 +72,7 @@ async def score(request: Request) -> ScoreAnswer:
         lane = caller.lane_for(body.priority)
         with service.batcher.admit(plan.jobs, lane, deadline_at, caller) as admission:
             work = answer_score(rewards, plan, envelope, request.state.request_id, arrived_at, admission)
-            answer = await run_for_caller(request, work, deadline_at)
+            answer = await run_for_caller(request, work)
             service.allowances.charge(caller, answer.usage.completion_tokens)
     note(
         request,
@@ -64,20 +83,38 @@ async def score(request: Request) -> ScoreAnswer:
     return answer
 
 
-@router.post("/v1/score/stream", response_class=Response, openapi_extra=stream_body())
+@router.post(
+    "/v1/score/stream",
+    response_class=Response,
+    openapi_extra=operation(
+        (*ASKED, "unsupported_media_type", *UNAVAILABLE),
+        body={MEDIA_TYPE: reference(StreamRequest)},
+        answer={MEDIA_TYPE: {"anyOf": [reference(StreamAnswer), reference(StreamFailure)]}},
+    ),
+)
 async def score_stream(request: Request) -> ScoreStream:
-    """Scores a request a line; answers a line as each finishes, in any order."""
+    """Scores a request a line; answers a line as each finishes, in any order.
+
+    The schemas are those of one line; a line ends with a line feed.
+    """
     service: Service = request.app.state.service
     service.rewards()
     media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if media_type != MEDIA_TYPE:
         raise RequestRefusedError(
-            "unsupported_media_type", f"expected {MEDIA_TYPE}, got {media_type or 'no content type'!r}"
+            "unsupported_media_type",
+            f"expected {MEDIA_TYPE}, got {shortened(media_type) or 'no content type'!r}",
         )
     return ScoreStream(request, service)
 
 
-@router.post("/v1/decompose", response_model=DecomposeAnswer, openapi_extra=request_body(DecomposeRequest))
+@router.post(
+    "/v1/decompose",
+    response_model=DecomposeAnswer,
+    openapi_extra=operation(
+        any_code_but(*_OF_OTHERS, "trace_unparseable", "trace_truncated"), body=json_or_form(DecomposeRequest)
+    ),
+)
 async def decompose(request: Request) -> DecomposeAnswer:
     """The principles an edit would be judged by."""
     service: Service = request.app.state.service
@@ -94,7 +131,7 @@ async def decompose(request: Request) -> DecomposeAnswer:
             return await run_for_caller(request, work, deadline_at)
 
 
-@router.get("/v1/models", response_model=ModelsAnswer)
+@router.get("/v1/models", response_model=ModelsAnswer, openapi_extra=operation((*ASKED, *UNAVAILABLE)))
 async def models(request: Request) -> ModelsAnswer:
     """The models that are served, the one of a request that names none first."""
     service: Service = request.app.state.service

@@ -15,6 +15,7 @@ from edit_rrm_server.observe import tracing
 from edit_rrm_server.scoring.image_intake import File
 from edit_rrm_server.scoring.plan import Edit, Plan
 from edit_rrm_server.scoring.reward_service import Decoded, RewardService, ScoreCall, usable
+from edit_rrm_server.scoring.time_limit import time_limit
 
 
 async def answer_score(
@@ -25,7 +26,7 @@ async def answer_score(
     arrived_at: float,
     admission: Admission,
 ) -> ScoreAnswer:
-    """The answer to an admitted call. Raises ServiceError and EditRRMError."""
+    """The answer to an admitted call, by its deadline. Raises ServiceError and EditRRMError."""
     body = envelope.body
     sources = body.all_sources
     candidates = {f"candidates.{i}": ref for i, ref in enumerate(body.candidates)}
@@ -41,7 +42,8 @@ async def answer_score(
         }
         try:
             with tracing.span("images", count=len(sources)):
-                shown = [usable(await decoding[path]) for path in sources]
+                async with time_limit(admission.deadline_at):
+                    shown = [usable(await decoding[path]) for path in sources]
             edit = Edit.of(shown, body.instruction, body.source_of_guards)
             call = ScoreCall(call_id, plan, edit, [decoding[path] for path in candidates], arrived_at)
             return await rewards.score(call, admission)

@@ -6,13 +6,10 @@ into errors meanwhile.
 """
 
 import asyncio
-import json
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
-from typing import Any
 
-from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
@@ -26,15 +23,15 @@ from edit_rrm_server.api.answer_spool import AnswerSpool
 from edit_rrm_server.api.score_call import answer_score
 from edit_rrm_server.errors import (
     CallerGoneError,
-    DeadlineExceededError,
     MemoryFullError,
     RequestRefusedError,
     ServiceError,
     UnavailableError,
 )
 from edit_rrm_server.http.envelope import Envelope
+from edit_rrm_server.http.json_reading import key_of, read_json
 from edit_rrm_server.http.ndjson import Line, read_lines
-from edit_rrm_server.http.problems import problem, refusal_of
+from edit_rrm_server.http.problems import problem
 from edit_rrm_server.life.service import Service
 from edit_rrm_server.scoring.plan import Plan
 from edit_rrm_server.scoring.reward_service import RewardService
@@ -80,12 +77,14 @@ class ScoreStream(StreamingResponse):
                 raise
             self._state.code = "caller_gone"
         finally:
+            body.close()
             self._answers.discard()
             self._state.log = {"lines": self._lines, "failed": self._failed}
 
     async def _work(self, body: "_Body") -> None:
-        """Reads lines and scores them, then only watches whether the caller stays while calls run."""
+        """Reads lines and scores them, and watches all the while whether the caller stays."""
         async with asyncio.TaskGroup() as group:
+            watching = group.create_task(body.watch())
             async with asyncio.TaskGroup() as calls:
                 line = Line(0, b"")
                 lines = read_lines(body.chunks(), self._service.settings.max_body_bytes, self._room)
@@ -106,7 +105,6 @@ class ScoreStream(StreamingResponse):
                     detail = f"{full}; this line and those after it were not read"
                     unread = MemoryFullError(detail, full.retry_after_s)
                     await self._fail(Line(line.number + 1, None), None, unread)
-                watching = group.create_task(body.watch())
             await self._answers.close()
             watching.cancel()
 
@@ -119,9 +117,9 @@ class ScoreStream(StreamingResponse):
             await self._fail(line, None, error)
             return None
         try:
-            body = StreamRequest.model_validate_json(line.text)
-        except ValidationError as invalid:
-            await self._fail(line, _key_of(line.text), refusal_of(invalid))
+            body = await read_json(line.text, StreamRequest)
+        except RequestRefusedError as refusal:
+            await self._fail(line, await key_of(line.text), refusal)
             self._room.free(line.size)
             return None
         lane = self._caller.lane_for(body.priority)
@@ -171,13 +169,9 @@ class ScoreStream(StreamingResponse):
     ) -> None:
         try:
             with admission:
-                try:
-                    async with asyncio.timeout_at(_loop_time(admission.deadline_at)):
-                        envelope = Envelope(body, {}, line.size)
-                        call_id = f"{self._id}-{line.number}"
-                        answer = await answer_score(rewards, plan, envelope, call_id, arrived_at, admission)
-                except TimeoutError:
-                    raise DeadlineExceededError("the deadline passed before the call was complete") from None
+                envelope = Envelope(body, {}, line.size)
+                call_id = f"{self._id}-{line.number}"
+                answer = await answer_score(rewards, plan, envelope, call_id, arrived_at, admission)
         except (ServiceError, EditRRMError) as error:
             await self._fail(line, body.key, error)
         except Exception as error:  # a defect costs its own line, not the hundred thousand others
@@ -240,53 +234,66 @@ class _Held:
 
 
 class _Body:
-    """The request's body as it comes, until `stop` says so; afterwards the news that the caller has gone."""
+    """The request's body as it comes, until `stop` says so, and the news that the caller has gone.
+
+    The next message is always waited for, also while nobody takes it: it may be that news. One that is more
+    of the body stays until it is taken, so that the caller feels backpressure.
+    """
 
     def __init__(self, receive: Receive, stop: Callable[[], bool]) -> None:
         self._receive = receive
         self._stop = stop
         self._next: asyncio.Task[Message] | None = None
+        self._gone = asyncio.Event()
+        self._over = False  # nobody wants the rest of the body
         self.complete = False
 
     async def chunks(self) -> AsyncIterator[bytes]:
         try:
             while not self.complete:
-                self._next = self._next or asyncio.create_task(_message(self._receive))
-                await asyncio.wait({self._next}, timeout=_STATE_POLL_S)
-                if not self._next.done():
+                coming = self._wait_for_next()
+                await asyncio.wait({coming}, timeout=_STATE_POLL_S)
+                if not coming.done():
                     if self._stop():
                         return
                     continue
-                message, self._next = self._next.result(), None
+                message, self._next = coming.result(), None
                 if message["type"] == "http.disconnect":
                     raise CallerGoneError("the caller closed the connection")
                 self.complete = not message.get("more_body", False)
+                self._wait_for_next()
                 yield message.get("body", b"")
         finally:
-            if self._next is not None:
-                self._next.cancel()
+            self._over = True
+            if self._next is not None and self._next.done():
+                self._look_at(self._next)
 
     async def watch(self) -> None:
         """Returns never: raises CallerGoneError or is cancelled."""
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
+        await self._gone.wait()
         raise CallerGoneError("the caller closed the connection")
+
+    def close(self) -> None:
+        """The stream has ended."""
+        self._over = False
+        if self._next is not None:
+            self._next.cancel()
+
+    def _wait_for_next(self) -> "asyncio.Task[Message]":
+        if self._next is None:
+            self._next = asyncio.create_task(_message(self._receive))
+            self._next.add_done_callback(self._look_at)
+        return self._next
+
+    def _look_at(self, came: "asyncio.Task[Message]") -> None:
+        if came.cancelled() or came.exception() is not None:
+            return
+        if came.result()["type"] == "http.disconnect":
+            self._gone.set()
+        elif self._over:
+            self._next = None
+            self._wait_for_next()
 
 
 async def _message(receive: Receive) -> Message:
     return await receive()
-
-
-def _key_of(text: bytes) -> Key:
-    """The key of a refused line where it can be told, so that it is known by it all the same."""
-    try:
-        found: Any = json.loads(text)
-    except ValueError:
-        return None
-    key = found.get("key") if isinstance(found, dict) else None
-    return key if isinstance(key, str | int) and not isinstance(key, bool) else None
-
-
-def _loop_time(monotonic_s: float) -> float:
-    """A monotonic time on the clock of the event loop."""
-    return asyncio.get_running_loop().time() + monotonic_s - time.monotonic()

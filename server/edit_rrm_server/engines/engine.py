@@ -76,6 +76,11 @@ class Engine(PromptRunner, Protocol):
         """Whether it can run another prompt."""
         ...
 
+    @property
+    def stalled_s(self) -> float:
+        """For how long it has not come forward although it has prompts; 0.0 if it has none or cannot tell."""
+        ...
+
     async def died(self) -> None:
         """Returns once the engine has died, at once if it has; it need not be asked for anything first."""
         ...

@@ -1,10 +1,12 @@
 """`WatchedEngine`: an engine whose death ends every prompt in it at once, whatever the engine itself does.
 
 vLLM reports most deaths to the prompts that wait, but not all: a prompt that is just being handed over
-may wait for an answer that never comes, or be cancelled although nobody asked for it.
+may wait for an answer that never comes, or be cancelled although nobody asked for it. An engine that hangs
+reports nothing: it is as good as dead once it has not come forward for long enough.
 """
 
 import asyncio
+import math
 from collections.abc import Mapping
 
 from edit_rrm.images import EditImage
@@ -16,6 +18,8 @@ from edit_rrm_server.observe import tracing
 DEAD_RETRY_S = 10.0
 """What callers are told to wait for a restart; a restart takes about that long on a CPU."""
 
+_LOOKS, _MAX_LOOK_S = 20, 5.0  # how often it is looked at in the time after which it hangs
+
 
 def engine_dead() -> UnavailableError:
     """The error of everything that the engine's death ended or prevented."""
@@ -23,10 +27,15 @@ def engine_dead() -> UnavailableError:
 
 
 class WatchedEngine:
-    """Satisfies `Engine` around another one. See the module; `watch` must run for it to hold."""
+    """Satisfies `Engine` around another one. See the module; `watch` must run for it to hold.
 
-    def __init__(self, engine: Engine) -> None:
+    An engine that has not come forward for `hang_s` seconds although it has prompts hangs.
+    """
+
+    def __init__(self, engine: Engine, hang_s: float = math.inf) -> None:
         self._engine = engine
+        self._hang_s = hang_s
+        self.hung = False
         self._dead = False
         self._prompts: set[asyncio.Timeout] = set()
         self.completed = 0  # prompts
@@ -36,10 +45,30 @@ class WatchedEngine:
         """Whether it can run another prompt."""
         return not self._dead and self._engine.alive
 
+    @property
+    def stalled_s(self) -> float:
+        """See `Engine.stalled_s`."""
+        return self._engine.stalled_s
+
     async def watch(self) -> None:
-        """Returns when the engine has died; every prompt in it then ends with engine_dead."""
-        await self._engine.died()
+        """Returns when the engine has died or hangs; every prompt in it then ends with engine_dead."""
+        death, hang = asyncio.create_task(self._engine.died()), asyncio.create_task(self._hang())
+        try:
+            ended, _ = await asyncio.wait({death, hang}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (death, hang):
+                task.cancel()
+        for task in ended:
+            task.result()
+        self.hung = death not in ended
         self._end_prompts()
+
+    async def _hang(self) -> None:
+        """Returns once it hangs. Seen twice: a service that stood still itself first reads what has come."""
+        seen = 0
+        while seen < 2:
+            await asyncio.sleep(min(self._hang_s / _LOOKS, _MAX_LOOK_S))
+            seen = seen + 1 if self.stalled_s >= self._hang_s else 0
 
     async def died(self) -> None:
         """See `Engine.died`."""

@@ -1,6 +1,7 @@
 """Work that ends when its caller goes away."""
 
 import asyncio
+import math
 import time
 from collections.abc import Coroutine
 from typing import Any, TypeVar
@@ -12,10 +13,11 @@ from edit_rrm_server.errors import CallerGoneError, DeadlineExceededError
 T = TypeVar("T")
 
 
-async def run_for_caller(request: Request, work: Coroutine[Any, Any, T], deadline_at: float) -> T:
+async def run_for_caller(request: Request, work: Coroutine[Any, Any, T], deadline_at: float = math.inf) -> T:
     """The result of `work`, which is cancelled when the caller disconnects or `deadline_at` passes.
 
-    The request's body must have been read. `deadline_at` is in monotonic seconds. Raises
+    The request's body must have been read. `deadline_at` is in monotonic seconds: infinite for work that
+    keeps to its own. Raises
     CallerGoneError, DeadlineExceededError, and what the work raises.
     """
     task = asyncio.ensure_future(work)

@@ -10,14 +10,16 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from starlette.requests import Request
 
 from edit_rrm.wire import ImageRef
 from edit_rrm_server.admission.byte_budget import Share
 from edit_rrm_server.errors import BodyTimeoutError, RequestRefusedError
+from edit_rrm_server.http.json_bounds import ONE_EDIT, JsonBounds
+from edit_rrm_server.http.json_reading import read_json
 from edit_rrm_server.http.multipart import Part, boundary_of, read_parts
-from edit_rrm_server.http.problems import refusal_of
+from edit_rrm_server.http.problems import shortened
 
 REQUEST_PART = "request"
 Body = TypeVar("Body", bound=BaseModel)
@@ -44,7 +46,9 @@ class Envelope(Generic[BodyRead]):
                 raise RequestRefusedError("invalid_request", f"{path}.part: no part is named {part!r}")
         for part in self.parts:
             if part not in named:
-                raise RequestRefusedError("invalid_request", f"request: no field names the part {part!r}")
+                raise RequestRefusedError(
+                    "invalid_request", f"request: no field names the part {shortened(part)!r}"
+                )
         return {path: ref.b64 or self.parts[ref.part or ""] for path, ref in refs.items()}
 
 
@@ -56,8 +60,9 @@ async def read_envelope(
     timeout_s: float | None = None,
     share: Share | None = None,
     patient: bool = False,
+    bounds: JsonBounds = ONE_EDIT,
 ) -> Envelope[Body]:
-    """The request's body as `model`.
+    """The request's body as `model`, whose JSON is within `bounds`.
 
     `timeout_s` counts from the arrival of the headers. `share` takes the body's room as it comes, and goes on
     holding it; one that is declared too large for what is left is refused unread. A `patient` caller waits.
@@ -81,13 +86,10 @@ async def read_envelope(
         else:
             raise RequestRefusedError(
                 "unsupported_media_type",
-                f"expected application/json or multipart/form-data, got {media_type or 'no content type'!r}",
+                "expected application/json or multipart/form-data, "
+                f"got {shortened(media_type) or 'no content type'!r}",
             )
-    try:
-        body = model.model_validate_json(json_bytes)
-    except ValidationError as error:
-        raise refusal_of(error) from None
-    return Envelope(body, parts, counter.read_bytes, share)
+    return Envelope(await read_json(json_bytes, model, bounds), parts, counter.read_bytes, share)
 
 
 def declared_bytes(request: Request) -> int:

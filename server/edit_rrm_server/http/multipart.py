@@ -8,6 +8,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 
 from edit_rrm_server.errors import RequestRefusedError
+from edit_rrm_server.http.problems import shortened
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
@@ -15,10 +16,16 @@ if TYPE_CHECKING:
 
 MAX_PARTS = 256
 """Each is an image or the request itself, and a request names fewer images."""
+_SMALL_BYTES = 2**12
+_LONGEST_TYPE = 1000
 
 
 def boundary_of(content_type: str) -> bytes:
     """The boundary a multipart content type names. Raises RequestRefusedError (malformed_multipart)."""
+    if len(content_type) > _LONGEST_TYPE:  # of ten thousand parameters, say
+        raise RequestRefusedError(
+            "malformed_multipart", f"the content type has more than {_LONGEST_TYPE} characters"
+        )
     boundary = parse_options_header(content_type)[1].get(b"boundary", b"")
     if not boundary:
         raise RequestRefusedError("malformed_multipart", "the content type names no boundary")
@@ -29,12 +36,20 @@ class Part:
     """A part's bytes, in the pieces they came in: who needs them whole joins them, off the event loop."""
 
     def __init__(self) -> None:
-        self._pieces: list[bytes | memoryview] = []
+        self._pieces: list[bytearray | memoryview] = []
 
     def add(self, data: bytes, start: int, end: int) -> None:
-        """Those of a chunk, which is kept alive rather than copied where it is hardly more than they are."""
-        large = 2 * (end - start) > len(data) and isinstance(data, bytes)
-        self._pieces.append(memoryview(data)[start:end] if large else bytes(data[start:end]))
+        """Those of a chunk, which is kept alive rather than copied where it is hardly more than they are.
+
+        Small ones that follow each other are one piece: an object for every byte would be a hundred times
+        the body.
+        """
+        if 2 * (end - start) > len(data) >= _SMALL_BYTES and isinstance(data, bytes):
+            self._pieces.append(memoryview(data)[start:end])
+        elif self._pieces and isinstance(self._pieces[-1], bytearray):
+            self._pieces[-1] += data[start:end]
+        else:
+            self._pieces.append(bytearray(data[start:end]))
 
     def whole(self) -> bytes:
         """All of them."""
@@ -44,9 +59,14 @@ class Part:
 async def read_parts(chunks: AsyncIterator[bytes], boundary: bytes) -> dict[str, Part]:
     """The parts by name. Raises RequestRefusedError (malformed_multipart) unless the body is whole."""
     collector = _Collector()
+    delimiter, boundaries = b"\r\n--" + boundary, 0
     try:
         parser = MultipartParser(boundary, collector.callbacks())
         async for chunk in chunks:
+            # Counted before they are parsed: most of a body may be boundaries that end nothing.
+            boundaries += chunk.count(delimiter)
+            if boundaries > MAX_PARTS + 1:
+                raise _too_many_parts()
             parser.write(chunk)
         parser.finalize()
     except FormParserError as error:
@@ -102,10 +122,14 @@ class _Collector:
         if not name:
             raise RequestRefusedError("malformed_multipart", "a part has no name")
         if name in self.parts:
-            raise RequestRefusedError("malformed_multipart", f"two parts are named {name!r}")
+            raise RequestRefusedError("malformed_multipart", f"two parts are named {shortened(name)!r}")
         if len(self.parts) == MAX_PARTS:
-            raise RequestRefusedError("malformed_multipart", f"there are more than {MAX_PARTS} parts")
+            raise _too_many_parts()
         self.parts[name] = self._part
 
     def _end(self) -> None:
         self.complete = True
+
+
+def _too_many_parts() -> RequestRefusedError:
+    return RequestRefusedError("malformed_multipart", f"there are more than {MAX_PARTS} parts")

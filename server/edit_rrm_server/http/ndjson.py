@@ -1,8 +1,12 @@
 """Lines of a body as it arrives, each bounded; a line that is too long is named, not kept."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
+
+TURN_LINES = 32
+"""Lines of a chunk, a body may be nothing but line ends, before others on the event loop have their turn."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,8 @@ async def read_lines(chunks: AsyncIterator[bytes], max_line_bytes: int, room: Ro
                 room.free(len(kept) + len(piece))
             yield Line(number, None if too_long else bytes(kept) + piece)
             number, too_long = number + 1, False
+            if number % TURN_LINES == 0:
+                await asyncio.sleep(0)
             kept.clear()
         too_long = too_long or len(kept) + len(rest) > max_line_bytes
         if too_long:

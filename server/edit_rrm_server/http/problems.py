@@ -14,6 +14,7 @@ from edit_rrm_server.errors import RequestRefusedError, ServiceError
 MEDIA_TYPE = "application/problem+json"
 CALLER_GONE_STATUS = 499
 _SHOWN_FIELDS = 5
+_SHOWN_CHARS = 64
 _UNAVAILABLE_RETRY_S = 5.0
 
 
@@ -55,6 +56,7 @@ KINDS: dict[str, Kind] = {
     "trace_unparseable": Kind(502, "The model wrote no usable trace"),
     "trace_truncated": Kind(502, "The model's text did not fit its budget of tokens"),
     "engine_failed": Kind(502, "The engine did not finish"),
+    "quarantined": Kind(502, "The engine has died of this before"),
     "reload_failed": Kind(502, "The weights were not replaced"),
     "too_many_connections": Kind(503, "Every connection is taken"),
     "loading": Kind(503, "The model is being loaded"),
@@ -111,6 +113,11 @@ def refusal_of(error: ValidationError) -> RequestRefusedError:
     return RequestRefusedError("invalid_request", "; ".join(shown))
 
 
+def shortened(name: str) -> str:
+    """A name of the caller's as an answer repeats it."""
+    return name if len(name) <= _SHOWN_CHARS else name[:_SHOWN_CHARS] + "…"
+
+
 def _path(location: Sequence[Any]) -> str:
     """`candidates.3.b64`, as the field would be reached in JSON; the whole body is `request`."""
-    return ".".join(str(step) for step in location) or "request"
+    return ".".join(shortened(str(step)) for step in location) or "request"

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Protocol
 
 from edit_rrm_server.engines.watched_engine import WatchedEngine
-from edit_rrm_server.errors import ReloadError, ReloadRunningError
+from edit_rrm_server.errors import ReloadError, ReloadRunningError, UnavailableError
 from edit_rrm_server.observe.life_metrics import LifeMetrics
+
+DRAINING_RETRY_S = 10.0
 
 logger = logging.getLogger(__name__)
 
@@ -67,12 +69,19 @@ class Reloader:
         return self._replacing is not None and not self._replacing.done()
 
     async def reload(self, checkpoint: Path) -> Reloaded:
-        """Serves `checkpoint`. Raises ReloadRunningError and ReloadError; the old weights serve then."""
+        """Serves `checkpoint`. Raises ReloadRunningError and ReloadError, when the old weights serve, and
+        UnavailableError (draining) when the service ends meanwhile.
+        """
         if self.busy:
             raise ReloadRunningError("another reload is going on")
         self._replacing = asyncio.create_task(self._replace(checkpoint))
         self._replacing.add_done_callback(self._report)
-        return await asyncio.shield(self._replacing)
+        try:
+            return await asyncio.shield(self._replacing)
+        except asyncio.CancelledError:
+            if self._replacing.cancelled():  # not whoever waits for it
+                raise UnavailableError("draining", "the service is shutting down", DRAINING_RETRY_S) from None
+            raise
 
     async def cancel(self) -> None:
         """Ends a reload that is going on: the service ends."""

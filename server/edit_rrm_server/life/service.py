@@ -21,9 +21,10 @@ from edit_rrm_server.admission.batching import Batcher
 from edit_rrm_server.admission.byte_budget import ByteBudget
 from edit_rrm_server.admission.callers import TokenAllowances
 from edit_rrm_server.engines.loaded_model import LoadedModel
+from edit_rrm_server.engines.quarantine import Quarantine
 from edit_rrm_server.engines.watched_engine import DEAD_RETRY_S, WatchedEngine, engine_dead
 from edit_rrm_server.errors import RequestRefusedError, ServiceError, UnavailableError
-from edit_rrm_server.life.reloading import Reloaded, Reloader
+from edit_rrm_server.life.reloading import DRAINING_RETRY_S, Reloaded, Reloader
 from edit_rrm_server.life.supervision import RestartPolicy, Supervisor
 from edit_rrm_server.observe.metrics import ServiceMetrics
 from edit_rrm_server.scoring.decomposition import Decomposer, PrincipleCache
@@ -31,6 +32,7 @@ from edit_rrm_server.scoring.image_intake import ImageIntake, image_threads
 from edit_rrm_server.scoring.reward_service import RewardService
 from edit_rrm_server.scoring.sampling import Attempts
 from edit_rrm_server.scoring.score_cache import ScoreCache
+from edit_rrm_server.scoring.turns import Turns
 from edit_rrm_server.scoring.verifying import Verifier
 from edit_rrm_server.settings.server import ServerSettings
 
@@ -41,7 +43,6 @@ logger = logging.getLogger(__name__)
 # What no family's processor refuses, and no judge can make anything of below: Qwen2.5-VL ends at 1:200.
 _MIN_SIDE, _MAX_ASPECT = 8, 100.0  # pixels at the judged size; the longer side / the shorter one
 _LOADING_RETRY_S = 5.0
-_DRAINING_RETRY_S = 10.0
 
 
 Loader = Callable[[Path], Awaitable[LoadedModel]]
@@ -92,8 +93,11 @@ class Service:
         self.metrics.life.watch_state(lambda: self.state, get_args(State))
         self.metrics.life.watch_prefix_reuse(self._least_reuse)
         self.principle_cache = PrincipleCache(settings.principle_cache_entries)
+        # A fleet's engines are its own: one that does not answer says nothing of a prompt.
+        lasts_s = settings.quarantine_s if settings.engine == "vllm" else 0.0
+        self.quarantine = Quarantine(lasts_s, self.metrics.life.prompt_quarantined)
         # Emptied when other weights are loaded.
-        self.caches: list[Clearable] = [self.score_cache, self.principle_cache]
+        self.caches: list[Clearable] = [self.score_cache, self.principle_cache, self.quarantine]
         self.failure: BaseException | None = None
         self.engine_away = False
         """Whether what is loaded waits for an engine elsewhere: a fleet of which nothing is up."""
@@ -105,7 +109,7 @@ class Service:
         self._supervisor = Supervisor(
             RestartPolicy(settings.engine_restart_limit, settings.engine_restart_backoff_s),
             bring_up=lambda: self.bring_up(self.checkpoint),
-            on_death=lambda: self.batcher.fail_waiting(engine_dead),
+            on_death=self._engine_died,
             metrics=self.metrics.life,
         )
         self._running: asyncio.Task[None] | None = None
@@ -165,9 +169,13 @@ class Service:
         self._running = asyncio.create_task(self._run(self._first_load))
 
     async def drain(self, timeout_s: float) -> bool:
-        """Takes no further calls and waits for the running ones; False if some outlast `timeout_s`."""
+        """Takes no further calls and waits for the running ones; False if some outlast `timeout_s`.
+
+        A reload is given up: nobody will ask the weights that it would bring.
+        """
         self._draining = True
         self._supervisor.retire()
+        await self._reloader.cancel()
         try:
             async with asyncio.timeout(timeout_s):
                 await self._idle.wait()
@@ -231,7 +239,7 @@ class Service:
         model = await self._load(checkpoint)
         gc.collect()
         gc.freeze()
-        engine = WatchedEngine(model.engine)
+        engine = WatchedEngine(model.engine, self.settings.engine_hang_s)
         known = self._model
         if known is not None and _identity(known) != _identity(model):
             self._weights_changed()
@@ -239,6 +247,10 @@ class Service:
         further = tuple(replace(one, engine=engine) for one in model.further)
         self._serve(replace(model, engine=engine, further=further))
         return engine
+
+    def _engine_died(self) -> None:
+        self.quarantine.engine_died()
+        self.batcher.fail_waiting(engine_dead)
 
     def _least_reuse(self) -> float | None:
         reuse = [model.prefix_reuse for model in (self._model.all if self._model else ())]
@@ -264,8 +276,9 @@ class Service:
         judge = model.judge
         attempts = Attempts(self.settings.retries, self.settings.retry_temperature, model.max_model_len)
         template_arguments = {**model.card.template_arguments, **self.settings.template_arguments}
+        turns = Turns(model.engine, self.quarantine, self.metrics.scoring, model.adapter)
         decomposer = Decomposer(
-            model.engine,
+            turns,
             judge,
             self.batcher,
             attempts,
@@ -273,11 +286,8 @@ class Service:
             weights_digest=model.weights_digest,
             cache=self.principle_cache,
             template_arguments=template_arguments,
-            adapter=model.adapter,
         )
-        verifier = Verifier(
-            model.engine, judge, attempts, self.metrics.scoring, template_arguments, adapter=model.adapter
-        )
+        verifier = Verifier(turns, judge, attempts, self.metrics.scoring, template_arguments)
         return RewardService(
             model.card,
             judge,
@@ -314,7 +324,7 @@ class Service:
     def _unavailable(self, state: State) -> UnavailableError:
         match state:
             case "draining":
-                return UnavailableError("draining", "the service is shutting down", _DRAINING_RETRY_S)
+                return UnavailableError("draining", "the service is shutting down", DRAINING_RETRY_S)
             case "engine_dead" if self._model is None:
                 return UnavailableError("engine_dead", "no upstream of the fleet answers yet", DEAD_RETRY_S)
             case "engine_dead":

@@ -72,6 +72,11 @@ class Supervisor:
             up_s = self._clock() - up_since
             self._on_death()
             self._metrics.engine_died()
+            if engine.hung:
+                self._metrics.engine_hung()
+                logger.error(
+                    "the engine hangs: it has ended no step for %.0f s; it is killed", engine.stalled_s
+                )
             proven = engine.completed > 0 or up_s >= self._policy.proven_after_s
             failures = 0 if proven else failures + 1
             logger.warning("the engine died after %.0f s and %d prompts", up_s, engine.completed)

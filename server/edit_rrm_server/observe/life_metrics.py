@@ -17,6 +17,16 @@ class LifeMetrics:
             lambda: float(engine_alive())
         )
         self._deaths = Counter("edit_rrm_engine_deaths", "Deaths of the running engine", registry=registry)
+        self._hangs = Counter(
+            "edit_rrm_engine_hangs",
+            "Deaths of the running engine that were hangs, which this service ended",
+            registry=registry,
+        )
+        self._quarantined = Counter(
+            "edit_rrm_prompts_quarantined",
+            "Prompts found that the engine died of, which are refused for a while",
+            registry=registry,
+        )
         self._restarts = Counter(
             "edit_rrm_engine_restarts",
             "Restarts of the engine by outcome: ok, failed",
@@ -63,6 +73,14 @@ class LifeMetrics:
     def engine_died(self) -> None:
         """An engine that was up is dead."""
         self._deaths.inc()
+
+    def engine_hung(self) -> None:
+        """The death was a hang."""
+        self._hangs.inc()
+
+    def prompt_quarantined(self) -> None:
+        """The engine has died of a prompt."""
+        self._quarantined.inc()
 
     def engine_restarted(self, outcome: Outcome) -> None:
         """Another engine is up, or could not be brought up."""

@@ -114,7 +114,7 @@ class ScoringMetrics:
         self._phase_s.labels(phase).observe(duration_s)
 
     def tokens_used(self, usage: Usage) -> None:
-        """A call is done."""
+        """The engine has finished a text; what was aborted only vLLM's own metrics count."""
         self._tokens.labels("prompt").inc(usage.prompt_tokens)
         self._tokens.labels("cached_prompt").inc(usage.cached_prompt_tokens)
         self._tokens.labels("completion").inc(usage.completion_tokens)

@@ -1,4 +1,4 @@
-"""The command line of the service: `edit-rrm-server serve`, and `settings` to see what can be set."""
+"""The command line of the service: `edit-rrm-server serve`, `settings` to see what can be set, `openapi`."""
 
 import json
 import time
@@ -18,11 +18,14 @@ from edit_rrm.errors import CheckpointError, SettingsFileError  # noqa: E402
 from edit_rrm.program import program  # noqa: E402
 from edit_rrm.setting_problems import problems  # noqa: E402
 from edit_rrm.settings_files import settings_rows  # noqa: E402
+from edit_rrm_server.engines.ending_with_service import end_with_service  # noqa: E402
 from edit_rrm_server.settings.server import (  # noqa: E402
     ServerSettings,
     load_settings,
     variable_of,
 )
+
+end_with_service()  # Python imports this module in each process that it starts for the service, vLLM's too
 
 app = program("edit-rrm-server", "Serves a reasoning reward model for image editing over HTTP.")
 
@@ -165,6 +168,29 @@ def _check_checkpoints(settings: ServerSettings) -> None:
                 check_named(checkpoint)
         except CheckpointError as error:
             raise typer.BadParameter(str(error), param_hint=option) from None
+
+
+@app.command()
+def openapi(
+    out: Annotated[
+        Path | None, typer.Option(help="File to write. Default: standard output.", dir_okay=False)
+    ] = None,
+) -> None:
+    """Writes the OpenAPI document of the whole API: dialects and administration too.
+
+    For a generator of clients, or a proxy that checks requests:
+
+        edit-rrm-server openapi --out openapi.json
+
+    A running service describes what it serves itself at /openapi.json.
+    """
+    from edit_rrm_server.api.description import whole_api, written
+
+    text = written(whole_api())
+    if out is None:
+        typer.echo(text, nl=False)
+    else:
+        out.write_text(text, encoding="utf-8")
 
 
 def _pairs(texts: list[str]) -> dict[str, str]:

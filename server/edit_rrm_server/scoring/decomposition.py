@@ -13,12 +13,13 @@ from edit_rrm.judges.written import told_to_think
 from edit_rrm.principles import Principle
 from edit_rrm.wire import Usage
 from edit_rrm_server.admission.batching import Admission, Batcher
-from edit_rrm_server.engines.engine import Completion, Engine, SamplingSettings
+from edit_rrm_server.engines.engine import Completion, SamplingSettings
 from edit_rrm_server.observe import tracing
 from edit_rrm_server.observe.scoring_metrics import ScoringMetrics
 from edit_rrm_server.scoring.attempts import attempted
 from edit_rrm_server.scoring.plan import Edit
 from edit_rrm_server.scoring.sampling import Attempts
+from edit_rrm_server.scoring.turns import Turns
 from edit_rrm_server.scoring.usage import NO_USAGE
 
 Key = tuple[str, tuple[str, ...], str, SamplingSettings]
@@ -72,7 +73,7 @@ class Decomposer:
 
     def __init__(
         self,
-        engine: Engine,
+        turns: Turns,
         judge: Judge,
         batcher: Batcher,
         attempts: Attempts,
@@ -81,10 +82,8 @@ class Decomposer:
         weights_digest: str,
         cache: PrincipleCache,
         template_arguments: Mapping[str, bool | int | float | str] = MappingProxyType({}),
-        adapter: str = "",
     ) -> None:
-        self._engine = engine
-        self._adapter = adapter
+        self._turns = turns
         self._judge = judge
         self._template_arguments = template_arguments
         self._profile = judge.decomposition
@@ -148,10 +147,7 @@ class Decomposer:
                     self._judge.thinking,
                     wanted=False,
                 ).told(self._template_arguments)
-                async with admission.slot():
-                    return await self._engine.generate(
-                        prompt, edit.images, settings, group=edit.group, adapter=self._adapter
-                    )
+                return await self._turns.generate(admission, prompt, edit.images, settings, group=edit.group)
 
             drawn = await attempted(
                 self._attempts, sampling, generate, self._read, cut_off=self._cut_off, may_grow=may_grow

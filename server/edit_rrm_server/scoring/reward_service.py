@@ -11,18 +11,15 @@ from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import reduce
+from itertools import zip_longest
 
 from edit_rrm.checkpoint import RRMCard
-from edit_rrm.errors import EditRRMError, ImageError
+from edit_rrm.errors import ImageError
 from edit_rrm.guards import EditGuards, GuardModes, GuardResult, reward_ceiling
 from edit_rrm.images import EditImage, ImageLimits
 from edit_rrm.judges.judge import Judge
-from edit_rrm.principles import Principle
 from edit_rrm.wire import (
-    CandidateError,
-    CandidateFailed,
     CandidateScored,
-    PrinciplesFrom,
     Priority,
     Sampling,
     ScoreAnswer,
@@ -32,19 +29,28 @@ from edit_rrm.wire import (
 )
 from edit_rrm_server.admission.batching import Admission
 from edit_rrm_server.admission.byte_budget import ByteBudget
-from edit_rrm_server.errors import AllCandidatesFailedError, RequestRefusedError, ServiceError
+from edit_rrm_server.errors import DeadlineExceededError, RequestRefusedError
 from edit_rrm_server.observe import tracing
 from edit_rrm_server.observe.scoring_metrics import ScoringMetrics
 from edit_rrm_server.scoring.decomposition import Decomposed, Decomposer
 from edit_rrm_server.scoring.image_intake import Encoded, File, ImageIntake
 from edit_rrm_server.scoring.judging import candidate_answer, refused_by_guard
+from edit_rrm_server.scoring.outcomes import (
+    LATE,
+    Found,
+    Outcome,
+    Settled,
+    failed,
+    finished,
+    raise_common_failure,
+)
 from edit_rrm_server.scoring.plan import Edit, Plan, Verification, plan_of
 from edit_rrm_server.scoring.sampling import sampling_of
 from edit_rrm_server.scoring.score_cache import ScoreCache
+from edit_rrm_server.scoring.time_limit import time_limit
 from edit_rrm_server.scoring.usage import NO_USAGE, add_usage
 from edit_rrm_server.scoring.verifying import Verifier
 
-Outcome = CandidateScored | CandidateFailed
 Decoded = EditImage | ImageError | RequestRefusedError
 """An image, or why it cannot be used: an ImageError its own candidate only, a refusal the whole call."""
 
@@ -58,16 +64,6 @@ class ScoreCall:
     edit: Edit
     candidates: Sequence[Awaitable[Decoded]]
     arrived_at: float  # monotonic seconds
-
-
-@dataclass(frozen=True)
-class _Settled:
-    """A candidate after its guards; `outcome` is there when the model need not see it."""
-
-    candidate: EditImage | ImageError
-    guards: tuple[GuardResult, ...]
-    outcome: Outcome | None
-    change_map: str | None = None
 
 
 class RewardService:
@@ -129,10 +125,11 @@ class RewardService:
     ) -> AsyncIterator[dict[str, File]]:
         """The files of a call's images by their fields, and room to decode them while the context lasts.
 
-        In place of a text that is not base64 stands why. Waits for the room, in the order of lanes.py. Raises
+        In place of a text that is not base64 stands why. Waits for the room, in the lanes' order. Raises
         RequestRefusedError (too_many_pixels) for a call that would not find it in an idle service.
         """
-        opened = await self._intake.open(encoded, self.limits, admission.lane)
+        async with time_limit(admission.deadline_at):
+            opened = await self._intake.open(encoded, self.limits, admission.lane)
         room = self._pictures
         if opened.decoded_bytes > room.capacity_bytes:
             raise RequestRefusedError(
@@ -141,7 +138,8 @@ class RewardService:
                 f"at most {room.capacity_bytes} are held at once",
             )
         with tracing.span("room", bytes=opened.decoded_bytes):
-            await room.wait(opened.decoded_bytes, admission.lane, admission.deadline_at, admission.caller)
+            async with time_limit(admission.deadline_at):
+                await room.wait(opened.decoded_bytes, admission.lane, admission.deadline_at, admission.caller)
         try:
             yield opened.files
         finally:
@@ -166,12 +164,13 @@ class RewardService:
                 "invalid_request",
                 f"the judge {self._judge.name!r} has questions of its own, and no principles",
             )
-        decomposed = await self._decompose(edit, sampling, admission)
-        self._metrics.tokens_used(decomposed.usage)
-        return decomposed
+        return await self._decompose(edit, sampling, admission)
 
     async def score(self, call: ScoreCall, admission: Admission) -> ScoreAnswer:
-        """The answer to a call that `admission` has room for."""
+        """The answer to a call that `admission` has room for, by its deadline.
+
+        What is finished by then is kept. Raises DeadlineExceededError if nothing is.
+        """
         with tracing.span("scoring", candidates=len(call.candidates), model=self.model_name):
             return await self._score(call, admission)
 
@@ -185,49 +184,51 @@ class RewardService:
             asyncio.create_task(self._settle(candidate, guards, plan, given, admission))
             for candidate in call.candidates
         ]
+        judging: Sequence[asyncio.Task[tuple[Outcome, Usage]]] = ()
+        found, verify_started = Found(plan.principles or (), "request" if plan.principles else "model"), None
+        late: DeadlineExceededError | None = None
         try:
-            needed = await _any_unsettled(settling)
-            started = time.monotonic()
-            principles, origin, decomposed = await self._principles(call, needed, admission)
-            decompose_s = time.monotonic() - started
-
-            started = time.monotonic()
-            asked = given or Verification(self.model_name, plan, call.edit, principles)
-            try:
+            async with time_limit(admission.deadline_at):
+                found = await self._principles(call, await _any_unsettled(settling), admission)
+                verify_started = time.monotonic()
+                asked = given or Verification(self.model_name, plan, call.edit, found.principles)
                 async with asyncio.TaskGroup() as group:
-                    tasks = [
+                    judging = [
                         group.create_task(self._outcome(asked, settled, admission)) for settled in settling
                     ]
-            except BaseExceptionGroup as failures:
-                refusals = [error for error in failures.exceptions if isinstance(error, RequestRefusedError)]
-                if not refusals:
-                    raise
-                raise refusals[0] from None
-            verify_s = time.monotonic() - started
+        except DeadlineExceededError as error:
+            late = error
+            admission.expire()
+        except BaseExceptionGroup as failures:
+            refusals = [error for error in failures.exceptions if isinstance(error, RequestRefusedError)]
+            if not refusals:
+                raise
+            raise refusals[0] from None
         finally:
             for task in settling:
                 task.cancel()  # does nothing to a finished one
+        verify_s = 0.0 if verify_started is None else time.monotonic() - verify_started
 
-        outcomes = [task.result()[0] for task in tasks]
-        costs = [task.result()[1] for task in tasks]
+        ends = [finished(*tasks) for tasks in zip_longest(settling, judging)]
+        outcomes = [LATE if end is None else end[0] for end in ends]
         for outcome in outcomes:
-            self._metrics.candidate_judged(outcome, principles)
+            self._metrics.candidate_judged(outcome, found.principles)
         self._metrics.group_scored([o.reward for o in outcomes if isinstance(o, CandidateScored)])
-        if needed:
+        if found.needed:
             self._metrics.phase_took("verify", verify_s)
-        usage = reduce(add_usage, costs, decomposed.usage if decomposed else NO_USAGE)
-        self._metrics.tokens_used(usage)
-        _raise_common_failure(outcomes)
+        if late is not None and not any(ends):
+            raise late
+        raise_common_failure(outcomes)
         return ScoreAnswer(
             id=call.id,
             model=self.model_name,
-            principles=list(principles),
-            principles_from=origin,
+            principles=list(found.principles),
+            principles_from=found.origin,
             results=outcomes,
-            usage=usage,
+            usage=reduce(add_usage, (end[1] for end in ends if end is not None), found.usage),
             timing=Timing(
-                queue_s=max(admission.longest_wait_s, decomposed.queue_s if decomposed else 0.0),
-                decompose_s=decompose_s,
+                queue_s=max(admission.longest_wait_s, found.queue_s),
+                decompose_s=found.took_s,
                 verify_s=verify_s,
                 total_s=time.monotonic() - call.arrived_at,
             ),
@@ -240,7 +241,7 @@ class RewardService:
         plan: Plan,
         given: Verification | None,
         admission: Admission,
-    ) -> _Settled:
+    ) -> Settled:
         """The guards' findings; a candidate they decide, that did not decode or is known gives back its jobs.
 
         `given` is there where the principles are known already: with them a score may be. Raises
@@ -257,14 +258,14 @@ class RewardService:
                 change_map = await self._intake.change_map(guards, candidate, admission.lane)
             outcome = None if given is None else self._known(given, candidate)
         if isinstance(candidate, ImageError):
-            outcome = _failed(candidate)
+            outcome = failed(candidate)
         elif outcome is None and any(mode != "off" for mode in plan.guards.values()):
             found = await self._intake.check(guards, candidate, admission.lane)
             if reward_ceiling(found) == 0.0:
                 outcome = refused_by_guard(found)
         if outcome is not None:
             admission.release_room(plan.jobs_a_candidate)
-        return _Settled(candidate, found, outcome, change_map)
+        return Settled(candidate, found, outcome, change_map)
 
     def _known(self, asked: Verification, candidate: EditImage) -> CandidateScored | None:
         """The candidate's score of an earlier call."""
@@ -275,16 +276,16 @@ class RewardService:
         self._metrics.score_looked_up(known is not None)
         return known
 
-    async def _principles(
-        self, call: ScoreCall, needed: bool, admission: Admission
-    ) -> tuple[tuple[Principle, ...], PrinciplesFrom, Decomposed | None]:
-        """Principles, their origin, and the decomposition if there was one. Not decomposed for nobody."""
+    async def _principles(self, call: ScoreCall, needed: bool, admission: Admission) -> Found:
+        """The principles that candidates are judged by. Not decomposed for nobody."""
         if call.plan.principles:
-            return call.plan.principles, "request", None
+            return Found(call.plan.principles, needed=needed)
         if not needed or not call.plan.decomposes:
-            return (), "model", None
-        decomposed = await self._decompose(call.edit, Sampling(), admission)
-        return decomposed.principles, decomposed.origin, decomposed
+            return Found((), "model", needed=needed)
+        started = time.monotonic()
+        made = await self._decompose(call.edit, Sampling(), admission)
+        took_s = time.monotonic() - started
+        return Found(made.principles, made.origin, made.usage, made.queue_s, took_s, needed)
 
     async def _decompose(self, edit: Edit, wanted: Sampling, admission: Admission) -> Decomposed:
         """A score's own sampling has no say, or two calls of one group would be judged by two sets."""
@@ -297,17 +298,15 @@ class RewardService:
         return decomposed
 
     async def _outcome(
-        self, asked: Verification, settling: "asyncio.Task[_Settled]", admission: Admission
+        self, asked: Verification, settling: "asyncio.Task[Settled]", admission: Admission
     ) -> tuple[Outcome, Usage]:
         """One candidate with what was asked for beside its score."""
         settled = await settling
         outcome, usage = await self._judged(asked, settled, admission)
-        if settled.change_map is not None and isinstance(outcome, CandidateScored):
-            outcome = outcome.model_copy(update={"change_map": settled.change_map})
-        return outcome, usage
+        return settled.shown(outcome), usage
 
     async def _judged(
-        self, asked: Verification, settled: _Settled, admission: Admission
+        self, asked: Verification, settled: Settled, admission: Admission
     ) -> tuple[Outcome, Usage]:
         """Samples that failed are left out; if none succeeded, the candidate failed."""
         candidate = settled.candidate
@@ -323,7 +322,7 @@ class RewardService:
             shown = await self._intake.resized(candidate, asked.edit.compared, admission.lane)
         verified = await self._verifier.verify(asked, shown, admission)
         if not verified.samples:
-            return _failed(verified.failures[0]), verified.usage
+            return failed(verified.failures[0]), verified.usage
         answer = candidate_answer(
             verified.samples,
             asked.principles,
@@ -337,7 +336,7 @@ class RewardService:
         return answer, verified.usage
 
 
-async def _any_unsettled(settling: Sequence["asyncio.Task[_Settled]"]) -> bool:
+async def _any_unsettled(settling: Sequence["asyncio.Task[Settled]"]) -> bool:
     """Whether a candidate needs the model; returns as soon as one does, while others are being checked."""
     for settled in asyncio.as_completed(settling):
         if (await settled).outcome is None:
@@ -350,16 +349,3 @@ def usable(decoded: Decoded) -> EditImage:
     if isinstance(decoded, EditImage):
         return decoded
     raise decoded
-
-
-def _failed(error: ServiceError | EditRRMError) -> CandidateFailed:
-    return CandidateFailed(error=CandidateError(code=error.code, detail=str(error)))
-
-
-def _raise_common_failure(outcomes: Sequence[Outcome]) -> None:
-    """If every candidate failed for the same reason, the request fails with it."""
-    errors = [outcome.error for outcome in outcomes if isinstance(outcome, CandidateFailed)]
-    if len(errors) == len(outcomes) and len({error.code for error in errors}) == 1:
-        raise AllCandidatesFailedError(
-            errors[0].code, f"all {len(errors)} candidates failed: {errors[0].detail}"
-        )

@@ -13,12 +13,13 @@ from edit_rrm.judges.judge import Ask, Judge, Judgement, Reading, Written
 from edit_rrm.prompts import ImageSlot
 from edit_rrm.wire import Usage
 from edit_rrm_server.admission.batching import Admission
-from edit_rrm_server.engines.engine import Completion, Engine, SamplingSettings
+from edit_rrm_server.engines.engine import Completion, SamplingSettings
 from edit_rrm_server.observe import tracing
 from edit_rrm_server.observe.scoring_metrics import ScoringMetrics
 from edit_rrm_server.scoring.attempts import Drawn, Failure, attempted
 from edit_rrm_server.scoring.plan import Verification
 from edit_rrm_server.scoring.sampling import Attempts, sample_seed
+from edit_rrm_server.scoring.turns import Turns
 from edit_rrm_server.scoring.usage import NO_USAGE, add_usage
 
 T = TypeVar("T")
@@ -42,16 +43,13 @@ class Verifier:
 
     def __init__(
         self,
-        engine: Engine,
+        turns: Turns,
         judge: Judge,
         attempts: Attempts,
         metrics: ScoringMetrics,
         template_arguments: Mapping[str, bool | int | float | str] = MappingProxyType({}),
-        *,
-        adapter: str = "",
     ) -> None:
-        self._engine = engine
-        self._adapter = adapter
+        self._turns = turns
         self._judge = judge
         self._attempts = attempts
         self._metrics = metrics
@@ -127,10 +125,9 @@ class Verifier:
         prompt = ask.prompt.told(self._template_arguments).overruled(asked.plan.template_arguments)
 
         async def generate(sampling: SamplingSettings) -> Completion:
-            async with admission.slot():
-                return await self._engine.generate(
-                    prompt, images, sampling, ask.watched, asked.edit.group, self._adapter
-                )
+            return await self._turns.generate(
+                admission, prompt, images, sampling, ask.watched, asked.edit.group
+            )
 
         def read(completion: Completion) -> T:
             with tracing.span("judging", principles=len(asked.principles)):

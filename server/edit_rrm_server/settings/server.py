@@ -313,6 +313,19 @@ class ServerSettings(FleetSettings, AdminSettings):
     )
 
     # When the engine dies
+    engine_hang_s: float = Field(
+        default=300.0,
+        ge=1.0,
+        description="an engine that has prompts and ends no step for so long hangs: it is killed and "
+        "restarted; more for one whose steps are that slow, inf for never",
+    )
+    quarantine_s: float = Field(
+        default=3600.0,
+        ge=0.0,
+        allow_inf_nan=False,
+        description="how long a prompt is refused that the engine has died of, and one that was in it at a "
+        "death is suspected; 0 never does",
+    )
     engine_restart_limit: int = Field(
         default=5,
         ge=0,

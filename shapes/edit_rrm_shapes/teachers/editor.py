@@ -22,3 +22,6 @@ class ShapesEditor:
             raise EditorError(f"edit {edit.id}: the shapes editor needs a shapes:SEED/INDEX/source")
         wanted = ShapesRef(known.seed, known.index, number)
         return Edited(str(wanted), wanted.edit().candidates[number].editor)
+
+    def close(self) -> None:
+        """Nothing is held."""

@@ -117,13 +117,13 @@ def test_bulk_scoring_comparison_best_of_and_report(
 
 
 def test_evaluations(trained: ServiceProcess, follow: Follow) -> None:
-    follow("rrm-data.md", 2, {
+    follow("rrm-data.md", 3, {
         "--count 2000": "--count 1",
         "edit-rrm-train pairs import": "#",  # tests/rrm_training/test_layouts.py
     })  # fmt: skip
     few = " --count 2 --candidates 2"
     # An engine of its own takes a quarter of a minute: one is enough, and the service does for the other two.
-    printed = follow("rrm-data.md", 3, {
+    printed = follow("rrm-data.md", 4, {
         "--samples 8": "--samples 2" + few,
         EXAMPLE: trained.url + few,
         "SCORER --score-only": f"{BUNDLED_MODEL} --score-only" + few,

@@ -1,15 +1,30 @@
 """The page at `GET /` in a real browser, before the real service with the bundled model."""
 
+import io
 import re
 from collections.abc import Iterator
 from itertools import pairwise
 
+import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 from service_process import ServiceProcess
 
-from browsing import DESKTOP, PHONE, Visit, visiting
+from browsing import DESKTOP, PHONE, Visit, out_of_sight, visiting
 
+NAMED = {
+    "button",
+    "textbox",
+    "combobox",
+    "spinbutton",
+    "link",
+    "image",
+    "region",
+    "tab",
+    "tabpanel",
+    "slider",
+}
 NUMBER = re.compile(r"^\d\.\d\d$")
 
 
@@ -32,9 +47,17 @@ def press(page: Page, name: str) -> None:
         expect(page.locator("#score")).to_be_focused()
 
 
+def png(width: int, height: int) -> bytes:
+    """A picture of noise: three bytes of the file for each of its pixels."""
+    buffer = io.BytesIO()
+    pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
 def scored(page: Page, candidates: int) -> list[Locator]:
-    """The cards of the answer, once it is there."""
-    cards = page.get_by_role("article")
+    """The cards of the answer, once it is there; that of the chosen tab is shown."""
+    cards = page.locator(".result")
     expect(page.locator("#progress")).to_contain_text("See the results")
     expect(cards).to_have_count(candidates)
     return cards.all()
@@ -54,6 +77,7 @@ def test_a_sample_is_scored_and_a_changed_principle_is_scored_again(visit: Visit
     card.get_by_text("Reasoning", exact=True).click()
     expect(card.locator("pre")).to_contain_text("<score>")
 
+    page.get_by_text(f"Principles ({principles})").click()
     question = page.get_by_label("Question of principle 1")
     question.fill("Is the circle at the top left yellow?")
     press(page, "Score")
@@ -67,29 +91,41 @@ def test_candidates_are_compared_and_the_best_reward_is_marked(visit: Visit) -> 
     press(page, "Compare 3 edits: make the red circle blue")
     press(page, "Score")
     good, none, wrong = scored(page, 3)
-    rewards = [float(card.locator(".number").inner_text()) for card in (good, none, wrong)]
+    tabs = page.get_by_role("tab").all()
+    rewards = [float(tab.locator(".number").inner_text()) for tab in tabs]
     assert rewards[0] > max(rewards[1:])
     assert rewards[1] == 0.0
-    marked = [card.get_by_text("Best reward").count() for card in (good, none, wrong)]
-    assert marked == [1, 0, 0]
+    assert [tab.get_by_text("Best reward").count() for tab in tabs] == [1, 0, 0]
+    # Everything of the answer beside everything that was asked, with the seven principles of the real model.
+    assert out_of_sight(
+        page,
+        source=page.locator("#source-thumbnails img"),
+        last_candidate=page.locator("#candidates-thumbnails img").last,
+        instruction=page.locator("#instruction"),
+        score=page.locator("#score"),
+        before_and_after=page.locator(".compare"),
+        rewards=page.locator("#results-tabs"),
+        reward=good.locator(".reward"),
+        verdicts=good.locator(".verdicts"),
+    ) == []  # fmt: skip
+    assert page.evaluate("scrollY") == 0
+    tabs[1].click()
     expect(none).to_contain_text("Guard fired: no_edit")
-    boxes = [card.bounding_box() for card in (good, none)]
-    assert boxes[0] is not None
-    assert boxes[1] is not None
-    assert boxes[0]["y"] == boxes[1]["y"]
-    assert boxes[0]["x"] + boxes[0]["width"] <= boxes[1]["x"]
+    expect(good).to_be_hidden()
+    tabs[2].click()
+    expect(wrong.locator(".verdict").first).to_have_text("✗ not met")
 
 
 def test_a_candidate_that_failed_shows_its_error_and_no_number(visit: Visit) -> None:
     page = visit.page
     press(page, "A proper edit")
-    broken = {"name": "broken.png", "mimeType": "image/png", "buffer": b"\x89PNG\r\n\x1a\nnothing"}
-    page.get_by_label("Choose edited images").set_input_files(broken)
+    tiny = {"name": "tiny.png", "mimeType": "image/png", "buffer": png(4, 4)}
+    page.get_by_label("Choose edited images").set_input_files(tiny)
     press(page, "Score")
     good, failed = scored(page, 2)
     expect(good.locator(".number")).to_have_text(NUMBER)
     expect(failed).to_contain_text("Not scored")
-    expect(failed).to_contain_text("broken_image")
+    expect(failed).to_contain_text("image_shape")
     assert failed.locator(".number").count() == 0
     expect(page.locator("#results-summary")).to_contain_text("1 could not be scored")
 
@@ -99,8 +135,9 @@ def test_a_refused_request_is_shown_with_what_to_do(browser: Browser, trained: S
     with visiting(browser, trained.url) as visit:
         page = visit.open()
         press(page, "A proper edit")
-        large = {"name": "large.png", "mimeType": "image/png", "buffer": b"\x89PNG" + bytes(2_500_000)}
-        page.get_by_label("Choose the source").set_input_files(large)
+        # Each is small enough by itself; together they are not.
+        large = [{"name": f"{n}.png", "mimeType": "image/png", "buffer": png(640, 640)} for n in (1, 2)]
+        page.get_by_label("Choose edited images").set_input_files(large)
         press(page, "Score")
         expect(page.locator("#problem")).to_contain_text("body_too_large")
         expect(page.locator("#problem")).to_contain_text("Use fewer or smaller files")
@@ -124,6 +161,8 @@ def test_the_keyboard_is_enough(visit: Visit) -> None:
     expect(page.get_by_role("button", name="Score", exact=True)).to_be_focused()
     page.keyboard.press("Enter")
     scored(page, 1)
+    tab_to("Principles (7)")
+    page.keyboard.press("Enter")
     tab_to("Question of principle 1")
     page.keyboard.press("Control+A")
     page.keyboard.type("Is the circle green?")
@@ -133,6 +172,9 @@ def test_the_keyboard_is_enough(visit: Visit) -> None:
     tab_to("Move principle 3 up")
     page.keyboard.press("Enter")
     expect(page.get_by_label("Question of principle 3")).to_have_value("Is the circle green?")
+    page.get_by_role("tab").focus()
+    tab_to("Time, tokens, curl and JSON")
+    page.keyboard.press("Enter")
     tab_to("Show the request as curl")
     page.keyboard.press("Space")
     expect(page.get_by_label("The request as curl")).to_be_visible()
@@ -159,6 +201,8 @@ def test_every_control_and_picture_has_a_name(visit: Visit) -> None:
     press(page, "Score")
     scored(page, 3)
     page.get_by_text("Options", exact=True).click()
+    page.get_by_text("Time, tokens, curl and JSON").click()
+    page.get_by_text("Principles (7)").click()
     press(page, "Show the request as curl")
     # What the browser's own accessibility tree says, with its computed names.
     session = page.context.new_cdp_session(page)
@@ -166,9 +210,7 @@ def test_every_control_and_picture_has_a_name(visit: Visit) -> None:
     controls = [
         (node["role"]["value"], node["name"]["value"])
         for node in nodes
-        if not node["ignored"]
-        and node["role"]["value"]
-        in {"button", "textbox", "combobox", "spinbutton", "link", "image", "region", "article"}
+        if not node["ignored"] and node["role"]["value"] in NAMED
     ]
     assert len(controls) > 40
     assert [role for role, name in controls if not name.strip()] == []
@@ -190,17 +232,19 @@ def test_nothing_scrolls_sideways(browser: Browser, trained: ServiceProcess, siz
         scored(page, 3)
         page.get_by_text("Limits, defaults and measured results").click()
         page.get_by_text("Options", exact=True).click()
+        page.get_by_text("Time, tokens, curl and JSON").click()
+        page.get_by_text("Principles (7)").click()
         press(page, "Show the request as curl")
         assert overhanging(page) == []
 
 
 def overhanging(page: Page) -> list[str]:
-    """What reaches beyond the window or beyond its card; a table may, in a box that scrolls by itself."""
+    """What reaches beyond the window or beyond its card, but for boxes that scroll."""
     found: list[str] = page.evaluate(
         """() => [...document.querySelectorAll("body *:not(.skip, option)")].filter((node) => {
-            if (node.closest(".table") || node.type === "file") return false;
+            if (node.closest(".table, .tabs, .compare-frame") || node.type === "file") return false;
             const end = node.getBoundingClientRect().right;
-            const card = node.parentElement.closest(".result, .card");
+            const card = node.parentElement.closest(".card");
             return end > innerWidth || (card !== null && end > card.getBoundingClientRect().right);
         }).map((node) => `${node.tagName}.${node.className}`)"""
     )

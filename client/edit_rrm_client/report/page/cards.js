@@ -1,6 +1,6 @@
 // One card an edit: pictures, numbers, verdicts, guards, reasoning, or why it failed.
 
-function cardOf(row, filterBy) {
+function cardOf(row, filterBy, sought) {
   const who = make("p", { class: "who" });
   for (const name of [DATA.models[row.model], DATA.categories[row.category]]) if (name) who.append(make("span", {}, name));
   who.append(make("button", {
@@ -8,7 +8,7 @@ function cardOf(row, filterBy) {
   }, `${row.id} #${row.candidate}`));
   const card = make("li", { class: "card", "data-key": row.key },
     who, make("h3", {}, textOf(row.instruction)), picturesButton(row));
-  if (row.ok) card.append(numbersOf(row), judgedList(row));
+  if (row.ok) card.append(numbersOf(row), judgedList(row, sought));
   else card.append(make("p", { class: "error" }, make("strong", {}, textOf(row.error_code) ?? "failed"), " ", textOf(row.error_detail) ?? ""));
   const guards = guardsOf(row);
   if (guards.length) card.append(guardLine(guards));
@@ -51,16 +51,8 @@ function picturesButton(row) {
   const box = { class: sources.length > 1 ? "pictures several" : "pictures" };
   if (shown.every((index) => index < 0)) return make("div", box, ...pictures());
   return make("button", {
-    ...box, type: "button", "aria-label": "Enlarge source and edited image", onclick: () => enlarge(row, pictures()),
+    ...box, type: "button", "aria-label": "Compare source and edited image", onclick: () => enlarge(row, pictures),
   }, ...pictures());
-}
-
-function enlarge(row, pictures) {
-  const viewer = document.getElementById("viewer");
-  viewer.replaceChildren(
-    make("h3", {}, textOf(row.instruction)), make("div", { class: "pictures" }, ...pictures),
-    make("form", { method: "dialog" }, make("button", { type: "submit" }, "Close")));
-  viewer.showModal();
 }
 
 function numbersOf(row) {
@@ -72,16 +64,18 @@ function numbersOf(row) {
     make("dl", { class: "numbers" }, ...judged.map((category) => number(category, fixed(row[category], 2)))));
 }
 
-function judgedList(row) {
+/** `sought` are the words of a principle that is looked for. */
+function judgedList(row, sought) {
   const verdicts = verdictsOf(row), subscores = subscoresOf(row);
-  if (verdicts.length) return verdictList(verdicts);
+  if (verdicts.length) return verdictList(verdicts, sought);
   if (!subscores.length) return make("p", { class: "guards" }, "A guard decided; the model was not asked.");
   return make("dl", { class: "numbers subscores" }, ...subscores.map(({ name, value }) => make("div", {},
     make("dt", {}, name), make("dd", {}, fixed(value, 2)))));
 }
 
-function verdictList(verdicts) {
-  return make("ul", { class: "verdicts" }, ...verdicts.map((verdict) => make("li", { class: verdict.met ? "met" : "missed" },
+function verdictList(verdicts, sought) {
+  const isSought = ({ question }) => sought.length > 0 && hasAll(question.toLowerCase(), sought);
+  return make("ul", { class: "verdicts" }, ...verdicts.map((verdict) => make("li", { class: `${verdict.met ? "met" : "missed"}${isSought(verdict) ? " sought" : ""}` },
     make("span", { class: "mark", "aria-hidden": "true" }, verdict.met ? "✓" : "✗"),
     make("span", { class: verdict.category }, verdict.category),
     make("span", {}, verdict.question, verdict.weight === 1 ? "" : ` (weight ${verdict.weight})`,

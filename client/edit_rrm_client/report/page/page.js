@@ -3,6 +3,7 @@
 const ROWS = DATA.rows.map(rowOf);
 const FORM = document.getElementById("filters");
 const NAMES = [...new Set([...FORM.elements].map((element) => element.name).filter(Boolean))];
+const QUESTIONS = 50; // offered to choose from
 let shown = [];
 
 function start() {
@@ -11,6 +12,7 @@ function start() {
   document.getElementById("notes").append(...DATA.notes.map((note) => make("li", {}, note)));
   fill("model", DATA.models);
   fill("category", DATA.categories);
+  document.getElementById("questions").append(...mostAsked().map((question) => make("option", { value: question })));
   showSummary(DATA.summary, filterBy);
   FORM.addEventListener("submit", (event) => event.preventDefault());
   FORM.addEventListener("input", () => { FORM.elements.page.value = ""; refresh(); });
@@ -27,6 +29,18 @@ function start() {
 function fill(name, options) {
   FORM.elements[name].append(make("option", { value: "" }, "all"),
     ...options.map((option, index) => make("option", { value: String(index) }, named(option))));
+}
+
+/** The questions asked of the most rows, to choose from. */
+function mostAsked() {
+  const rows = new Map();
+  for (const { verdicts } of ROWS) {
+    for (let at = 0; at < verdicts.length; at += 4) {
+      const question = textOf(DATA.principles[verdicts[at]][0]);
+      rows.set(question, (rows.get(question) ?? 0) + 1);
+    }
+  }
+  return [...rows].sort((one, other) => other[1] - one[1]).slice(0, QUESTIONS).map(([question]) => question);
 }
 
 function go(id) {
@@ -60,7 +74,7 @@ function refresh(keepAddress = true) {
   document.getElementById("count").replaceChildren(...countWords(view));
   const first = (page - 1) * PAGE_ROWS;
   document.getElementById("cards").replaceChildren(
-    ...shown.slice(first, first + PAGE_ROWS).map((row) => cardOf(row, filterBy)));
+    ...shown.slice(first, first + PAGE_ROWS).map((row) => cardOf(row, filterBy, wordsOf(view.principle))));
   for (const pager of document.querySelectorAll(".pager")) showPager(pager, page, pages);
 }
 

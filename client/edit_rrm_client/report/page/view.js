@@ -18,6 +18,9 @@ function hashOfView(view, names) {
   return "#" + parameters.toString();
 }
 
+const wordsOf = (text) => (text ?? "").toLowerCase().split(/\s+/).filter(Boolean);
+const hasAll = (text, words) => words.every((word) => text.includes(word));
+
 /** The test of one row that the view's filters make together. */
 function testOf(view) {
   const tests = [];
@@ -30,12 +33,19 @@ function testOf(view) {
   if (bit >= 0) tests.push((row) => row.missed & (1 << bit));
   else if (view.verdicts === "missed") tests.push((row) => row.missed);
   else if (view.verdicts === "met") tests.push((row) => row.verdicts.length && !row.missed);
+  const words = wordsOf(view.principle);
+  if (words.length) {
+    const asked = DATA.principles.map(([question]) => hasAll((textOf(question) ?? "").toLowerCase(), words));
+    const verdict = view.principle_met === "" || view.principle_met === undefined ? null : Number(view.principle_met);
+    tests.push((row) => row.verdicts.some((principle, at) =>
+      at % 4 === 0 && asked[principle] && (verdict === null || row.verdicts[at + 1] === verdict)));
+  }
   for (const [name, column, sign] of NUMBER_FILTERS) {
     const bound = Number.parseFloat(view[name]);
     if (!Number.isNaN(bound)) tests.push((row) => row[column] !== null && sign * row[column] >= sign * bound);
   }
-  const words = (view.q ?? "").toLowerCase().split(/\s+/).filter(Boolean);
-  if (words.length) tests.push((row) => words.every((word) => searched(row).includes(word)));
+  const sought = wordsOf(view.q);
+  if (sought.length) tests.push((row) => hasAll(searched(row), sought));
   return (row) => tests.every((test) => test(row));
 }
 

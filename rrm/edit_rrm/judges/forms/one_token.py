@@ -47,9 +47,9 @@ class OneToken(Form):
         found = dict.fromkeys(self._texts(), 0.0)
         for spelled, logprob in shown.items():
             if logprob is not None and spelled.strip() in found:
-                found[spelled.strip()] += math.exp(logprob)
+                found[spelled.strip()] += math.exp(min(logprob, 0.0))
         mass = math.fsum(found.values())
-        if mass <= 0.0 or mass < self.least_mass:
+        if not (mass > 0.0 and mass >= self.least_mass):  # NaN, of a model that is broken, is neither
             raise TraceError(
                 f"the model answers something else: {', '.join(map(repr, found))} have a probability of "
                 f"{mass:.2g} together, at least {self.least_mass:g} is asked for",

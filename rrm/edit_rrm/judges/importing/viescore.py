@@ -1,8 +1,8 @@
 """VIEScore for text-guided edits, and GEdit-Bench's copy of it.
 
 One set of prompts, 0–10, score before reasoning. VIEScore's wrapper of the OpenAI API puts the text before
-the images; GEdit-Bench's of Qwen2.5-VL the images before the text, greedily. GEdit-Bench first resizes the
-candidate to the source's size, which is the caller's to do.
+the images; GEdit-Bench's of Qwen2.5-VL the images before the text, greedily, and the candidate at the
+source's size.
 
 Verified in TIGER-AI-Lab/VIEScore at 2cbea4e and stepfun-ai/Step1X-Edit at 570eba6: viescore/vie_prompts.py.
 """
@@ -45,6 +45,7 @@ def read_gedit(root: Path) -> dict[str, Any]:
     semantics, quality = _texts(file)
     return {
         "name": "gedit",
+        "pictures": {"candidate": "source_size"},
         "about": f"GEdit-Bench's own prompts, from {provenance(root, file)}.",
         "sampling": {"temperature": 0.0, "max_tokens": 512},
         "chat": {"thinking": {"enabled": False}},

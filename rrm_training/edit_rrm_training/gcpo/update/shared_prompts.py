@@ -10,7 +10,8 @@ The last token of the prompt is repeated because it is what predicts a trace's f
 it had in its own row, so log-probabilities and gradients are those of N rows, but for rounding
 (`benchmarks/gcpo_update.py` measures what is saved).
 
-Works for the models with the multimodal positions of Qwen-VL, whose attention takes a mask (sdpa).
+Works for the models with the multimodal positions of Qwen-VL all of whose layers attend to whatever a mask
+lets through (full attention, sdpa).
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from transformers.cache_utils import get_layer_types_and_kwargs
 from trl.trainer import grpo_trainer
 from trl.trainer.utils import split_pixel_values_by_grid
 
@@ -71,6 +73,13 @@ class Layout:
 
 def check_model(model: Any) -> None:
     """Raises SettingsError, saying why, for a model whose prompts cannot be shared."""
+    others = _other_layers(model)
+    if others:
+        raise SettingsError(
+            f"share_prompts (and credit all_scores, which needs it): {type(model).__name__} has layers of "
+            f"the type {', '.join(others)}, in which the traces of a row would mix; only layers of "
+            "full_attention keep them apart. Train it with share_prompts=false and credit=trace"
+        )
     if not hasattr(model.base_model, "get_rope_index"):
         raise SettingsError(
             f"share_prompts: {type(model).__name__} has other positions than Qwen-VL's (no get_rope_index)"
@@ -78,6 +87,15 @@ def check_model(model: Any) -> None:
     attention = model.config.get_text_config()._attn_implementation
     if attention not in _TAKE_A_MASK:
         raise SettingsError(f"share_prompts needs attention 'sdpa', which takes a mask, not {attention!r}")
+
+
+def _other_layers(model: Any) -> list[str]:
+    """The types of a model's layers that are not attention to all that a mask lets through: those with a
+    window or chunks have a mask of their own, those with a state (linear attention, convolutions, state
+    spaces) pass it on from token to token."""
+    types, _ = get_layer_types_and_kwargs(model.config.get_text_config(decoder=True))
+    others = sorted(set(types) - {"full_attention"})
+    return others or (["recurrent"] if model._is_stateful else [])
 
 
 def pack_batches(

@@ -12,11 +12,13 @@ from edit_rrm_server.api.dialects import flow_factory, unirl
 from edit_rrm_server.api.dialects.holding import Holding
 from edit_rrm_server.life.service import Service
 
-_ROUTERS = {"flow_factory": flow_factory.router, "unirl": unirl.router}
+_PROTOCOLS = {"flow_factory": flow_factory, "unirl": unirl}
+ACCEPTED = flow_factory.ACCEPTED + unirl.ACCEPTED
+ANSWERED = flow_factory.ANSWERED + unirl.ANSWERED
 
 
 def routers(service: Service) -> Iterator[APIRouter]:
     """The routes of the dialects that the settings switch on."""
     holding = Holding(service)
     for name in service.settings.dialects:
-        yield _ROUTERS[name](holding)
+        yield _PROTOCOLS[name].router(holding)

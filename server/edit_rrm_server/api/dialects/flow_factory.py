@@ -6,18 +6,22 @@ without a pause after any status that is no success, and raises at once for an `
 answer. So what trying again may mend is answered by its status, and everything else by an `error`.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from edit_rrm.errors import EditRRMError
 from edit_rrm.wire import MAX_SOURCES, CandidateFailed
 from edit_rrm_server.api.dialects.holding import Holding
-from edit_rrm_server.api.dialects.items import Item, guards_in, may_pass
+from edit_rrm_server.api.dialects.items import MAX_EDITS, Item, guards_in, may_pass
 from edit_rrm_server.errors import RequestRefusedError, ServiceError
+from edit_rrm_server.http.openapi import ASKED, UNASKED, any_code_but, operation, reference
+
+# Only the first fault of a list is told: a batch may have a hundred thousand.
+_Texts = Annotated[list[str], Field(fail_fast=True)]
 
 
 class ComputeRequest(BaseModel):
@@ -25,34 +29,63 @@ class ComputeRequest(BaseModel):
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    prompt: list[str]
-    image: list[str] | None = None
+    prompt: _Texts
+    image: _Texts | None = None
     video: list[Any] | None = None
-    condition_images: list[list[str]] | None = None
+    condition_images: Annotated[list[_Texts], Field(fail_fast=True)] | None = None
     condition_videos: list[Any] | None = None
     kwargs: dict[str, Any] | None = None
     """Of the reward in the trainer's configuration; `guards` is what /v1/score takes under that name."""
 
 
+class ComputeAnswer(BaseModel):
+    """Rewards in [0, 1], in the prompts' order."""
+
+    rewards: list[float]
+
+
+class ComputeFailure(BaseModel):
+    """Why there are none, of what trying again cannot mend."""
+
+    error: str
+    code: str
+
+
+ACCEPTED = (ComputeRequest,)
+ANSWERED = (ComputeAnswer, ComputeFailure)
+
+
 def router(holding: Holding) -> APIRouter:
     """POST /compute: rewards in [0, 1], in the prompts' order, or an `error`."""
-    routes = APIRouter(include_in_schema=False)
+    routes = APIRouter()
+    passing = [code for code in any_code_but(*UNASKED) if may_pass(code)]
 
-    @routes.post("/compute")
+    @routes.post(
+        "/compute",
+        response_class=JSONResponse,
+        openapi_extra=operation(
+            (*ASKED, *(code for code in passing if code not in ASKED)),
+            body={"application/json": reference(ComputeRequest)},
+            answer={"application/json": {"anyOf": [reference(model) for model in ANSWERED]}},
+        ),
+    )
     async def compute(request: Request) -> JSONResponse:
+        """Flow-Factory: scores a batch of edits, or says why it cannot."""
         try:
             async with holding.body(request, ComputeRequest) as body:
-                results = await holding.run(request, holding.score(request, items_of(body)))
+                held = await holding.run(request, holding.score(request, items_of(body)))
         except (ServiceError, EditRRMError) as error:
             if may_pass(error.code):
                 raise
             return _error(request, error.code, str(error))
+        results = held.results
         failures = [(i, r.error) for i, r in enumerate(results) if isinstance(r, CandidateFailed)]
         if failures:
             place, first = failures[0]
             detail = f"{len(failures)} of {len(results)} edits were not scored; item {place}: {first.detail}"
             return _error(request, first.code, detail)
-        return JSONResponse({"rewards": [result.reward for result in results]})
+        rewards = [result.reward for result in results if result.reward is not None]
+        return JSONResponse(ComputeAnswer(rewards=rewards).model_dump())
 
     return routes
 
@@ -63,6 +96,10 @@ def items_of(body: ComputeRequest) -> list[Item]:
         raise RequestRefusedError("invalid_request", "video: only images are judged")
     if not body.prompt:
         return []
+    if len(body.prompt) > MAX_EDITS:
+        raise RequestRefusedError(
+            "invalid_request", f"prompt: expected at most {MAX_EDITS} edits a call, got {len(body.prompt)}"
+        )
     for name in ("image", "condition_images"):
         length = len(getattr(body, name) or ())
         if length != len(body.prompt):
@@ -84,4 +121,4 @@ def items_of(body: ComputeRequest) -> list[Item]:
 
 def _error(request: Request, code: str, detail: str) -> JSONResponse:
     request.state.code = code
-    return JSONResponse({"error": f"{code}: {detail}", "code": code})
+    return JSONResponse(ComputeFailure(error=f"{code}: {detail}", code=code).model_dump())

@@ -7,6 +7,8 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
@@ -23,6 +25,7 @@ from edit_rrm_server.errors import RequestRefusedError, ServiceError, Unavailabl
 from edit_rrm_server.http.access import note
 from edit_rrm_server.http.connection import run_for_caller
 from edit_rrm_server.http.envelope import Envelope, declared_bytes, read_envelope
+from edit_rrm_server.http.json_bounds import BATCH_OF_EDITS
 from edit_rrm_server.life.service import Service
 from edit_rrm_server.scoring.plan import Plan
 from edit_rrm_server.scoring.reward_service import RewardService
@@ -30,8 +33,17 @@ from edit_rrm_server.scoring.reward_service import RewardService
 BodyModel = TypeVar("BodyModel", bound=BaseModel)
 T = TypeVar("T")
 
+_PASSING_STATES = ("loading", "engine_dead")
 _STATE_POLL_S = 0.1
 _RETRY_S = 5.0
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a call came to, and the model that it was scored by, as `/v1` names it."""
+
+    model: str
+    results: Sequence[CandidateAnswer]
 
 
 class Holding:
@@ -62,6 +74,7 @@ class Holding:
                 limit,
                 timeout_s=settings.body_timeout_s + waited_s,
                 share=share,
+                bounds=BATCH_OF_EDITS,
                 patient=True,
             )
             note(request, body_bytes=envelope.body_bytes)
@@ -71,31 +84,37 @@ class Holding:
         """The result of `work`, which ends with the caller's connection and at the deadline."""
         return await run_for_caller(request, work, self._deadline_at(request))
 
-    async def score(self, request: Request, items: Sequence[Item]) -> list[CandidateAnswer]:
-        """A result for each item, in order; items of the same sources and instruction share a call.
+    async def score(self, request: Request, items: Sequence[Item]) -> Held:
+        """A result for each item, in order, and the model that gave them.
 
-        An edit that the judge does not take, such as one of too many sources, fails alone.
+        Items of the same sources and instruction share a call. An edit that the judge does not take, such
+        as one of too many sources, fails alone.
+
         To be run by `run`. Raises ServiceError for what may pass, whatever the other groups came to: a
         client that tries again finds their scores in the cache.
         """
         if not items:
-            return []
-        asked = groups_of(items)
-        rewards = await self._engine(request)
-        found: dict[int, CandidateAnswer] = {}
-        groups: list[Group] = []
-        plans: list[Plan] = []
-        for group in asked:
-            try:
-                plans.append(rewards.plan(group.request))
-            except RequestRefusedError as error:
-                found.update(dict.fromkeys(group.places, failed(error.code, str(error))))
-            else:
-                groups.append(group)
-        jobs = sum(plan.jobs for plan in plans)
+            return Held(self.service.model.name, [])
+        asked = await asyncio.to_thread(groups_of, items)
         batcher = self.service.batcher
         caller: Caller = request.state.caller
-        await self._wait(request, self._for_queue, lambda: batcher.has_room(jobs, caller), batcher.changed)
+        while True:
+            rewards = await self._engine(request)
+            found: dict[int, CandidateAnswer] = {}
+            groups: list[Group] = []
+            plans: list[Plan] = []
+            for group in asked:
+                try:
+                    plans.append(rewards.plan(group.request))
+                except RequestRefusedError as error:
+                    found.update(dict.fromkeys(group.places, failed(error.code, str(error))))
+                else:
+                    groups.append(group)
+            jobs = sum(plan.jobs for plan in plans)
+            has_room = partial(batcher.has_room, jobs, caller)
+            await self._wait(request, self._for_queue, has_room, batcher.changed)
+            if self.service.state not in _PASSING_STATES and self.service.rewards() is rewards:
+                break  # else the weights are being replaced, or were: others may plan otherwise
         batcher.check_room(jobs, caller)
         deadline_at = self._deadline_at(request)
         lane = caller.lane_for("training")
@@ -116,7 +135,7 @@ class Holding:
         results = [found[place] for place in range(len(items))]
         note(request, items=len(items), groups=len(asked), failed=sum(r.reward is None for r in results))
         _raise_passing(results)
-        return results
+        return Held(rewards.model_name, results)
 
     async def _score_group(
         self,
@@ -141,7 +160,7 @@ class Holding:
     async def _engine(self, request: Request) -> RewardService:
         """The reward service, once the engine runs. Raises UnavailableError."""
         while (  # noqa: ASYNC110  # the state has several sources
-            self._left_s(request) > 0 and self.service.state in ("loading", "engine_dead")
+            self._left_s(request) > 0 and self.service.state in _PASSING_STATES
         ):
             await asyncio.sleep(_STATE_POLL_S)
         return self.service.rewards()

@@ -11,6 +11,8 @@ from edit_rrm.wire import MAX_CANDIDATES, CandidateError, CandidateFailed, Image
 from edit_rrm_server.errors import RequestRefusedError
 from edit_rrm_server.http.problems import KINDS, refusal_of
 
+MAX_EDITS = 4096
+"""Of one call: a body of a megabyte could hold a hundred thousand."""
 # Statuses of what trying again may mend; the caller's own going away needs no answer.
 _PASSING_STATUSES = frozenset({408, 429, 499, 503, 504})
 

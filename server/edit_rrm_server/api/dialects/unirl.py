@@ -12,7 +12,7 @@ import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
@@ -23,8 +23,9 @@ from edit_rrm.wire import MAX_SOURCES, CandidateAnswer, CandidateFailed
 from edit_rrm_server.api import probes
 from edit_rrm_server.api.dialects.holding import Holding
 from edit_rrm_server.api.dialects.idempotency import IdempotentAnswers
-from edit_rrm_server.api.dialects.items import Item, guards_in
+from edit_rrm_server.api.dialects.items import MAX_EDITS, Item, guards_in
 from edit_rrm_server.errors import RequestRefusedError
+from edit_rrm_server.http.openapi import ASKED, READING, UNAVAILABLE, operation, reference
 
 REWARD = "edit_rrm"
 SUB_METRICS = ("overall", *(category.value for category in Category))
@@ -48,7 +49,7 @@ class HistoryTurn(_Model):
     """
 
     text: str
-    image_b64: str | list[str] | None = None
+    image_b64: str | Annotated[list[str], Field(fail_fast=True)] | None = None
 
     @property
     def images(self) -> tuple[str, ...]:
@@ -72,8 +73,8 @@ class Identity(_Model):
 class RewardRequest(Identity):
     """One edit to score."""
 
-    history: list[HistoryTurn]
-    required_rewards: list[str] = Field(min_length=1)
+    history: Annotated[list[HistoryTurn], Field(fail_fast=True)]
+    required_rewards: Annotated[list[str], Field(fail_fast=True)] = Field(min_length=1)
     metadata: dict[str, Any] | None = None
     """`guards` in it is what /v1/score takes under that name."""
 
@@ -82,8 +83,15 @@ class ScoreBatch(_Model):
     """The body of POST /score."""
 
     protocol_version: str = _PROTOCOL
-    requests: list[RewardRequest]
+    # Here and above only the first fault of a list is told: a batch may have a hundred thousand.
+    requests: Annotated[list[RewardRequest], Field(fail_fast=True, max_length=MAX_EDITS)]
     grad_mode: Literal[False] = False
+
+
+class RewardsAnswer(BaseModel):
+    """200 of GET /rewards: the names that `required_rewards` may have."""
+
+    rewards: list[str]
 
 
 class BatchAnswer(BaseModel):
@@ -95,38 +103,51 @@ class BatchAnswer(BaseModel):
     protocol_version: str = _PROTOCOL
 
 
+ACCEPTED = (ScoreBatch,)
+ANSWERED = (BatchAnswer, RewardsAnswer)
+
+
 @dataclass(frozen=True)
 class _ItemAnswer:
-    """One request's sub-metrics, or why it has none."""
+    """One request's sub-metrics, or why it has none, and the model that it is of."""
 
+    model: str
     metrics: Mapping[str, float] | None
     error: str | None = None
 
 
 def router(holding: Holding) -> APIRouter:
     """The three routes; /health takes the place of the probe's."""
-    routes = APIRouter(include_in_schema=False)
+    routes = APIRouter()
     answered: IdempotentAnswers[_ItemAnswer] = IdempotentAnswers()
     holding.service.caches.append(answered)
 
-    @routes.get("/health")
+    @routes.get("/health", include_in_schema=False)
     async def health() -> dict[str, Any]:
-        return {**await probes.health(), "rewards": {REWARD: list(SUB_METRICS)}}
+        return {**(await probes.health()).model_dump(), "rewards": {REWARD: list(SUB_METRICS)}}
 
-    @routes.get("/rewards")
-    async def rewards() -> dict[str, list[str]]:
-        return {"rewards": [REWARD]}
+    @routes.get("/rewards", response_model=RewardsAnswer, openapi_extra=operation(ASKED))
+    async def rewards() -> RewardsAnswer:
+        """UniRL: the rewards that this service has."""
+        return RewardsAnswer(rewards=[REWARD])
 
-    @routes.post("/score")
+    @routes.post(
+        "/score",
+        response_model=BatchAnswer,
+        openapi_extra=operation(
+            (*ASKED, *READING, *UNAVAILABLE, "deadline_exceeded"),
+            body={"application/json": reference(ScoreBatch)},
+        ),
+    )
     async def score(request: Request) -> BatchAnswer:
+        """UniRL: scores a batch of edits; one that has no score is missing and named in `errors`."""
         async with holding.body(request, ScoreBatch) as batch:
-            version = holding.service.model.name
-            _check(batch, version)
+            _check(batch, holding.service.model.name)
             found = await holding.run(request, _answers(holding, answered, request, batch.requests))
         return BatchAnswer(
             results=[{} if a.metrics is None else {REWARD: dict(a.metrics)} for a in found],
             errors=[{} if a.error is None else {REWARD: a.error} for a in found],
-            identities=[_identity(each, version) for each in batch.requests],
+            identities=[_identity(each, a.model) for each, a in zip(batch.requests, found, strict=True)],
         )
 
     return routes
@@ -144,6 +165,11 @@ def _check(batch: ScoreBatch, version: str) -> None:
             raise RequestRefusedError(
                 "invalid_request", f"requests.{place}.required_rewards: this service has only {REWARD!r}"
             )
+    _check_version(batch.requests, version)
+
+
+def _check_version(requests: Sequence[RewardRequest], version: str) -> None:
+    for place, each in enumerate(requests):
         if each.scorer_version not in (None, version):
             raise RequestRefusedError(
                 "invalid_request", f"requests.{place}.scorer_version: this service is {version!r}"
@@ -160,16 +186,24 @@ async def _answers(
     items = [_item(each) for each in requests]
     prints = await asyncio.to_thread(lambda: [_fingerprint(each) for each in requests])
     answers: dict[int, _ItemAnswer] = {
-        place: _ItemAnswer(None, item) for place, item in enumerate(items) if isinstance(item, str)
+        place: _ItemAnswer(holding.service.model.name, None, item)
+        for place, item in enumerate(items)
+        if isinstance(item, str)
     }
-    keys = {place: each.idempotency_key for place, each in enumerate(requests) if place not in answers}
+    caller = request.state.caller  # what one has asked is nothing to another who takes the same key
+    keys = {
+        place: each.idempotency_key and f"{caller} {each.idempotency_key}"
+        for place, each in enumerate(requests)
+        if place not in answers
+    }
     while keys:
         with answered.claim({place: (key, prints[place]) for place, key in keys.items() if key}) as claim:
             mine = [place for place in keys if place not in claim.others]
             edits = [item for place in mine if isinstance(item := items[place], Item)]
-            results = await holding.score(request, edits)
-            for place, result in zip(mine, results, strict=True):
-                answers[place] = _item_answer(result)
+            held = await holding.score(request, edits)
+            _check_version(requests, held.model)  # the weights may have been replaced meanwhile
+            for place, result in zip(mine, held.results, strict=True):
+                answers[place] = _item_answer(held.model, result)
                 claim.settle(place, answers[place], keep=answers[place].error is None)
         answers.update(await claim.from_others())
         keys = {place: key for place, key in keys.items() if place not in answers}
@@ -202,13 +236,13 @@ def _fingerprint(each: RewardRequest) -> str:
     return digest.hexdigest()
 
 
-def _item_answer(result: CandidateAnswer) -> _ItemAnswer:
+def _item_answer(model: str, result: CandidateAnswer) -> _ItemAnswer:
     """`overall` first, then the categories that have a verdict, all from 0 to 10."""
     if isinstance(result, CandidateFailed):
-        return _ItemAnswer(None, f"{result.error.code}: {result.error.detail}")
+        return _ItemAnswer(model, None, f"{result.error.code}: {result.error.detail}")
     shares = {category.value: share for category, share in result.categories.items()}
     metrics = {"overall": result.reward, **{n: shares[n] for n in SUB_METRICS if n in shares}}
-    return _ItemAnswer({name: _MAX_METRIC * value for name, value in metrics.items()})
+    return _ItemAnswer(model, {name: _MAX_METRIC * value for name, value in metrics.items()})
 
 
 def _identity(each: RewardRequest, version: str) -> Identity:

@@ -13,6 +13,12 @@ export function el(tag, attributes = {}, ...children) {
   return node;
 }
 
+/** Scrolls to an element of which nothing useful is in sight: its first 200 pixels, or all of a lower one. */
+export function reveal(node) {
+  const { top, height } = node.getBoundingClientRect();
+  if (top < 0 || top + Math.min(height, 200) > innerHeight) node.scrollIntoView({ block: "start" });
+}
+
 export function byId(id) {
   return document.getElementById(id);
 }

@@ -1,6 +1,7 @@
 // The panel that says what judges: name@digest, what it can and cannot judge, how it was measured.
 
 import { byId, el, fillFacts } from "./dom.js";
+import { mebibytes } from "./intake.js";
 
 export function showModel(model) {
   byId("model-name").textContent = `${model.name}@${model.weights_digest}`;
@@ -29,10 +30,6 @@ function shownAt({ max_image_side: side, pixel_budget: budget }) {
   if (side !== null) most.push(`longest side ${side} pixels`);
   if (budget !== null) most.push(`${(budget / 1e6).toFixed(1)} megapixels`);
   return most.join(", ") || "as sent";
-}
-
-function mebibytes(bytes) {
-  return `${(bytes / 2 ** 20).toFixed(bytes < 10 * 2 ** 20 ? 1 : 0)} MiB`;
 }
 
 /** `results` is what `edit-rrm-train evaluate` left in rrm.json, if it did. */

@@ -1,22 +1,30 @@
 // The page: what a person does, turned into calls; what the service answers, shown.
 
-import { Problem, call, key, keepKey, multipart } from "./api.js";
-import { adviceFor } from "./advice.js";
-import { byId, el } from "./dom.js";
-import { asCurl, downloadJson } from "./exports.js";
+import { Problem, call, multipart } from "./api.js";
+import { byId, el, reveal } from "./dom.js";
+import { asCurl, namedParts, offerExports } from "./exports.js";
+import { History } from "./history.js";
+import { askForKey, whenKeyIsGiven } from "./key_form.js";
 import { showModel } from "./model.js";
+import { Options } from "./options.js";
 import { Pictures } from "./pictures.js";
 import { Principles } from "./principles.js";
-import { showResults } from "./results.js";
+import { changeOf, showResults, showWhetherCurrent } from "./results.js";
 import { offerSamples } from "./samples.js";
+import { Stage } from "./stage.js";
 import { Strip } from "./strip.js";
+import { hideProblem, showProblem, showRefusal, tell } from "./told.js";
 import { countdown } from "./waiting.js";
 
 const principles = new Principles();
+const options = new Options();
+const stage = new Stage();
 const pictures = new Pictures({
   onSource: () => principles.outdate(),
-  onRefusal: (text) => showRefusal(text),
+  onRefusal: showRefusal,
+  onShown: previewed,
 });
+const history = new History({ onBack: bringBack, onRefusal: showRefusal, limits: () => pictures.limits });
 const strip = new Strip(askModel);
 let checkpoint = null; // what GET /v1/models says of it
 let running = null; // the AbortController of the call under way
@@ -30,9 +38,9 @@ async function askModel() {
     checkpoint = models[0];
     principles.categories = checkpoint.categories;
     showModel(checkpoint);
-    pictures.allowSources(checkpoint.max_sources);
+    pictures.allow(checkpoint);
     principles.needed = checkpoint.needs_principles;
-    showSamplingHint();
+    options.knowDefaults(checkpoint.sampling);
     askForKey(null);
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
@@ -41,19 +49,9 @@ async function askModel() {
   }
 }
 
-/** Shows the key's field for a problem with it, and hides it for none. */
-function askForKey(problem) {
-  const form = byId("key-form");
-  form.hidden = problem === null;
-  byId("key-problem").textContent = problem?.code === "bad_key" ? "The service does not accept this key." : "";
-}
-
-byId("key-form").addEventListener("submit", async (event) => {
-  event.preventDefault();
-  keepKey(byId("key").value.trim());
+whenKeyIsGiven(async () => {
   await askModel();
   strip.keyChanged();
-  if (byId("key-form").hidden) byId("instruction").focus();
 });
 
 // --- scoring
@@ -64,7 +62,10 @@ byId("edit").addEventListener("submit", (event) => {
 });
 byId("ask-principles").addEventListener("click", () => run(askPrinciples));
 byId("cancel").addEventListener("click", () => running?.abort());
-byId("instruction").addEventListener("input", () => principles.outdate());
+byId("instruction").addEventListener("input", () => {
+  principles.outdate();
+  showWhetherCurrent(false);
+});
 byId("instruction").addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) byId("edit").requestSubmit();
 });
@@ -78,7 +79,7 @@ async function run(work) {
   try {
     tell(...(await work(mine.signal)));
   } catch (error) {
-    if (error instanceof Problem) showProblem(error);
+    if (error instanceof Problem) showProblem(error, judges());
     else if (error.name !== "AbortError") throw error;
     if (running === mine) tell("");
   } finally {
@@ -90,6 +91,7 @@ async function run(work) {
 }
 
 async function askPrinciples(signal) {
+  await pictures.settled;
   if (!isComplete(sourceNeed())) return [""];
   await decompose(signal);
   return ["The principles are written."];
@@ -99,41 +101,66 @@ async function askPrinciples(signal) {
 async function decompose(signal) {
   tell("Asking the model for principles …");
   const began = performance.now();
-  const parts = sourceParts();
-  const request = { instruction: byId("instruction").value, ...asSources(parts) };
-  const body = () => multipart(request, parts.map(([part, { file }]) => [part, file]));
-  const answer = await answered("v1/decompose", body, signal);
+  const { before } = namedParts(pictures.sources, []);
+  const request = { instruction: byId("instruction").value, ...asSources(before) };
+  const answer = await answered("v1/decompose", request, before, signal);
   principles.take(answer.principles, answer.principles_from);
   return (performance.now() - began) / 1000;
 }
 
 async function score(signal) {
+  await pictures.settled;
   if (!isComplete(sourceNeed(), [pictures.candidates[0], byId("candidates-file"), "candidate"])) return [""];
   const decomposedS = principles.wanted ? await decompose(signal) : null;
   const invalid = principles.firstInvalid() ?? byId("edit").querySelector("input:invalid");
   if (invalid !== null) {
     showRefusal("A field is empty or out of its range.");
-    invalid.closest("details")?.setAttribute("open", "");
+    invalid.closest("details").open = true;
     invalid.focus();
     return [""];
   }
   const [sources, candidates] = [[...pictures.sources], [...pictures.candidates]];
-  const before = sourceParts();
-  const edited = candidates.map((candidate, index) => [`candidate${index + 1}`, candidate]);
-  const parts = [...before, ...edited];
+  const { before, edited } = namedParts(sources, candidates);
   const request = scoreRequest(before, edited);
+  const { origin } = principles;
   tell("Scoring …");
-  const body = () => multipart(request, parts.map(([part, { file }]) => [part, file]));
-  const answer = await answered("v1/score", body, signal);
-  scored = { answer, request, parts, sources, candidates, decomposedS };
-  byId("curl-text").value = asCurl(scored);
-  byId("copied").textContent = "";
-  return [showResults(scored), el("a", { href: "#results" }, "See the results")];
+  const answer = await answered("v1/score", request, [...before, ...edited], signal);
+  const told = present({ answer, request, sources, candidates, decomposedS, origin, at: new Date() });
+  history.add(scored);
+  reveal(byId("results"));
+  return [told, el("a", { href: "#results" }, "See the results")];
 }
 
-/** The sources by the names of their parts, in order. */
-function sourceParts() {
-  return pictures.sources.map((source, index) => [index === 0 ? "source" : `source${index + 1}`, source]);
+/** Shows a score; returns a sentence that sums it up. */
+function present(what) {
+  scored = what;
+  byId("curl-text").value = asCurl(scored);
+  byId("copied").textContent = "";
+  return showResults(scored, judges(), (index) => {
+    const { sources, candidates } = scored;
+    stage.show({ sources, candidate: candidates[index], number: index + 1, change: changeOf(scored, index) });
+  });
+}
+
+/** Puts an earlier score back as it was: what was asked, with what, and the answer. */
+function bringBack(entry) {
+  running?.abort();
+  hideProblem();
+  byId("instruction").value = entry.request.instruction;
+  options.take(entry.request);
+  pictures.replace(entry.sources, entry.candidates);
+  principles.take(entry.request.principles ?? [], entry.origin);
+  tell(present(entry));
+  reveal(byId("results"));
+}
+
+/** The pictures are others: the last candidate is shown beside the source, and samples no longer need room. */
+function previewed() {
+  const { sources, candidates } = pictures;
+  byId("samples-fold").open = sources.length + candidates.length === 0;
+  showWhetherCurrent(false);
+  if (sources.length === 0 || candidates.length === 0) stage.clear();
+  else stage.show({ sources, candidate: candidates.at(-1), number: candidates.length });
 }
 
 /** One source is `source`, several are `sources`. */
@@ -143,30 +170,26 @@ function asSources(parts) {
 }
 
 function scoreRequest(sources, candidates) {
-  const temperature = byId("temperature").valueAsNumber;
-  const aggregator = byId("aggregator").value;
   return {
     instruction: byId("instruction").value,
     ...asSources(sources),
     candidates: candidates.map(([part]) => ({ part })),
     ...principles.asField(),
-    samples: byId("samples-count").valueAsNumber,
-    ...(Number.isNaN(temperature) ? {} : { sampling: { temperature } }),
-    ...(aggregator ? { aggregator } : {}),
-    guards: byId("guards").value,
+    ...options.asFields(),
     include: ["reasoning", "change_map"],
     priority: "interactive",
   };
 }
 
 /** The JSON answer; while the service says when to try again, it is tried again then. */
-async function answered(path, body, signal) {
+async function answered(path, request, parts, signal) {
   for (;;) {
     try {
-      return await (await call(path, { body: body(), signal })).json();
+      const body = multipart(request, parts.map(([part, { file }]) => [part, file]));
+      return await (await call(path, { body, signal })).json();
     } catch (error) {
       if (!(error instanceof Problem) || error.retryAfterS === null) throw error;
-      showProblem(error);
+      showProblem(error, judges());
       await countdown(error.retryAfterS, signal, (leftS) => tell(`Trying again in ${leftS} s.`));
       hideProblem();
       tell("Trying again …");
@@ -187,57 +210,10 @@ function isComplete(...needs) {
   return false;
 }
 
-// --- what is told
-
-function tell(text, link = "") {
-  byId("progress").replaceChildren(text, " ", link);
+/** What the checkpoint says that it can judge; null where it says nothing. */
+function judges() {
+  return checkpoint?.judges || null;
 }
-
-function showProblem(problem) {
-  if (problem.wantsKey) askForKey(problem);
-  byId("problem").replaceChildren(
-    el("strong", {}, problem.title), " ", el("code", {}, problem.code),
-    el("p", {}, `${problem.detail}. ${adviceFor(problem.code)}`),
-  );
-  byId("problem").hidden = false;
-}
-
-function showRefusal(text) {
-  byId("problem").replaceChildren(el("strong", {}, text));
-  byId("problem").hidden = false;
-}
-
-function hideProblem() {
-  byId("problem").hidden = true;
-}
-
-function showSamplingHint() {
-  const given = byId("temperature").valueAsNumber;
-  const temperature = Number.isNaN(given) ? checkpoint?.sampling.temperature : given;
-  byId("temperature").placeholder = checkpoint === null ? "" : String(checkpoint.sampling.temperature);
-  const alike = temperature === 0 && byId("samples-count").valueAsNumber > 1;
-  byId("temperature-hint").textContent = alike ? "At temperature 0 all samples are the same: set one above 0." : "";
-}
-
-byId("temperature").addEventListener("input", showSamplingHint);
-byId("samples-count").addEventListener("input", showSamplingHint);
-
-// --- taking results along
-
-byId("download").addEventListener("click", () => downloadJson(scored.answer));
-byId("show-curl").addEventListener("click", () => {
-  const shown = byId("curl").toggleAttribute("hidden") === false;
-  byId("show-curl").setAttribute("aria-expanded", String(shown));
-});
-byId("copy-curl").addEventListener("click", async () => {
-  byId("curl-text").select();
-  try {
-    await navigator.clipboard.writeText(byId("curl-text").value);
-    byId("copied").textContent = "Copied.";
-  } catch {
-    byId("copied").textContent = "It is selected: press Ctrl + C.";
-  }
-});
 
 // --- the start
 
@@ -247,4 +223,6 @@ offerSamples(({ instruction, source, candidates }) => {
   hideProblem();
   byId("score").focus();
 });
+offerExports(() => scored);
+previewed();
 strip.ask();

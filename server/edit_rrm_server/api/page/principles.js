@@ -70,8 +70,8 @@ export class Principles {
   }
 
   setOrigin(origin) {
-    this.origin = origin;
-    byId("principles-origin").textContent = WRITTEN[origin];
+    this.origin = Object.hasOwn(WRITTEN, origin) ? origin : "yours"; // a saved file may say anything
+    byId("principles-origin").textContent = WRITTEN[this.origin];
   }
 
   move(index, by) {
@@ -101,6 +101,7 @@ export class Principles {
   }
 
   show() {
+    byId("principles-count").textContent = this.rows.length === 0 ? "" : `(${this.rows.length})`;
     byId("principles").replaceChildren(...this.rows.map((row, index) => this.row(row, index)));
     byId("add-principle").disabled = this.rows.length === MAX_PRINCIPLES;
   }

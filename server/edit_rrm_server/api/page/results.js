@@ -1,21 +1,58 @@
-// An answer of POST /v1/score as cards, one a candidate. A failure is shown as its error, never as a number.
+// An answer of POST /v1/score: a tab a candidate, and what was found of the one that is chosen. A failure is
+// shown as its error, never as a number.
 
-import { adviceFor } from "./advice.js";
+import { blobOf } from "./base64.js";
 import { byId, el, fillFacts, plural, seconds } from "./dom.js";
-import { sourceRole } from "./pictures.js";
+import { explained } from "./failure.js";
 
-/** Shows {answer, request, sources, candidates, decomposedS}; returns a sentence that sums it up. */
-export function showResults(scored) {
+/** Shows {answer, request, sources, candidates, decomposedS} and gives `onChosen` the place of the candidate
+ * that is looked at, the best one first; returns a sentence that sums it up. */
+export function showResults(scored, judges, onChosen) {
   const { answer, candidates } = scored;
   const best = bestReward(answer.results);
-  byId("results-cards").replaceChildren(
-    ...answer.results.map((result, index) => card(scored, candidates[index], result, index, best)),
-  );
+  const tabs = answer.results.map((result, index) => tab(candidates[index], result, index, best));
+  const cards = answer.results.map((result, index) => card(scored, candidates[index], result, index, judges));
+  const choose = (chosen) => {
+    tabs.forEach((button, index) => {
+      button.setAttribute("aria-selected", String(index === chosen));
+      button.tabIndex = index === chosen ? 0 : -1;
+      cards[index].hidden = index !== chosen;
+    });
+    onChosen(chosen);
+  };
+  tabs.forEach((button, index) => {
+    button.addEventListener("click", () => choose(index));
+    button.addEventListener("keydown", (event) => {
+      const to = { ArrowLeft: index - 1, ArrowRight: index + 1, Home: 0, End: tabs.length - 1 }[event.key];
+      if (to === undefined || tabs[to] === undefined) return;
+      event.preventDefault();
+      tabs[to].focus();
+      choose(to);
+    });
+  });
+  byId("results-tabs").replaceChildren(...tabs);
+  byId("results-cards").replaceChildren(...cards);
   fillFacts(byId("results-cost"), cost(scored));
-  byId("results").hidden = false;
+  for (const part of ["results", "results-found"]) byId(part).hidden = false;
+  showWhetherCurrent(true);
+  choose(Math.max(0, answer.results.findIndex(({ reward }) => best !== null && reward === best)));
   const told = summary(answer.results, best);
   byId("results-summary").textContent = told;
   return told;
+}
+
+/** Whether what is shown answers what is asked now. */
+export function showWhetherCurrent(current) {
+  byId("results-heading").textContent = current ? "Results" : "Results of the earlier edit";
+}
+
+/** The address of what changed in a candidate, made once; null without. */
+export function changeOf(scored, index) {
+  const { change_map: jpeg } = scored.answer.results[index];
+  if (!jpeg) return null;
+  scored.changes ??= new Map();
+  if (!scored.changes.has(index)) scored.changes.set(index, URL.createObjectURL(blobOf(jpeg, "image/jpeg")));
+  return scored.changes.get(index);
 }
 
 /** The reward to be marked; null unless candidates differ. */
@@ -55,31 +92,36 @@ function cost({ answer, decomposedS }) {
   ];
 }
 
-function card({ answer, request, sources }, candidate, result, index, best) {
+function tab(candidate, result, index, best) {
   const number = index + 1;
-  const heading = `card-${number}`;
   const isBest = best !== null && result.reward === best;
-  return el("article", { class: isBest ? "result best" : "result", "aria-labelledby": heading },
-    el("h3", { id: heading }, `Candidate ${number}`, el("span", { class: "name" }, candidate.name)),
-    isBest ? el("p", { class: "mark" }, "Best reward") : null,
-    el("div", { class: sources.length > 1 || result.change_map ? "pair several" : "pair" },
-      ...sources.map(({ url, name }, place) => el("img", { src: url, alt: `${sourceRole(sources, place)}: ${name}` })),
-      el("img", { src: candidate.url, alt: `Candidate ${number}: ${candidate.name}` }),
-      result.change_map ? el("img", {
-        src: jpegUrl(result.change_map), alt: `What changed in candidate ${number}, in colour on grey`,
-        title: "What changed, in colour: blue a little, amber more, red most",
-      }) : null),
-    ...(result.status === "ok" ? scoredParts(answer, request, result) : failedParts(result.error)),
+  const isScored = result.status === "ok";
+  const met = isScored ? result.verdicts.filter((verdict) => verdict.met).length : 0;
+  const marks = isScored && result.verdicts.length > 0
+    ? el("span", { class: "marks", role: "img", "aria-label": `${met} of ${result.verdicts.length} met` },
+      ...result.verdicts.map((verdict) => el("span", { class: verdict.met ? "met" : "unmet" }, verdict.met ? "✓" : "✗")))
+    : null;
+  return el("button", {
+    type: "button", role: "tab", id: `tab-${number}`, "aria-controls": `card-${number}`, class: "tab",
+  },
+  el("img", { src: candidate.url, alt: "" }),
+  el("span", { class: "who" }, `Candidate ${number}`, isBest ? el("span", { class: "mark" }, "Best reward") : null),
+  el("span", { class: "number" }, isScored ? result.reward.toFixed(2) : "not scored"),
+  marks);
+}
+
+function card({ answer, request }, candidate, result, index, judges) {
+  const number = index + 1;
+  return el("div", { class: "result", role: "tabpanel", id: `card-${number}`, "aria-labelledby": `tab-${number}`, tabindex: "0" },
+    el("h3", {}, `Candidate ${number} `, el("span", { class: "name" }, candidate.name)),
+    ...(result.status === "ok" ? scoredParts(answer, request, result) : failedParts(result.error, judges)),
     candidate.expect ? el("p", { class: "hint" }, `Expected: ${candidate.expect}`) : null,
   );
 }
 
-function failedParts({ code, detail }) {
-  return [
-    el("div", { class: "notice bad" },
-      el("strong", {}, "Not scored"), " ", el("code", {}, code),
-      el("p", {}, `${detail}. ${adviceFor(code)}`)),
-  ];
+function failedParts(error, judges) {
+  const code = el("code", {}, error.code);
+  return [el("div", { class: "notice bad" }, el("strong", {}, "Not scored"), " ", code, ...explained(error, judges))];
 }
 
 function scoredParts(answer, request, result) {
@@ -102,10 +144,11 @@ function verdict({ principle, met, probability, evidence }, principles) {
   bar.firstChild.style.inlineSize = `${(probability ?? 0) * 100}%`;
   return el("li", { class: met ? "met" : "unmet" },
     el("span", { class: "verdict" }, met ? "✓ met" : "✗ not met"),
-    el("span", { class: "category" }, category),
-    el("span", { class: "probability" }, bar, probability === null ? "no probability" : `p(met) ${probability.toFixed(2)}`),
     el("span", { class: "asked" }, question),
-    el("span", { class: "evidence" }, evidence),
+    el("span", { class: "aside" },
+      el("span", { class: "category" }, category), " ",
+      el("span", { class: "probability" }, bar, probability === null ? "no probability" : `p(met) ${probability.toFixed(2)}`), " ",
+      el("span", { class: "evidence" }, evidence)),
   );
 }
 
@@ -120,12 +163,6 @@ function guards(found) {
       el("ul", {}, ...found.map(({ name, triggered, value, note, alignment }) => el("li", {},
         `${name} ${value.toFixed(3)}${triggered ? ", fired" : ""}${note ? `: ${note}` : ""}${alignment ? `; ${moved(alignment)} undone` : ""}`)))),
   );
-}
-
-/** A JPEG's base64 as an address that the page's policy lets an image have. */
-function jpegUrl(base64) {
-  const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
-  return URL.createObjectURL(new Blob([bytes], { type: "image/jpeg" }));
 }
 
 function moved({ shift_x: x, shift_y: y, zoom, degrees }) {

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from edit_rrm.errors import CheckpointError
+from edit_rrm_server.engines.ending_with_service import end_with_service
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +65,7 @@ async def run_in_child(
 
 def answer(work: Callable[[dict[str, Any]], str]) -> None:
     """The child's side: does `work` with its arguments and writes the result, or the message of its error."""
+    end_with_service()
     sys.stdout = sys.stderr  # what libraries print is no line of ours
     try:
         result = work(json.loads(sys.argv[1]))

@@ -109,6 +109,11 @@ class OpenAIEngine:
                     tried.clear()
                     await self._sleep(self._plan.delay_s(failures, failure.wait_s, random.random()))
 
+    @property
+    def stalled_s(self) -> float:
+        """A fleet's own servers watch over their engines."""
+        return 0.0
+
     async def died(self) -> None:
         """Returns once it was stopped."""
         await self._ended.wait()

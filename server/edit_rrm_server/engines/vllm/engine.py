@@ -22,6 +22,7 @@ from edit_rrm.tokens import TokenReader
 from edit_rrm_server.engines.affinity import Places
 from edit_rrm_server.engines.child_processes import first_end, handles_of, kill
 from edit_rrm_server.engines.engine import Completion, SamplingSettings
+from edit_rrm_server.engines.steps import StepReport, Steps, stalled_s
 from edit_rrm_server.engines.vllm import internals
 from edit_rrm_server.engines.vllm.chat_text import ChatText
 from edit_rrm_server.engines.vllm.drawn import Drawn, drawn
@@ -61,11 +62,22 @@ class VllmEngine:
         self.sequences = internals.sequences_of(llm.vllm_config)
         self.steps = internals.steps_of(llm.vllm_config)
         self._ranks = Places(internals.ranks_of(llm.vllm_config))
+        self._steps = Steps()
+        internals.tell_of_steps(llm, self._steps.ended)
 
     @property
     def alive(self) -> bool:
         """False once the engine core has died or was stopped."""
         return not self._stopped and not self._llm.errored
+
+    @property
+    def stalled_s(self) -> float:
+        """See `Engine.stalled_s`."""
+        return stalled_s([self.step_report()])
+
+    def step_report(self) -> StepReport:
+        """What is known of the engine's ranks."""
+        return self._steps.report()
 
     async def generate(
         self,
@@ -149,7 +161,8 @@ class VllmEngine:
             data_parallel_rank=rank,
         )
         try:
-            outputs = [output async for output in generated]
+            with self._steps.work(rank or 0):
+                outputs = [output async for output in generated]
         except Exception as error:
             self._renderer.forget(rendered)
             raise service_error(error) from error

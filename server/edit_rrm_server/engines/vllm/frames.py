@@ -13,6 +13,7 @@ from PIL import Image
 from edit_rrm.images import EditImage
 from edit_rrm.prompts import ImageSlot, Prompt
 from edit_rrm_server.engines.engine import SamplingSettings
+from edit_rrm_server.engines.steps import StepReport
 from edit_rrm_server.engines.vllm.drawn import Drawn
 from edit_rrm_server.engines.vllm.rendering import RenderedPrompt
 
@@ -65,6 +66,13 @@ class Answer:
     drawn: Drawn | None
     rendered: RenderedPrompt | None
     error: "PackedError | None"
+
+
+@dataclass(frozen=True)
+class Beat:
+    """A front end that has jobs says every second what it knows of the engine's steps."""
+
+    steps: StepReport
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from edit_rrm.quiet_libraries import quieten
+from edit_rrm_server.engines.ending_with_service import end_with_service
 from edit_rrm_server.engines.vllm.engine import VllmEngine
 from edit_rrm_server.engines.vllm.errors import service_error
-from edit_rrm_server.engines.vllm.frames import Answer, Ask, Cancel, KeptImages, PackedError
+from edit_rrm_server.engines.vllm.frames import Answer, Ask, Beat, Cancel, KeptImages, PackedError
 
+BEAT_S = 1.0
 TITLE = "edit-rrm front end"
 """What `ps` says of it, with its number."""
 
@@ -29,6 +31,7 @@ def run(
 ) -> None:
     """The process. Says "ready" once the engine has answered it, or why it could not begin."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started it ends it, after its last call
+    end_with_service()
     quieten()
     with contextlib.suppress(ImportError):  # vLLM brings it
         import setproctitle
@@ -60,7 +63,7 @@ class _FrontEnd:
         self._engine = engine
         self._images = KeptImages()
         self._jobs: dict[int, asyncio.Task[None]] = {}
-        self._outgoing: queue.SimpleQueue[Answer] = queue.SimpleQueue()
+        self._outgoing: queue.SimpleQueue[Answer | Beat] = queue.SimpleQueue()
         self._closed = asyncio.Event()
 
     async def serve(self) -> None:
@@ -68,7 +71,15 @@ class _FrontEnd:
         loop = asyncio.get_running_loop()
         for work in (self._read, self._write):
             threading.Thread(target=work, args=(loop,), daemon=True).start()
+        beating = asyncio.create_task(self._beat())
         await self._closed.wait()
+        beating.cancel()
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT_S)
+            if self._jobs:
+                self._outgoing.put(Beat(self._engine.step_report()))
 
     def _read(self, loop: asyncio.AbstractEventLoop) -> None:
         """However it ends, so does the process: a side that cannot follow must not be waited for."""

@@ -10,6 +10,7 @@ import itertools
 import multiprocessing
 import queue
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -22,8 +23,9 @@ from edit_rrm.tokens import TokenReader
 from edit_rrm_server.engines.affinity import Places
 from edit_rrm_server.engines.child_processes import first_end, handles_of, kill
 from edit_rrm_server.engines.engine import Completion, SamplingSettings
+from edit_rrm_server.engines.steps import StepReport, stalled_s
 from edit_rrm_server.engines.vllm import front_end_process, internals
-from edit_rrm_server.engines.vllm.frames import Answer, Ask, Cancel, Job, KeptImages, with_pixels
+from edit_rrm_server.engines.vllm.frames import Answer, Ask, Beat, Cancel, Job, KeptImages, with_pixels
 from edit_rrm_server.engines.vllm.rendering import RenderedPrompt
 from edit_rrm_server.engines.watched_engine import engine_dead
 from edit_rrm_server.errors import EngineStartError
@@ -66,6 +68,12 @@ class FrontEndsEngine:
     def alive(self) -> bool:
         """False once the engine or one of its front ends has ended, or it was stopped."""
         return not self._stopped and not self._died.is_set()
+
+    @property
+    def stalled_s(self) -> float:
+        """See `Engine.stalled_s`. A front end that hangs is as bad as an engine that does."""
+        steps = [front_end.steps() for front_end in self._front_ends]
+        return max([stalled_s(steps), *(front_end.silent_s for front_end in self._front_ends)])
 
     async def generate(
         self,
@@ -163,6 +171,21 @@ class _FrontEnd:
         # Made in the thread that sends them: pixels take their time.
         self._outgoing: queue.SimpleQueue[Callable[[], Ask | Cancel] | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
+        self._heard_at = self._asked_at = time.monotonic()
+        self._beat: tuple[float, StepReport] = (self._heard_at, {})
+
+    @property
+    def silent_s(self) -> float:
+        """For how long nothing has come from it although it has jobs, and says something every second."""
+        if not self._waiting:
+            return 0.0
+        return time.monotonic() - max(self._heard_at, self._asked_at)
+
+    def steps(self) -> StepReport:
+        """What it last said of the engine's ranks, as old as that is by now."""
+        at, said = self._beat
+        aged_s, busy = time.monotonic() - at, bool(self._waiting) and at >= self._asked_at
+        return {rank: steps.later(aged_s, busy=busy) for rank, steps in said.items()}
 
     @property
     def sentinel(self) -> int:
@@ -185,6 +208,8 @@ class _FrontEnd:
             self._begin(loop)
         number, news = next(self._numbers), self._images.news(images.values())
         answered: asyncio.Future[Answer] = loop.create_future()
+        if not self._waiting:
+            self._asked_at = time.monotonic()
         self._waiting[number] = answered
         self._outgoing.put(lambda: Ask(number, job, with_pixels(images, news)))
         try:
@@ -231,9 +256,13 @@ class _FrontEnd:
     def _read(self, loop: asyncio.AbstractEventLoop) -> None:
         with contextlib.suppress(EOFError, OSError, RuntimeError):  # its process has ended, or the loop has
             while True:
-                loop.call_soon_threadsafe(self._answered, self._pipe.recv())
+                loop.call_soon_threadsafe(self._heard, self._pipe.recv())
 
-    def _answered(self, answer: Answer) -> None:
-        waiting = self._waiting.get(answer.number)
+    def _heard(self, said: Answer | Beat) -> None:
+        self._heard_at = time.monotonic()
+        if isinstance(said, Beat):
+            self._beat = (self._heard_at, said.steps)
+            return
+        answer, waiting = said, self._waiting.get(said.number)
         if waiting is not None and not waiting.done():
             waiting.set_result(answer)

@@ -1,7 +1,7 @@
 """The one place that touches names which vLLM does not promise to keep (seen in 0.31)."""
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -69,6 +69,19 @@ def tokenizer_from(config: Any) -> Any:
     from vllm.tokenizers import cached_tokenizer_from_config
 
     return cached_tokenizer_from_config(config.model_config)
+
+
+def tell_of_steps(llm: Any, ended: Callable[[int], None]) -> None:
+    """Has `ended` told the rank whenever the engine has answered a step, on the event loop that reads it."""
+    core = llm.engine_core
+    read = core.get_output_async
+
+    async def told() -> Any:
+        outputs = await read()
+        ended(outputs.engine_index)
+        return outputs
+
+    core.get_output_async = told
 
 
 def output_handler(llm: Any) -> Any | None:

@@ -21,6 +21,7 @@ from edit_rrm.errors import CheckpointError
 from edit_rrm.judges.texts.thinking import thought_tokens
 from edit_rrm_server.engines.checkpoints.adapters import Adapter
 from edit_rrm_server.engines.control_text import read_added_tokens
+from edit_rrm_server.engines.ending_with_service import announce_service
 from edit_rrm_server.engines.vllm.failed_start import log_errors_to_file
 from edit_rrm_server.engines.vllm.internals import start_processes_from_forkserver
 from edit_rrm_server.engines.vllm.precision import cpu_dtype
@@ -50,6 +51,7 @@ _CPU_KV_CACHE_GIB = 1.0
 _SPARSE = 0
 _CPU_WORKER = "vllm.v1.worker.cpu_worker.CPUWorker"
 _SEEDED_CPU_WORKER = "edit_rrm_server.engines.vllm.cpu_worker.SeededCPUWorker"
+_WORKER_EXTENSION = "edit_rrm_server.engines.vllm.worker_extension.WorkerExtension"
 _CONTEXT_NAMES = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length", "model_max_length")
 _LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # vLLM takes no others
 
@@ -67,6 +69,7 @@ def is_cpu_build() -> bool:
 
 def prepare_environment(settings: ServerSettings) -> None:
     """Sets what vLLM reads from the environment, keeping what the operator set. Call before importing it."""
+    announce_service()
     for name in _ENVIRONMENT.keys() - os.environ.keys():
         os.environ[name] = _ENVIRONMENT[name]
         _added.add(name)
@@ -159,12 +162,15 @@ def engine_arguments(
 
 
 def adjust_config(config: "VllmConfig", settings: ServerSettings) -> None:
-    """Applies what vLLM's arguments do not offer: prefixes kept, the module's two measures, cpu_worker.py."""
+    """Applies what vLLM's arguments do not offer: prefixes kept, the module's two measures, cpu_worker.py,
+    worker_extension.py."""
     kept = "prefix_cache_retention_interval"
     if config.cache_config.prefix_cache_retention_interval == _SPARSE and kept not in settings.engine_args:
         config.cache_config.prefix_cache_retention_interval = None
     if config.parallel_config.worker_cls == _CPU_WORKER:
         config.parallel_config.worker_cls = _SEEDED_CPU_WORKER
+    if not config.parallel_config.worker_extension_cls:
+        config.parallel_config.worker_extension_cls = _WORKER_EXTENSION
     if is_cpu_build() and _is_single(settings):
         config.parallel_config.distributed_executor_backend = "uni"
     if uses_forkserver(settings):

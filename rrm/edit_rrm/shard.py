@@ -1,4 +1,4 @@
-"""A part of a step's edits, for processes that share them: one editor a process, one process a GPU."""
+"""A part of a list, for processes that share it: every n-th, into a file of its own, joined by `cat`."""
 
 import re
 from collections.abc import Iterable, Iterator

@@ -1,0 +1,104 @@
+"""What do files that are no honest image come to, and what do they cost others?
+
+    .venv/bin/python benchmarks/hostile_images.py [--files 1500] [--limit-s 3600]
+
+Files from a seed (rig/hostile_files.py) as a candidate through JSON, a form and a stream of the real server
+with the real engine, guards off. Bars: each is told the same at every door, a code of the image door or what
+the judge said; the server's memory grows by less than 256 MiB over the files; 99 % of /health under 100 ms.
+Shown by kind of file: how many were refused by which code, how many scored.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import httpx
+import typer
+from rich.progress import Progress
+from rich.table import Table
+from rig.hostile_calls import REFUSALS, told_at_each_door
+from rig.hostile_files import hostile_files
+from rig.prober import Prober
+from rig.processes import ServerProcess, end_on_sigterm, reward_server
+from rig.report import Bar, console, percentile, progress, say_machine
+
+from edit_rrm_server.settings.server import BUNDLED_MODEL
+
+SAME_BAR = Bar("files that two doors told differently of", 0, at_least=False)
+UNKNOWN_BAR = Bar("files with a word that neither the image door nor the judge says", 0, at_least=False)
+MEMORY_BAR = Bar("growth of the server's memory at its peak", 256, at_least=False, unit="MiB")
+HEALTH_BAR = Bar("/health p99", 100.0, at_least=False, unit="ms")
+HEALTH_PAUSE_S = 0.02
+LET_THROUGH = frozenset({"a score", "trace_unparseable", "trace_truncated"})
+"""The image was decoded: the judge, who may never have seen the like, was asked."""
+MEMORY_EVERY = 25
+
+
+@dataclass(frozen=True)
+class Told:
+    """What each door said of a file."""
+
+    kind: str
+    words: tuple[str, ...]
+
+
+async def send(
+    server: ServerProcess, count: int, seed: int, limit_s: float
+) -> tuple[list[Told], list[float]]:
+    """What was told of each file, and the server's memory (MiB) before and between them."""
+    told: list[Told] = []
+    memory = []
+    until = time.monotonic() + limit_s
+    async with httpx.AsyncClient(base_url=server.url, timeout=600.0) as http:
+        with Progress(console=progress) as shown:
+            for number, file in enumerate(shown.track(hostile_files(count, seed), total=count)):
+                words = await told_at_each_door(http, file.content)
+                told.append(Told(file.kind, tuple(words)))
+                if number % MEMORY_EVERY == 0:
+                    memory.append(server.memory().server_mib)
+                if time.monotonic() > until:
+                    break
+    return told, memory
+
+
+def main(
+    files: Annotated[int, typer.Option(help="Files, each of which is sent three times.")] = 300,
+    limit_s: Annotated[float, typer.Option(help="Ends after this time, however many were sent.")] = 3600.0,
+    seed: Annotated[int, typer.Option(help="Of the files.")] = 1,
+    model: Annotated[Path, typer.Option(help="Checkpoint.")] = BUNDLED_MODEL,
+) -> None:
+    """Prints what files of each kind came to. Bars: one word at every door, memory, /health."""
+    end_on_sigterm()
+    with (
+        reward_server(model, retries=0) as server,
+        Prober(server.url, "/health", None, HEALTH_PAUSE_S) as prober,
+    ):
+        told, memory = asyncio.run(send(server, files, seed, limit_s))
+        health_s = [sample.took_s for sample in prober.end()]
+    counted = Counter((each.kind, _word(each.words[0])) for each in told)
+    table = Table("kind of file", "told", "files")
+    for (kind, word), count in sorted(counted.items()):
+        table.add_row(kind, word, str(count))
+    console.print(table)
+    different = [each for each in told if len(set(each.words)) > 1]
+    for each in different[:20]:
+        console.print(f"{each.kind}: {', '.join(each.words)}", markup=False)
+    unknown = sum(any(_word(word) not in REFUSALS | LET_THROUGH for word in each.words) for each in told)
+    console.print(f"{3 * len(told)} requests of {len(told)} files; {len(health_s)} of /health")
+    SAME_BAR.judge(len(different))
+    UNKNOWN_BAR.judge(unknown)
+    MEMORY_BAR.judge(max(memory) - memory[0])
+    console.print(f"memory of the server at its peak: {max(memory):.0f} MiB")
+    HEALTH_BAR.judge(1e3 * percentile(health_s, 0.99))
+    say_machine()
+
+
+def _word(told: str) -> str:
+    return "a score" if told.startswith("reward ") else told
+
+
+if __name__ == "__main__":
+    typer.run(main)
