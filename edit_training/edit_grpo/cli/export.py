@@ -57,7 +57,7 @@ def export(
         )
         base = pipeline_class(found.policy.name)
     except (EditTrainingError, OSError) as error:
-        console.print(f"edit-grpo: {error}", markup=False, style="red", soft_wrap=True)
+        typer.echo(f"edit-grpo: {error}", err=True)
         raise typer.Exit(EXIT_BAD_INPUT) from error
     if kind == "lora":
         console.print(f"{out / LORA_FILE}. In diffusers:", markup=False, soft_wrap=True)

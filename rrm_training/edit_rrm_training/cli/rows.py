@@ -10,7 +10,7 @@ from rich.progress import TaskID
 from rich.table import Table
 
 from edit_rrm.errors import EditRRMError
-from edit_rrm_training.cli.terminal import console, progress_bars, writable_folder
+from edit_rrm_training.cli.terminal import console, failed, progress_bars, writable_folder
 from edit_rrm_training.data.row_shards import ShardFormat
 from edit_rrm_training.data.sft_rows import SftTask
 from edit_rrm_training.errors import TrainingError
@@ -92,8 +92,7 @@ def rows(
 
             report = write_mix(files_of(from_, Variant(variant)), out, settings, on_done)
     except (TrainingError, EditRRMError, OSError) as error:
-        console.print(str(error), style="red", markup=False, soft_wrap=True)
-        raise typer.Exit(1) from error
+        raise failed(error) from error
     _say(report, out)
 
 
@@ -134,8 +133,7 @@ def _say(report: "MixReport", out: Path) -> None:
             named = "; ".join(f"{name} {count}" for name, count in found.items())
             console.print(f"{sum(found.values())} {what}: {named}", markup=False, soft_wrap=True)
     if not report.rows:
-        console.print("no row is left to train on", style="red")
-        raise typer.Exit(1)
+        raise failed("no row is left to train on")
     held_out = f" --set validation_rows=[{out / 'validation'}]" if report.validation else ""
     console.print(
         f"next ({ceil(report.rows / _ROWS_A_STEP)} steps of {_ROWS_A_STEP} rows are one epoch):\n"
