@@ -27,6 +27,6 @@ def test_a_directory_that_is_no_checkpoint_ends_the_start(tmp_path: Path) -> Non
     script = Path(sys.executable).with_name("edit-rrm-server")
     command = [str(script), "serve", "--port", "0", "--model", str(tmp_path)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert ended.returncode == 1
+    assert ended.returncode == 2
     assert "is no checkpoint: it holds no config.json" in ended.stderr
     assert "Traceback" not in ended.stderr

@@ -8,11 +8,11 @@ from typing import Any
 import diffusers
 import pytest
 import torch
+from editor_families import KONTEXT
 
 from edit_grpo.policies import loading
 from edit_grpo.policies.errors import UnknownPolicyError
 from edit_grpo.policies.settings import PolicySettings
-from families import KONTEXT
 from guide_blocks import blocks_of
 from tiny_pipelines import INSTRUCTIONS
 

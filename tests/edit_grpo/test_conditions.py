@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from editor_families import FAMILIES, KONTEXT, Family
 from linear_editor import LinearEditor
 from small_runs import RedService, log_lines, small_settings, train, write_edits
 
@@ -13,7 +14,6 @@ from edit_grpo.policies.loading import load_policy
 from edit_grpo.policies.policy import Condition
 from edit_grpo.policies.settings import PolicySettings
 from edit_grpo.run.conditions import Conditions, EncodedEdit
-from families import FAMILIES, KONTEXT, Family
 from tiny_pipelines import INSTRUCTIONS
 
 EVERY = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from editor_families import KLEIN, KONTEXT, QWEN, QWEN_2511, QWEN_PLUS, Family
 
 from edit_grpo.algorithms.algorithm import algorithm_of
 from edit_grpo.algorithms.settings import GrpoSettings
 from edit_grpo.policies.loading import load_policy
 from edit_grpo.rollout.rollout import generators_of
 from edit_grpo.run.settings_file import load_settings
-from families import KLEIN, KONTEXT, QWEN, QWEN_2511, QWEN_PLUS, Family
 from tiny_pipelines import INSTRUCTIONS
 
 CONFIGS = Path(__file__).parents[2] / "edit_training" / "configs"

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from diffusers import DiffusionPipeline
+from editor_families import FAMILIES, KONTEXT, Family, small_areas
 from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
@@ -25,7 +26,6 @@ from edit_grpo.run.settings_file import write_settings
 from edit_grpo.trained.finding import find_editor, load_editor
 from edit_rrm_client import MockRewardServer
 from edit_rrm_client.cli import app as client_app
-from families import FAMILIES, KONTEXT, Family, small_areas
 from guide_blocks import shown
 from tiny_pipelines import INSTRUCTIONS
 

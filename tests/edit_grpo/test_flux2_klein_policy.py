@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 import torch
 from diffusers import Flux2KleinPipeline
+from editor_families import KLEIN
 from stock_calls import stock_call, velocity_errors
 
 from edit_grpo.policies import flux2_klein
 from edit_grpo.policies.errors import PictureSizeError, PolicySettingsError
 from edit_grpo.rollout.ode_sampling import sample_ode
-from families import KLEIN
 from tiny_pipelines import INSTRUCTIONS, klein_folder, pictures
 
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import torch
 from diffusers import Flux2Transformer2DModel, FluxTransformer2DModel, QwenImageTransformer2DModel
+from editor_families import FAMILIES, KLEIN, KONTEXT, QWEN, Family
 
 from edit_grpo.policies.errors import PolicySettingsError
 from edit_grpo.policies.lora_layers import LoraLayers
-from families import FAMILIES, KLEIN, KONTEXT, QWEN, Family
 
 # A block of two streams has q, k, v and the output of each in its attention, and two layers in each MLP. One
 # of a single stream has q, k, v, what goes into its MLP and what comes out of both; FLUX.2 fuses the inputs.

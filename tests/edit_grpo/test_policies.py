@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from editor_families import FAMILIES, KONTEXT, QWEN, Family, small_areas
 from stock_calls import stock_call, velocity_errors
 
 from edit_grpo.algorithms.algorithm import Grpo
@@ -15,7 +16,6 @@ from edit_grpo.policies.errors import SourceCountError
 from edit_grpo.policies.settings import EditorLora
 from edit_grpo.rollout.rollout import generators_of
 from edit_grpo.rollout.settings import SamplingSettings
-from families import FAMILIES, KONTEXT, QWEN, Family, small_areas
 from tiny_pipelines import INSTRUCTIONS, pictures
 
 EVERY = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 import torch
 from diffusers import QwenImageEditPlusPipeline
+from editor_families import QWEN_PLUS, small_areas
 from stock_calls import stock_call
 
 from edit_grpo.policies.errors import PictureSizeError
 from edit_grpo.rollout.ode_sampling import sample_ode
-from families import QWEN_PLUS, small_areas
 from tiny_pipelines import INSTRUCTIONS, pictures, qwen_plus_folder
 
 

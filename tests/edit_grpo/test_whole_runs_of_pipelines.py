@@ -5,12 +5,12 @@ import json
 from pathlib import Path
 
 import pytest
+from editor_families import FAMILIES, Family
 from PIL import Image
 from small_runs import RedService, events, log_lines, small_settings
 
 from edit_grpo.run.training_run import Parts, run_training
 from edit_rrm.wire import ScoreRequest
-from families import FAMILIES, Family
 from tiny_pipelines import pictures
 
 AREA = 64 * 64
