@@ -54,13 +54,13 @@ class Editor:
     blocks: int
     width: int
     adapted: int
-    """Square projections that get an adapter."""
+    """What goes into and comes out of all layers that get an adapter, in widths."""
     tokens: int
     """Of a candidate of 512 × 512: latents, the source's latents, text."""
 
     def held(self, rank: int) -> float:
-        """Frozen weights, and adapters of rank × (in + out) a projection with optimiser and average."""
-        return FROZEN * (self.parameters + self.around) + ADAPTER * rank * 2 * self.width * self.adapted
+        """Frozen weights, and adapters of rank × (in + out) a layer with optimiser and average."""
+        return FROZEN * (self.parameters + self.around) + ADAPTER * rank * self.width * self.adapted
 
     def activations(self, micro_batch: int, guided: bool) -> float:
         """Inputs of the blocks and the inside of one, of a pass, or of two where guidance needs both."""
@@ -83,5 +83,9 @@ RRMS = (
     Rrm("Qwen2.5-VL-7B", 8.29e9, 28, 3584, 18944, 512),
     Rrm("Qwen3-VL-8B", 8.77e9, 36, 4096, 12288, 1024),
 )
-KONTEXT = Editor("FLUX.1-Kontext", 11.9e9, 4.97e9, 57, 3072, 19 * 8 + 38 * 3, 1024 + 1024 + 512)
-QWEN_IMAGE = Editor("Qwen-Image-Edit", 20.43e9, 8.42e9, 60, 3072, 60 * 8, 1024 + 1024 + 390)
+# A block of two streams has eight square projections and four layers from or to 4 widths; one of a single
+# stream three projections, one to 4 widths and one from 5.
+KONTEXT = Editor(
+    "FLUX.1-Kontext", 11.9e9, 4.97e9, 57, 3072, 19 * (8 * 2 + 4 * 5) + 38 * (3 * 2 + 5 + 6), 1024 + 1024 + 512
+)
+QWEN_IMAGE = Editor("Qwen-Image-Edit", 20.43e9, 8.42e9, 60, 3072, 60 * (8 * 2 + 4 * 5), 1024 + 1024 + 390)

@@ -28,33 +28,38 @@ def test_time_of_an_rrm_s_update_by_hand() -> None:
 def test_an_editor_by_hand() -> None:
     """Kontext: 57 blocks of width 3072 and 2,560 tokens; 24·3072² = 226,492,416, 4·3072·2560 = 31,457,280."""
     assert KONTEXT.forward() == 57 * 2560 * (226_492_416 + 31_457_280)
-    assert KONTEXT.adapted == 266
-    assert KONTEXT.held(64) == pytest.approx(2 * 16.87e9 + 20 * 64 * 6144 * 266)
+    assert KONTEXT.adapted == 1330
+    assert KONTEXT.held(64) == pytest.approx(2 * 16.87e9 + 20 * 64 * 3072 * 1330)
     assert KONTEXT.update_s(100, 8, 2, False, 8) == pytest.approx(100 * 16 * KONTEXT.forward() / 2.8e15)
     assert QWEN_IMAGE.update_s(1, 8, 3, True, 1) == pytest.approx(40 * QWEN_IMAGE.forward() / 350e12)
 
 
 @pytest.mark.slow
-def test_as_many_projections_are_adapted_as_the_product_adapts() -> None:
+def test_adapters_are_as_large_as_the_product_s() -> None:
     from rig.drawn_models import drawn_on, transformer_of
     from rig.published import KONTEXT as KONTEXT_SIZES
     from rig.published import QWEN_IMAGE as QWEN_SIZES
     from torch import float32
 
-    from edit_grpo.policies.settings import ATTENTION
+    from edit_grpo.policies.flux_kontext import FluxKontextPolicy
+    from edit_grpo.policies.qwen_image_edit import QwenImageEditPolicy
+    from edit_grpo.policies.settings import ATTENTION_AND_MLP
 
-    for estimated, sizes in ((KONTEXT, KONTEXT_SIZES), (QWEN_IMAGE, QWEN_SIZES)):
+    for estimated, sizes, policy in (
+        (KONTEXT, KONTEXT_SIZES, FluxKontextPolicy),
+        (QWEN_IMAGE, QWEN_SIZES, QwenImageEditPolicy),
+    ):
         with drawn_on("meta", float32):
-            names = [name for name, _ in transformer_of(sizes).named_modules()]
-        adapted = [name for name in names if any(name.endswith(f".{target}") for target in ATTENTION)]
-        assert len(adapted) == estimated.adapted
+            layers = dict(transformer_of(sizes).named_modules())
+        targets = policy.LORA_LAYERS.targets(ATTENTION_AND_MLP, layers)
+        adapted = [layer for name, layer in layers.items() if re.fullmatch(str(targets), name)]
+        widths = sum(layer.in_features + layer.out_features for layer in adapted)
+        assert widths == estimated.width * estimated.adapted
 
 
 def test_the_guides_have_what_the_script_prints(capsys: pytest.CaptureFixture[str]) -> None:
     main(gpus=8)
     printed = [line for line in capsys.readouterr().out.splitlines() if re.match(r"\| [`Q]", line)]
     assert len(printed) == 10
-    pages = "".join(
-        (DOCS / name).read_text(encoding="utf-8") for name in ("train-the-rrm.md", "train-an-editor.md")
-    )
-    assert [line for line in printed if line not in pages] == []
+    page = (DOCS / "training-on-gpus.md").read_text(encoding="utf-8")
+    assert [line for line in printed if line not in page] == []

@@ -92,8 +92,8 @@ NOT_RUN = {
     ("notes/judges-imported.md", 0): "checkouts of eight repositories",
     ("operations.md", 0): "checkpoints of a hub: tests/server/test_hub_checkpoints.py has a small one",
     (
-        "train-the-rrm.md",
-        1,
+        "training-on-gpus.md",
+        0,
     ): "eight GPUs; tests/rrm_training/test_scale_configs.py runs both files on two CPU processes",
 }
 # Other languages: who reads or runs them.
@@ -110,8 +110,8 @@ OTHERS = {
     ("operations.md", "toml"): "test_server_settings.py",
     ("metrics.md", "promql"): "test_prometheus_scrapes.py",
     ("rrm-data.md", "toml"): "test_pipeline_steps.py",
-    ("train-an-editor.md", "python"): "test_adding_an_editor.py",
-    ("train-an-editor.md", "toml"): "test_adding_an_editor.py",
+    ("add-an-editor.md", "python"): "test_adding_an_editor.py",
+    ("add-an-editor.md", "toml"): "test_adding_an_editor.py",
 }
 
 

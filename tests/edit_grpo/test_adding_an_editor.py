@@ -1,4 +1,4 @@
-"""docs/train-an-editor.md, "Add an editor": its class, registered as it says, trains what had no policy."""
+"""docs/add-an-editor.md: its class, registered as it says, trains what had no policy."""
 
 import json
 import tomllib
@@ -17,9 +17,7 @@ from guide_blocks import blocks_of
 from tiny_pipelines import INSTRUCTIONS
 
 BLOCKS = {
-    block.language: block.code
-    for block in blocks_of("train-an-editor.md")
-    if block.heading == "Add an editor"
+    block.language: block.code for block in blocks_of("add-an-editor.md") if block.heading == "Add an editor"
 }
 
 
@@ -37,7 +35,7 @@ def test_the_guide_s_policy_trains_a_pipeline_that_had_none(
         loading.load_policy(settings)
 
     module: dict[str, Any] = {"__name__": place.partition(":")[0]}
-    exec(compile(BLOCKS["python"], "train-an-editor.md", "exec"), module)
+    exec(compile(BLOCKS["python"], "add-an-editor.md", "exec"), module)
     found = {"edit_grpo.policies": {pipeline: module[place.partition(":")[2]]}, "edit_grpo.editors": {}}
     monkeypatch.setattr(loading.plugins, "names", lambda group: tuple(found[group]))
     monkeypatch.setattr(loading.plugins, "load", lambda group, name: found[group][name])

@@ -270,7 +270,7 @@ def test_the_guide_s_commands_after_a_training(
     write_edits(family, tmp_path, 2)
     plain, server = httpx.AsyncClient, MockRewardServer(0.25)
     monkeypatch.setattr(httpx, "AsyncClient", lambda **options: plain(transport=server, **options))
-    for program, *words in shown("train-an-editor.md", 4, {}):
+    for program, *words in shown("use-a-trained-editor.md", 0, {}):
         done = CliRunner().invoke({"edit-grpo": app, "edit-rrm": client_app}[program], words)
         assert done.exit_code == 0, (words, done.output)
     scored = [json.loads(line) for line in Path("runs/kontext-scores.jsonl").read_text().splitlines()]

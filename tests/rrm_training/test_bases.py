@@ -87,8 +87,8 @@ def of_family(key: str, directory: Path) -> Any:
 
 
 def wrapped_in_guide(name: str) -> list[str]:
-    """The classes that docs/train-the-rrm.md has FSDP wrap for a base of that name."""
-    guide = (ROOT / "docs" / "train-the-rrm.md").read_text(encoding="utf-8")
+    """The classes that docs/training-on-gpus.md has FSDP wrap for a base of that name."""
+    guide = (ROOT / "docs" / "training-on-gpus.md").read_text(encoding="utf-8")
     (row,) = re.findall(rf"^\| {re.escape(name)} \| `([\w,]+)` \|", guide, re.M)
     return str(row).split(",")
 
