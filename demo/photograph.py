@@ -4,7 +4,7 @@
     .venv/bin/python demo/photograph.py --url http://127.0.0.1:8000  # one that runs with the bundled model
 
 page.png, page-phone.png, report.png and contact_sheet.png, each with a text chunk that says who judged
-(`tests/docs/test_pictures.py` compares it with what ships). Needs Debian's chromium and some minutes.
+(`tests/docs/test_docs_pictures.py` compares it with what ships). Needs Debian's chromium and some minutes.
 """
 
 import argparse

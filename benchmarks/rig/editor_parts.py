@@ -46,6 +46,7 @@ def _editor(
 ) -> Measured:
     changes = [
         f"out={folder / 'run'}", f"data.edits=[{_edits(scale, folder)}]", "data.held_out=null",
+        "data.cache_mib=0",  # an edit is encoded each time, as a new one is
         f"sampling.group_size={group}", "sampling.groups=1", "optimizer.minibatches=1", "grid_every=null",
         f"updates={scale.steps + 1}", f"save_every={scale.steps + 1}",
     ]  # fmt: skip

@@ -35,7 +35,8 @@ def sft(scale: Scale, folder: Path) -> Measured:
     _pictures(scale, folder)
     write_rows(folder / "rows.jsonl", (_row(number, scale) for number in range(16)))
     config = load_config(SftConfig, CONFIGS / "sft_3b_lora.yaml", {
-        **_run_settings(scale, folder), "rows": [folder / "rows.jsonl"], "accumulate": 1,
+        **_run_settings(scale, folder), "rows": [folder / "rows.jsonl"], "validation_rows": [],
+        "accumulate": 1,
     })  # fmt: skip
     phases = Phases()
     phases.wrap(DataCollatorForVisionLanguageModeling, "__call__", "preprocess")

@@ -147,7 +147,7 @@ def test_the_lines_of_the_readme_resolve_on_a_gpu_machine(tmp_path: Path) -> Non
     made, *lines = commands(block)
     assert made == ["make", "install-gpu"]
     told = subprocess.run(
-        ["make", "-n", *made[1:]], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+        ["make", "-n", "-B", *made[1:]], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
     )
     (by_make,) = (line for line in told.stdout.splitlines() if " uv pip install " in line)
     assert "--no-config" in by_make

@@ -149,7 +149,7 @@ def test_sampling_writes_a_picture_for_each_edit_and_a_sheet(data: Path, tmp_pat
     result = CliRunner().invoke(grpo_app, [*arguments, "--steps", "2", "--out", str(tmp_path / "out")])
     assert result.exit_code == 0, result.output
     names = sorted(each.name for each in (tmp_path / "out").iterdir())
-    assert names == ["5-0.png", "5-1.png", "contact-sheet.png"]
+    assert names == ["5-0.png", "5-1.png", "contact-sheet.png", "edits.jsonl", "sample.json"]
     assert Image.open(tmp_path / "out" / "5-0.png").size == (96, 96)
 
 
