@@ -4,9 +4,10 @@ ServiceError
 ├── RequestRefusedError     the request is wrong: malformed_json, malformed_multipart, body_too_large,
 │                           unsupported_media_type, invalid_request, unknown_model, missing_key, bad_key
 ├── BodyTimeoutError        body_timeout: the request's body took too long to arrive
-├── RateLimitedError        rate_limited: the caller calls too often
-├── QueueFullError          queue_full: no room, nothing was queued
-├── MemoryFullError         memory_full: no room for a body, or for answers that nobody reads
+├── NotNowError             refused for now
+│   ├── RateLimitedError    rate_limited: the caller calls too often, or has had its tokens
+│   ├── QueueFullError      queue_full: no room, nothing was queued
+│   └── MemoryFullError     memory_full: no room for a body, or for a stream's lines
 ├── UnavailableError        loading, draining, engine_dead: nobody could be served now
 ├── DeadlineExceededError   deadline_exceeded: what was not finished was cancelled
 ├── AllCandidatesFailedError  every candidate failed for the same reason, whose code it carries
@@ -47,35 +48,32 @@ class BodyTimeoutError(ServiceError):
     code = "body_timeout"
 
 
-class RateLimitedError(ServiceError):
-    """The caller has used up its calls for now."""
+class NotNowError(ServiceError):
+    """Base of what is refused for now; `retry_after_s` is how long that is thought to last."""
 
-    code = "rate_limited"
-
-    def __init__(self, detail: str, retry_after_s: float) -> None:
-        super().__init__(detail)
-        self.retry_after_s = retry_after_s
-
-
-class QueueFullError(ServiceError):
-    """There is no room for the call's jobs."""
-
-    code = "queue_full"
-
-    def __init__(self, detail: str, retry_after_s: float) -> None:
-        super().__init__(detail)
-        self.retry_after_s = retry_after_s
-
-
-class MemoryFullError(ServiceError):
-    """There is no room for what the call brings, or for what it gave; the detail names what fills it."""
-
-    code = "memory_full"
     retry_after_s: float
 
     def __init__(self, detail: str, retry_after_s: float) -> None:
         super().__init__(detail)
         self.retry_after_s = retry_after_s
+
+
+class RateLimitedError(NotNowError):
+    """The caller has used up its calls for now."""
+
+    code = "rate_limited"
+
+
+class QueueFullError(NotNowError):
+    """There is no room for the call's jobs."""
+
+    code = "queue_full"
+
+
+class MemoryFullError(NotNowError):
+    """There is no room for what the call brings, or for what it gave; the detail names what fills it."""
+
+    code = "memory_full"
 
 
 class UnavailableError(ServiceError):

@@ -99,9 +99,12 @@ async def test_whoever_comes_and_goes_nothing_is_lost_or_given_twice(seed: int) 
     async def hold() -> None:
         nonlocal most
         count = random.randint(0, 100)
-        async with room.held(count, random.choice(LANES), random.choice([1.0, 2.0])):
+        await room.wait(count, random.choice(LANES), random.choice([1.0, 2.0]))
+        try:
             most = max(most, room.held_bytes)
             await steps(random.randint(0, 5))
+        finally:
+            room.free(count)
 
     tasks = [asyncio.create_task(hold()) for _ in range(200)]
     for task in random.sample(tasks, 60):

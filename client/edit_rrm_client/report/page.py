@@ -16,7 +16,10 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-SCRIPTS = ("data.js", "summary.js", "compare.js", "viewer.js", "cards.js", "view.js", "page.js")
+from edit_rrm import web
+
+SCRIPTS = ("data.js", "summary.js", "viewer.js", "cards.js", "view.js", "page.js")
+SHARED = ("compare.js",)
 
 
 def assemble(title: str, data: dict[str, Any], images: Iterable[str]) -> Iterable[str]:
@@ -58,7 +61,8 @@ def json_text(value: Any) -> str:
 
 
 def _script() -> str:
-    return '"use strict";\n(() => {\n' + "\n".join(_asset(name) for name in SCRIPTS) + "})();\n"
+    shared = [re.sub(r"^export ", "", web.script(name), flags=re.M) for name in SHARED]
+    return '"use strict";\n(() => {\n' + "\n".join([*shared, *map(_asset, SCRIPTS)]) + "})();\n"
 
 
 def _digest(text: str) -> str:

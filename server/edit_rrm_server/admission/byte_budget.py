@@ -6,8 +6,7 @@ Knows nothing of HTTP or pictures. Everything here runs on the event loop's thre
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from typing import Literal, Protocol
 
 from edit_rrm.wire import Priority
@@ -114,17 +113,6 @@ class ByteBudget:
             self._rate.record(self._clock(), count)
             self._grant()
             self.changed.tell()
-
-    @asynccontextmanager
-    async def held(
-        self, count: int, lane: Priority, deadline_at: float = math.inf, caller: str = ANYONE.name
-    ) -> AsyncIterator[None]:
-        """Bytes that are waited for, and given back in the end."""
-        await self.wait(count, lane, deadline_at, caller)
-        try:
-            yield
-        finally:
-            self.free(count)
 
     def _grant(self) -> None:
         """Gives those who wait what there is, the first of them first, however much the others need."""

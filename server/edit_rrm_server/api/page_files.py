@@ -6,15 +6,18 @@ into markup. It knows nothing of scores: the page is a caller of the API like an
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from fastapi import APIRouter, Request, Response
 from starlette.exceptions import HTTPException
 
+from edit_rrm import web
+
 DIRECTORY = Path(__file__).parent / "page"
 INDEX = "index.html"
+SHARED = ("compare.js",)
 PREFIX = "/page/"
 MEDIA_TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -57,18 +60,21 @@ class PageFile:
     etag: str
 
 
-def read_page(directory: Path = DIRECTORY) -> dict[str, PageFile]:
-    """The files by URL path, the index at `/`. Files of other types, such as an editor's, are not served."""
-    files = {}
+def read_page(directory: Path = DIRECTORY, shared: Collection[str] = SHARED) -> dict[str, PageFile]:
+    """The files by URL path, the index at `/`, with modules that are `shared` with the report.
+
+    Files of other types, such as an editor's, are not served.
+    """
+    contents = {name: web.script(name).encode() for name in shared}
     for file in sorted(directory.rglob("*")):
-        media_type = MEDIA_TYPES.get(file.suffix)
-        if media_type is None or not file.is_file():
-            continue
-        name = file.relative_to(directory).as_posix()
-        content = file.read_bytes()
-        etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
-        files["/" if name == INDEX else PREFIX + name] = PageFile(content, media_type, etag)
-    return files
+        if file.suffix in MEDIA_TYPES and file.is_file():
+            contents[file.relative_to(directory).as_posix()] = file.read_bytes()
+    return {"/" if name == INDEX else PREFIX + name: _page_file(name, contents[name]) for name in contents}
+
+
+def _page_file(name: str, content: bytes) -> PageFile:
+    etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+    return PageFile(content, MEDIA_TYPES[PurePosixPath(name).suffix], etag)
 
 
 def page_router(files: Mapping[str, PageFile]) -> APIRouter:

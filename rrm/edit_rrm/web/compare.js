@@ -1,26 +1,25 @@
 // Before and after in one frame: a slider between them, zoom and pan, what changed on top. It knows nothing else of
-// its page. The service's page (server/edit_rrm_server/api/page) has this text as a module, the report
-// (client/edit_rrm_client/report/page) in its one script; tests/server/test_page_files.py holds the two equal.
+// its page.
 
 const MOST_ZOOM = 32, ZOOM_STEP = 1.25, PAN_STEP = 40, HANDLE_REACH = 24;
 const IN_WORDS = "plus and minus zoom, arrows move, 0 fits the frame";
 
 /** A view {zoom, x, y} (x, y: pixels of the frame by which its middle is moved) within its bounds. */
-function bounded({ zoom, x, y }, width, height) {
+export function bounded({ zoom, x, y }, width, height) {
   const kept = Math.min(Math.max(zoom, 1), MOST_ZOOM);
   const within = (value, side) => Math.min(Math.max(value, -(kept - 1) * side / 2), (kept - 1) * side / 2);
   return { zoom: kept, x: within(x, width), y: within(y, height) };
 }
 
 /** The view after a zoom by `factor` that leaves in place what is at `x`, `y`, counted from the frame's middle. */
-function zoomedAt(view, factor, x, y) {
+export function zoomedAt(view, factor, x, y) {
   const zoom = Math.min(Math.max(view.zoom * factor, 1), MOST_ZOOM);
   const by = zoom / view.zoom;
   return { zoom, x: x - (x - view.x) * by, y: y - (y - view.y) * by };
 }
 
 /** `element` is to be put into a page; `show` says what is in it. */
-class Compare {
+export class Compare {
   constructor() {
     this.view = { zoom: 1, x: 0, y: 0 };
     this.cut = 50; // per cent of the frame that show the picture before
