@@ -103,7 +103,7 @@ def against_bare(trainer: GcpoTrainer, rows: Sequence[Row], traces: int, repetit
     return statistics.median(ratios)
 
 
-def step_parts(config: GcpoConfig, steps: int, pairs: int, traces: int, side: int) -> dict[str, float]:
+def step_parts(config: GcpoConfig, steps: int, pairs: int, side: int) -> dict[str, float]:
     """Median seconds of a step's parts on pictures of that side, which are written beside the run."""
     phases = Phases()
     config.out.mkdir()
@@ -130,7 +130,7 @@ def compare_preprocessing(out: Path, steps: int, pairs: int, traces: int, side: 
             gradient_checkpointing=False, share_prompts=True, workers=0, save_every=10_000,
         )  # fmt: skip
         with patch.object(gcpo_trainer, "preprocessed_once", way):
-            ways[name] = step_parts(config, steps, pairs, traces, side)
+            ways[name] = step_parts(config, steps, pairs, side)
         progress.print(f"{name}: {ways[name]}")
     table = Table("preprocessed", "preprocessing, s", "rollout without it, s", "update, s", "of the step")
     for name, parts in ways.items():

@@ -8,6 +8,7 @@ queries. Bundled model, real vLLM, guards on, principles as the world knows them
 """
 
 import json
+import math
 import random
 from collections import Counter, defaultdict
 from collections.abc import Callable
@@ -174,7 +175,7 @@ def main(
     for name, one in seen.items():
         half = share(reward >= 0.5 for reward in one.rewards)
         equal = share(reward >= honest for reward, honest in zip(one.rewards, one.honest, strict=True))
-        mean = sum(one.rewards) / len(one.rewards)
+        mean = sum(one.rewards) / len(one.rewards) if one.rewards else math.nan
         caught = ", ".join(f"{what} {count}" for what, count in one.caught.most_common(3))
         table.add_row(name, f"{mean:.3f}", str(half), str(equal), caught, str(one.failed))
         figures[name] = {"mean": mean, "half": half.as_dict(), "equal": equal.as_dict(), "caught": one.caught}

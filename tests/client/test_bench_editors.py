@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 
 from edit_rrm.wire import ScoreRequest
 from edit_rrm_client import MockRewardServer
+from edit_rrm_client.bench.edited import read_gedit
 from edit_rrm_client.bulk.rows import ResultRow, RowGuard, RowSubscore, write_results
 from edit_rrm_client.cli import app
 
@@ -235,3 +236,13 @@ def test_a_list_that_a_served_judge_scores_becomes_the_table(
     assert scored.exit_code == 0, scored.output
     lines = lines_of(bench("gedit", "v.parquet", "--edits", "data", "--json"))
     assert numbers(lines["en", "full set", "mean over 2 kinds"]) == [5.25, 5.5, 4.25]
+
+
+def test_a_table_of_text_says_which_edits_all_systems_carry_out(tmp_path: Path) -> None:
+    """`bool` of a cell that says False is true."""
+    file = tmp_path / "gedit.csv"
+    file.write_text(
+        "key,task_type,instruction_language,instruction,Intersection_exist\n"
+        "a,style_change,en,paint it,True\nb,style_change,en,paint it,False\n"
+    )
+    assert [edit.intersection for edit in read_gedit(file).values()] == [True, False]

@@ -99,6 +99,15 @@ def test_a_missing_file_and_a_source_that_is_no_picture_are_named(tmp_path: Path
         read_edits([path])[0].pictures()
 
 
+def test_a_source_too_large_to_decode_is_a_wrong_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow's own error for it is no OSError, and ended the run."""
+    path = write(tmp_path, row(1))
+    Image.new("RGB", (64, 64)).save(tmp_path / "s.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(EditRowError, match="the source of edit 1 cannot be read"):
+        read_edits([path])[0].pictures()
+
+
 def test_each_epoch_asks_for_every_edit_once_in_a_new_order(tmp_path: Path) -> None:
     edits = read_edits([write(tmp_path, *(row(number) for number in range(6)))])
     order = EditOrder(edits, groups=4, seed=0)

@@ -36,6 +36,12 @@ def test_a_run_s_adapter_goes_on_its_base_with_its_settings(run: TrainSettings) 
     assert found.checkpoint == newest(run)
 
 
+def test_a_run_given_as_adapter_is_its_weights_under_the_run_s_name(run: TrainSettings) -> None:
+    """Its folder holds no weights: two runs on one base were one editor, and an export found no adapter."""
+    found = find_editor("linear", run.out)
+    assert (found.policy.adapter, found.name) == (run.out / "final", "run")
+
+
 @pytest.mark.parametrize(
     "inside", ["final", "checkpoints/update-0000003", "checkpoints/update-0000003/policy"]
 )

@@ -148,6 +148,8 @@ def test_validation_is_measured_as_often_as_is_saved_unless_told() -> None:
     assert (measured.eval_strategy, measured.eval_steps) == ("steps", 100)
     assert measured.per_device_eval_batch_size == 4
     assert sft_arguments(load_config(SftConfig, None, {**held_out, "eval_every": 7})).eval_steps == 7
+    with pytest.raises(SettingsError, match="eval_every has no effect without validation_rows"):
+        load_config(SftConfig, None, {**needed, "eval_every": 7})
 
 
 def test_a_rollout_is_shared_by_the_processes_in_equal_forward_passes() -> None:

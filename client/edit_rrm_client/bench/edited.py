@@ -11,7 +11,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edit_rrm_client.bulk.benchmark_edits import gedit_edits, gedit_id, imgedit_edits, imgedit_file
+from edit_rrm_client.bulk.benchmark_edits import (
+    gedit_edits,
+    gedit_id,
+    imgedit_edits,
+    imgedit_file,
+    in_intersection,
+)
 from edit_rrm_client.bulk.errors import InputError
 from edit_rrm_client.bulk.rows import ResultRow, read_results
 
@@ -51,7 +57,7 @@ def read_gedit(path: Path) -> dict[str, BenchmarkEdit]:
                 raise InputError(f"{path}, row {number}: there is no {name}")
         name = gedit_id(row, seen)
         edits[name] = BenchmarkEdit(
-            name, str(row["task_type"]), str(row["instruction_language"]), bool(row["Intersection_exist"])
+            name, str(row["task_type"]), str(row["instruction_language"]), in_intersection(row)
         )
     return edits
 

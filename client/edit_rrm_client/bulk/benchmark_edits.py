@@ -50,6 +50,26 @@ def gedit_id(edit: Mapping[str, Any], seen: set[str]) -> str:
     return name
 
 
+def gedit_text(path: Path) -> str:
+    """The rows without their pictures as one text, of which a digest is made. Raises InputError."""
+    return "".join(json.dumps(row, sort_keys=True, default=str) for row in gedit_edits(path))
+
+
+def in_intersection(edit: Mapping[str, Any]) -> bool:
+    """Whether all compared systems carry it out; a CSV has the word."""
+    return str(edit.get("Intersection_exist")).lower() in ("true", "1")
+
+
+def read_json(file: Path) -> Any:
+    """What a JSON file holds. Raises InputError."""
+    try:
+        return json.loads(file.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read: {error.strerror or error}") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{file}: is not JSON: {error}") from error
+
+
 def imgedit_file(path: Path) -> Path:
     """ImgEdit-Bench's JSON of edits: the file, or the one in a folder. Raises InputError."""
     file = next((path / name for name in _IMGEDIT_FILES if (path / name).is_file()), path)
@@ -61,12 +81,7 @@ def imgedit_file(path: Path) -> Path:
 
 def imgedit_edits(file: Path) -> dict[str, Any]:
     """ImgEdit-Bench's edits by their keys: {"prompt", "id", "edit_type"} each. Raises InputError."""
-    try:
-        found = json.loads(file.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise InputError(f"{file}: cannot be read: {error.strerror or error}") from error
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{file}: is not JSON: {error}") from error
+    found = read_json(file)
     if not isinstance(found, dict):
         raise InputError(f"{file}: expected an object of edits by their keys")
     return found

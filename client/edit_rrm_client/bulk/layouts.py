@@ -6,7 +6,6 @@ TIGER-Lab's EditReward-Data (a JSON list of pairs).
 """
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +14,11 @@ from typing import Any, Literal
 from edit_rrm_client.bulk.benchmark_edits import (
     gedit_edits,
     gedit_id,
+    gedit_text,
     imgedit_edits,
     is_file_name,
     original_of,
+    read_json,
 )
 from edit_rrm_client.bulk.errors import InputError
 from edit_rrm_client.bulk.finding import existing, image_named, images_in, in_order, is_hidden
@@ -98,8 +99,7 @@ class GeditRecords:
     def digest(self) -> str:
         """Of the edits and the models' names."""
         names = "\n".join(self._models())
-        rows = "".join(json.dumps(edit, sort_keys=True, default=str) for edit in gedit_edits(self.edits))
-        return hashlib.sha256(f"{names}\n{rows}".encode()).hexdigest()
+        return hashlib.sha256(f"{names}\n{gedit_text(self.edits)}".encode()).hexdigest()
 
     def _models(self) -> dict[str, Path]:
         if (self.folder / "fullset").is_dir():
@@ -188,7 +188,7 @@ class PairRecords:
         return file_digest(self.file)
 
     def _pairs(self) -> list[Any]:
-        found = _json(self.file)
+        found = read_json(self.file)
         if not isinstance(found, list):
             raise InputError(f"{self.file}: expected a list of pairs")
         return found
@@ -197,13 +197,6 @@ class PairRecords:
 def _languages(model: Path) -> set[str]:
     tasks = [path for path in (model / "fullset").iterdir() if path.is_dir()]
     return {path.name for task in tasks for path in task.iterdir() if path.is_dir()}
-
-
-def _json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: is not JSON: {error}") from error
 
 
 def _existing(path: Path, what: str) -> Path:

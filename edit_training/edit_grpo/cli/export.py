@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 
 from edit_grpo.cli.sample import EXIT_BAD_INPUT, Adapter, Changes, Checkpoint, writable_folder
+from edit_rrm_client.tables import told
 
 console = Console()
 
@@ -57,7 +58,7 @@ def export(
         )
         base = pipeline_class(found.policy.name)
     except (EditTrainingError, OSError) as error:
-        typer.echo(f"edit-grpo: {error}", err=True)
+        typer.echo(f"edit-grpo: {told(error)}", err=True)
         raise typer.Exit(EXIT_BAD_INPUT) from error
     if kind == "lora":
         console.print(f"{out / LORA_FILE}. In diffusers:", markup=False, soft_wrap=True)

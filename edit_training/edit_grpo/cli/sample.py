@@ -11,6 +11,7 @@ from edit_rrm.errors import OutputError
 from edit_rrm.outputs import check_output_folder
 from edit_rrm.shard import Shard
 from edit_rrm_client import EditRRMClientError
+from edit_rrm_client.tables import told
 
 if TYPE_CHECKING:
     from edit_grpo.data.asked import AskedEdits
@@ -178,7 +179,7 @@ def sample(
             bar = progress.add_task("pictures", total=missing)
             report = sample_edits(job, lambda: load_editor(found, where), lambda: progress.advance(bar))
     except (EditTrainingError, EditRRMClientError, OSError) as error:
-        typer.echo(f"edit-grpo: {error}", err=True)
+        typer.echo(f"edit-grpo: {told(error)}", err=True)
         raise typer.Exit(EXIT_BAD_INPUT) from error
     except KeyboardInterrupt as error:
         console.print("interrupted; the same command goes on from here")

@@ -17,6 +17,7 @@ from edit_grpo.run.settings import TrainSettings
 from edit_grpo.run.settings_file import load_settings
 from edit_rrm.errors import SettingsFileError
 from edit_rrm.quiet_libraries import quieten_loading
+from edit_rrm.run_directories import FINAL
 from edit_rrm.settings_files import settings_file, settings_json, settings_rows
 from edit_rrm.time_left import duration
 from edit_rrm_client import (
@@ -118,23 +119,14 @@ def train(
         raise typer.Exit(exit_code(error)) from error
     if ending == "stopped":
         raise typer.Exit(EXIT_STOPPED)
-    _say(
-        f"took {duration(time.monotonic() - begun_s)}: {given.out / 'final'}\nlook at it: {_sampling(given)}"
-    )
+    look = f"edit-grpo sample --checkpoint {given.out} --edits EDITS --out PICTURES"
+    _say(f"took {duration(time.monotonic() - begun_s)}: {given.out / FINAL}\nlook at it: {look}")
 
 
 def _say(text: str) -> None:
     """Of several processes the first one speaks."""
     if os.environ.get("RANK", "0") == "0":
         typer.echo(text)
-
-
-def _sampling(settings: TrainSettings) -> str:
-    """The command that shows what was trained."""
-    policy = settings.policy
-    adapted = policy.lora is not None or policy.adapter is not None
-    model = f"{policy.name} --adapter {settings.out}" if adapted else str(settings.out)
-    return f"edit-grpo sample --checkpoint {model} --edits EDITS --out PICTURES"
 
 
 def exit_code(error: Exception) -> int:

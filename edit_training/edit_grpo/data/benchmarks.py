@@ -5,7 +5,6 @@ The editor is given `input_image_raw`, as the benchmark's own example does. ImgE
 """
 
 import hashlib
-import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,8 +16,10 @@ from edit_rrm_client.bulk.benchmark_edits import (
     GEDIT_PICTURES,
     gedit_edits,
     gedit_id,
+    gedit_text,
     imgedit_edits,
     imgedit_file,
+    in_intersection,
     is_file_name,
     original_of,
 )
@@ -56,8 +57,7 @@ class GeditEdits:
 
     def digest(self) -> str:
         """See AskedEdits."""
-        rows = "".join(json.dumps(row, sort_keys=True, default=str) for row in gedit_edits(self.path))
-        return hashlib.sha256(rows.encode()).hexdigest()
+        return hashlib.sha256(gedit_text(self.path).encode()).hexdigest()
 
     def _edit(self, number: int, name: str, row: Mapping[str, Any], sources: bool) -> AskedEdit:
         names = {name: whole(row.get(name)) for name in ("key", "task_type", "instruction_language")}
@@ -89,9 +89,8 @@ class GeditEdits:
             columns={
                 "task_type": task,
                 "instruction_language": language,
-                "Intersection_exist": bool(row.get("Intersection_exist")),
+                "Intersection_exist": in_intersection(row),
             },
-            as_published=True,
             problem=problem,
         )
 

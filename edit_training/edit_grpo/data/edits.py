@@ -66,7 +66,7 @@ class Edit:
         try:
             with Image.open(source) as opened:
                 return EditImage.from_pil(opened).image
-        except (OSError, ImageError) as error:
+        except (OSError, ImageError, Image.DecompressionBombError) as error:
             raise EditRowError(source, 0, f"the source of edit {self.id} cannot be read: {error}") from error
 
 

@@ -13,7 +13,7 @@ from edit_grpo.rollout.ode_sampling import noise_of_rows, sample_ode
 from edit_grpo.run.sheets import SheetRow, contact_sheet
 
 BATCH = 24
-SHEET = "contact-sheet.png"
+_SHEET = "contact-sheet.png"
 
 
 class Asked(Protocol):
@@ -83,7 +83,7 @@ def write_samples(
         if len(rows) < sheet_edits:
             rows.append(SheetRow(edit.instruction, (*sources, edited, *beside(edit))))
         yield path
-    contact_sheet(rows).save(directory / SHEET)
+    contact_sheet(rows).save(directory / _SHEET)
 
 
 def _of_one_size(policy: EditPolicy, edits: Sequence[E], most: int) -> Iterator[list[tuple[E, Sources]]]:

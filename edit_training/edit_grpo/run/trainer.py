@@ -28,10 +28,10 @@ from edit_grpo.run.records import GroupRecord, Seconds, Watched, summary, watche
 from edit_grpo.run.run_log import UpdateLog
 from edit_grpo.run.settings import TrainSettings
 from edit_grpo.run.update import Updater
+from edit_rrm.run_directories import FINAL
 from edit_rrm_client import EditRRMClientError
 
 Ending = Literal["finished", "stopped"]
-FINAL = "final"
 
 _Report = tuple[tuple[GroupRecord, ...], Seconds | None, Exception | None]
 """What a process tells the others about an update's rewards."""

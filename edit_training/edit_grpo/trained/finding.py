@@ -11,10 +11,10 @@ from edit_grpo.policies.settings import PolicySettings
 from edit_grpo.run.checkpointing import POLICY, newest_checkpoint
 from edit_grpo.run.settings import TrainSettings
 from edit_grpo.run.settings_file import load_settings
-from edit_grpo.run.trainer import FINAL
 from edit_grpo.run.training_run import SETTINGS_FILE
 from edit_rrm import plugins, settings_files
 from edit_rrm.errors import SettingsFileError
+from edit_rrm.run_directories import FINAL, checkpoint_inside
 
 ADAPTER, LORA_FILE = "adapter_config.json", "pytorch_lora_weights.safetensors"
 Dtype = Literal["float32", "bfloat16"]
@@ -51,12 +51,13 @@ def find_editor(
     `changes` are NAME=VALUE settings of the policy; without `dtype` it is that of the run, or bfloat16.
     Raises SettingsError and CheckpointError.
     """
-    lora = None
+    lora, called = None, adapter
+    adapter = None if adapter is None else checkpoint_inside(adapter)
     if adapter is not None and (adapter / LORA_FILE).is_file() and not (adapter / ADAPTER).is_file():
         lora, adapter = adapter, None
     if place in plugins.names(_EDITORS) or not Path(place).is_dir():
         policy = _policy({"name": place, "adapter": adapter}, None, changes, dtype)
-        return FoundEditor(policy, (adapter or lora or Path(place)).name, lora=lora)
+        return FoundEditor(policy, (called or Path(place)).name, lora=lora)
     weights, checkpoint = _weights(Path(place))
     folder = _run_of(weights)
     run = None if folder is None else load_settings(folder / SETTINGS_FILE, ())
@@ -73,7 +74,7 @@ def find_editor(
         named = {"name": str(weights), "adapter": adapter}
     return FoundEditor(
         policy=_policy(named, run, changes, dtype),
-        name=(adapter or lora or folder or Path(place)).resolve().name,
+        name=(called or folder or Path(place)).resolve().name,
         steps=None if run is None else run.sampling.steps,
         lora=lora,
         checkpoint=checkpoint,

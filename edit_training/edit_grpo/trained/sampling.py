@@ -63,7 +63,7 @@ def sample_edits(
                 report.reasons.append(f"edit {edit.id}: {error}")
 
         def wanted() -> Iterator[Wanted]:
-            for edit in job.asked(sources=True):
+            for edit in job.asked(sources=count_missing(job) > 0):
                 numbers = job.missing(edit)
                 report.there_before += job.per_edit - len(numbers)
                 if not numbers:

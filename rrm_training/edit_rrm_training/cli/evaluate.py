@@ -11,7 +11,14 @@ import typer
 from rich.markdown import Markdown
 
 from edit_rrm.errors import EditRRMError
-from edit_rrm_training.cli.terminal import console, failed, progress_bars, writable_file, writable_folder
+from edit_rrm_training.cli.terminal import (
+    console,
+    failed,
+    known_checkpoint,
+    progress_bars,
+    writable_file,
+    writable_folder,
+)
 from edit_rrm_training.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -64,14 +71,12 @@ def chosen_checkpoint(
             raise typer.BadParameter("the service serves verifiers: --score-only needs a --checkpoint")
         _check_address(server)
         return None
-    assert checkpoint is not None
-    from edit_rrm.checkpoint import FILE_NAME, checkpoint_directory, no_such_checkpoint, read_card
+    from edit_rrm.checkpoint import FILE_NAME, read_card
     from edit_rrm.outputs import check_output_file
     from edit_rrm.run_directories import what_it_holds
 
-    directory = checkpoint_directory(checkpoint)
-    if not directory.is_dir():
-        raise typer.BadParameter(no_such_checkpoint(checkpoint))
+    directory = known_checkpoint(checkpoint)
+    assert directory is not None
     if trained and read_card(directory).profile != "trained":
         raise typer.BadParameter(
             f"{directory} has no rrm.json of a trained checkpoint; {what_it_holds(directory)}"

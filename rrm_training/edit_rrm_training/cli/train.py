@@ -117,8 +117,9 @@ def _run(
         file = None if named is None else settings_file(named, PRESETS)
         given = load_config(kind, file, parse_assignments(assignments or []))
         quieten_loading()
+        from edit_rrm.run_directories import FINAL
         from edit_rrm_training.runs.checkpoints import is_whole
-        from edit_rrm_training.runs.training_run import FINAL, check_directory, last_checkpoint
+        from edit_rrm_training.runs.training_run import check_directory, last_checkpoint
 
         check_directory(given)
         story = RunStory(given, _say)

@@ -52,11 +52,11 @@ def refuse(error: RowError) -> None:
 
 
 def store_rows(
-    files: Sequence[Path], folder: Path, *, read: Reader = sft_rows_of, on_bad: OnBad = refuse, key: str = ""
+    files: Sequence[Path], folder: Path, *, read: Reader = sft_rows_of, on_bad: OnBad = refuse
 ) -> Dataset:
     """The rows of all files, in their order, as a table in `folder`; one that is there is not made again.
 
-    It is made anew when a file has changed, or with another `key` (which says what `read` and `on_bad` do).
+    It is made anew when a file has changed; `read` and `on_bad` are to be the same for one `folder`.
     Raises RowError where `on_bad` does, and when no row is left.
     """
     embedded = any(_has_embedded(file, read) for file in files)
@@ -78,7 +78,7 @@ def store_rows(
             generate,
             features=Features(_FEATURES),
             cache_dir=str(folder),
-            fingerprint=fingerprint(files, _FORMAT, key),
+            fingerprint=fingerprint(files, _FORMAT),
             writer_batch_size=_EMBEDDED_ROWS_A_BATCH if embedded else _ROWS_A_BATCH,
         )
     except DatasetGenerationError as error:

@@ -54,7 +54,13 @@ class SftRow(BaseModel):
     @property
     def pictures(self) -> tuple[str | bytes, ...]:
         """The pictures in the order of the prompt's slots."""
-        return (self.source,) if self.candidate is None else (self.source, self.candidate)
+        return tuple(self.named_pictures.values())
+
+    @property
+    def named_pictures(self) -> dict[str, str | bytes]:
+        """The same by their fields."""
+        candidate = {} if self.candidate is None else {"candidate": self.candidate}
+        return {"source": self.source, **candidate}
 
     def edit_key(self, folder: Path) -> int:
         """The same for all rows of one source and one instruction; relative paths start at `folder`. A source

@@ -40,7 +40,7 @@ class _SftBatches:
         row, file, number = row_at(stored)
         images = [
             load_picture_of_row(reference, file, number, field, f"row {row.id!r}")
-            for field, reference in zip(("source", "candidate"), row.pictures, strict=False)
+            for field, reference in row.named_pictures.items()
         ]
         return {
             "prompt": prompt_of(row, self._profile).chat(),

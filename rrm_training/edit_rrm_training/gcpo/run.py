@@ -10,6 +10,7 @@ from trl import GRPOConfig
 
 from edit_rrm.checkpoint import RRMCard
 from edit_rrm.judges import get_profile
+from edit_rrm.run_directories import FINAL
 from edit_rrm_training.data.preferences import read_pairs
 from edit_rrm_training.data.principles_store import by_prompts, missing, with_principles
 from edit_rrm_training.data.trl_rows import PairRows
@@ -21,7 +22,6 @@ from edit_rrm_training.rollouts.vllm_prompts import check_processor
 from edit_rrm_training.runs.checkpoints import Base, is_whole, load_base, lora_config
 from edit_rrm_training.runs.settings import GcpoConfig, VllmSettings
 from edit_rrm_training.runs.training_run import (
-    FINAL,
     LogsRun,
     OnLog,
     check_directory,

@@ -152,7 +152,7 @@ def _reading(file: Path, settings: MixSettings, on_done: OnDone) -> Iterator[tup
 
 
 def _without_picture(row: SftRow, file: Path, number: int) -> RowError | None:
-    for field, reference in zip(("source", "candidate"), row.pictures, strict=False):
+    for field, reference in row.named_pictures.items():
         try:
             check_reference(reference, file.parent)
         except (OSError, EditRRMError) as error:

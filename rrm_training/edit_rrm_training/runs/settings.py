@@ -176,6 +176,12 @@ class SftConfig(RunSettings):
     max_trace_tokens: int = Field(default=1024, ge=1, description="served default, written into rrm.json")
     judges: str = Field(default="", description="what the scores are good for, written into rrm.json")
 
+    @model_validator(mode="after")
+    def _measures_something(self) -> Self:
+        if self.eval_every is not None and not self.validation_rows:
+            raise ValueError("eval_every has no effect without validation_rows")
+        return self
+
 
 class GcpoConfig(RunSettings):
     """Settings of `edit-rrm-train gcpo`."""

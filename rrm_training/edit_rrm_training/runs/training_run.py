@@ -28,6 +28,7 @@ from transformers.utils import is_torch_tf32_available
 from edit_rrm import plugins
 from edit_rrm.checkpoint import RRMCard
 from edit_rrm.errors import PluginError
+from edit_rrm.run_directories import FINAL
 from edit_rrm.run_log import FILE_NAME, RunLog
 from edit_rrm.settings_files import changed_settings
 from edit_rrm.whole_files import write_whole
@@ -36,7 +37,6 @@ from edit_rrm_training.runs.checkpoints import save_checkpoint
 from edit_rrm_training.runs.cpu_bfloat16 import computes_in_bfloat16
 from edit_rrm_training.runs.settings import RunSettings
 
-FINAL = "final"
 _SETTINGS = "settings.yaml"
 _STATE = "trainer_state.json"  # the last file of a checkpoint that the trainer writes
 _FREE = frozenset({"workers", "log_every", "save_every", "keep"})

@@ -15,6 +15,7 @@ from edit_rrm import plugins
 from edit_rrm.checkpoint import RRMCard, SamplingDefaults
 from edit_rrm.errors import PluginError
 from edit_rrm.judges import TrainedProfile
+from edit_rrm.run_directories import FINAL
 from edit_rrm.whole_files import write_whole
 from edit_rrm_training.data.row_store import counts, digest, store_rows
 from edit_rrm_training.data.shards import all_shards
@@ -23,7 +24,6 @@ from edit_rrm_training.errors import RowError, SettingsError
 from edit_rrm_training.runs.checkpoints import Base, is_whole, load_base, lora_config
 from edit_rrm_training.runs.settings import SftConfig
 from edit_rrm_training.runs.training_run import (
-    FINAL,
     LogsRun,
     OnLog,
     check_directory,
@@ -99,11 +99,12 @@ def _the_same(stored: Dataset, config: SftConfig) -> Dataset:
     in the middle. Raises SettingsError."""
     file = config.out / _DIGEST
     found = digest(stored)
-    if file.exists() and file.read_text(encoding="utf-8") != found:
+    if not file.exists():
+        write_whole(file, found)
+    elif file.read_text(encoding="utf-8") != found:
         raise SettingsError(
             f"rows: not those that the run in {config.out} was begun with; choose another out"
         )
-    write_whole(file, found)
     return stored
 
 

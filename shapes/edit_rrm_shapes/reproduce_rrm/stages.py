@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edit_rrm.checkpoint import RRMCard, read_card
+from edit_rrm.run_directories import FINAL
 from edit_rrm_shapes.reproduce_rrm.graph import Model, Stage
 from edit_rrm_shapes.reproduce_rrm.plan import Plan, Variant
 from edit_rrm_training.evaluation.in_process import Completer, InProcessJudge, ScoreOnlyJudge
-from edit_rrm_training.runs.training_run import FINAL
 
 if TYPE_CHECKING:
     from edit_rrm_training.runs.settings import GcpoConfig
