@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import httpx
 import uvicorn
 from running_service import Running, Start, until
-from small_calls import score_body
+from small_calls import BLUE, RED, score_body
 
 BODY = json.dumps(score_body()).encode().ljust(2048)
 HEADERS = {"content-type": "application/json", "content-length": str(len(BODY))}
@@ -83,4 +83,19 @@ async def test_a_body_keeps_its_room_while_its_call_runs(start: Start) -> None:
     assert running.service.body_budget.held_bytes == len(BODY)
     running.engine.gate.set()
     assert (await call).status_code == 200
+    assert running.service.body_budget.held_bytes == 0
+
+
+async def test_a_part_that_several_fields_name_is_given_back_once(start: Start) -> None:
+    """Its bytes were freed for every field, and the room for bodies had no end."""
+    running = await start()
+    running.engine.gate = asyncio.Event()
+    request = score_body(candidates=[{"part": "edited"}] * 8, source={"part": "source"})
+    parts = {"request": json.dumps(request).encode(), "source": RED, "edited": BLUE}
+    call = asyncio.create_task(running.http.post("/v1/score", files=parts))
+    await until(lambda: running.engine.running > 0)
+    held = running.service.body_budget.held_bytes
+    running.engine.gate.set()
+    assert (await call).status_code == 200
+    assert held >= len(BLUE)
     assert running.service.body_budget.held_bytes == 0

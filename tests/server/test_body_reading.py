@@ -126,18 +126,23 @@ class TestRoom:
             assert held == list(range(0, len(BODY), 100))
             assert room.held_bytes == len(BODY)
 
-    async def test_who_is_patient_waits_for_room(self) -> None:
-        room = bodies(len(BODY))
-        with room.share() as early, room.share() as late:
-            early.take(1)
-            request = request_of(chunks_of(BODY), length=len(BODY))
-            work = read_envelope(request, ScoreRequest, LIMIT_BYTES, share=late, patient=True)
-            reading = asyncio.create_task(work)
-            for _ in range(100):
-                await asyncio.sleep(0)
-            assert not reading.done()
-            early.free(1)
-            assert (await reading).body_bytes == len(BODY)
+    async def test_with_an_overdraft_none_is_refused_and_one_at_a_time_is_read_beyond_the_room(self) -> None:
+        """Each had a part of the room, and waited for the others until its time was up."""
+        room, overdraft, most = bodies(len(BODY)), asyncio.Lock(), 0
+
+        async def call() -> int:
+            nonlocal most
+            with room.share() as share:
+                request = request_of(chunks_of(BODY, 100), length=len(BODY))
+                work = read_envelope(request, ScoreRequest, LIMIT_BYTES, share=share, overdraft=overdraft)
+                read = (await work).body_bytes
+                most = max(most, room.held_bytes)
+                return read
+
+        async with asyncio.timeout(60):
+            assert await asyncio.gather(*(call() for _ in range(5))) == [len(BODY)] * 5
+        assert len(BODY) < most <= 2 * len(BODY)
+        assert room.held_bytes == 0
 
     async def test_a_body_without_room_is_refused_unread(self) -> None:
         room = bodies(1000)

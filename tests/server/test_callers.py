@@ -9,6 +9,7 @@ import httpx
 import pytest
 from pydantic import ValidationError
 from running_service import Running, Start, until
+from scripted_engine import ScriptedEngine
 from small_calls import b64, picture, png, score_body
 
 from edit_rrm_server.admission.callers import Caller, TokenAllowances
@@ -131,6 +132,15 @@ async def test_tokens_are_counted_when_they_were_written(start: Start, tmp_path:
     assert "evaluation has had more than its 60 tokens a minute" in answer.json()["detail"]
     assert int(answer.headers["Retry-After"]) >= 1
     assert (await post(running, "aaaa", 0)).status_code == 200
+
+
+async def test_tokens_of_a_decomposition_and_of_what_could_not_be_read_count_too(
+    start: Start, tmp_path: Path
+) -> None:
+    running = await start(engine=ScriptedEngine(lambda asked: "no trace"), api_keys_file=keys_file(tmp_path))
+    while (answer := await post(running, "cccc", 0)).status_code == 502:
+        assert answer.json()["code"] == "trace_unparseable"
+    assert (answer.status_code, answer.json()["code"]) == (429, "rate_limited")
 
 
 def test_an_allowance_is_a_minute_s_worth_at_once_and_then_the_rate() -> None:

@@ -186,6 +186,25 @@ async def test_a_caller_who_leaves_while_reading_is_paused_is_noticed(start: Sta
     running.assert_idle()
 
 
+async def test_a_caller_who_leaves_a_stream_that_reads_no_further_is_noticed(running: Running) -> None:
+    """What had come and was not taken stood before the news."""
+    running.engine.gate = asyncio.Event()
+    connection = Connection(running)
+    connection.write(line(1))
+    await until(lambda: running.engine.running == 1)
+    running.service.failure = RuntimeError("the engine was given up")
+    connection.write(line(2))
+    await until(lambda: connection.answers)
+    assert [answer["line"] for answer in connection.answers] == [2]
+    connection.write(line(3))
+    connection.write(line(4))
+    connection.close()
+    await connection.task
+    running.service.failure = None
+    assert running.engine.aborted == 1
+    running.assert_idle()
+
+
 async def test_a_line_s_deadline_is_its_own(start: Start) -> None:
     running = await start()
     running.engine.gate = asyncio.Event()

@@ -84,6 +84,10 @@ class ByteBudget:
         self.check(count)
         self._held_bytes += count
 
+    def overdraw(self, count: int) -> None:
+        """Takes bytes whether they fit or not."""
+        self._held_bytes += count
+
     async def wait(
         self,
         count: int,
@@ -156,6 +160,15 @@ class Share:
     def take(self, count: int) -> None:
         """Takes further bytes. Raises MemoryFullError."""
         self._budget.take(count)
+        self.held_bytes += count
+
+    def has_room(self, count: int) -> bool:
+        """Whether `take` would take them."""
+        return self._budget.has_room(count)
+
+    def overdraw(self, count: int) -> None:
+        """Takes further bytes whether they fit or not."""
+        self._budget.overdraw(count)
         self.held_bytes += count
 
     async def wait(self, count: int, lane: Priority = "bulk", timeout_s: float | None = None) -> None:

@@ -73,7 +73,6 @@ async def score(request: Request) -> ScoreAnswer:
         with service.batcher.admit(plan.jobs, lane, deadline_at, caller) as admission:
             work = answer_score(rewards, plan, envelope, request.state.request_id, arrived_at, admission)
             answer = await run_for_caller(request, work)
-            service.allowances.charge(caller, answer.usage.completion_tokens)
     note(
         request,
         **{name: round(value, 4) for name, value in answer.timing.model_dump(exclude={"total_s"}).items()},

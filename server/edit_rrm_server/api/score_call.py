@@ -4,6 +4,7 @@ A candidate is scored as soon as it is decoded, while others are still being dec
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 
 from edit_rrm.errors import ImageError
@@ -30,14 +31,19 @@ async def answer_score(
     body = envelope.body
     sources = body.all_sources
     candidates = {f"candidates.{i}": ref for i, ref in enumerate(body.candidates)}
-    encoded = envelope.encoded_images({**sources, **candidates})
-    # A part's bytes are needed until it is decoded, those of a text as long as its request.
-    let_go = envelope.share.free if envelope.share and envelope.parts and not rewards.keeps_files else None
+    refs = {**sources, **candidates}
+    encoded = envelope.encoded_images(refs)
+    # A part's bytes are needed until it is decoded, if one field names it; all others as long as the call.
+    uses = Counter(ref.part for ref in refs.values())
+    once = {path for path, ref in refs.items() if ref.part is not None and uses[ref.part] == 1}
+    let_go = envelope.share.free if envelope.share and not rewards.keeps_files else None
     async with rewards.opened(encoded, admission) as files:
         encoded.clear()
         envelope.parts.clear()
         decoding = {
-            path: asyncio.create_task(_decoded(rewards, files.pop(path), admission.lane, let_go))
+            path: asyncio.create_task(
+                _decoded(rewards, files.pop(path), admission.lane, let_go if path in once else None)
+            )
             for path in list(files)
         }
         try:

@@ -8,7 +8,8 @@ into errors meanwhile.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
@@ -85,9 +86,9 @@ class ScoreStream(StreamingResponse):
         """Reads lines and scores them, and watches all the while whether the caller stays."""
         async with asyncio.TaskGroup() as group:
             watching = group.create_task(body.watch())
-            async with asyncio.TaskGroup() as calls:
+            async with asyncio.TaskGroup() as calls, aclosing(body.chunks()) as chunks:
                 line = Line(0, b"")
-                lines = read_lines(body.chunks(), self._service.settings.max_body_bytes, self._room)
+                lines = read_lines(chunks, self._service.settings.max_body_bytes, self._room)
                 try:
                     async for line in lines:
                         if line.text is not None and not line.text.strip():
@@ -178,7 +179,6 @@ class ScoreStream(StreamingResponse):
             logger.error("defect in request %s-%d: %s", self._id, line.number, type(error).__name__)
             await self._fail(line, body.key, ServiceError("see the service's log"))
         else:
-            self._service.allowances.charge(self._caller, answer.usage.completion_tokens)
             shown = StreamAnswer.model_construct(**dict(answer), key=body.key, line=line.number)
             await self._answers.put(shown.model_dump_json().encode() + b"\n")
         finally:
@@ -248,7 +248,7 @@ class _Body:
         self._over = False  # nobody wants the rest of the body
         self.complete = False
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
         try:
             while not self.complete:
                 coming = self._wait_for_next()

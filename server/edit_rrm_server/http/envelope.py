@@ -6,7 +6,7 @@ No image is decoded here: room in the queue is asked for first.
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -59,13 +59,15 @@ async def read_envelope(
     *,
     timeout_s: float | None = None,
     share: Share | None = None,
-    patient: bool = False,
+    overdraft: asyncio.Lock | None = None,
     bounds: JsonBounds = ONE_EDIT,
 ) -> Envelope[Body]:
     """The request's body as `model`, whose JSON is within `bounds`.
 
     `timeout_s` counts from the arrival of the headers. `share` takes the body's room as it comes, and goes on
-    holding it; one that is declared too large for what is left is refused unread. A `patient` caller waits.
+    holding it; one that is declared too large for what is left is refused unread. With an `overdraft` none is
+    refused: one at a time, who holds it, is read beyond the room there is, so that those who have a part
+    of theirs do not wait for one another.
 
     Raises RequestRefusedError: unsupported_media_type, body_too_large (while reading, before more is
     taken in), malformed_json, malformed_multipart, or invalid_request with the path of the field;
@@ -73,7 +75,7 @@ async def read_envelope(
     """
     content_type = request.headers.get("content-type", "")
     media_type = content_type.split(";")[0].strip().lower()
-    counter = _Counter(request, max_body_bytes, share, patient)
+    counter = _Counter(request, max_body_bytes, share, overdraft)
     async with _time_limit(request, timeout_s):
         if media_type == "application/json":
             json_bytes = b"".join([chunk async for chunk in counter.chunks()])
@@ -117,33 +119,40 @@ async def _time_limit(request: Request, timeout_s: float | None) -> AsyncIterato
 class _Counter:
     """Reads a body and stops at the first byte too many; a declared length too large is refused unread."""
 
-    def __init__(self, request: Request, limit_bytes: int, share: Share | None, patient: bool) -> None:
+    def __init__(
+        self, request: Request, limit_bytes: int, share: Share | None, overdraft: asyncio.Lock | None
+    ) -> None:
         self._request = request
         self._limit_bytes = limit_bytes
         self._share = share
-        self._patient = patient
+        self._overdraft = overdraft
+        self._overdraws = False
         self.read_bytes = 0
 
     async def chunks(self) -> AsyncIterator[bytes]:
         needed = declared_bytes(self._request)
         if needed > self._limit_bytes:
             raise self._refusal()
-        if self._share is not None and not self._patient:
+        if self._share is not None and self._overdraft is None:
             self._share.check(needed)
-        async for chunk in self._request.stream():
-            self.read_bytes += len(chunk)
-            if self.read_bytes > self._limit_bytes:
-                raise self._refusal()
-            if chunk:
-                if self._share is not None:
-                    await self._take(self._share, len(chunk))
-                yield chunk
+        async with AsyncExitStack() as holding:
+            async for chunk in self._request.stream():
+                self.read_bytes += len(chunk)
+                if self.read_bytes > self._limit_bytes:
+                    raise self._refusal()
+                if chunk:
+                    if self._share is not None:
+                        await self._take(self._share, len(chunk), holding)
+                    yield chunk
 
-    async def _take(self, share: Share, count: int) -> None:
-        if self._patient:
-            await share.wait(count, "training")
-        else:
+    async def _take(self, share: Share, count: int, holding: AsyncExitStack) -> None:
+        if self._overdraft is None or share.has_room(count):
             share.take(count)
+            return
+        if not self._overdraws:
+            await holding.enter_async_context(self._overdraft)
+            self._overdraws = True
+        share.overdraw(count)
 
     def _refusal(self) -> RequestRefusedError:
         return RequestRefusedError("body_too_large", f"the body has more than {self._limit_bytes} bytes")

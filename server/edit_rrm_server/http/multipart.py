@@ -36,7 +36,7 @@ class Part:
     """A part's bytes, in the pieces they came in: who needs them whole joins them, off the event loop."""
 
     def __init__(self) -> None:
-        self._pieces: list[bytearray | memoryview] = []
+        self._pieces: list[bytes | bytearray | memoryview] = []
 
     def add(self, data: bytes, start: int, end: int) -> None:
         """Those of a chunk, which is kept alive rather than copied where it is hardly more than they are.
@@ -52,8 +52,10 @@ class Part:
             self._pieces.append(bytearray(data[start:end]))
 
     def whole(self) -> bytes:
-        """All of them."""
-        return b"".join(self._pieces)
+        """All of them; whoever asks again is given the same ones."""
+        whole = b"".join(self._pieces)
+        self._pieces = [whole]
+        return whole
 
 
 async def read_parts(chunks: AsyncIterator[bytes], boundary: bytes) -> dict[str, Part]:

@@ -276,7 +276,7 @@ class Service:
         judge = model.judge
         attempts = Attempts(self.settings.retries, self.settings.retry_temperature, model.max_model_len)
         template_arguments = {**model.card.template_arguments, **self.settings.template_arguments}
-        turns = Turns(model.engine, self.quarantine, self.metrics.scoring, model.adapter)
+        turns = Turns(model.engine, self.quarantine, self.metrics.scoring, self.allowances, model.adapter)
         decomposer = Decomposer(
             turns,
             judge,

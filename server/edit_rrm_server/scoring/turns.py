@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from edit_rrm.images import EditImage
 from edit_rrm.prompts import ImageSlot, Prompt
 from edit_rrm_server.admission.batching import Admission
+from edit_rrm_server.admission.callers import TokenAllowances
 from edit_rrm_server.engines.engine import Completion, Engine, SamplingSettings
 from edit_rrm_server.engines.quarantine import Quarantine, prompt_key
 from edit_rrm_server.engines.watched_engine import engine_dead
@@ -16,11 +17,17 @@ class Turns:
     """See the module. One for a model: `adapter` is its own, "" for the weights alone."""
 
     def __init__(
-        self, engine: Engine, quarantine: Quarantine, metrics: ScoringMetrics, adapter: str = ""
+        self,
+        engine: Engine,
+        quarantine: Quarantine,
+        metrics: ScoringMetrics,
+        allowances: TokenAllowances,
+        adapter: str = "",
     ) -> None:
         self._engine = engine
         self._quarantine = quarantine
         self._metrics = metrics
+        self._allowances = allowances
         self._adapter = adapter
 
     async def generate(
@@ -44,5 +51,7 @@ class Turns:
                 completion = await self._engine.generate(
                     prompt, images, sampling, watched, group, self._adapter
                 )
-            self._metrics.tokens_used(usage_of(completion))
+            usage = usage_of(completion)
+            self._metrics.tokens_used(usage)
+            self._allowances.charge(admission.owner, usage.completion_tokens)
             return completion

@@ -18,7 +18,7 @@ from edit_rrm.wire import MAX_SOURCES, CandidateFailed
 from edit_rrm_server.api.dialects.holding import Holding
 from edit_rrm_server.api.dialects.items import MAX_EDITS, Item, guards_in, may_pass
 from edit_rrm_server.errors import RequestRefusedError, ServiceError
-from edit_rrm_server.http.openapi import ASKED, UNASKED, any_code_but, operation, reference
+from edit_rrm_server.http.openapi import ASKED, any_code_but, operation, reference
 
 # Only the first fault of a list is told: a batch may have a hundred thousand.
 _Texts = Annotated[list[str], Field(fail_fast=True)]
@@ -58,13 +58,12 @@ ANSWERED = (ComputeAnswer, ComputeFailure)
 def router(holding: Holding) -> APIRouter:
     """POST /compute: rewards in [0, 1], in the prompts' order, or an `error`."""
     routes = APIRouter()
-    passing = [code for code in any_code_but(*UNASKED) if may_pass(code)]
 
     @routes.post(
         "/compute",
         response_class=JSONResponse,
         openapi_extra=operation(
-            (*ASKED, *(code for code in passing if code not in ASKED)),
+            (*ASKED, *filter(may_pass, any_code_but(*ASKED))),
             body={"application/json": reference(ComputeRequest)},
             answer={"application/json": {"anyOf": [reference(model) for model in ANSWERED]}},
         ),

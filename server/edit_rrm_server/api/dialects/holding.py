@@ -19,7 +19,7 @@ from edit_rrm.wire import CandidateAnswer, CandidateFailed
 from edit_rrm_server.admission.batching import Admission
 from edit_rrm_server.admission.callers import Caller
 from edit_rrm_server.admission.signal import Signal
-from edit_rrm_server.api.dialects.items import Group, Item, failed, groups_of, may_pass
+from edit_rrm_server.api.dialects.items import Group, Item, groups_of, may_pass
 from edit_rrm_server.api.score_call import answer_score
 from edit_rrm_server.errors import RequestRefusedError, ServiceError, UnavailableError
 from edit_rrm_server.http.access import note
@@ -27,6 +27,7 @@ from edit_rrm_server.http.connection import run_for_caller
 from edit_rrm_server.http.envelope import Envelope, declared_bytes, read_envelope
 from edit_rrm_server.http.json_bounds import BATCH_OF_EDITS
 from edit_rrm_server.life.service import Service
+from edit_rrm_server.scoring.outcomes import failed
 from edit_rrm_server.scoring.plan import Plan
 from edit_rrm_server.scoring.reward_service import RewardService
 
@@ -53,6 +54,7 @@ class Holding:
         self.service = service
         # First come, first served. Two lines: who has a body must not stand behind who waits for one.
         self._for_body = asyncio.Lock()
+        self._overdraft = asyncio.Lock()
         self._for_queue = asyncio.Lock()
 
     @asynccontextmanager
@@ -75,7 +77,7 @@ class Holding:
                 timeout_s=settings.body_timeout_s + waited_s,
                 share=share,
                 bounds=BATCH_OF_EDITS,
-                patient=True,
+                overdraft=self._overdraft,
             )
             note(request, body_bytes=envelope.body_bytes)
             yield envelope.body
@@ -107,7 +109,7 @@ class Holding:
                 try:
                     plans.append(rewards.plan(group.request))
                 except RequestRefusedError as error:
-                    found.update(dict.fromkeys(group.places, failed(error.code, str(error))))
+                    found.update(dict.fromkeys(group.places, failed(error)))
                 else:
                     groups.append(group)
             jobs = sum(plan.jobs for plan in plans)
@@ -153,8 +155,7 @@ class Holding:
                 call_id = f"{state.request_id}-{number}"
                 answer = await answer_score(rewards, plan, envelope, call_id, state.arrived_at, admission)
         except (ServiceError, EditRRMError) as error:
-            return [failed(error.code, str(error))] * len(group.places)
-        self.service.allowances.charge(admission.owner, answer.usage.completion_tokens)
+            return [failed(error)] * len(group.places)
         return answer.results
 
     async def _engine(self, request: Request) -> RewardService:

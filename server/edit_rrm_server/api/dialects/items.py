@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from edit_rrm.wire import MAX_CANDIDATES, CandidateError, CandidateFailed, ImageRef, ScoreRequest
+from edit_rrm.wire import MAX_CANDIDATES, ImageRef, ScoreRequest
 from edit_rrm_server.errors import RequestRefusedError
 from edit_rrm_server.http.problems import KINDS, refusal_of
 
@@ -55,11 +55,6 @@ def groups_of(items: Sequence[Item]) -> list[Group]:
 def guards_in(extras: Mapping[str, Any] | None) -> str:
     """`Item.guards` from what a trainer lets its users send along, under the name `guards`."""
     return json.dumps((extras or {}).get("guards"), sort_keys=True)
-
-
-def failed(code: str, detail: str) -> CandidateFailed:
-    """The result of an item that could not be scored."""
-    return CandidateFailed(error=CandidateError(code=code, detail=detail))
 
 
 def may_pass(code: str) -> bool:

@@ -190,7 +190,7 @@ async def _answers(
         for place, item in enumerate(items)
         if isinstance(item, str)
     }
-    caller = request.state.caller  # what one has asked is nothing to another who takes the same key
+    caller = request.state.caller.name  # what one has asked is nothing to another who takes the same key
     keys = {
         place: each.idempotency_key and f"{caller} {each.idempotency_key}"
         for place, each in enumerate(requests)

@@ -249,6 +249,8 @@ class _FrontEnd:
             while (make := self._outgoing.get()) is not None:
                 self._pipe.send(make())
             self._pipe.send(None)
+        except OSError:
+            self._process.kill()  # it has ended as a rule, which is noticed elsewhere
         except Exception:
             self._process.kill()  # if it has not ended: it is not in step with this side any more
             raise
