@@ -416,3 +416,11 @@ def _numbers(settings: TrainSettings) -> list[dict[str, Any]]:
         {name: value for name, value in line.items() if not name.startswith(("seconds", "time"))}
         for line in log_lines(settings)
     ]
+
+
+def test_weights_of_sixteen_bits_are_not_trained_without_masters(tmp_path: Path) -> None:
+    """`dtype: bfloat16` without adapters trained bfloat16 weights, in which small updates are lost."""
+    editor = LinearEditor()
+    editor.module.to(torch.bfloat16)
+    with pytest.raises(SettingsError, match="have 16 bits and no float32 masters"):
+        train(small_settings(tmp_path), policy=editor)

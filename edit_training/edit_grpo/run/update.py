@@ -14,7 +14,7 @@ from accelerate import Accelerator
 
 from edit_grpo.algorithms.algorithm import Algorithm, Group
 from edit_grpo.algorithms.grpo import GroupAdvantages
-from edit_grpo.errors import DivergedError
+from edit_grpo.errors import DivergedError, SettingsError
 from edit_grpo.run.records import Watched
 from edit_grpo.run.settings import OptimizerSettings
 
@@ -54,7 +54,11 @@ def lr_at(update: int, updates: int, settings: OptimizerSettings) -> float:
 
 
 class Updater:
-    """Holds the optimiser and applies updates."""
+    """Holds the optimiser and applies updates.
+
+    Raises SettingsError for weights of 16 bits, in which an update of 1e-6 is lost: there are no float32
+    masters.
+    """
 
     def __init__(
         self,
@@ -65,6 +69,12 @@ class Updater:
         micro_batch: int,
     ) -> None:
         self._accelerator, self._parameters, self._algorithm = accelerator, list(parameters), algorithm
+        short = sum(each.dtype in (torch.bfloat16, torch.float16) for each in self._parameters)
+        if short:
+            raise SettingsError(
+                f"{short} weights to train have 16 bits and no float32 masters: set policy.lora, whose "
+                "adapters are float32, or policy.dtype to float32"
+            )
         self._settings, self._micro_batch = settings, micro_batch
         self.optimizer = torch.optim.AdamW(
             self._parameters, lr=settings.lr, weight_decay=settings.weight_decay
