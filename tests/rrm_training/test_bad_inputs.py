@@ -1,7 +1,7 @@
 """Bad data is refused with file and row before anything is judged, and nothing is judged in vain."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from edit_rrm import checkpoint as checkpoints
+from edit_rrm import plugins
 from edit_rrm.checkpoint import read_card, write_card
 from edit_rrm_shapes.tiny_rrm.bundle import tiny_card
 from edit_rrm_training.cli import evaluate as commands
@@ -190,8 +190,8 @@ def test_results_are_recorded_in_a_checkpoint_that_is_named(
     registered = folder / "installed"
     registered.mkdir()
     write_card(registered, tiny_card("named", {}))
-    found: Callable[[str | Path], Path] = lambda name: registered if str(name) == "named" else Path(name)  # noqa: E731
-    monkeypatch.setattr(checkpoints, "checkpoint_directory", found)
+    monkeypatch.setattr(plugins, "names", lambda group: ["named"])
+    monkeypatch.setattr(plugins, "load", lambda group, name: {"named": registered}[name])
     (folder / "edits.jsonl").write_text(lines(edit()))
     monkeypatch.chdir(folder)
     ended = runner.invoke(app, ["evaluate", "--edits", ".", "--checkpoint", "named", "--record"])
