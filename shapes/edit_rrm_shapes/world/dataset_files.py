@@ -8,7 +8,7 @@ from typing import Any
 from edit_rrm_shapes.world.dataset import EditRecord, make_edit, make_pairs
 
 EDITS, EDITED, PAIRS = "edits.jsonl", "edited.jsonl", "pairs.jsonl"
-"""One line an edit, an edited image, a pair (docs/shapes.md, Files)."""
+"""One line an edit, an edited image, a pair (docs/shapes.md, The world)."""
 
 
 def write_dataset(
