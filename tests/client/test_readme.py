@@ -80,7 +80,7 @@ NOT_RUN = {
     ("../README.md", 0): "make demo and make test: a stranger's first minutes; .ci/run calls the second",
     ("../README.md", 1): "serve --model: tests/e2e/test_any_checkpoint.py starts it",
     ("../README.md", 2): "make serve, the same process as tests/e2e starts",
-    ("../README.md", 5): "installs for GPUs: tests/deploy/test_installs.py resolves each line",
+    ("../README.md", 6): "installs for GPUs: tests/deploy/test_installs.py resolves each line",
     ("first-hour.md", 0): "make install: tests/deploy/test_installs.py has its line",
     ("first-hour.md", 1): "serve, the same process as tests/e2e starts",
     ("index.md", 0): "make demo and make serve",

@@ -58,10 +58,22 @@ class Environment:
         )  # fmt: skip
 
 
-def empty_environment(folder: Path) -> Environment:
-    """One with nothing in it."""
-    uv("venv", "--quiet", "--python", sys.executable, str(folder))
+def empty_environment(folder: Path, *options: str) -> Environment:
+    """One with nothing in it; `options` are of `uv venv`."""
+    uv("venv", "--quiet", "--python", sys.executable, *options, str(folder))
     return Environment(folder)
+
+
+def shell(made: Environment, text: str, constraints: Path, cwd: Path) -> None:
+    """Commands in a shell in which an environment is active; pip and uv take versions that are here."""
+    path = f"{made.folder / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    active = {"VIRTUAL_ENV": str(made.folder), "PATH": path}
+    pinned = {"PIP_CONSTRAINT": str(constraints), "UV_CONSTRAINT": str(constraints), "UV_NO_CONFIG": "1"}
+    done = subprocess.run(
+        ["bash", "-e"], input=text, cwd=cwd, env={**os.environ, **active, **pinned},
+        capture_output=True, text=True, timeout=2 * PATIENCE_S, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
 
 
 def installed(wheel: Path, extra: str, constraints: Path, folder: Path) -> Environment:

@@ -8,7 +8,15 @@ from rich.markdown import Markdown
 
 from edit_rrm.errors import EditRRMError
 from edit_rrm_shapes.cli import PROGRAM
-from edit_rrm_training.cli.terminal import console, failed, progress_bars, writable_file, writable_folder
+from edit_rrm_training.cli.terminal import (
+    AsJson,
+    console,
+    failed,
+    print_json,
+    progress_bars,
+    writable_file,
+    writable_folder,
+)
 from edit_rrm_training.errors import RowError, TrainingError
 
 Seed = Annotated[int, typer.Option(help="World seed: below 1000 for training, 2000 and above for tests.")]
@@ -107,6 +115,7 @@ def labels(
     rows: Annotated[
         Path, typer.Argument(help="think.jsonl, verify.jsonl or think+verify.jsonl.", exists=True)
     ],
+    as_json: AsJson = False,
 ) -> None:
     """Hold the labels of a training set against the truth: verdicts by category, order of scores.
 
@@ -120,6 +129,9 @@ def labels(
         shares = label_shares(read_sft_rows(rows))
         if not any(share.total for share in shares.values()):
             raise RowError(rows, 0, "", "holds no row")
-        console.print(Markdown(share_table(rows.stem, shares)))
+        if as_json:
+            print_json({name: share.as_dict() for name, share in shares.items()})
+        else:
+            console.print(Markdown(share_table(rows.stem, shares)))
     except (TrainingError, EditRRMError, OSError) as error:
         raise failed(error, PROGRAM) from error
