@@ -115,7 +115,7 @@ OTHERS = {
 
 def test_every_block_of_commands_is_run_by_a_test() -> None:
     sources = [path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py")]
-    asked = re.compile(r'\b(?:shown|follow|pasted)\(\s*"([\w/-]+\.md)", (\d+)')
+    asked = re.compile(r'\b(?:shown|follow|pasted)\(\s*"([\w./-]+\.md)", (\d+)')
     run = {(page, int(number)) for source in sources for page, number in asked.findall(source)}
     run |= {
         (page, number)
