@@ -1,7 +1,7 @@
 """Settings files that ship with packages, taken by name: `--config sft_7b_lora`.
 
 A package's own lie in `configs/`, inside it where it was installed from a wheel, beside it in a checkout.
-Other packages register their folder (entry point group `edit_rrm.presets`).
+Other packages register a folder of theirs, a Path (entry point group `edit_rrm.presets`).
 """
 
 from pathlib import Path
@@ -10,7 +10,8 @@ from edit_rrm import plugins
 from edit_rrm.errors import SettingsFileError
 from edit_rrm.nearest import did_you_mean
 
-_FOLDER, _GROUP = "configs", "edit_rrm.presets"
+_FOLDER = "configs"
+_GROUP: plugins.Group = "edit_rrm.presets"
 
 
 def preset_folder(package: Path) -> Path:
@@ -28,7 +29,10 @@ def settings_file(named: str, package: Path) -> Path:
     file = Path(named)
     if file.is_file():
         return file
-    folders = [preset_folder(package), *(plugins.load(_GROUP, name) for name in plugins.names(_GROUP))]
+    folders: list[Path] = [
+        preset_folder(package),
+        *(plugins.load(_GROUP, name) for name in plugins.names(_GROUP)),
+    ]
     presets = {preset.stem: preset for folder in folders for preset in sorted(folder.glob("*.yaml"))}
     found = presets.get(named.removesuffix(".yaml"))
     if found is not None:
