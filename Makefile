@@ -15,7 +15,7 @@ OVERRIDES := $(if $(filter gpu,$(BUILD)),--no-config)
 EXTRAS := $(BUILD),otel,ray,training,edit-training,docs,dev
 # Processes that share the tests: one a core. 0 is none but pytest's own. One that dies is replaced a few times.
 TEST_WORKERS ?= logical
-PYTEST := $(BIN)/python tests/watched.py -n $(TEST_WORKERS) --maxprocesses 8 --max-worker-restart 4 --no-loadscope-reorder
+PYTEST := $(BIN)/python tests/watched.py -n $(TEST_WORKERS) --maxprocesses 8 --max-worker-restart 4 --no-loadscope-reorder --durations 30 --durations-min 5
 
 # Nothing here looks for models on a hub or reports usage.
 export HF_HUB_OFFLINE := 1
