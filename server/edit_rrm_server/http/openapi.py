@@ -64,8 +64,9 @@ def operation(
     body: Mapping[str, Any] | None = None,
     security: Sequence[Mapping[str, list[str]]] = KEY,
     answer: Mapping[str, Any] | None = None,
+    parameters: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
-    """A route's `openapi_extra`: its errors by status, its body and 200 by media type, who may call it."""
+    """A route's `openapi_extra`: its errors by status, body and 200 by media type, who may call it."""
     by_status: dict[int, list[str]] = {}
     for code in codes:
         by_status.setdefault(KINDS[code].status, []).append(code)
@@ -77,6 +78,8 @@ def operation(
         "responses": {"200": ok}
         | {str(status): _problems(status, by_status[status]) for status in sorted(by_status)},
     }
+    if parameters:
+        made["parameters"] = [dict(parameter) for parameter in parameters]
     if body is not None:
         content = {media_type: {"schema": schema} for media_type, schema in body.items()}
         made["requestBody"] = {"required": True, "content": content}

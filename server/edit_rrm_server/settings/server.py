@@ -258,6 +258,11 @@ class ServerSettings(FleetSettings, AdminSettings):
         ge=0.0,
         description="memory for finished scores of deterministic calls (temperature 0); 0 keeps none",
     )
+    idempotent_answers_mib: float = Field(
+        default=64.0,
+        ge=0.0,
+        description="memory for answers to calls with an Idempotency-Key; 0 keeps none, and joins what runs",
+    )
     guards: GuardSettings = Field(
         default=GuardSettings(), description="thresholds of the image guards, and what they may do"
     )
