@@ -17,6 +17,7 @@ from edit_rrm.wire import (
 from edit_rrm_server.admission.batching import Admission
 from edit_rrm_server.admission.byte_budget import Share
 from edit_rrm_server.admission.callers import Caller
+from edit_rrm_server.api.links import OF_DECOMPOSITION, OF_MODELS
 from edit_rrm_server.api.score_call import answer_score
 from edit_rrm_server.api.score_stream import MEDIA_TYPE, ScoreStream
 from edit_rrm_server.engines.loaded_model import LoadedModel
@@ -111,7 +112,9 @@ async def score_stream(request: Request) -> ScoreStream:
     "/v1/decompose",
     response_model=DecomposeAnswer,
     openapi_extra=operation(
-        any_code_but(*_OF_OTHERS, "trace_unparseable", "trace_truncated"), body=json_or_form(DecomposeRequest)
+        any_code_but(*_OF_OTHERS, "trace_unparseable", "trace_truncated"),
+        body=json_or_form(DecomposeRequest),
+        feeds=OF_DECOMPOSITION,
     ),
 )
 async def decompose(request: Request) -> DecomposeAnswer:
@@ -130,7 +133,11 @@ async def decompose(request: Request) -> DecomposeAnswer:
             return await run_for_caller(request, work, deadline_at)
 
 
-@router.get("/v1/models", response_model=ModelsAnswer, openapi_extra=operation((*ASKED, *UNAVAILABLE)))
+@router.get(
+    "/v1/models",
+    response_model=ModelsAnswer,
+    openapi_extra=operation((*ASKED, *UNAVAILABLE), feeds=OF_MODELS),
+)
 async def models(request: Request) -> ModelsAnswer:
     """The models that are served, the one of a request that names none first."""
     service: Service = request.app.state.service
