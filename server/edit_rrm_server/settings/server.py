@@ -302,6 +302,11 @@ class ServerSettings(FleetSettings, AdminSettings):
     enforce_eager: bool | None = Field(
         default=None, description="run without compiled graphs; default: true on a CPU, false on a GPU"
     )
+    batch_invariant: bool = Field(
+        default=False,
+        description="have vLLM answer a prompt to the bit alike whatever else it runs (VLLM_BATCH_INVARIANT): "
+        "slower, on GPUs only",
+    )
     forkserver: bool | None = Field(
         default=None,
         description="import vLLM for the engine process meanwhile; default: only for one replica on a CPU",
