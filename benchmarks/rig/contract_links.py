@@ -64,7 +64,8 @@ def _fill(case: Case[Any], given: StepInput) -> None:
     if "instruction" in body:
         whole(body, FILES[0], kept=fed)
     if case.operation.path == "/v1/decompose":  # one that the bundled model can take apart
-        body.update(instruction="paint the red circle blue", sampling=None)
+        body["instruction"] = "paint the red circle blue"
+        body.pop("sampling", None)
     if body.get("source") is not None:
         body.pop("sources", None)
 
