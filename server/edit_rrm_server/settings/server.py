@@ -304,7 +304,7 @@ class ServerSettings(FleetSettings, AdminSettings):
     )
     batch_invariant: bool = Field(
         default=False,
-        description="have vLLM answer a prompt to the bit alike whatever else it runs (VLLM_BATCH_INVARIANT): "
+        description="vLLM answers a prompt alike to the bit, whatever else it runs (VLLM_BATCH_INVARIANT): "
         "slower, on GPUs only",
     )
     forkserver: bool | None = Field(
