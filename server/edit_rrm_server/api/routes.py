@@ -20,6 +20,7 @@ from edit_rrm_server.admission.batching import Admission
 from edit_rrm_server.admission.byte_budget import Share
 from edit_rrm_server.admission.callers import Caller
 from edit_rrm_server.api.idempotent_calls import PARAMETER, IdempotentCalls, fingerprint_of
+from edit_rrm_server.api.links import OF_DECOMPOSITION, OF_MODELS
 from edit_rrm_server.api.score_call import answer_score
 from edit_rrm_server.api.score_stream import MEDIA_TYPE, ScoreStream
 from edit_rrm_server.engines.loaded_model import LoadedModel
@@ -132,6 +133,7 @@ async def score_stream(request: Request) -> ScoreStream:
         any_code_but(*_OF_OTHERS, "trace_unparseable", "trace_truncated"),
         body=json_or_form(DecomposeRequest),
         parameters=(PARAMETER,),
+        feeds=OF_DECOMPOSITION,
     ),
 )
 async def decompose(request: Request) -> DecomposeAnswer:
@@ -151,7 +153,11 @@ async def decompose(request: Request) -> DecomposeAnswer:
         )
 
 
-@router.get("/v1/models", response_model=ModelsAnswer, openapi_extra=operation((*ASKED, *UNAVAILABLE)))
+@router.get(
+    "/v1/models",
+    response_model=ModelsAnswer,
+    openapi_extra=operation((*ASKED, *UNAVAILABLE), feeds=OF_MODELS),
+)
 async def models(request: Request) -> ModelsAnswer:
     """The models that are served, the one of a request that names none first."""
     service: Service = request.app.state.service

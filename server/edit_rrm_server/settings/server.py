@@ -307,6 +307,11 @@ class ServerSettings(FleetSettings, AdminSettings):
     enforce_eager: bool | None = Field(
         default=None, description="run without compiled graphs; default: true on a CPU, false on a GPU"
     )
+    batch_invariant: bool = Field(
+        default=False,
+        description="vLLM answers a prompt alike to the bit, whatever else it runs (VLLM_BATCH_INVARIANT): "
+        "slower, on GPUs only",
+    )
     forkserver: bool | None = Field(
         default=None,
         description="import vLLM for the engine process meanwhile; default: only for one replica on a CPU",
