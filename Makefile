@@ -30,6 +30,10 @@ help: ## list the targets
 	@echo; echo "  PYTHON=python3.12 make install   chooses the interpreter (3.11 or newer)"
 
 install: $(INSTALLED) ## create .venv with everything in it (about 6 GB)
+	@echo "What comes next:"
+	@echo "  source .venv/bin/activate   # names the commands: edit-rrm, edit-rrm-server, edit-rrm-train, edit-grpo"
+	@echo "  make demo                   # scores sample edits with the bundled model, and shows why"
+	@echo "  make serve                  # keeps the service on 127.0.0.1:8000; docs/first-hour.md has a paste for you"
 
 install-gpu: ## the same with the official vLLM and CUDA, for Linux with an NVIDIA GPU; later calls keep to it
 	@[ "$(BUILD)" = gpu ] || rm -f $(INSTALLED)

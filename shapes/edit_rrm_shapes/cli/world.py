@@ -43,7 +43,8 @@ def generate(
     out: Annotated[
         Path,
         typer.Option(
-            help="Directory to write images/, edits.jsonl and pairs.jsonl to.", callback=writable_folder
+            help="Directory to write images/, edits.jsonl, edited.jsonl and pairs.jsonl to.",
+            callback=writable_folder,
         ),
     ],
     seed: Seed = 0,
@@ -52,11 +53,14 @@ def generate(
 ) -> None:
     """Write edits with candidates, gold verdicts and preference pairs; the same seed writes the same bytes.
 
-    The folder is what `edit-rrm-train evaluate --edits` and `edit-grpo train` read.
+    `edit-rrm-train evaluate --edits` reads the folder, `edit-grpo train` edits.jsonl in it, `edit-rrm score`
+    edited.jsonl, `edit-rrm-train gcpo` and `evaluate-pairs` pairs.jsonl.
 
-    Example: edit-rrm-shapes generate --seed 7 --count 200 --out runs/shapes
+        edit-rrm-shapes generate --seed 7 --count 200 --out runs/shapes
+        edit-rrm score runs/shapes/edited.jsonl --out runs/scores.jsonl
+        edit-rrm-train evaluate-pairs --pairs runs/shapes/pairs.jsonl --checkpoint edit-rrm-tiny
     """
-    from edit_rrm_shapes.world.dataset import write_dataset
+    from edit_rrm_shapes.world.dataset_files import write_dataset
 
     with progress_bars() as progress:
         bar = progress.add_task("edits", total=count)
