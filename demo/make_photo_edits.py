@@ -6,33 +6,25 @@ The photographs come from packages of the `dev` extra. What stands in the reposi
 was looked at by a person; `tests/demo/test_photo_edits.py` compares the two.
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from PIL import Image
 
 from photo_edits import EDITS, PhotoEdit
+from photo_listing import BAD, FOLDER, GOOD, LISTING, ListedEdit
 from photo_originals import ORIGINALS, photograph
 
-FOLDER = Path(__file__).resolve().parent / "photos"
-LISTING = FOLDER / "edits.jsonl"
 LICENCES = FOLDER / "LICENCES.md"
 QUALITY = 74
-GOOD, BAD = "good", "bad"
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """An edited picture and the row of the edit set that names it."""
+    """An edited picture and its row of the edit set."""
 
-    row: dict[str, str | int]
+    row: ListedEdit
     image: Image.Image
-
-    @property
-    def file(self) -> str:
-        return str(self.row["edited"])
 
 
 def sources() -> dict[str, Image.Image]:
@@ -41,26 +33,24 @@ def sources() -> dict[str, Image.Image]:
 
 
 def drawn(edit: PhotoEdit) -> Iterator[Drawn]:
-    """The good edit, then the bad ones, with what is wrong: columns that bulk scoring passes over."""
+    """The good edit, then the bad ones."""
     image = photograph(edit.photograph)
-    common: dict[str, str | int] = {
-        "id": edit.id, "category": edit.category, "instruction": edit.instruction,
-        "source": _source(edit.photograph),
-    }  # fmt: skip
-    yield Drawn(
-        {**common, "model": GOOD, "candidate": 0, "edited": f"edited/{edit.id}-good.jpg"}, edit.good(image)
-    )
+    yield Drawn(_row(edit, GOOD, 0), edit.good(image))
     for number, bad in enumerate(edit.bad):
-        file = f"edited/{edit.id}-bad-{number}.jpg"
-        row = {
-            **common,
-            "model": BAD,
-            "candidate": number,
-            "edited": file,
-            "flaw": bad.flaw,
-            "seen": bad.seen,
-        }
-        yield Drawn(row, bad.make(image))
+        yield Drawn(_row(edit, BAD, number, flaw=bad.flaw, seen=bad.seen), bad.make(image))
+
+
+def _row(edit: PhotoEdit, model: str, candidate: int, **said: str) -> ListedEdit:
+    return ListedEdit(
+        id=edit.id,
+        model=model,
+        candidate=candidate,
+        category=edit.category,
+        instruction=edit.instruction,
+        source=_source(edit.photograph),
+        edited=f"edited/{edit.id}-{model}-{candidate}.jpg",
+        **said,
+    )
 
 
 def licences() -> str:
@@ -92,8 +82,8 @@ def main() -> None:
     rows = []
     for edit in EDITS:
         for each in drawn(edit):
-            _keep(each.image, each.file)
-            rows.append(json.dumps(each.row) + "\n")
+            _keep(each.image, each.row.edited)
+            rows.append(each.row.model_dump_json(exclude_unset=True) + "\n")
     LISTING.write_text("".join(rows), encoding="utf-8")
     LICENCES.write_text(licences(), encoding="utf-8")
 
