@@ -75,12 +75,12 @@ def score(console: Console, url: str, out: Path) -> int:
     folder = out / f"{model.name}-{model.weights_digest}".replace("/", "_")  # another model, other results
     folder.mkdir(parents=True, exist_ok=True)
     results = folder / "results.jsonl"
-    ended = _edit_rrm("score", str(LISTING), "--out", str(results), "--url", url, "--retry-failed")
+    ended = edit_rrm("score", str(LISTING), "--out", str(results), "--url", url, "--retry-failed")
     if not results.exists():
         return ended
     report, sheet = folder / "report.html", folder / "sheet.png"
     title = f"Edits of photographs, judged by {model.name}@{model.weights_digest}"
-    _edit_rrm("report", str(results), "--out", str(report), "--title", title)
+    edit_rrm("report", str(results), "--out", str(report), "--title", title)
     rows = list(read_results(results))
     draw_sheet(listed(), title, {row.key: _reward(row) for row in rows}).save(sheet)
     _tell(console, rows)
@@ -97,8 +97,8 @@ def _started(console: Console, stack: ExitStack, model: str, log: Path) -> str:
     return service.url
 
 
-def _edit_rrm(*words: str) -> int:
-    """The command's exit status."""
+def edit_rrm(*words: str) -> int:
+    """Runs a command of the client; its exit status."""
     status = get_command(app).main(list(words), standalone_mode=False)
     return status if isinstance(status, int) else 0
 

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from served_mock import served
 
 import score_photos
 from edit_rrm.wire import ScoreRequest
 from edit_rrm_client import MockRewardServer
+from guide_blocks import shown
 from photo_listing import FOLDER, GOOD, listed
-from served_mock import served
 
 ROOT = Path(__file__).parents[2]
 
@@ -73,6 +74,19 @@ def test_the_same_command_goes_on_and_leaves_a_report_and_a_sheet(
     assert "<title>Edits of photographs, judged by" in report
     with Image.open(folder / "sheet.png") as sheet:
         assert sheet.width == 1596
+
+
+def test_the_commands_of_the_guide_score_report_and_compare_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with served(judge({row.edited: 0.9 if row.model == GOOD else 0.2 for row in listed()})) as url:
+        monkeypatch.setenv("EDIT_RRM_URL", url)
+        for program, *words in shown("photographs.md", 1, {"demo/photos/": f"{FOLDER}/"}):
+            assert program == "edit-rrm"
+            assert score_photos.edit_rrm(*words) == 0
+    assert "make the cat's eyes blue" in Path("photos.html").read_text(encoding="utf-8")
+    assert "│ all │ 100.0% [75.8%, 100.0%] │ 0 │ 12 │ +0.700" in " ".join(capsys.readouterr().out.split())
 
 
 def test_without_a_model_to_ask_one_line_says_what_to_start(capsys: pytest.CaptureFixture[str]) -> None:
