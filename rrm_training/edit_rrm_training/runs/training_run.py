@@ -5,7 +5,6 @@ last `final/`, which a server loads. It knows nothing of what is trained.
 """
 
 import json
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ import torch
 import yaml
 from peft import PeftModel
 from pydantic import ValidationError
-from torch.utils.tensorboard import SummaryWriter
 from transformers import (
     AutoModelForImageTextToText,
     PrinterCallback,
@@ -29,7 +27,6 @@ from edit_rrm import plugins
 from edit_rrm.checkpoint import RRMCard
 from edit_rrm.errors import PluginError
 from edit_rrm.run_directories import FINAL
-from edit_rrm.run_log import FILE_NAME, RunLog
 from edit_rrm.settings_files import changed_settings
 from edit_rrm.whole_files import write_whole
 from edit_rrm_training.errors import SettingsError
@@ -39,9 +36,7 @@ from edit_rrm_training.runs.settings import RunSettings
 
 _SETTINGS = "settings.yaml"
 _STATE = "trainer_state.json"  # the last file of a checkpoint that the trainer writes
-_FREE = frozenset({"workers", "log_every", "save_every", "keep"})
-
-OnLog = Callable[[int, Mapping[str, float]], None]
+_FREE = frozenset({"workers", "log_every", "save_every", "keep", "samples_every", "wandb"})
 
 
 def training_arguments(settings: RunSettings) -> dict[str, Any]:
@@ -205,36 +200,6 @@ class ResumesWeights:
             return
         saved = AutoModelForImageTextToText.from_pretrained(resume_from_checkpoint, dtype=model.dtype)
         model.load_state_dict(saved.state_dict())
-
-
-class LogsRun(TrainerCallback):  # type: ignore[misc]  # transformers is Any here
-    """Writes every logged number to `log.jsonl` and TensorBoard (`RunLog`)."""
-
-    def __init__(self, out: Path, on_log: OnLog = lambda step, values: None) -> None:
-        self._out = out
-        self._on_log = on_log
-        self._log: RunLog | None = None
-
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> None:
-        """Opens the logs at the step the run begins with."""
-        if not state.is_world_process_zero:
-            return
-        board = SummaryWriter(str(self._out / "tensorboard"), purge_step=state.global_step + 1)
-        self._log = RunLog(self._out / FILE_NAME, last=state.global_step, board=board)
-
-    def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: dict[str, Any],
-        **_: Any,
-    ) -> None:
-        """One line, and one point a curve; what is no number, or NaN, is left out."""
-        if self._log is not None:
-            self._on_log(state.global_step, self._log.numbers(state.global_step, logs))
 
 
 class _StopAfter(TrainerCallback):  # type: ignore[misc]  # transformers is Any here
