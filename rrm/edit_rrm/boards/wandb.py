@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import secrets
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,8 @@ def start_wandb(
     """
     import wandb
 
+    os.environ.setdefault("WANDB_DISABLE_WEAVE", "true")  # it advertises where openai is imported
+    hook = sys.excepthook
     try:
         run = wandb.init(
             project=settings.project,
@@ -59,6 +62,8 @@ def start_wandb(
         )
     except wandb.Error as error:
         raise BoardError(f"Weights & Biases did not take the run: {error}") from error
+    finally:
+        sys.excepthook = hook  # wandb's shows every traceback twice; `close` is told of a failure
     run.define_metric(step_name)
     run.define_metric("*", step_metric=step_name)
     return WandbBoard(run, step_name)

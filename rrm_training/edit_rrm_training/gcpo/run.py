@@ -114,7 +114,8 @@ def run_gcpo(
         callbacks=[logs],
     )  # fmt: skip
     logs.samples = lambda model: trainer.samples
-    finished = train(trainer, config, _card(config, base.card, rows), stop_after=stop_after)
+    with logs:
+        finished = train(trainer, config, _card(config, base.card, rows), stop_after=stop_after)
     return final if finished else None
 
 

@@ -6,7 +6,7 @@ It knows nothing of what is trained: who trains says what a sample is.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from PIL import Image
 from torch.utils.tensorboard import SummaryWriter
@@ -53,7 +53,10 @@ def check_boards(settings: RunSettings) -> None:
 
 
 class LogsRun(TrainerCallback):  # type: ignore[misc]  # transformers is Any here
-    """Writes every logged number to `log.jsonl` and the boards, and samples when they are due."""
+    """Writes every logged number to `log.jsonl` and the boards, and samples when they are due.
+
+    A context manager about the training.
+    """
 
     def __init__(
         self,
@@ -106,12 +109,13 @@ class LogsRun(TrainerCallback):  # type: ignore[misc]  # transformers is Any her
         if self._log is not None:
             self._on_log(state.global_step, self._log.numbers(state.global_step, logs))
 
-    def on_train_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> None:
-        """Ends them."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Ends the logs, if they were begun; an error that ends the training is marked on the boards."""
         if self._log is not None:
-            self._log.close()
+            self._log.close(failed=kind is not None)
 
     def _boards(self, out: Path) -> list[Board]:
         if self._settings.wandb is None:

@@ -77,7 +77,10 @@ def run_sft(
     base = load_base(config)
     with arguments.main_process_first(desc="rows"):
         claim_directory(config)
-        stored = _the_same(store_rows(files, config.out / _STORE), config)
+        stored = _the_same(
+            store_rows(files, config.out / _STORE, on_count=lambda count: say(f"{count} rows are read")),
+            config,
+        )
         validation = _first(validation_files, config) if validation_files else None
     card = _card(config, base, stored)
     weigher = _weigher(config, base)
@@ -97,10 +100,12 @@ def run_sft(
         **weighted,
     )
     logs.samples = WritesSamples(
-        held_out or rows, base.processor, config.max_trace_tokens,
+        held_out or rows, base.processor, config.max_trace_tokens, bfloat16=arguments.bf16,
         sharded=trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled,
     )  # fmt: skip
-    if not train(trainer, config, card, stop_after=stop_after):
+    with logs:
+        finished = train(trainer, config, card, stop_after=stop_after)
+    if not finished:
         return None
     if arguments.should_save:
         shutil.rmtree(config.out / _STORE)

@@ -1,6 +1,7 @@
 """Samples of SFT: what the model writes by now, greedily, beside what a row teaches."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -8,6 +9,7 @@ from datasets import Dataset
 from trl.data_utils import prepare_multimodal_messages
 
 from edit_rrm_training.rollouts.growing_cache import growing_caches
+from edit_rrm_training.runs.cpu_bfloat16 import weights_in
 from edit_rrm_training.runs.logs import Sample
 
 ROWS = 2
@@ -20,9 +22,11 @@ class WritesSamples:
     Draws no random number. `sharded` weights are not put together for it: then the rows are shown alone.
     """
 
-    def __init__(self, rows: Dataset, processor: Any, max_tokens: int, *, sharded: bool) -> None:
+    def __init__(
+        self, rows: Dataset, processor: Any, max_tokens: int, *, bfloat16: bool, sharded: bool
+    ) -> None:
         self._rows, self._processor = rows, processor
-        self._max_tokens, self._sharded = max_tokens, sharded
+        self._max_tokens, self._bfloat16, self._sharded = max_tokens, bfloat16, sharded
 
     def __call__(self, model: Any) -> Sequence[Sample]:
         """The samples."""
@@ -43,10 +47,12 @@ class WritesSamples:
         inputs = self._processor.apply_chat_template(
             [prompt], tokenize=True, return_dict=True, return_tensors="pt", add_generation_prompt=True
         ).to(model.device)
+        on_cpu = self._bfloat16 and model.device.type == "cpu"
+        lent = weights_in(torch.bfloat16, model) if on_cpu else nullcontext()
         training = model.training
         model.eval()
         try:
-            with torch.no_grad(), torch.compiler.set_stance("force_eager"), growing_caches():
+            with torch.no_grad(), torch.compiler.set_stance("force_eager"), growing_caches(), lent:
                 ids = model.generate(**inputs, do_sample=False, max_new_tokens=self._max_tokens)
         finally:
             model.train(training)
