@@ -10,7 +10,8 @@ import pytest
 from shapes_rows import pair, verify_row, write_lines
 
 OURS = re.compile(
-    r"(begins in|Weights & Biases, offline:|\d+ pairs; left out:|\d+ of \d+:|finished in|serve it:|measure it:) "
+    r"(begins in|Weights & Biases, offline:|\d+ pairs; left out:|\d+ of \d+:|"
+    r"finished in|serve it:|measure it:) "
 )
 
 
