@@ -15,13 +15,13 @@ OVERRIDES := $(if $(filter gpu,$(BUILD)),--no-config)
 EXTRAS := $(BUILD),otel,ray,training,edit-training,docs,dev
 # Processes that share the tests: one a core. 0 is none but pytest's own. One that dies is replaced a few times.
 TEST_WORKERS ?= logical
-PYTEST := $(BIN)/python tests/watched.py -n $(TEST_WORKERS) --maxprocesses 8 --max-worker-restart 4 --no-loadscope-reorder
+PYTEST := $(BIN)/python tests/watched.py -n $(TEST_WORKERS) --maxprocesses 8 --max-worker-restart 4 --no-loadscope-reorder --durations 30 --durations-min 5
 
 # Nothing here looks for models on a hub or reports usage.
 export HF_HUB_OFFLINE := 1
 export VLLM_NO_USAGE_STATS := 1
 
-.PHONY: help install install-gpu demo serve check test lint format bench reproduce-rrm reproduce-edit docs clean
+.PHONY: help install install-gpu demo demo-photos serve check test lint format bench reproduce-rrm reproduce-edit docs clean
 
 help: ## list the targets
 	@echo "edit-rrm: a reward model for image editing, served over HTTP"; echo
@@ -56,6 +56,11 @@ $(INSTALLED): pyproject.toml shapes/pyproject.toml
 
 demo: $(INSTALLED) ## start the service, score sample edits, draw a contact sheet, stop
 	@$(BIN)/python demo/run.py
+
+# A hub id may be downloaded here.
+demo-photos: export HF_HUB_OFFLINE := 0
+demo-photos: $(INSTALLED) ## score edits of photographs by a model you serve (URL=…), or one started for it (MODEL=…)
+	@$(BIN)/python demo/score_photos.py $(if $(URL),--url "$(URL)") $(if $(MODEL),--model "$(MODEL)")
 
 serve: $(INSTALLED) ## run the service with its bundled model on 127.0.0.1:8000
 	@$(BIN)/edit-rrm-server serve

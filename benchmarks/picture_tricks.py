@@ -1,19 +1,17 @@
 """Which pictures please the judge without being the edit? Cheap tricks beside the honest edit.
 
-    python benchmarks/picture_tricks.py [--edits 50] [--searched 5] [--queries 2000] [--json FILE]
+    python benchmarks/picture_tricks.py [--edits 50] [--searched 5] [--queries 2000] [--out FILE]
 
 Of every trick: its mean reward, how often it reaches half and the honest edit's reward, and what caught it.
 `noise` is searched for: the source with noise of at most 16 levels, kept where the reward rises, for so many
 queries. Bundled model, real vLLM, guards on, principles as the world knows them.
 """
 
-import json
 import math
 import random
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Annotated
 
 import numpy as np
@@ -21,6 +19,7 @@ import typer
 from PIL import Image, ImageChops, ImageEnhance, ImageOps
 from rich.progress import track
 from rich.table import Table
+from rig.figures import Out, write_figures
 from rig.processes import end_on_sigterm, reward_server
 from rig.report import console, say_machine
 
@@ -148,7 +147,7 @@ def main(
     edits: Annotated[int, typer.Option(min=5, help="Edits that every trick is tried on.")] = 50,
     searched: Annotated[int, typer.Option(min=0, help="Edits that noise is searched for.")] = 5,
     queries: Annotated[int, typer.Option(min=20, help="Queries of each search.")] = 2000,
-    json_to: Annotated[Path | None, typer.Option("--json", help="Where the figures go.")] = None,
+    out: Out = None,
 ) -> None:
     """See the module."""
     end_on_sigterm()
@@ -183,8 +182,7 @@ def main(
     for start, best in searches:
         console.print(f"noise, {queries} queries: {start:.3f} -> {best:.3f}")
     figures["noise"] = {"queries": queries, "found": searches}
-    if json_to is not None:
-        json_to.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    write_figures(out, {"edits": edits, "tricks": figures})
 
 
 if __name__ == "__main__":

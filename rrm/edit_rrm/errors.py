@@ -12,6 +12,7 @@ EditRRMError
 ├── JudgeError          a judge file does not fit, or no judge has that name
 ├── SettingsFileError   a file of settings cannot be read, or a setting is wrong
 ├── OutputError         results cannot be written where they shall go
+├── BoardError          curves and pictures cannot be shown where they shall be
 ├── PluginError         a name that no installed package registers
 └── ProxyUnusableError  a proxy of the environment cannot be used
 """
@@ -95,6 +96,12 @@ class OutputError(EditRRMError):
     """The message names the path and what is in the way."""
 
     code: str = "output_not_writable"
+
+
+class BoardError(EditRRMError):
+    """The message names the board and what would help."""
+
+    code: str = "no_board"
 
 
 class PluginError(EditRRMError):

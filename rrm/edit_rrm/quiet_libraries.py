@@ -10,6 +10,8 @@ _TALKATIVE = ("vllm", "torch.utils.cpp_extension", "torch.utils.flop_counter", "
 _QUIET = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",  # transformers' bars over weights follow it
     "TRANSFORMERS_VERBOSITY": "error",
+    "DIFFUSERS_VERBOSITY": "error",
+    "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
 }
 
 
@@ -20,7 +22,12 @@ def quieten() -> None:
 
 
 def quieten_loading() -> None:
-    """`quieten`, and no bars over the weights of a model."""
+    """`quieten`, and no bars over the weights of a model or the rows of a table."""
     quieten()
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
+
+
+def bars_are_hidden() -> bool:
+    """Whether bars over weights were switched off: for diffusers, whose bars follow no variable."""
+    return os.environ.get("HF_HUB_DISABLE_PROGRESS_BARS", "").lower() in ("1", "true", "yes", "on")

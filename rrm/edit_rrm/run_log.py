@@ -1,4 +1,4 @@
-"""`RunLog`: the log of a training run, a line a step, and the same numbers as curves.
+"""`RunLog`: the log of a training run, a line a step, and what boards show of it.
 
 A run that is taken up again first drops the lines of steps it will do once more, and a last line that a kill
 left half written, so that every step stands once and the file is the curve.
@@ -7,29 +7,16 @@ left half written, so that every step stands once and the file is the curve.
 import json
 import math
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
+from PIL import Image
+
+from edit_rrm.boards import Board, Table
 from edit_rrm.whole_files import write_whole
 
 FILE_NAME = "log.jsonl"
-
-
-class Board(Protocol):
-    """What draws curves: TensorBoard's SummaryWriter, say. The core has no torch, so it is given."""
-
-    def add_scalar(self, name: str, value: float, step: int) -> object:
-        """One point of a curve."""
-        ...
-
-    def flush(self) -> object:
-        """Shows what was added."""
-        ...
-
-    def close(self) -> object:
-        """No more points."""
-        ...
 
 
 class RunLog:
@@ -38,8 +25,8 @@ class RunLog:
     Safe to use from several threads.
     """
 
-    def __init__(self, file: Path, *, last: int, key: str = "step", board: Board | None = None) -> None:
-        self._key, self._board = key, board
+    def __init__(self, file: Path, *, last: int, key: str = "step", boards: Sequence[Board] = ()) -> None:
+        self._key, self._boards = key, boards
         self._lock = threading.Lock()
         if file.exists():
             write_whole(file, "".join(_kept(file.read_text(encoding="utf-8"), key, last)))
@@ -54,11 +41,19 @@ class RunLog:
             if isinstance(value, int | float) and math.isfinite(value)
         }
         self.line({**facts, self._key: step, **finite})
-        if self._board is not None:
-            for name, value in finite.items():
-                self._board.add_scalar(name, value, step)
-            self._board.flush()
+        for board in self._boards:
+            board.numbers(step, finite)
         return finite
+
+    def picture(self, step: int, name: str, image: Image.Image) -> None:
+        """A picture on every board; none in the file."""
+        for board in self._boards:
+            board.picture(step, name, image)
+
+    def table(self, step: int, name: str, table: Table) -> None:
+        """A table on every board; none in the file."""
+        for board in self._boards:
+            board.table(step, name, table)
 
     def line(self, values: Mapping[str, Any]) -> None:
         """A line of any kind; without a step it stays until it is dropped with what surrounds it."""
@@ -67,11 +62,11 @@ class RunLog:
             self._file.write(text + "\n")
             self._file.flush()
 
-    def close(self) -> None:
-        """Ends the file and the curves."""
+    def close(self, *, failed: bool = False) -> None:
+        """Ends the file and the boards; `failed` says that an error ended the run."""
         self._file.close()
-        if self._board is not None:
-            self._board.close()
+        for board in self._boards:
+            board.close(failed=failed)
 
 
 def _kept(text: str, key: str, last: int) -> list[str]:

@@ -88,6 +88,7 @@ NOT_RUN = {
     ("judges.md", 1): "somebody's repository: tests/rrm/test_judge_importing.py has files of its layout",
     ("notes/judges-imported.md", 0): "checkouts of eight repositories",
     ("operations.md", 0): "checkpoints of a hub: tests/server/test_hub_checkpoints.py has a small one",
+    ("photographs.md", 0): "make demo-photos: tests/demo/test_score_photos.py runs what it calls",
     (
         "training-on-gpus.md",
         0,

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from edit_grpo.cli.app import app as grpo_app
 from edit_grpo.policies.flux_kontext import FluxKontextPolicy
 from edit_grpo.rollout.sde import noised
-from edit_grpo.run.sheets import SheetRow, contact_sheet
+from edit_rrm.sheets import SheetRow, contact_sheet
 from edit_rrm_shapes.cli.app import app
 from edit_rrm_shapes.errors import EditsError, RunFolderError
 from edit_rrm_shapes.tiny_editor.banks import instruction_bank, picture_bank

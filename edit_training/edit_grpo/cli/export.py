@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 
 from edit_grpo.cli.sample import EXIT_BAD_INPUT, Adapter, Changes, Checkpoint, writable_folder
+from edit_rrm.quiet_libraries import quieten_loading
 from edit_rrm_client.tables import told
 
 console = Console()
@@ -43,6 +44,7 @@ def export(
     """
     from edit_grpo.errors import EditTrainingError, SettingsError
 
+    quieten_loading()
     try:
         import torch
 

@@ -9,6 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from edit_rrm.errors import OutputError
 from edit_rrm.outputs import check_output_folder
+from edit_rrm.quiet_libraries import quieten_loading
 from edit_rrm.shard import Shard
 from edit_rrm_client import EditRRMClientError
 from edit_rrm_client.tables import told
@@ -146,6 +147,7 @@ def sample(
     from edit_grpo.errors import EditTrainingError
 
     part = _part(shard) if shard else Shard()
+    quieten_loading()
     try:
         import torch
 

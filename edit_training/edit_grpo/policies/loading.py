@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from diffusers import DiffusionPipeline
+from diffusers.utils.logging import disable_progress_bar
 
 from edit_grpo.policies.diffusers_policy import DiffusersPolicy
 from edit_grpo.policies.errors import PolicyFolderError, UnknownPolicyError
@@ -18,6 +19,7 @@ from edit_grpo.policies.qwen_image_edit_plus import QwenImageEditPlusPolicy
 from edit_grpo.policies.settings import PolicySettings
 from edit_rrm import plugins
 from edit_rrm.nearest import did_you_mean
+from edit_rrm.quiet_libraries import bars_are_hidden
 from edit_rrm.run_directories import checkpoint_inside, what_it_holds
 
 _GROUP: plugins.Group = "edit_grpo.editors"
@@ -123,6 +125,8 @@ def _import_parts(index: Mapping[str, Any]) -> None:
 
 
 def _load_pipeline(folder: Path, settings: PolicySettings) -> Any:
+    if bars_are_hidden():
+        disable_progress_bar()
     try:
         return DiffusionPipeline.from_pretrained(
             str(folder), dtype=getattr(torch, settings.dtype), use_safetensors=True

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from PIL import Image
+
 from edit_grpo.algorithms.algorithm import Algorithm, Group
 from edit_grpo.algorithms.grpo import group_advantages
 from edit_grpo.data.edits import Edit, EditOrder
@@ -17,6 +19,7 @@ from edit_grpo.policies.policy import EditPolicy
 from edit_grpo.reward.scoring import GroupOutcome, GroupScorer, PendingGroup, busy_s, unscored
 from edit_grpo.reward.shaping import shaped_rewards
 from edit_grpo.rollout.rollout import generators_of, row_slices
+from edit_grpo.run.candidates import ShownGroup, thumbnail
 from edit_grpo.run.conditions import Conditions, EncodedEdit, UnusableEdit
 from edit_grpo.run.records import GroupRecord, Seconds, record_of
 from edit_grpo.run.settings import TrainSettings
@@ -32,6 +35,8 @@ class Collection:
     records: tuple[GroupRecord, ...]
     seconds: Seconds | None
     error: Exception | None = None
+    shown: tuple[ShownGroup, ...] = ()
+    """The first groups with their pictures, where they were asked for."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,9 @@ class _Drawn:
     shown: tuple[int, ...]
     """The candidates that could be decoded; the others have no reward."""
     pending: PendingGroup
+    sources: tuple[Image.Image, ...] = ()
+    candidates: tuple[Image.Image | None, ...] = ()
+    """Small, of a group that will be shown."""
 
 
 class Collector:
@@ -64,8 +72,8 @@ class Collector:
         self._conditions = conditions
         self._order = EditOrder(edits, settings.sampling.groups, settings.seed)
 
-    def collect(self, update: int, numbers: Sequence[int]) -> Collection:
-        """The groups with these numbers of an update, both from 0."""
+    def collect(self, update: int, numbers: Sequence[int], *, shown: int = 0) -> Collection:
+        """The groups with these numbers of an update, both from 0; the first `shown` with their pictures."""
         drawn: list[_Drawn] = []
         outcomes: list[GroupOutcome] = []
         sampling_s = waiting_s = 0.0
@@ -75,7 +83,7 @@ class Collector:
             sampling_s += self._clock() - began_s
             for number, asked in zip(numbers, encoded, strict=True):
                 began_s = self._clock()
-                drawn.append(self._draw(update, number, asked))
+                drawn.append(self._draw(update, number, asked, keep=len(drawn) < shown))
                 sampling_s += self._clock() - began_s
                 if not self._settings.reward.overlap:
                     waiting_s += self._wait(drawn, outcomes)
@@ -87,9 +95,14 @@ class Collector:
             tuple(scored for scored, _ in learned),
             tuple(record for _, record in learned),
             Seconds(sampling_s, waiting_s, 0.0, busy_s(outcomes)),
+            shown=tuple(
+                ShownGroup(each.edit.instruction, each.sources, each.candidates, record.rewards, record.error)
+                for each, (_, record) in zip(drawn, learned, strict=True)
+                if each.sources
+            ),
         )
 
-    def _draw(self, update: int, number: int, asked: EncodedEdit | UnusableEdit) -> _Drawn:
+    def _draw(self, update: int, number: int, asked: EncodedEdit | UnusableEdit, *, keep: bool) -> _Drawn:
         if isinstance(asked, UnusableEdit):
             return _Drawn(asked.edit, None, (), unscored(asked.error, self._clock()))
         seed = self._settings.seed
@@ -104,7 +117,10 @@ class Collector:
         ]
         shown = {place: picture for place, picture in enumerate(pictures) if picture is not None}
         pending = self._scorer.submit(asked.edit, asked.sources, list(shown.values()), asked.canvas)
-        return _Drawn(asked.edit, group, tuple(shown), pending)
+        if not keep:
+            return _Drawn(asked.edit, group, tuple(shown), pending)
+        small = tuple(picture and thumbnail(picture) for picture in pictures)
+        return _Drawn(asked.edit, group, tuple(shown), pending, tuple(map(thumbnail, asked.sources)), small)
 
     def _wait(self, drawn: Sequence[_Drawn], outcomes: list[GroupOutcome]) -> float:
         """Adds the outcomes of the drawn groups that have none yet; returns the seconds it took."""

@@ -6,6 +6,7 @@ so that a resumed run compares with the same pictures.
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -23,6 +24,14 @@ from edit_rrm_client import EditRRMClientError, ScoreAnswer
 
 FOLDER = "grids"
 _logger = logging.getLogger("edit_grpo")
+
+
+@dataclass(frozen=True)
+class Grid:
+    """One that was written: its page, and the same as one picture."""
+
+    page: Path
+    picture: Image.Image
 
 
 class Grids:
@@ -61,8 +70,8 @@ class Grids:
         """Whether the grid after so many updates is written."""
         return (self._folder / f"{update_name(update)}.html").is_file()
 
-    def write(self, update: int) -> Path:
-        """The grid after `update` updates. Returns its page.
+    def write(self, update: int) -> Grid:
+        """The grid after `update` updates.
 
         An edit whose source cannot be read is left out, one that could not be scored says so: a grid never
         ends a run. If the service is away, or refuses, the next update's groups find that out, in every
@@ -79,12 +88,13 @@ class Grids:
             for asked, before, now, pending in rows
         ]
         name = update_name(update)
-        draw_grid(done).save(self._folder / f"{name}.png")
+        picture = draw_grid(done)
+        picture.save(self._folder / f"{name}.png")
         page = self._folder / f"{name}.html"
         page.write_text(grid_page(f"After {update} updates", done), encoding="utf-8")
         pages = sorted(path.name for path in self._folder.glob("update-*.html"))
         (self._folder / "index.html").write_text(index_page(pages), encoding="utf-8")
-        return page
+        return Grid(page, picture)
 
     def _answer(self, pending: PendingGroup) -> ScoreAnswer | None:
         try:

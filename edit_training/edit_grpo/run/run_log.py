@@ -1,16 +1,20 @@
-"""log.jsonl, TensorBoard and the terminal: a line an update, one an event. Only the first process writes."""
+"""log.jsonl, boards and the terminal: a line an update, one an event. Only the first process writes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from PIL import Image
 from rich.console import Console
 from torch.utils.tensorboard import SummaryWriter
 
+from edit_rrm.boards import Board, TensorBoard
 from edit_rrm.run_log import FILE_NAME, RunLog
 from edit_rrm.time_left import TimeLeft
 from edit_rrm_client.tables import printable
 
+STEP = "update"
+"""The axis of all curves."""
 _SHOWN = (
     ("reward", "reward/mean", ".3f"),
     ("±", "reward/group_std", ".3f"),
@@ -26,14 +30,22 @@ _SHOWN = (
 
 
 class UpdateLog:
-    """Writes a run's log. Safe to use from the thread that scores."""
+    """Writes a run's log, to `boards` beside TensorBoard. Events are safe from the thread that scores."""
 
-    def __init__(self, out: Path, done: int, updates: int, *, console: Console | None = None) -> None:
+    def __init__(
+        self,
+        out: Path,
+        done: int,
+        updates: int,
+        *,
+        boards: Sequence[Board] = (),
+        console: Console | None = None,
+    ) -> None:
         self._done, self._updates = done, updates
         self._console = console or Console()
         self._left = TimeLeft(updates)
-        board = SummaryWriter(str(out / "tensorboard"), purge_step=done + 1)
-        self._log = RunLog(out / FILE_NAME, last=done, key="update", board=board)
+        curves = TensorBoard(SummaryWriter(str(out / "tensorboard"), purge_step=done + 1))
+        self._log = RunLog(out / FILE_NAME, last=done, key=STEP, boards=[curves, *boards])
 
     def update(self, number: int, numbers: Mapping[str, float]) -> None:
         """The numbers of update number `number`, from 1."""
@@ -47,9 +59,13 @@ class UpdateLog:
         self._log.line({"time": _now(), "update": self._done, "event": kind, "text": text})
         self._console.print(f"{kind}: {printable(text)}", markup=False, highlight=False, soft_wrap=True)
 
-    def close(self) -> None:
-        """Ends file and curves."""
-        self._log.close()
+    def picture(self, name: str, image: Image.Image) -> None:
+        """A picture of how things are after the last update."""
+        self._log.picture(self._done, name, image)
+
+    def close(self, *, failed: bool = False) -> None:
+        """Ends file and boards; `failed` says that an error ended the run. Again, it does nothing."""
+        self._log.close(failed=failed)
 
 
 def _now() -> str:

@@ -10,7 +10,7 @@ from PIL import Image
 from edit_grpo.errors import DecodeError
 from edit_grpo.policies.policy import EditPolicy
 from edit_grpo.rollout.ode_sampling import noise_of_rows, sample_ode
-from edit_grpo.run.sheets import SheetRow, contact_sheet
+from edit_rrm.sheets import SheetRow, contact_sheet
 
 BATCH = 24
 _SHEET = "contact-sheet.png"

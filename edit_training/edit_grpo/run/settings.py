@@ -16,6 +16,7 @@ from edit_grpo.policies.settings import PolicySettings
 from edit_grpo.reward.settings import RewardSettings
 from edit_grpo.rollout.settings import SamplingSettings
 from edit_grpo.rollout.windows import stochastic_steps
+from edit_rrm.boards import WandbSettings
 from edit_rrm.nested_settings import Section
 
 
@@ -62,8 +63,19 @@ class TrainSettings(Section):
     updates: int = Field(ge=1, description="updates of the whole run")
     save_every: int = Field(default=25, ge=1, description="updates between checkpoints to resume from")
     keep: int = Field(default=2, ge=1, description="such checkpoints kept")
-    grid_every: int | None = Field(default=25, ge=1, description="updates between grids; absent: none")
+    grid_every: int | None = Field(
+        default=25, ge=1, description="updates between grids, and one after the last; absent: none"
+    )
     grid_edits: int = Field(default=8, ge=1, le=64, description="held-out edits in a grid")
+    candidates_every: int | None = Field(
+        default=25,
+        ge=1,
+        description="updates between pictures of candidates with their rewards, on TensorBoard and Weights & "
+        "Biases; the first and the last update have one too; absent: none",
+    )
+    wandb: WandbSettings | None = Field(
+        default=None, description="Weights & Biases beside TensorBoard; absent: not"
+    )
     seed: int = Field(default=0, ge=0, description="of the edits' order and of every noise")
 
     @model_validator(mode="after")

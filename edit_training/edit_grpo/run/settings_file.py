@@ -12,7 +12,7 @@ from edit_rrm import settings_files
 from edit_rrm.errors import SettingsFileError
 from edit_rrm.nested_settings import flat
 
-RESUMABLE = frozenset({"out", "updates", "save_every", "keep"})
+RESUMABLE = frozenset({"out", "updates", "save_every", "keep", "candidates_every", "wandb"})
 """What a run may be continued with anew, beside those of RESUMABLE_REWARD and RESUMABLE_MEMORY."""
 RESUMABLE_REWARD = frozenset({
     "urls", "api_key_env", "deadline_s", "attempts", "patience_s", "poll_s", "max_empty_updates", "overlap",

@@ -21,6 +21,7 @@ from edit_grpo.data.edits import groups_of_process
 from edit_grpo.errors import DivergedError, EditTrainingError, ServiceAwayError, StoppedError
 from edit_grpo.policies.policy import EditPolicy
 from edit_grpo.rollout.rollout import seed_of
+from edit_grpo.run.candidates import GROUPS_SHOWN, candidate_sheet
 from edit_grpo.run.checkpointing import Progress, TrainingState, save_checkpoint
 from edit_grpo.run.collector import Collection, Collector
 from edit_grpo.run.grids import Grids
@@ -87,15 +88,23 @@ class EditTrainer:
         return "finished"
 
     def _grid_is_due(self) -> bool:
-        every = self.settings.grid_every
-        return every is not None and self.progress.update % every == 0
+        every, done = self.settings.grid_every, self.progress.update
+        return every is not None and (done % every == 0 or done == self.settings.updates)
+
+    def _groups_to_show(self, update: int) -> int:
+        """Of how many groups of this update, from 0, the candidates are shown."""
+        every = self.settings.candidates_every
+        if self.log is None or every is None:
+            return 0
+        due = update == 0 or (update + 1) % every == 0 or update + 1 == self.settings.updates
+        return GROUPS_SHOWN if due else 0
 
     def _update(self, update: int) -> bool:
         """One update; whether any process was asked to stop. Raises what ends the run, in every process."""
         process, processes = self.accelerator.process_index, self.accelerator.num_processes
         set_seed(seed_of("global", self.settings.seed, update, process) % 2**32)
         numbers = groups_of_process(self.settings.sampling.groups, process, processes)
-        collection = self.collector.collect(update, numbers)
+        collection = self.collector.collect(update, numbers, shown=self._groups_to_show(update))
         reports = self._exchange(collection)
         began_s = self.clock()
         stats = self.updater.apply(collection.groups, update, self.settings.updates)
@@ -116,6 +125,8 @@ class EditTrainer:
             self.log.update(update + 1, summary(records, seconds) | watched | extra)
             for reason in sorted({record.error for record in records if record.error}):
                 self.log.event("not scored", reason)
+            if collection.shown:
+                self.log.picture("candidates", candidate_sheet(collection.shown))
         if self.progress.empty_updates >= self.settings.reward.max_empty_updates:
             raise ServiceAwayError(
                 f"no candidate got a reward in {self.progress.empty_updates} updates in a row "
@@ -159,9 +170,10 @@ class EditTrainer:
         if self.grids is None:
             return
         with self._averaged():
-            page = self.grids.write(done)
+            grid = self.grids.write(done)
         if self.log is not None:
-            self.log.event("grid", str(page))
+            self.log.event("grid", str(grid.page))
+            self.log.picture("grid", grid.picture)
 
     def _averaged(self) -> AbstractContextManager[None]:
         """Within it the policy has the weights that are kept: the averaged ones where there are any."""

@@ -23,12 +23,14 @@ from edit_grpo.run.checkpointing import Progress, TrainingState, load_checkpoint
 from edit_grpo.run.collector import Collector
 from edit_grpo.run.conditions import Conditions
 from edit_grpo.run.grids import Grids
-from edit_grpo.run.run_log import UpdateLog
+from edit_grpo.run.run_log import STEP, UpdateLog
 from edit_grpo.run.settings import TrainSettings
 from edit_grpo.run.settings_file import check_resumable, load_settings, write_settings
 from edit_grpo.run.stopping import StopRequest
 from edit_grpo.run.trainer import EditTrainer, Ending
 from edit_grpo.run.update import Updater
+from edit_rrm.boards import WandbBoard, check_wandb, start_wandb
+from edit_rrm.errors import BoardError
 from edit_rrm_client import AsyncRewardClient, RetryPolicy
 
 SETTINGS_FILE = "settings.yaml"
@@ -84,7 +86,9 @@ def run_training(
     accelerator = accelerator_for(settings)
     edits, held_out = read_data(settings, accelerator.num_processes)
     most_sources = max(len(edit.sources) for edit in (*edits, *held_out))
-    _first_process_alone(accelerator, lambda: check(most_sources), lambda: _claim(settings))
+    _first_process_alone(
+        accelerator, lambda: _check_boards(settings), lambda: check(most_sources), lambda: _claim(settings)
+    )
     with ExitStack() as stack:
         stop = stack.enter_context(StopRequest())
         set_seed(settings.seed)
@@ -105,8 +109,11 @@ def run_training(
         progress = Progress() if checkpoint is None else load_checkpoint(checkpoint, state)
         log = None
         if accelerator.is_main_process:
-            log = UpdateLog(settings.out, progress.update, settings.updates)
+            boards = _boards(settings)
+            log = UpdateLog(settings.out, progress.update, settings.updates, boards=boards)
             stack.callback(log.close)
+            for board in boards:
+                log.event("board", board.where)
             if checkpoint is not None:
                 log.event("resumed", str(checkpoint))
         scorer = stack.enter_context(
@@ -141,6 +148,7 @@ def run_training(
         except Exception as error:
             if log is not None:
                 log.event("failed", str(error))
+                log.close(failed=True)
             raise
         if log is not None:
             log.event(ending, f"{trainer.progress.update} of {settings.updates} updates are done")
@@ -188,6 +196,26 @@ def _kept_apart(edits: list[Edit], held_out: Path | int | None) -> tuple[list[Ed
             f"data.held_out keeps {held_out} of {len(edits)} edits apart: none is left to train on"
         )
     return edits[:-held_out], edits[-held_out:]
+
+
+def _check_boards(settings: TrainSettings) -> None:
+    """Raises SettingsError where Weights & Biases cannot be had."""
+    if settings.wandb is None:
+        return
+    try:
+        check_wandb(settings.wandb)
+    except BoardError as error:
+        raise SettingsError(f"wandb: {error}") from error
+
+
+def _boards(settings: TrainSettings) -> list[WandbBoard]:
+    """The boards beside TensorBoard. Raises SettingsError."""
+    if settings.wandb is None:
+        return []
+    try:
+        return [start_wandb(settings.wandb, settings.out, settings.model_dump(mode="json"), step_name=STEP)]
+    except BoardError as error:
+        raise SettingsError(f"wandb: {error}") from error
 
 
 def _claim(settings: TrainSettings) -> None:

@@ -14,10 +14,10 @@ from PIL import Image
 from edit_grpo.data.asked import SHEET, AskedEdit
 from edit_grpo.errors import EditTrainingError
 from edit_grpo.policies.policy import EditPolicy, check_source_count
-from edit_grpo.run.sheets import SheetRow, contact_sheet
 from edit_grpo.trained.drawing import Wanted, draw
 from edit_grpo.trained.folder import SampleJob
 from edit_rrm.images import EditImage, encode_png
+from edit_rrm.sheets import SheetRow, contact_sheet
 from edit_rrm.whole_files import write_whole
 from edit_rrm_client.bulk.rows import SOURCE_COLUMNS
 

@@ -112,7 +112,10 @@ def candidates_command(
 
         cat quadruples.*-of-8.jsonl > quadruples.jsonl
     """
+    from edit_rrm.quiet_libraries import quieten_loading
     from edit_rrm.shard import Shard
+
+    quieten_loading()
     from edit_rrm_training.pipeline.candidates import candidates
     from edit_rrm_training.pipeline.editors import open_editor
 

@@ -72,7 +72,7 @@ def sft(
         from edit_rrm_training.sft.run import run_sft
 
         shown = ("loss", "mean_token_accuracy", "eval_loss")
-        return run_sft(given, on_log=lambda step, values: story.step(step, values, shown))
+        return run_sft(given, on_log=lambda step, values: story.step(step, values, shown), say=_say)
 
     _run(SftConfig, config, set_, settings, as_json, run)
 

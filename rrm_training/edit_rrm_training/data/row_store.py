@@ -39,6 +39,7 @@ _FEATURES = {
 }
 _ROWS_A_BATCH = 1000
 _EMBEDDED_ROWS_A_BATCH = 32
+COUNTED = 100_000
 
 
 def sft_rows_of(file: Path) -> Iterator[tuple[int, SftRow | RowError]]:
@@ -52,25 +53,33 @@ def refuse(error: RowError) -> None:
 
 
 def store_rows(
-    files: Sequence[Path], folder: Path, *, read: Reader = sft_rows_of, on_bad: OnBad = refuse
+    files: Sequence[Path],
+    folder: Path,
+    *,
+    read: Reader = sft_rows_of,
+    on_bad: OnBad = refuse,
+    on_count: Callable[[int], None] = lambda count: None,
 ) -> Dataset:
     """The rows of all files, in their order, as a table in `folder`; one that is there is not made again.
 
-    It is made anew when a file has changed; `read` and `on_bad` are to be the same for one `folder`.
+    It is made anew when a file has changed; `read` and `on_bad` are to be the same for one `folder`. Every
+    COUNTED rows `on_count` is told how many are read.
     Raises RowError where `on_bad` does, and when no row is left.
     """
     embedded = any(_has_embedded(file, read) for file in files)
 
     def generate() -> Iterator[dict[str, Any]]:
-        empty = True
+        count = 0
         for file in files:
             for number, row in read(file):
                 if isinstance(row, RowError):
                     on_bad(row)
                     continue
-                empty = False
+                count += 1
+                if count % COUNTED == 0:
+                    on_count(count)
                 yield _stored(row, file, number)
-        if empty:
+        if not count:
             raise RowError(files[0], 0, "", "the files hold no row")
 
     try:

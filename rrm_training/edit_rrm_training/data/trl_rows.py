@@ -94,6 +94,7 @@ class PairRows:
                 picture(reference, self._folder, self._scale) for reference in (pair.source, candidate)
             ],
             "principles": self.principles(index),
+            "instruction": pair.instruction,
         }
 
     def dataset(self) -> Dataset:

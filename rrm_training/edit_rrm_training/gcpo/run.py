@@ -1,7 +1,6 @@
 """One GCPO run from its settings: the base, the pairs with their principles, TRL's arguments, the end."""
 
 import os
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,11 +19,10 @@ from edit_rrm_training.gcpo.update.shared_prompts import check_model
 from edit_rrm_training.rollouts.generate_greedily import generate_greedily
 from edit_rrm_training.rollouts.vllm_prompts import check_processor
 from edit_rrm_training.runs.checkpoints import Base, load_base, lora_config
+from edit_rrm_training.runs.logs import LogsRun, OnLog, OnSay, check_boards
 from edit_rrm_training.runs.run_directory import check_directory, claim_directory, is_finished
 from edit_rrm_training.runs.settings import GcpoConfig, VllmSettings
 from edit_rrm_training.runs.training_run import (
-    LogsRun,
-    OnLog,
     optimizers_of,
     require_files,
     train,
@@ -34,8 +32,6 @@ from edit_rrm_training.runs.training_run import (
 PRINCIPLES = "principles.jsonl"
 VALIDATION_PRINCIPLES = "validation-principles.jsonl"
 """A store each: a source's name means something in the folder of its own file of pairs."""
-
-OnSay = Callable[[str], None]
 
 
 def grpo_arguments(config: GcpoConfig, processes: int) -> GRPOConfig:
@@ -84,6 +80,8 @@ def run_gcpo(
     check_directory(config)
     if is_finished(config):
         return final
+    if arguments.should_save:  # the first process, which keeps the logs
+        check_boards(config)
     require_files("pairs", config.pairs)
     if config.validation_pairs is not None:
         require_files("validation_pairs", config.validation_pairs)
@@ -103,6 +101,7 @@ def run_gcpo(
     validation = None
     if config.validation_pairs is not None:
         validation = _rows(config, config.validation_pairs, VALIDATION_PRINCIPLES, base, arguments, say)
+    logs = LogsRun(config, on_log, say)
     trainer = GcpoTrainer(
         base.model, rows, validation, get_profile(base.card.profile),
         share_prompts=config.share_prompts, credit=config.credit,
@@ -111,9 +110,11 @@ def run_gcpo(
         processing_class=base.processor,
         peft_config=lora_config(config),
         optimizers=optimizers_of(config, base.model),
-        callbacks=[LogsRun(config.out, on_log)],
+        callbacks=[logs],
     )  # fmt: skip
-    finished = train(trainer, config, _card(config, base.card, rows), stop_after=stop_after)
+    logs.samples = lambda model: trainer.samples
+    with logs:
+        finished = train(trainer, config, _card(config, base.card, rows), stop_after=stop_after)
     return final if finished else None
 
 

@@ -40,6 +40,7 @@ from edit_rrm_training.gcpo.credit.score_tree import score_tree
 from edit_rrm_training.gcpo.credit.win_ratio import report, win_ratios
 from edit_rrm_training.gcpo.pair_accuracy import MeasuresPairAccuracy
 from edit_rrm_training.gcpo.pair_sampler import PairSampler
+from edit_rrm_training.gcpo.samples import pair_samples
 from edit_rrm_training.gcpo.update.shared_prompts import Layout, check_model, pack_batches, unshuffled_traces
 from edit_rrm_training.gcpo.update.zero_advantage import has_advantage, keep_groups
 from edit_rrm_training.rollouts.growing_cache import growing_caches
@@ -47,6 +48,7 @@ from edit_rrm_training.rollouts.preprocessed_once import RolloutImages, preproce
 from edit_rrm_training.rollouts.vllm_prompts import with_one_token_an_image
 from edit_rrm_training.rollouts.vllm_weights import hand_over_safely
 from edit_rrm_training.runs.cpu_bfloat16 import weights_in
+from edit_rrm_training.runs.logs import Sample
 from edit_rrm_training.runs.settings import Credit
 from edit_rrm_training.runs.training_run import ResumesWeights
 
@@ -88,6 +90,8 @@ class GcpoTrainer(MeasuresPairAccuracy, ResumesWeights, GRPOTrainer):  # type: i
         self._profile = profile
         self._rows = rows
         self._images: RolloutImages | None = None  # of the rollout that is being made
+        self.samples: list[Sample] = []
+        """Of the last rollout, its first pair."""
         self._validation = validation
         super().__init__(
             model,
@@ -132,6 +136,8 @@ class GcpoTrainer(MeasuresPairAccuracy, ResumesWeights, GRPOTrainer):  # type: i
         scores, lengths = gathered.view(-1, 2, self.num_generations, 2).unbind(dim=-1)
         for name, value in asdict(report(scores, lengths)).items():
             self._metrics["train"][f"gcpo/{name}"].append(value)
+        if self.accelerator.is_main_process:  # whose rows come first
+            self.samples = pair_samples(inputs, [each[0]["content"] for each in completions], scores[0].cpu())
         return win_ratios(scores).view(-1, 1)
 
     def _generate_and_score_completions(self, inputs: Sequence[Row]) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 
 from PIL import Image
 
+from edit_rrm.quiet_libraries import bars_are_hidden
 from edit_rrm_training.errors import EditorError
 from edit_rrm_training.pipeline.editors import Edited
 from edit_rrm_training.pipeline.rows import DecomposedEdit
@@ -55,6 +56,8 @@ def load_pipeline(recipe: Recipe, weights: str) -> Any:
         raise EditorError(
             f"diffusers is not installed: pip install 'edit-rrm[edit-training]' ({error})"
         ) from error
+    if bars_are_hidden():
+        diffusers.utils.logging.disable_progress_bar()
     on_gpu = torch.cuda.is_available()
     pipeline = getattr(diffusers, recipe.pipeline).from_pretrained(
         weights, torch_dtype=torch.bfloat16 if on_gpu else torch.float32

@@ -22,7 +22,7 @@ from edit_rrm_training.runs.settings import GcpoConfig, RunSettings
 STATE = "trainer_state.json"
 """The last file of a checkpoint that the trainer writes."""
 _SETTINGS = "settings.yaml"
-_FREE = frozenset({"workers", "log_every", "save_every", "keep"})
+_FREE = frozenset({"workers", "log_every", "save_every", "keep", "samples_every", "wandb"})
 
 
 def check_directory(settings: RunSettings) -> None:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from edit_rrm.boards import WandbSettings
 from edit_rrm.checkpoint import checkpoint_directory
 from edit_rrm.errors import SettingsFileError
 from edit_rrm.lora import LoraSettings
@@ -122,6 +123,15 @@ class RunSettings(BaseModel):
         description="steps between checkpoints to resume from; absent: 20 a run, but 50 to 1000 steps apart",
     )
     keep: int = Field(default=2, ge=1, description="such checkpoints kept")
+    samples_every: int | None = Field(
+        default=None,
+        ge=0,
+        description="steps between samples, on TensorBoard and Weights & Biases: pictures and what the model "
+        "wrote; the first and the last step have one too; 0: none; absent: as often as is saved",
+    )
+    wandb: WandbSettings | None = Field(
+        default=None, description="Weights & Biases beside TensorBoard; absent: not"
+    )
 
     @model_validator(mode="after")
     def _other_optimizers_are_full(self) -> Self:
@@ -139,6 +149,11 @@ class RunSettings(BaseModel):
     def save_steps(self) -> int:
         """`save_every`, or what stands for it."""
         return self.save_every or min(max(self.steps // 20, 50), 1000)
+
+    @property
+    def steps_between_samples(self) -> int:
+        """`samples_every`, or what stands for it."""
+        return self.save_steps if self.samples_every is None else self.samples_every
 
 
 class SftConfig(RunSettings):

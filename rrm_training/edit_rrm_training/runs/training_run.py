@@ -3,13 +3,11 @@
 It knows nothing of what is trained; run_directory.py knows what lies where.
 """
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from peft import PeftModel
-from torch.utils.tensorboard import SummaryWriter
 from transformers import (
     AutoModelForImageTextToText,
     PrinterCallback,
@@ -25,14 +23,11 @@ from edit_rrm import plugins
 from edit_rrm.checkpoint import RRMCard
 from edit_rrm.errors import PluginError
 from edit_rrm.run_directories import FINAL
-from edit_rrm.run_log import FILE_NAME, RunLog
 from edit_rrm_training.errors import SettingsError
 from edit_rrm_training.runs.checkpoints import save_checkpoint
 from edit_rrm_training.runs.cpu_bfloat16 import computes_in_bfloat16
 from edit_rrm_training.runs.run_directory import STATE, last_checkpoint
 from edit_rrm_training.runs.settings import RunSettings
-
-OnLog = Callable[[int, Mapping[str, float]], None]
 
 
 def training_arguments(settings: RunSettings) -> dict[str, Any]:
@@ -157,36 +152,6 @@ class ResumesWeights:
             return
         saved = AutoModelForImageTextToText.from_pretrained(resume_from_checkpoint, dtype=model.dtype)
         model.load_state_dict(saved.state_dict())
-
-
-class LogsRun(TrainerCallback):  # type: ignore[misc]  # transformers is Any here
-    """Writes every logged number to `log.jsonl` and TensorBoard (`RunLog`)."""
-
-    def __init__(self, out: Path, on_log: OnLog = lambda step, values: None) -> None:
-        self._out = out
-        self._on_log = on_log
-        self._log: RunLog | None = None
-
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> None:
-        """Opens the logs at the step the run begins with."""
-        if not state.is_world_process_zero:
-            return
-        board = SummaryWriter(str(self._out / "tensorboard"), purge_step=state.global_step + 1)
-        self._log = RunLog(self._out / FILE_NAME, last=state.global_step, board=board)
-
-    def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: dict[str, Any],
-        **_: Any,
-    ) -> None:
-        """One line, and one point a curve; what is no number, or NaN, is left out."""
-        if self._log is not None:
-            self._on_log(state.global_step, self._log.numbers(state.global_step, logs))
 
 
 class _StopAfter(TrainerCallback):  # type: ignore[misc]  # transformers is Any here

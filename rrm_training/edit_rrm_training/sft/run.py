@@ -22,15 +22,15 @@ from edit_rrm_training.data.shards import all_shards
 from edit_rrm_training.data.trl_rows import sft_dataset
 from edit_rrm_training.errors import RowError, SettingsError
 from edit_rrm_training.runs.checkpoints import Base, load_base, lora_config
+from edit_rrm_training.runs.logs import LogsRun, OnLog, OnSay, check_boards
 from edit_rrm_training.runs.run_directory import check_directory, claim_directory, is_finished
 from edit_rrm_training.runs.settings import SftConfig
 from edit_rrm_training.runs.training_run import (
-    LogsRun,
-    OnLog,
     optimizers_of,
     train,
     training_arguments,
 )
+from edit_rrm_training.sft.samples import WritesSamples
 from edit_rrm_training.sft.trainer import RrmSftTrainer, Weigher, WeightedCollator, WeightedSftTrainer
 
 _DIGEST = "rows.sha256"
@@ -54,7 +54,11 @@ def sft_arguments(config: SftConfig) -> TrlSftConfig:
 
 
 def run_sft(
-    config: SftConfig, *, on_log: OnLog = lambda step, values: None, stop_after: int | None = None
+    config: SftConfig,
+    *,
+    on_log: OnLog = lambda step, values: None,
+    say: OnSay = print,
+    stop_after: int | None = None,
 ) -> Path | None:
     """Trains, or goes on training, and returns the finished checkpoint; None when `stop_after` ended it.
 
@@ -65,28 +69,42 @@ def run_sft(
     check_directory(config)
     if is_finished(config):
         return final
+    if arguments.should_save:  # the first process, which keeps the logs
+        check_boards(config)
     files = _shards("rows", config.rows)
     validation_files = _shards("validation_rows", config.validation_rows)
     base = load_base(config)
     with arguments.main_process_first(desc="rows"):
         claim_directory(config)
-        stored = _the_same(store_rows(files, config.out / _STORE), config)
+        stored = _the_same(
+            store_rows(files, config.out / _STORE, on_count=lambda count: say(f"{count} rows are read")),
+            config,
+        )
         validation = _first(validation_files, config) if validation_files else None
     card = _card(config, base, stored)
     weigher = _weigher(config, base)
     weighted = {} if weigher is None else {"data_collator": WeightedCollator(base.processor, weigher)}
+    rows = sft_dataset(stored, TrainedProfile(), card.scale)
+    held_out = validation and sft_dataset(validation, TrainedProfile(), card.scale)
+    logs = LogsRun(config, on_log, say)
     trainer = (RrmSftTrainer if weigher is None else WeightedSftTrainer)(
         base.model,
         args=arguments,
-        train_dataset=sft_dataset(stored, TrainedProfile(), card.scale),
-        eval_dataset=validation and sft_dataset(validation, TrainedProfile(), card.scale),
+        train_dataset=rows,
+        eval_dataset=held_out,
         processing_class=base.processor,
         peft_config=lora_config(config),
         optimizers=optimizers_of(config, base.model),
-        callbacks=[LogsRun(config.out, on_log)],
+        callbacks=[logs],
         **weighted,
     )
-    if not train(trainer, config, card, stop_after=stop_after):
+    logs.samples = WritesSamples(
+        held_out or rows, base.processor, config.max_trace_tokens, bfloat16=arguments.bf16,
+        sharded=trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled,
+    )  # fmt: skip
+    with logs:
+        finished = train(trainer, config, card, stop_after=stop_after)
+    if not finished:
         return None
     if arguments.should_save:
         shutil.rmtree(config.out / _STORE)

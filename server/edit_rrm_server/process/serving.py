@@ -21,6 +21,7 @@ from edit_rrm_server.engines.loaded_model import LoadedModel
 from edit_rrm_server.engines.openai.start import load_openai_model
 from edit_rrm_server.engines.vllm.loading import load_vllm_model
 from edit_rrm_server.engines.vllm.start import end_forkserver
+from edit_rrm_server.event_loop import run_to_end
 from edit_rrm_server.http.connections import ConnectionLimits, bounded_protocol, connections_for
 from edit_rrm_server.life.service import Service
 from edit_rrm_server.observe import tracing
@@ -51,7 +52,7 @@ def serve(settings: ServerSettings, started_at: float) -> int:
     progress = StartProgress(started_at)
     progress.step("starting")
     try:
-        status = asyncio.run(_serve(settings, progress)) if _traces(settings, progress) else 1
+        status = run_to_end(_serve(settings, progress)) if _traces(settings, progress) else 1
     finally:
         progress.end()
         tracing.stop()
