@@ -1,4 +1,4 @@
-"""How long a stranger waits, by the guides' own blocks: for a score, a report, a trained judge that is served.
+"""How long a stranger waits, by the guides' own blocks: for a score, a report, a trained judge served.
 
     .venv/bin/python benchmarks/first_hour.py [--only five-minutes]
 
