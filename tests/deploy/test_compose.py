@@ -15,7 +15,7 @@ DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 FILES = ("compose.yaml", "compose.gpu.yaml")
 SERVICE_KEYS = {
     "image", "build", "init", "restart", "read_only", "tmpfs", "cap_drop", "security_opt", "volumes",
-    "environment", "ports", "stop_grace_period", "depends_on", "shm_size", "deploy",
+    "environment", "command", "ports", "stop_grace_period", "depends_on", "shm_size", "deploy",
 }  # fmt: skip
 SPARE_S = 10.0
 
@@ -75,12 +75,25 @@ def test_prometheus_and_grafana_find_what_they_read() -> None:
     (scrape,) = yaml.safe_load((DEPLOY / "prometheus/prometheus.yml").read_text())["scrape_configs"]
     assert scrape["static_configs"] == [{"targets": ["server:8000"]}]
     sources = yaml.safe_load((DEPLOY / "grafana/provisioning/datasources/prometheus.yml").read_text())
-    assert sources["datasources"][0]["url"] == "http://prometheus:9090"
+    assert sources["datasources"][0]["url"] == "$PROMETHEUS_URL"
+    assert services["grafana"]["environment"]["PROMETHEUS_URL"] == "${PROMETHEUS_URL:-http://prometheus:9090}"
+    assert "prometheus" in services
     (provider,) = yaml.safe_load((DEPLOY / "grafana/provisioning/dashboards/edit-rrm.yml").read_text())[
         "providers"
     ]
     mounted = {target for _, target in bind_mounts(services["grafana"])}
     assert f"{provider['options']['path']}/edit-rrm.json" in mounted
+
+
+def test_prometheus_puts_the_address_of_the_documentation_into_its_alerts() -> None:
+    prometheus = composed()["services"]["prometheus"]
+    labels = yaml.safe_load((DEPLOY / "prometheus/prometheus.yml").read_text())["global"]["external_labels"]
+    assert labels == {"edit_rrm_docs": "${EDIT_RRM_DOCS_URL}"}
+    assert prometheus["environment"] == {"EDIT_RRM_DOCS_URL": "${EDIT_RRM_DOCS_URL:-http://127.0.0.1:8001}"}
+    assert "--enable-feature=expand-external-labels" in prometheus["command"]
+    mounted = {target for _, target in bind_mounts(prometheus)}
+    (config,) = [word for word in prometheus["command"] if word.startswith("--config.file=")]
+    assert config.removeprefix("--config.file=") in mounted
 
 
 def test_the_service_is_given_time_to_drain() -> None:
