@@ -56,13 +56,11 @@ class Sent:
     link: str = START
 
 
-def batches(first: int, chains_only: bool) -> Iterator[Batch]:
+def batches(first: int) -> Iterator[Batch]:
     """Without end: operations without a body once, then those with one in turn, right and wrong; chains."""
     taking = [one.label for one in operations(whole_api()) if one.body]
     without = [one.label for one in operations(whole_api()) if not one.body]
     numbers = itertools.count(first)
-    while chains_only:
-        yield Batch("chains", "", BATCH // LONGEST_CHAIN, next(numbers))
     for label in without:
         yield Batch("right", label, 1, next(numbers))
     while True:
@@ -95,7 +93,6 @@ def main(
     limit_s: Annotated[float, typer.Option(help="Ends after this time, however many were sent.")] = 3600.0,
     seed: Annotated[int, typer.Option(help="Of the requests.")] = 1,
     clients: Annotated[int, typer.Option(min=1, help="Processes that send them.")] = 3,
-    chains_only: Annotated[bool, typer.Option("--chains-only", help="Send only chains along links.")] = False,
     model: Annotated[Path, typer.Option(help="Checkpoint.")] = BUNDLED_MODEL,
     out: Out = None,
 ) -> None:
@@ -111,7 +108,7 @@ def main(
         Progress(console=progress) as shown,
     ):
         task = shown.add_task("requests", total=requests)
-        planned, until = batches(seed, chains_only), time.monotonic() + limit_s
+        planned, until = batches(seed), time.monotonic() + limit_s
         while len(sent) < requests and time.monotonic() < until:
             while len(running) < clients:
                 running.add(pool.submit(send, next(planned), server.url))
