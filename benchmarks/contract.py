@@ -6,7 +6,7 @@ Requests are made from the document itself (rig/contract_cases.py), half of them
 every route but the administration's, dialects included, and chains of them along its links
 (rig/contract_links.py); several clients, each a process, send them to a real server with the real engine.
 Counted by status and code. Bar: no fault, that is no status, media type, header, field or code that the
-document does not have, no wrong request that is scored, and no 500.
+document does not have, no wrong request that is scored, no 500, and no request that the engine fails at.
 """
 
 import functools
@@ -33,7 +33,7 @@ from edit_rrm_server.api.description import whole_api
 from edit_rrm_server.settings.server import BUNDLED_MODEL
 
 FAULTS_BAR = Bar("answers that the document does not know", 0, at_least=False)
-DEFECTS_BAR = Bar("answers 500", 0, at_least=False)
+DEFECTS_BAR = Bar("answers 500, or engine_failed of an engine that lives", 0, at_least=False)
 BATCH = 60
 SHOWN_FAULTS = 20
 
@@ -139,7 +139,7 @@ def tell_of(sent: list[Sent], out: Path | None) -> None:
     wrong = sum(not outcome.right for outcome in outcomes)
     console.print(f"{len(outcomes)} requests, {wrong} of them wrong, {followed.total()} by a link")
     faulty = sum(bool(outcome.faults) for outcome in outcomes)
-    defects = sum(outcome.status == 500 for outcome in outcomes)
+    defects = sum(outcome.status == 500 or outcome.code == "engine_failed" for outcome in outcomes)
     FAULTS_BAR.judge(faulty)
     DEFECTS_BAR.judge(defects)
     figures: dict[str, Any] = {
