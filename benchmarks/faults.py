@@ -1,6 +1,6 @@
 """Faults under load, one after the other: is every accepted call answered, does the service let go of all?
 
-    .venv/bin/python benchmarks/faults.py [--only NAME] [--seed 0] [--callers 1000] [--lines 100000] [--out FILE]
+    .venv/bin/python benchmarks/faults.py [--only NAME] [--callers 1000] [--lines 100000] [--out FILE]
 
 The real service with the bundled model, started anew for each fault. Honest callers send groups all the
 while; each of their rewards is compared with what the quiet service said before. Printed for each fault:
@@ -134,7 +134,7 @@ class Trial:
         return Leavers(self.server.url, bodies, self.sizes.seed, within_s)
 
     def line_of(self, fresh_every: int) -> Callable[[int], bytes]:
-        """Lines of a stream: of ten, six are refused; the others are known, but for each of so many lines one."""
+        """Lines of a stream: of ten six are refused, the others known, and one in `fresh_every` new."""
         known = [{**base64_request(group), "guards": "off"} for group in self.groups]
         for body in known:
             body["candidates"] = body["candidates"][:1]
@@ -361,6 +361,12 @@ def show(reports: list[Report]) -> None:
             console.print(f"  {example}", markup=False)
 
 
+def write(out: Path, reports: list[Report], sizes: Sizes) -> None:
+    """The figures as JSON."""
+    faults = [{**asdict(report), "kept": report.is_kept} for report in reports]
+    out.write_text(json.dumps({**asdict(sizes), "faults": faults}, indent=1) + "\n", encoding="utf-8")
+
+
 def main(
     only: Annotated[list[str] | None, typer.Option(help=f"Of {', '.join(FAULTS)}; may be repeated.")] = None,
     seed: Annotated[int, typer.Option(help="Of every moment, fate and choice.")] = 0,
@@ -374,17 +380,17 @@ def main(
     chosen = only or list(FAULTS)
     if unknown := set(chosen) - set(FAULTS):
         raise typer.BadParameter(f"no fault is named {', '.join(unknown)}; there are {', '.join(FAULTS)}")
-    reports = []
+    reports: list[Report] = []
+    sizes = Sizes(callers, lines, seed)
     for name in chosen:
         progress.print(f"{name}: starting a service")
         with started(FAULTS[name]) as (server, disk):
             progress.print(f"{name}: begins")
-            reports.append(asyncio.run(tried(name, server, disk, Sizes(callers, lines, seed))))
+            reports.append(asyncio.run(tried(name, server, disk, sizes)))
+        progress.print(f"{name}: {'kept' if reports[-1].is_kept else 'NOT KEPT'}", asdict(reports[-1]))
+        if out is not None:  # what is known so far, should a later one not end
+            write(out, reports, sizes)
     show(reports)
-    if out is not None:
-        faults = [{**asdict(report), "kept": report.is_kept} for report in reports]
-        written = {"callers": callers, "lines": lines, "seed": seed, "faults": faults}
-        out.write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
     Bar("faults whose promises were not kept", 0, at_least=False).judge(sum(not r.is_kept for r in reports))
 
 
