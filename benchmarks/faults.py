@@ -2,18 +2,19 @@
 
     .venv/bin/python benchmarks/faults.py [--only NAME] [--callers 1000] [--lines 100000] [--out FILE]
 
-The real service with the bundled model, started anew for each fault. Honest callers send groups all the
-while; each of their rewards is compared with what the quiet service said before. Printed for each fault:
-calls asked, answered, lost, different; seconds until ready again; seconds until no job, byte, connection,
-task or descriptor is held that was not before; tasks, descriptors and memory before and after.
+The real service with the bundled model; faults that need the same settings happen to the same service.
+Honest callers send groups all the while; each of their rewards is compared with what the quiet service said
+before. Printed for each fault: calls asked, answered, lost, different; seconds until ready again; seconds
+until no job, byte, connection, task or descriptor is held that was not before; tasks, descriptors and memory
+before and after.
 
 leave        callers that leave at random moments, a tenth of which stay
-stream       one stream of many lines, most of them refused or known, read slowly at times
-descriptors  600 silent connections, where the service may have 256 files open
 hang         the engine is stopped (SIGSTOP) under load
 kill         the engine is killed under load, three times
-disk         the disk of the spool and of the logs is full under a stream, and is freed again
 link         every call goes through a link that delays, cuts and breaks: a TCP proxy
+descriptors  600 silent connections, where the service may have 256 files open
+stream       one stream of many lines, most of them refused or known, read slowly at times
+disk         the disk of the spool and of the logs is full under a stream, and is freed again
 end          callers that leave, a stream, the bad link, the full disk at once: reload, kill, then SIGTERM
 """
 
@@ -282,38 +283,47 @@ async def end(trial: Trial) -> None:
 
 
 @dataclass(frozen=True)
-class Fault:
-    """What is done, and to which service; one that `ends` is not looked at afterwards."""
+class Needs:
+    """Which service a fault happens to."""
 
-    act: Callable[[Trial], Awaitable[None]]
-    settings: dict[str, object] = field(default_factory=dict)
+    cache_mib: float = 0.0
     prefix: tuple[str, ...] = ()
     small_disk: bool = False
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is done, and to which service; the last of its service may end it."""
+
+    act: Callable[[Trial], Awaitable[None]]
+    needs: Needs
     ends: bool = False
 
 
-UNCACHED: dict[str, object] = {"score_cache_mib": 0}
+PLAIN, CACHED = Needs(), Needs(cache_mib=64.0, small_disk=True)
+FEW_FILES = Needs(prefix=("prlimit", f"--nofile={DESCRIPTORS}:{DESCRIPTORS}"))
 FAULTS = {
-    "leave": Fault(leave, UNCACHED),
-    "stream": Fault(many_lines),
-    "descriptors": Fault(few_descriptors, UNCACHED, ("prlimit", f"--nofile={DESCRIPTORS}:{DESCRIPTORS}")),
-    "hang": Fault(hang, UNCACHED),
-    "kill": Fault(kill, UNCACHED),
-    "disk": Fault(full_disk, small_disk=True),
-    "link": Fault(bad_link, UNCACHED),
-    "end": Fault(end, small_disk=True, ends=True),
+    "leave": Fault(leave, PLAIN),
+    "hang": Fault(hang, PLAIN),
+    "kill": Fault(kill, PLAIN),
+    "link": Fault(bad_link, PLAIN),
+    "descriptors": Fault(few_descriptors, FEW_FILES),
+    "stream": Fault(many_lines, CACHED),
+    "disk": Fault(full_disk, CACHED),
+    "end": Fault(end, CACHED, ends=True),
 }
 
 
 @contextmanager
-def started(fault: Fault) -> Iterator[tuple[ServerProcess, SmallDisk | None]]:
-    """The service that a fault asks for, ready."""
+def started(needs: Needs) -> Iterator[tuple[ServerProcess, SmallDisk | None]]:
+    """Such a service, ready."""
+    settings = {**SETTINGS, "score_cache_mib": needs.cache_mib}
     with ExitStack() as stack:
-        disk = stack.enter_context(small_disk(DISK_MIB)) if fault.small_disk else None
-        where = Surroundings(fault.prefix)
+        disk = stack.enter_context(small_disk(DISK_MIB)) if needs.small_disk else None
+        where = Surroundings(needs.prefix)
         if disk is not None:
             where = Surroundings(disk.prefix, {"TMPDIR": str(disk.directory)}, disk.directory)
-        yield stack.enter_context(reward_server(BUNDLED_MODEL, where, **SETTINGS, **fault.settings)), disk
+        yield stack.enter_context(reward_server(BUNDLED_MODEL, where, **settings)), disk
 
 
 async def tried(name: str, server: ServerProcess, disk: SmallDisk | None, sizes: Sizes) -> Report:
@@ -382,14 +392,17 @@ def main(
         raise typer.BadParameter(f"no fault is named {', '.join(unknown)}; there are {', '.join(FAULTS)}")
     reports: list[Report] = []
     sizes = Sizes(callers, lines, seed)
-    for name in chosen:
-        progress.print(f"{name}: starting a service")
-        with started(FAULTS[name]) as (server, disk):
-            progress.print(f"{name}: begins")
-            reports.append(asyncio.run(tried(name, server, disk, sizes)))
-        progress.print(f"{name}: {'kept' if reports[-1].is_kept else 'NOT KEPT'}", asdict(reports[-1]))
-        if out is not None:  # what is known so far, should a later one not end
-            write(out, reports, sizes)
+    for needs, names in itertools.groupby(
+        (name for name in FAULTS if name in chosen), key=lambda name: FAULTS[name].needs
+    ):
+        progress.print("starting a service")
+        with started(needs) as (server, disk):
+            for name in names:
+                progress.print(f"{name}: begins")
+                reports.append(asyncio.run(tried(name, server, disk, sizes)))
+                progress.print(f"{name}: {'kept' if reports[-1].is_kept else 'NOT KEPT'}", reports[-1])
+                if out is not None:  # what is known so far, should a later one not end
+                    write(out, reports, sizes)
     show(reports)
     Bar("faults whose promises were not kept", 0, at_least=False).judge(sum(not r.is_kept for r in reports))
 
