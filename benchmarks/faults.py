@@ -384,7 +384,11 @@ def main(
     lines: Annotated[int, typer.Option(min=100, help="Lines of a stream; elsewhere a tenth.")] = 100_000,
     out: Annotated[Path | None, typer.Option(help="Where the figures go, as JSON.")] = None,
 ) -> None:
-    """See the module."""
+    """Faults under load: is every accepted call answered, does the service let go of all?
+
+    Callers that leave, an engine stopped and killed, a link that breaks, few descriptors, long streams, full
+    disks, and all at once at SIGTERM; what each does stands at the head of this file.
+    """
     end_on_sigterm()
     say_machine()
     chosen = only or list(FAULTS)
