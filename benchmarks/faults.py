@@ -49,7 +49,7 @@ from edit_rrm_server.settings.server import BUNDLED_MODEL
 GROUPS, SIZE = 6, 4
 HANG_S = 15
 DESCRIPTORS, SILENT = 256, 600
-DISK_MIB = 4
+DISK_MIB = 256  # an engine compiles into its temporary folder when it starts
 DEATHS = 3
 LEAVE_WITHIN_S = 40.0
 SLOW_READER_S = 0.5
@@ -234,7 +234,7 @@ async def full_disk(trial: Trial) -> None:
         logged = len(trial.server.lines)
         disk.free()
         trial.report.tell(lines, await running)
-    trial.report.facts |= {"disk": disk.how, "warned": trial.server.log.count("is read no further")}
+    trial.report.facts["warned"] = trial.server.log.count("is read no further")
     trial.report.check("the log goes on once there is room", len(trial.server.lines) > logged)
 
 
@@ -261,11 +261,13 @@ async def end(trial: Trial) -> None:
         async with trial.load(link.url, callers=2), trial.load(callers=2):
             await asyncio.sleep(3.0)
             disk.fill()
-            await reload(server)
+            report.facts["reload_on_a_full_disk"] = await reload(server)
             report.ready_after_s.append(await ready_again(server.url))
+            disk.free()
             await asyncio.sleep(3.0)
             await kill_engine(server)
             report.ready_after_s.append(await ready_again(server.url))
+            disk.fill()
         async with trial.load(patient=False):
             await asyncio.sleep(3.0)
             started = time.monotonic()
@@ -277,7 +279,7 @@ async def end(trial: Trial) -> None:
     found = lined.result()
     report.tell(lines if found.unread is None else found.unread, found)
     report.facts |= {
-        "callers": dict(leavers.came_to), "disk": disk.how, "link": "TCP proxy",
+        "callers": dict(leavers.came_to), "link": "TCP proxy",
         "refused_at_the_end": report.tally.refused,
     }  # fmt: skip
 
@@ -322,7 +324,7 @@ def started(needs: Needs) -> Iterator[tuple[ServerProcess, SmallDisk | None]]:
         disk = stack.enter_context(small_disk(DISK_MIB)) if needs.small_disk else None
         where = Surroundings(needs.prefix)
         if disk is not None:
-            where = Surroundings(disk.prefix, {"TMPDIR": str(disk.directory)}, disk.directory)
+            where = Surroundings(needs.prefix, {"TMPDIR": str(disk.directory)}, disk.directory)
         yield stack.enter_context(reward_server(BUNDLED_MODEL, where, **settings)), disk
 
 
