@@ -31,13 +31,20 @@ ORIGINALS = {
         Original("brick", "skimage", "data/brick.png", "CC0Textures, Bricks25", CC0, _SKIMAGE),
         Original("camera", "skimage", "data/camera.png", "Lav Varshney", CC0, _SKIMAGE),
         Original("chelsea", "skimage", "data/chelsea.png", "Stefan van der Walt", CC0, _SKIMAGE),
-        Original("china", "sklearn", "datasets/images/china.jpg", "danielbuechele (Flickr)", CC_BY, _SKLEARN),
+        Original(
+            "china", "sklearn", "datasets/images/china.jpg",
+            "danielbuechele, https://www.flickr.com/photos/danielbuechele/6061409035", CC_BY, _SKLEARN,
+        ),
         Original("coffee", "skimage", "data/coffee.png", "Rachel Michetti", CC0, _SKIMAGE),
         Original(
             "coins", "skimage", "data/coins.png", "Brooklyn Museum Collection",
             "no known copyright restrictions", _SKIMAGE,
         ),
-        Original("flower", "sklearn", "datasets/images/flower.jpg", "vultilion (Flickr)", CC_BY, _SKLEARN),
+        # The README's words name danielbuechele here, too; its links lead to vultilion.
+        Original(
+            "flower", "sklearn", "datasets/images/flower.jpg",
+            "vultilion, https://www.flickr.com/photos/vultilion/6056698931", CC_BY, _SKLEARN,
+        ),
         Original("hubble", "skimage", "data/hubble_deep_field.jpg", "NASA", "public domain", _SKIMAGE),
         Original("rocket", "skimage", "data/rocket.jpg", "SpaceX", "public domain", _SKIMAGE),
     )

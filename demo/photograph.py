@@ -75,6 +75,7 @@ def keep(picture: Path, name: str, judge: str = "") -> None:
     if judge:
         said.add_text(JUDGED_BY, judge)
     with Image.open(picture) as drawn:
+        # Maximum coverage keeps rare colours, such as a cross; the means bring back the frequent ones, paper.
         few = drawn.convert("RGB").quantize(
             256, Image.Quantize.MAXCOVERAGE, kmeans=3, dither=Image.Dither.NONE
         )

@@ -76,7 +76,7 @@ def score(console: Console, url: str, out: Path) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     results = folder / "results.jsonl"
     ended = edit_rrm("score", str(LISTING), "--out", str(results), "--url", url, "--retry-failed")
-    if not results.exists():
+    if ended > 1:  # no service, or a stop: it has said so
         return ended
     report, sheet = folder / "report.html", folder / "sheet.png"
     title = f"Edits of photographs, judged by {model.name}@{model.weights_digest}"

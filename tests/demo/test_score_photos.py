@@ -89,6 +89,13 @@ def test_the_commands_of_the_guide_score_report_and_compare_them(
     assert "│ all │ 100.0% [75.8%, 100.0%] │ 0 │ 12 │ +0.700" in " ".join(capsys.readouterr().out.split())
 
 
+def test_a_stop_draws_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with served(judge({})) as url:
+        monkeypatch.setattr(score_photos, "edit_rrm", lambda *_: 130)
+        assert score_photos.main(["--url", url, "--out", str(tmp_path)]) == 130
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
 def test_without_a_model_to_ask_one_line_says_what_to_start(capsys: pytest.CaptureFixture[str]) -> None:
     assert score_photos.main([]) == 2
     (line,) = capsys.readouterr().err.splitlines()
