@@ -18,7 +18,7 @@ from edit_rrm_server.engines.vllm.parameters import vllm_parameters
 def test_an_engine_that_speculates_is_asked_for_its_likeliest_tokens(
     watched: list[int], speculates: bool, named: list[int] | None, likeliest: int | None
 ) -> None:
-    sampling = SamplingSettings(max_tokens=5)
+    sampling = SamplingSettings(temperature=0.0, top_p=1.0, seed=0, max_tokens=5)
     found = vllm_parameters(sampling, watched, ends_thoughts=False, speculates=speculates)
     assert (found.logprob_token_ids, found.logprobs) == (named, likeliest)
     assert found.max_tokens == 5

@@ -1,5 +1,8 @@
-"""A prompt's sampling as vLLM takes it. It gives token ids, and the service's own reader their texts: vLLM would
-write the text of every watched token anew at every step, where calls are answered."""
+"""A prompt's sampling as vLLM takes it.
+
+vLLM gives token ids, and the service's own reader their texts: it would write the text of every watched token
+anew at every step, where calls are answered.
+"""
 
 from collections.abc import Sequence
 from typing import Any
