@@ -15,13 +15,13 @@ OVERRIDES := $(if $(filter gpu,$(BUILD)),--no-config)
 EXTRAS := $(BUILD),otel,ray,training,edit-training,docs,dev
 # Processes that share the tests: one a core. 0 is none but pytest's own. One that dies is replaced a few times.
 TEST_WORKERS ?= logical
-PYTEST := $(BIN)/python tests/watched.py -n $(TEST_WORKERS) --maxprocesses 8 --max-worker-restart 4 --no-loadscope-reorder
+PYTEST := $(BIN)/python tests/watched.py -n $(TEST_WORKERS) --maxprocesses 8 --max-worker-restart 4 --no-loadscope-reorder --durations 30 --durations-min 5
 
 # Nothing here looks for models on a hub or reports usage.
 export HF_HUB_OFFLINE := 1
 export VLLM_NO_USAGE_STATS := 1
 
-.PHONY: help install install-gpu demo serve check test lint format bench reproduce-rrm reproduce-edit docs clean
+.PHONY: help install install-gpu demo demo-photos serve check test lint format bench audit reproduce-rrm reproduce-edit docs clean
 
 help: ## list the targets
 	@echo "edit-rrm: a reward model for image editing, served over HTTP"; echo
@@ -30,6 +30,10 @@ help: ## list the targets
 	@echo; echo "  PYTHON=python3.12 make install   chooses the interpreter (3.11 or newer)"
 
 install: $(INSTALLED) ## create .venv with everything in it (about 6 GB)
+	@echo "What comes next:"
+	@echo "  source .venv/bin/activate   # names the commands: edit-rrm, edit-rrm-server, edit-rrm-train, edit-grpo"
+	@echo "  make demo                   # scores sample edits with the bundled model, and shows why"
+	@echo "  make serve                  # keeps the service on 127.0.0.1:8000; docs/first-hour.md has a paste for you"
 
 install-gpu: ## the same with the official vLLM and CUDA, for Linux with an NVIDIA GPU; later calls keep to it
 	@[ "$(BUILD)" = gpu ] || rm -f $(INSTALLED)
@@ -52,6 +56,11 @@ $(INSTALLED): pyproject.toml shapes/pyproject.toml
 
 demo: $(INSTALLED) ## start the service, score sample edits, draw a contact sheet, stop
 	@$(BIN)/python demo/run.py
+
+# A hub id may be downloaded here.
+demo-photos: export HF_HUB_OFFLINE := 0
+demo-photos: $(INSTALLED) ## score edits of photographs by a model you serve (URL=…), or one started for it (MODEL=…)
+	@$(BIN)/python demo/score_photos.py $(if $(URL),--url "$(URL)") $(if $(MODEL),--model "$(MODEL)")
 
 serve: $(INSTALLED) ## run the service with its bundled model on 127.0.0.1:8000
 	@$(BIN)/edit-rrm-server serve
@@ -78,6 +87,9 @@ bench: $(INSTALLED) ## list the benchmarks; `make bench SCRIPT=name` runs one
 	elif compgen -G 'benchmarks/*.py' >/dev/null; then \
 		for script in benchmarks/*.py; do echo "  make bench SCRIPT=$$(basename "$$script" .py)"; done; \
 	else echo "there are no benchmarks yet"; fi
+
+audit: $(INSTALLED) ## known weaknesses and licences of what is installed; asks a service on the internet
+	@$(BIN)/python deploy/supply_chain/audit.py
 
 reproduce-rrm: $(INSTALLED) ## train and compare the reward models of the paper's table in miniature (hours; resumes)
 	$(BIN)/edit-rrm-shapes reproduce-rrm --out runs/reproduce

@@ -1,19 +1,18 @@
 """Which pictures please the judge without being the edit? Cheap tricks beside the honest edit.
 
-    python benchmarks/picture_tricks.py [--edits 50] [--searched 5] [--queries 2000] [--json FILE]
+    python benchmarks/picture_tricks.py [--edits 50] [--searched 5] [--queries 2000] [--out FILE]
 
 Of every trick: its mean reward, how often it reaches half and the honest edit's reward, and what caught it.
 `noise` is searched for: the source with noise of at most 16 levels, kept where the reward rises, for so many
 queries. Bundled model, real vLLM, guards on, principles as the world knows them.
 """
 
-import json
 import math
 import random
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Annotated
 
 import numpy as np
@@ -21,8 +20,9 @@ import typer
 from PIL import Image, ImageChops, ImageEnhance, ImageOps
 from rich.progress import track
 from rich.table import Table
+from rig.figures import Out, write_figures
 from rig.processes import end_on_sigterm, reward_server
-from rig.report import console, say_machine
+from rig.report import console, progress, say_machine
 
 from edit_rrm.intervals import share
 from edit_rrm.principles import numbered
@@ -148,7 +148,7 @@ def main(
     edits: Annotated[int, typer.Option(min=5, help="Edits that every trick is tried on.")] = 50,
     searched: Annotated[int, typer.Option(min=0, help="Edits that noise is searched for.")] = 5,
     queries: Annotated[int, typer.Option(min=20, help="Queries of each search.")] = 2000,
-    json_to: Annotated[Path | None, typer.Option("--json", help="Where the figures go.")] = None,
+    out: Out = None,
 ) -> None:
     """See the module."""
     end_on_sigterm()
@@ -167,9 +167,10 @@ def main(
                 seen[name].rewards.append(reward)
                 seen[name].honest.append(found[0][0])
                 seen[name].caught[caught] += 1
-        for index in track(range(searched), "noise", console=console):
-            edit = make_edit(WORLD, index, 1)
-            searches.append(searched_noise(Judge(client, edit), edit, queries))
+        chosen = [make_edit(WORLD, index, 1) for index in range(searched)]
+        with ThreadPoolExecutor(max(1, searched)) as pool:  # all at once, which fills the engine's steps
+            running = [pool.submit(searched_noise, Judge(client, edit), edit, queries) for edit in chosen]
+            searches += [each.result() for each in track(running, "noise", console=progress)]
     table = Table("trick", "mean reward", "at least 0.5", "as the honest edit", "what caught it", "failed")
     figures: dict[str, object] = {}
     for name, one in seen.items():
@@ -183,8 +184,7 @@ def main(
     for start, best in searches:
         console.print(f"noise, {queries} queries: {start:.3f} -> {best:.3f}")
     figures["noise"] = {"queries": queries, "found": searches}
-    if json_to is not None:
-        json_to.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    write_figures(out, {"edits": edits, "tricks": figures})
 
 
 if __name__ == "__main__":

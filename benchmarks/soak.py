@@ -22,20 +22,18 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import httpx
-import psutil  # type: ignore[import-untyped]
 import typer
 from rich.table import Table
 from rig.calls import Group, base64_request, make_groups
+from rig.checked_load import PATIENT, same_rewards
 from rig.processes import ServerProcess, end_on_sigterm, reward_server
 from rig.report import Bar, console, percentile, say_machine
+from rig.service_faults import RELOADABLE, kill_engine, ready_again, reload
 
-from edit_rrm_client import AsyncRewardClient, EditRRMClientError, RetryPolicy
+from edit_rrm_client import AsyncRewardClient, EditRRMClientError
 from edit_rrm_server.settings.server import BUNDLED_MODEL
 
 GROUPS, SIZE = 24, 6
-ADMIN_KEY = "soak-admin"
-TOLERANCE = 1e-4
-PATIENT = RetryPolicy(attempts=60, max_backoff_s=5.0)
 QUARTERS = 4
 
 
@@ -62,7 +60,7 @@ class Found:
         """An answer beside the reference's. A candidate that failed has no reward, which is none too many."""
         pairs = list(zip(rewards, expected, strict=True))
         self.failed[kind] += sum(a is None and b is not None for a, b in pairs)
-        if not all(a is None or (b is not None and math.isclose(a, b, abs_tol=TOLERANCE)) for a, b in pairs):
+        if not same_rewards(rewards, expected):
             self.different[kind] += 1
             self.examples.append(f"{kind}: {rewards} instead of {expected}")
 
@@ -182,32 +180,15 @@ class Soak:
                 return
             started = time.monotonic()
             await fault()
-            await self._ready()
+            await ready_again(self._server.url)
             self.found.ready_after[fault.__name__.strip("_")].append(time.monotonic() - started)
 
     async def _reload(self) -> None:
-        async with httpx.AsyncClient(timeout=600.0) as http:
-            headers = {"Authorization": f"Bearer {ADMIN_KEY}"}
-            path = {"path": str(BUNDLED_MODEL)}
-            answer = await http.post(f"{self._server.url}/v1/admin/reload", json=path, headers=headers)
-        if answer.status_code != 200:
-            self.found.lose("reload", answer.text[:300])
+        if (code := await reload(self._server)) != "ok":
+            self.found.lose("reload", code)
 
     async def _kill(self) -> None:
-        for child in psutil.Process(self._server.pid).children(recursive=True):
-            if "EngineCore" in " ".join(child.cmdline()) or "EngineCore" in child.name():
-                child.kill()
-        async with httpx.AsyncClient(timeout=30.0) as http, asyncio.timeout(60.0):
-            while (await http.get(f"{self._server.url}/ready")).status_code == 200:  # noqa: ASYNC110  # another process
-                await asyncio.sleep(0.05)
-
-    async def _ready(self) -> None:
-        async with httpx.AsyncClient(timeout=30.0) as http:
-            while True:
-                with contextlib.suppress(httpx.HTTPError):
-                    if (await http.get(f"{self._server.url}/ready")).status_code == 200:
-                        return
-                await asyncio.sleep(0.2)
+        await kill_engine(self._server)
 
     async def _memory(self) -> None:
         while time.monotonic() < self._ends_at:
@@ -247,8 +228,7 @@ def main(
     """See the module."""
     end_on_sigterm()
     say_machine()
-    settings = {"score_cache_mib": 0, "admin_api_keys": ADMIN_KEY, "reload_root": BUNDLED_MODEL.parent}
-    with reward_server(BUNDLED_MODEL, **settings) as server:
+    with reward_server(BUNDLED_MODEL, score_cache_mib=0, **RELOADABLE) as server:
         found = asyncio.run(soak(server, 60 * minutes, 60 * fault_every))
     calls = Table("kind", "calls", "lost", "different", "candidates failed")
     for kind, count in found.calls.items():

@@ -2,30 +2,27 @@
 
     .venv/bin/python benchmarks/stream_memory.py [--lines 20000] [--edits 16]
 
-One POST /v1/score/stream, its answers read while its lines are written (aiohttp, which comes with vLLM;
-httpx would send the whole body first). The lines are a few edits over and over, so that all but the
-first are answered from the score cache: what is measured is the stream, not the model. Every line
-must be answered exactly once. Printed: resident memory of the server process for each tenth of the run.
+One POST /v1/score/stream, its answers read while its lines are written. The lines are a few edits over and
+over, so that all but the first are answered from the score cache: what is measured is the stream, not the
+model. Every line must be answered exactly once. Printed: resident memory of the server process for each
+tenth of the run.
+
 Bar: the median of the last tenth is at most 1.05 of that of the second (the first still fills caches).
 """
 
 import asyncio
-import itertools
 import json
 import statistics
-import time
-from collections import Counter
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
-import aiohttp
 import typer
 from rich.table import Table
 from rig.calls import base64_request, make_groups
 from rig.processes import Memory, ServerProcess, end_on_sigterm, reward_server
 from rig.report import Bar, console, progress, say_machine
+from rig.streams import Stream, stream
 
 from edit_rrm_server.settings.server import BUNDLED_MODEL
 
@@ -34,49 +31,9 @@ SAMPLE_S = 0.2
 TENTHS = 10
 
 
-@dataclass
-class Stream:
-    """What came back. `keys` counts the answers to each line's key."""
-
-    keys: Counter[int] = field(default_factory=Counter)
-    cached: int = 0
-    failures: Counter[str] = field(default_factory=Counter)
-    failed_keys: set[int] = field(default_factory=set)
-    took_s: float = 0.0
-
-    def add(self, text: bytes) -> None:
-        """Notes one answer line."""
-        answer = json.loads(text)
-        self.keys[answer["key"]] += 1
-        if "error" in answer:
-            self.failures[answer["error"]["code"]] += 1
-            self.failed_keys.add(answer["key"])
-        else:
-            self.cached += bool(answer["results"][0].get("cached"))
-
-
-async def stream(url: str, requests: Sequence[bytes], lines: int) -> Stream:
-    """Writes and reads at once. Each request lacks its opening brace, which comes with the line's key."""
-
-    async def body() -> AsyncIterator[bytes]:
-        for key, request in zip(range(lines), itertools.cycle(requests), strict=False):
-            yield b'{"key": %d, %b\n' % (key, request)
-
-    found = Stream()
-    started = time.perf_counter()
-    timeout = aiohttp.ClientTimeout(total=None)
-    async with (
-        aiohttp.ClientSession(timeout=timeout) as http,
-        http.post(
-            f"{url}/v1/score/stream", data=body(), headers={"Content-Type": "application/x-ndjson"}
-        ) as answer,
-    ):
-        if answer.status != 200:
-            raise RuntimeError(f"the stream was refused: {answer.status} {await answer.text()}")
-        async for text in answer.content:
-            found.add(text)
-    found.took_s = time.perf_counter() - started
-    return found
+def keyed(requests: Sequence[bytes]) -> Callable[[int], bytes]:
+    """The requests over and over; each lacks its opening brace, which comes with the line's key."""
+    return lambda key: b'{"key": %d, %b\n' % (key, requests[key % len(requests)])
 
 
 async def watched(
@@ -92,7 +49,7 @@ async def watched(
 
     sampling = asyncio.create_task(sample())
     try:
-        found = await stream(server.url, requests, lines)
+        found = await stream(server.url, keyed(requests), lines)
     finally:
         sampling.cancel()
         await asyncio.gather(sampling, return_exceptions=True)
@@ -116,7 +73,7 @@ def show(found: Stream, samples: Sequence[Memory], lines: int) -> None:
         cells = (min(server), medians[-1], max(server), engine)
         table.add_row(str(number), *(f"{value:.1f}" for value in cells))
     console.print(table)
-    once = sum(found.keys[key] == 1 for key in range(lines))
+    once = found.answered_once(lines)
     console.print(f"answered exactly once: {once} of {lines}; from the score cache: {found.cached}")
     console.print(f"error lines: {dict(found.failures) or 'none'}")
     BAR.judge(medians[-1] / medians[1])
@@ -132,7 +89,7 @@ def main(
     requests = [json.dumps(base64_request(group)).encode()[1:] for group in make_groups(edits, 1)]
     with reward_server(model) as server:
         # An edit whose trace does not parse has no score to keep: it would cost the engine every time.
-        first = asyncio.run(stream(server.url, requests, edits))
+        first = asyncio.run(stream(server.url, keyed(requests), edits))
         requests = [request for key, request in enumerate(requests) if key not in first.failed_keys]
         if not requests:
             raise RuntimeError(f"no line was scored: {dict(first.failures)}")

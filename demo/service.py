@@ -18,15 +18,19 @@ class ServiceDiedError(RuntimeError):
 class Service:
     """An `edit-rrm-server serve` process of this interpreter's environment; a context manager.
 
-    It leads a process group of its own, so that leaving the block ends the engine's children too.
+    It leads a process group of its own, so that leaving the block ends the engine's children too. `options`
+    are `serve`'s, after those that say where it listens.
     """
 
-    def __init__(self, log_path: Path, command: list[str] | None = None) -> None:
+    def __init__(
+        self, log_path: Path, command: list[str] | None = None, options: tuple[str, ...] = ()
+    ) -> None:
         self.log_path = log_path
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         server = str(Path(sys.executable).parent / "edit-rrm-server")
-        self._command = command or [server, "serve", "--host", "127.0.0.1", "--port", str(self.port)]
+        listening = ("--host", "127.0.0.1", "--port", str(self.port))
+        self._command = command or [server, "serve", *listening, *options]
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> "Service":

@@ -62,10 +62,16 @@ def shown(page: str, number: int, changes: Mapping[str, str]) -> list[list[str]]
     fails. A word that is empty afterwards is left out.
     """
     block = shell_blocks(page)[number]
+    return commands(block._replace(code=pasted(page, number, changes)))
+
+
+def pasted(page: str, number: int, changes: Mapping[str, str]) -> str:
+    """The page's `number`th block of commands as it stands, for a shell, with the changes of `shown`."""
+    code = shell_blocks(page)[number].code
     for before, after in changes.items():
-        assert before in block.code, f"{page} shows no {before!r} there"
-        block = block._replace(code=block.code.replace(before, after))
-    return commands(block)
+        assert before in code, f"{page} shows no {before!r} there"
+        code = code.replace(before, after)
+    return code
 
 
 def _words(line: str) -> list[str]:

@@ -7,7 +7,7 @@ body. Beside that: a stream's lines are looked at one by one, and no error may b
 import base64
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,7 +65,7 @@ def send_cases(
     mode = GenerationMode.POSITIVE if right else GenerationMode.NEGATIVE
     cases = operation.as_strategy(generation_mode=mode)
     if right:
-        cases = st.tuples(cases, st.integers(0, 3), st.sampled_from(_FILES)).map(_made_whole)
+        cases = st.tuples(cases, st.integers(0, 3), st.sampled_from(FILES)).map(_made_whole)
 
     @seed(number)
     @settings(
@@ -83,7 +83,11 @@ def send_cases(
 
 
 def _sent(case: AnyCase, url: str, right: bool) -> Outcome:
-    answer = case.call(base_url=url)
+    return outcome_of(case, case.call(base_url=url), right)
+
+
+def outcome_of(case: AnyCase, answer: Any, right: bool) -> Outcome:
+    """What an answer is by the document; `right` where the schema allows the request."""
     faults = list(_broken_rules(case, answer))
     code = "ok"
     if answer.status_code >= 400:
@@ -140,27 +144,35 @@ def _made_whole(drawn: tuple[AnyCase, int, str]) -> AnyCase:
     request = body.get("request", body) if isinstance(body, dict) else None
     if not isinstance(request, dict):
         return case
-    if isinstance(request.get("deadline_s"), int | float):
-        request["deadline_s"] = min(request["deadline_s"], LONGEST_S)
+    bounded(case)
     if share and ("source" in request or "sources" in request):
-        _whole(request, file)
+        whole(request, file)
         if request is not body:
             case.body = {"request": request}
     return case
 
 
-def _whole(request: dict[str, Any], file: str) -> None:
-    for name in ("model", "thinking"):  # of another service than this
+def bounded(case: AnyCase) -> None:
+    """Has a request that names a deadline name none longer than `LONGEST_S`."""
+    body: Any = case.body
+    request = body.get("request", body) if isinstance(body, dict) else None
+    if isinstance(request, dict) and isinstance(request.get("deadline_s"), int | float):
+        request["deadline_s"] = min(request["deadline_s"], LONGEST_S)
+
+
+def whole(request: dict[str, Any], file: str, kept: Collection[str] = ()) -> None:
+    """Puts images that are there into a request, and nothing of another service; fields `kept` stay."""
+    for name in {"model", "thinking"}.difference(kept):
         request.pop(name, None)
     image = {"b64": file}
-    if request.get("source") is not None:
+    if request.get("source") is not None and "source" not in kept:
         request["source"] = image
     if request.get("sources") is not None:
         request["sources"] = [image]
     if "candidates" in request:
-        files = _FILES[: len(request["candidates"])]
+        files = FILES[: len(request["candidates"])]
         request.update(candidates=[{"b64": each} for each in files], source_of_guards=0, samples=1)
-    for number, principle in enumerate(request.get("principles") or ()):
+    for number, principle in enumerate(() if "principles" in kept else request.get("principles") or ()):
         principle["id"] = f"p{number}"
 
 
@@ -170,8 +182,8 @@ def _file(colour: str, format_: str) -> str:
     return base64.b64encode(buffer.getvalue()).decode()
 
 
-_FILES = [_file(colour, format_) for colour in ("red", "blue") for format_ in ("PNG", "JPEG", "WEBP")]
-_BROKEN = [_FILES[0][:40], "R0lGODlhAQABAAAAACw=", "data:image/png;base64,AAAA"]
+FILES = [_file(colour, format_) for colour in ("red", "blue") for format_ in ("PNG", "JPEG", "WEBP")]
+_BROKEN = [FILES[0][:40], "R0lGODlhAQABAAAAACw=", "data:image/png;base64,AAAA"]
 
 
 @schemathesis.serializer(STREAM)
@@ -179,5 +191,5 @@ def _line(context: SerializationContext, value: Any) -> bytes:
     return json.dumps(value).encode() + b"\n"
 
 
-schemathesis.openapi.format("byte", st.sampled_from([*_FILES, *_BROKEN]) | st.text(min_size=1, max_size=20))
+schemathesis.openapi.format("byte", st.sampled_from([*FILES, *_BROKEN]) | st.text(min_size=1, max_size=20))
 load_all_checks()

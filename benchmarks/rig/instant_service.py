@@ -29,6 +29,7 @@ from edit_rrm_server.api.app import create_app
 from edit_rrm_server.engines.engine import Completion, SamplingSettings
 from edit_rrm_server.engines.loaded_model import LoadedModel
 from edit_rrm_server.engines.openai.start import load_openai_model
+from edit_rrm_server.event_loop import run_to_end
 from edit_rrm_server.life.service import Service
 from edit_rrm_server.observe.fleet_metrics import FleetMetrics
 from edit_rrm_server.process.allocation import keep_freed_memory
@@ -145,4 +146,4 @@ if __name__ == "__main__":
     told = json.loads(sys.argv[2])
     keep_freed_memory()
     settings = ServerSettings(**told["settings"])
-    asyncio.run(serve(int(sys.argv[1]), told["tokens"], settings, told.get("trace_s", 0.0)))
+    run_to_end(serve(int(sys.argv[1]), told["tokens"], settings, told.get("trace_s", 0.0)))

@@ -45,13 +45,19 @@ class ServerProcess:
     """
 
     def __init__(
-        self, command: Sequence[str], port: int, ready_path: str, environment: Mapping[str, str] | None = None
+        self,
+        command: Sequence[str],
+        port: int,
+        ready_path: str,
+        environment: Mapping[str, str] | None = None,
+        output: Path | None = None,
     ) -> None:
         self.url = f"http://127.0.0.1:{port}"
         self._command = list(command)
         self._ready_url = self.url + ready_path
         self._environment = {**os.environ, **(environment or {})}
         self._directory = tempfile.TemporaryDirectory(prefix="edit-rrm-benchmark-")
+        self._output = output or Path(self._directory.name)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -86,6 +92,15 @@ class ServerProcess:
             with contextlib.suppress(psutil.NoSuchProcess):
                 others += _cpu_s(child)
         return CpuTime(_cpu_s(leader), others)
+
+    def end(self, limit_s: float = END_LIMIT_S) -> int:
+        """SIGTERM, and the status it ends with. Raises TimeoutExpired."""
+        self._running().terminate()
+        return self._running().wait(limit_s)
+
+    def left(self) -> list[psutil.Process]:
+        """Processes of its session."""
+        return _session(self._running().pid)
 
     @contextlib.contextmanager
     def stopped(self) -> Iterator[None]:
@@ -155,16 +170,31 @@ class ServerProcess:
         return self._process
 
     def _file(self, name: str) -> Path:
-        return Path(self._directory.name) / name
+        return self._output / name
 
 
-def reward_server(model: Path, **settings: object) -> ServerProcess:
+@dataclass(frozen=True)
+class Surroundings:
+    """`prefix` is a program that becomes the server, such as `prlimit` with its options.
+
+    What it prints goes to files below `output`, else to a folder that ends with it.
+    """
+
+    prefix: Sequence[str] = ()
+    environment: Mapping[str, str] | None = None
+    output: Path | None = None
+
+
+NOTHING_SPECIAL = Surroundings()
+
+
+def reward_server(model: Path, where: Surroundings = NOTHING_SPECIAL, /, **settings: object) -> ServerProcess:
     """`edit-rrm-server serve` with these settings, by their names in `ServerSettings`."""
     port = free_port()
-    command = [_script("edit-rrm-server"), "serve", "--model", str(model), "--port", str(port)]
+    command = [*where.prefix, _script("edit-rrm-server"), "serve", "--model", str(model), "--port", str(port)]
     for name, value in settings.items():
         command += ["--set", f"{name}={value}"]
-    return ServerProcess(command, port, "/ready")
+    return ServerProcess(command, port, "/ready", where.environment, where.output)
 
 
 def vllm_server(arguments: Sequence[str], environment: Mapping[str, str]) -> ServerProcess:

@@ -100,7 +100,7 @@ def call_flow(
             reply = yield Send(
                 call.method,
                 endpoint.base_url + call.path,
-                {**endpoint.headers, "X-Request-ID": request_id},
+                {**endpoint.headers, **_named(call, request_id)},
                 httpx.Timeout(wait_at_most_s, connect=min(policy.connect_timeout_s, wait_at_most_s)),
                 call.body(min(remaining_s, policy.attempt_timeout_s or math.inf)),
                 tuple(call.parts.items()),
@@ -126,6 +126,12 @@ def call_flow(
                 raise
         if wait_s > 0:
             yield Wait(wait_s)
+
+
+def _named(call: Call[AnswerT], request_id: str) -> dict[str, str]:
+    """Every attempt says which call it is; one that comes after a lost answer is given that very answer."""
+    named = {"X-Request-ID": request_id}
+    return named if call.request is None else {**named, "Idempotency-Key": request_id}
 
 
 def _no_answer(error: Reply, endpoint: Endpoint, *, last: bool) -> EditRRMClientError:

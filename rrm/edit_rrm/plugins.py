@@ -17,6 +17,7 @@ Group = Literal[
     "edit_rrm.checkpoints",
     "edit_rrm.judges",
     "edit_rrm.pictures",
+    "edit_rrm.presets",
     "edit_rrm_training.editors",
     "edit_rrm_training.endpoints",
     "edit_rrm_training.optimizers",

@@ -14,7 +14,6 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticUndefined
 
 from edit_rrm.errors import SettingsFileError
-from edit_rrm.nearest import did_you_mean
 from edit_rrm.nested_settings import put
 from edit_rrm.setting_problems import models_in, problems
 
@@ -82,23 +81,6 @@ def settings_json(kind: type[BaseModel]) -> str:
         {"name": name, "default": default, "description": text} for name, default, text in settings_rows(kind)
     ]
     return json.dumps(rows, indent=2, ensure_ascii=False)
-
-
-def settings_file(named: str, presets: Path) -> Path:
-    """The file of that name, or the preset, a YAML file in `presets` by its name without the ending.
-
-    A file goes before a preset. Raises SettingsFileError naming the presets there are.
-    """
-    file = Path(named)
-    if file.is_file():
-        return file
-    known = sorted(preset.stem for preset in presets.glob("*.yaml"))
-    if named in known:
-        return presets / f"{named}.yaml"
-    raise SettingsFileError(
-        f"cannot read the settings file {named}: there is no such file, and no preset of that name "
-        f"(presets: {', '.join(known) or 'none'}){did_you_mean(file.stem, known)}"
-    )
 
 
 def changed_settings(begun: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -225,7 +225,10 @@ def test_columns_may_have_other_names(tmp_path: Path) -> None:
     path = lines(tmp_path / "e.jsonl", [row])
     [found] = rows_of(path, instruction="prompt", source="input_image")
     assert (found.instruction, found.source, found.problem) == ("blue", "i/s.png", None)
-    assert open_input(path, tmp_path).digest() != open_input(path, tmp_path, {"id": "x"}).digest()
+    names = {"instruction": "prompt", "source": "input_image"}
+    assert (
+        open_input(path, tmp_path, names).digest() != open_input(path, tmp_path, names | {"id": "x"}).digest()
+    )
     with pytest.raises(InputError, match="no column 'nope' to rename"):
         open_input(path, tmp_path, {"nope": "x"})
 
@@ -244,6 +247,34 @@ def test_an_input_in_which_no_row_could_be_scored_is_refused_at_once(tmp_path: P
         (tmp_path / "e.txt").touch()
         with pytest.raises(InputError, match=words):
             list(open_input(tmp_path / name, tmp_path).rows())
+
+
+@pytest.mark.parametrize(
+    ("lacking", "words"),
+    [
+        ("instruction", "no column 'instruction' among: edited, source; if yours has another name"),
+        ("source", "no column 'source' among: edited, instruction;"),
+        ("edited", "no column 'edited' among: instruction, source;"),
+    ],
+)
+def test_json_lines_of_which_none_has_a_column_are_refused_at_once(
+    tmp_path: Path, lacking: str, words: str
+) -> None:
+    whole = {"instruction": "blue", "source": "i/s.png", "edited": "i/a.png"}
+    lame = {name: value for name, value in whole.items() if name != lacking}
+    with pytest.raises(InputError, match=words):
+        open_input(lines(tmp_path / "e.jsonl", [lame] * 3), tmp_path)
+    # One row with it makes the others bad rows, each for itself.
+    numbered = [{**row, "key": str(place)} for place, row in enumerate([lame, whole, lame])]
+    rows = rows_of(lines(tmp_path / "e.jsonl", numbered))
+    assert [row.problem and row.problem.code for row in rows] == ["missing_column", None, "missing_column"]
+
+
+def test_json_lines_of_which_none_can_be_read_are_left_to_their_rows(tmp_path: Path) -> None:
+    (tmp_path / "e.jsonl").write_text("{\n[1]\n")
+    assert [row.problem and row.problem.code for row in rows_of(tmp_path / "e.jsonl")] == [
+        "unreadable_row"
+    ] * 2
 
 
 def test_the_digest_follows_the_rows(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 from collections.abc import Sequence
 from pathlib import Path
@@ -387,6 +388,19 @@ def test_calls_of_few_edits_are_more_calls(size: int, calls: int) -> None:
         under_way += 1
     assert under_way == calls
     assert Services(urls=("http://a",), concurrency=3).width == Width(3)
+
+
+def test_a_job_says_whether_it_goes_on_how_long_it_took_and_what_is_next(
+    tmp_path: Path, service: MockRewardServer
+) -> None:
+    source, out = edits_file(tmp_path, 3, candidates=2), tmp_path / "r.jsonl"
+    page = tmp_path / "r.html"
+    first = score(source, out, "--limit", "2").stderr
+    assert "begins: 2 rows; after a stop the same command goes on" in first
+    second = score(source, out).stderr
+    assert "goes on: 2 of 6 rows are recorded" in second
+    assert re.search(r"^took \d+ (s|min)$", second, re.M)
+    assert f"look at it: edit-rrm report {out} --out {page}" in second
 
 
 def test_help_teaches_with_examples() -> None:

@@ -222,6 +222,8 @@ def test_refusals_and_lost_connections_are_tried_again_after_the_wait_they_ask_f
     assert rewards(drive(script, "score", *CALL)) == [0.62]
     assert script.waits == [7.0, 0.5, 1.0, 2.0]
     assert len({request.headers["x-request-id"] for request in script.requests}) == 1
+    keys = {request.headers["idempotency-key"] for request in script.requests}
+    assert len(keys) == 1, "the service knows that it is the same call"
 
 
 def test_attempts_are_bounded_and_the_last_error_says_how_many(drive: Driver) -> None:

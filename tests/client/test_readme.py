@@ -1,4 +1,4 @@
-"""README.md and docs/: every block is run by a test, the first pages' Python by these; options exist."""
+"""README.md and docs/: every block is run by a test; the commands, options and files they name exist."""
 
 import re
 from pathlib import Path
@@ -12,12 +12,14 @@ from edit_rrm_client.cli import app as client_app
 from edit_rrm_server.process.cli import app as server_app
 from edit_rrm_shapes.cli.app import app as shapes_app
 from edit_rrm_training.cli.app import app as training_app
-from guide_blocks import blocks_of, commands, commands_in_lines, serve_pictures, shell_blocks
+from guide_blocks import blocks_of, commands, commands_in_lines, shell_blocks
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = [
     "../README.md",
+    "../CONTRIBUTING.md",
+    "../shapes/README.md",
     *sorted(
         str(path.relative_to(DOCS))
         for folder in (DOCS, DOCS / "notes", DOCS / "reference")
@@ -34,18 +36,13 @@ PROGRAMS: dict[str, Any] = {
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
 
 
-@pytest.mark.parametrize("page", ["../README.md", "index.md"])
-def test_python_on_the_first_pages_runs(
-    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    serve_pictures(tmp_path, monkeypatch)
-    for name in ("a.png", "b.png"):
-        (tmp_path / name).write_bytes((tmp_path / "first.png").read_bytes())
-    blocks = [block for block in blocks_of(page) if block.language == "python"]
-    assert blocks
-    for block in blocks:
-        exec(compile(block.code, page, "exec"), {})
-    assert "0.9" in capsys.readouterr().out
+@pytest.mark.parametrize("page", ["../README.md", "index.md", "first-hour.md"])
+def test_files_that_the_first_pages_name_ship(page: str) -> None:
+    named = {
+        path for block in blocks_of(page) for path in re.findall(r"demo/images/[\w/-]+\.png", block.code)
+    }
+    assert {"demo/images/source.png", "demo/images/recolour-good.png"} & named
+    assert all((ROOT / path).is_file() for path in named)
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -82,15 +79,20 @@ def check(command: Any, words: list[str], shown: str) -> None:
 
 # Blocks that no test runs as they stand, and what is run instead.
 NOT_RUN = {
+    ("../CONTRIBUTING.md", 0): "make's targets: .ci/run calls them",
+    ("../shapes/README.md", 0): "tests/shapes/test_readme_block.py runs all but the installation",
     ("../README.md", 0): "make demo and make test: a stranger's first minutes; .ci/run calls the second",
     ("../README.md", 1): "serve --model: tests/e2e/test_any_checkpoint.py starts it",
     ("../README.md", 2): "make serve, the same process as tests/e2e starts",
-    ("../README.md", 5): "installs for GPUs: tests/deploy/test_installs.py resolves each line",
+    ("../README.md", 6): "installs for GPUs: tests/deploy/test_installs.py resolves each line",
+    ("first-hour.md", 0): "make install: tests/deploy/test_installs.py has its line",
+    ("first-hour.md", 1): "serve, the same process as tests/e2e starts",
     ("index.md", 0): "make demo and make serve",
     ("judges.md", 0): "tests/client/test_judge_commands.py runs each of them",
     ("judges.md", 1): "somebody's repository: tests/rrm/test_judge_importing.py has files of its layout",
     ("notes/judges-imported.md", 0): "checkouts of eight repositories",
     ("operations.md", 0): "checkpoints of a hub: tests/server/test_hub_checkpoints.py has a small one",
+    ("photographs.md", 0): "make demo-photos: tests/demo/test_score_photos.py runs what it calls",
     (
         "training-on-gpus.md",
         0,
@@ -98,8 +100,9 @@ NOT_RUN = {
 }
 # Other languages: who reads or runs them.
 OTHERS = {
-    ("../README.md", "python"): "test_readme.py",
-    ("index.md", "python"): "test_readme.py",
+    ("../README.md", "python"): "test_first_requests.py",
+    ("index.md", "python"): "test_first_requests.py",
+    ("first-hour.md", "python"): "test_first_hour.py",
     ("client.md", "python"): "test_client_guide.py",
     ("trainers.md", "python"): "test_trainers_guide.py",
     ("trainers.md", "yaml"): "test_trainers_guide.py",
@@ -117,7 +120,7 @@ OTHERS = {
 
 def test_every_block_of_commands_is_run_by_a_test() -> None:
     sources = [path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py")]
-    asked = re.compile(r'\b(?:shown|follow)\(\s*"([\w/-]+\.md)", (\d+)')
+    asked = re.compile(r'\b(?:shown|follow|pasted)\(\s*"([\w./-]+\.md)", (\d+)')
     run = {(page, int(number)) for source in sources for page, number in asked.findall(source)}
     run |= {
         (page, number)

@@ -1,6 +1,10 @@
-"""The demo's modules are scripts beside each other, not a package: put their folder on the path."""
+"""The demo's modules are scripts beside each other, not a package: put their folder on the path.
+
+`served_mock` lies beside the client's tests.
+"""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "demo"))
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / folder) for folder in ("demo", "tests/client")]

@@ -83,3 +83,9 @@ def test_a_missing_program_says_what_to_do(tmp_path: Path) -> None:
         Service(tmp_path / "log", ["/no/such/program"]),
     ):
         pass
+
+
+def test_options_are_handed_on_to_serve(tmp_path: Path) -> None:
+    service = Service(tmp_path / "log", options=("--model", "org/name"))
+    assert service._command[1:4] == ["serve", "--host", "127.0.0.1"]
+    assert service._command[-4:] == ["--port", str(service.port), "--model", "org/name"]

@@ -48,20 +48,35 @@ class Environment:
         """Its interpreter."""
         return self.folder / "bin" / "python"
 
-    def run(self, script: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, script: str, *arguments: str, cwd: Path, patience_s: float = PATIENCE_S
+    ) -> subprocess.CompletedProcess[str]:
         """A console script of it, away from this checkout and its settings."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "EDIT_"))}
         return subprocess.run(
             [str(self.folder / "bin" / script), *arguments],
             cwd=cwd, env={**kept, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "COLUMNS": "200"},
-            capture_output=True, text=True, timeout=PATIENCE_S, check=False,
+            capture_output=True, text=True, timeout=patience_s, check=False,
         )  # fmt: skip
 
 
-def empty_environment(folder: Path) -> Environment:
-    """One with nothing in it."""
-    uv("venv", "--quiet", "--python", sys.executable, str(folder))
+def empty_environment(folder: Path, *options: str) -> Environment:
+    """One with nothing in it; `options` are of `uv venv`."""
+    uv("venv", "--quiet", "--python", sys.executable, *options, str(folder))
     return Environment(folder)
+
+
+def shell(made: Environment, text: str, constraints: Path, cwd: Path) -> None:
+    """Commands in a shell in which an environment is active; pip and uv take versions that are here."""
+    path = f"{made.folder / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    active = {"VIRTUAL_ENV": str(made.folder), "PATH": path}
+    pinned = {"PIP_CONSTRAINT": str(constraints), "UV_CONSTRAINT": str(constraints), "UV_NO_CONFIG": "1"}
+    pinned["UV_COMPILE_BYTECODE"] = "1"  # the first start is not to wait for it
+    done = subprocess.run(
+        ["bash", "-e"], input=text, cwd=cwd, env={**os.environ, **active, **pinned},
+        capture_output=True, text=True, timeout=2 * PATIENCE_S, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
 
 
 def installed(wheel: Path, extra: str, constraints: Path, folder: Path) -> Environment:

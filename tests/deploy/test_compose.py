@@ -102,6 +102,22 @@ def test_the_service_is_given_time_to_drain() -> None:
     assert grace_s >= float(server["environment"]["EDIT_RRM_DRAIN_TIMEOUT_S"]) + ENGINE_END_S + SPARE_S
 
 
+@pytest.mark.parametrize("service", ["server", "prometheus", "grafana"])
+def test_no_container_may_write_to_its_root_or_has_a_capability(service: str) -> None:
+    """Not one of them is left out: the three are all there are."""
+    services = composed()["services"]
+    assert services.keys() == {"server", "prometheus", "grafana"}
+    assert services[service]["read_only"] is True
+    assert services[service]["cap_drop"] == ["ALL"]
+    assert services[service]["security_opt"] == ["no-new-privileges:true"]
+    assert not services[service].keys() & {"cap_add", "privileged", "user", "network_mode", "pid"}
+
+
+def test_the_gpus_take_none_of_that_back() -> None:
+    (server,) = composed("compose.gpu.yaml")["services"].values()
+    assert not server.keys() & {"read_only", "cap_drop", "cap_add", "security_opt", "privileged", "user"}
+
+
 def test_the_root_file_system_is_read_only_and_what_is_written_has_a_place() -> None:
     server = composed()["services"]["server"]
     assert server["read_only"] is True

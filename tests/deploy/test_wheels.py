@@ -24,6 +24,10 @@ def weights(found: list[PurePosixPath]) -> set[str]:
     return {path.parts[2] for path in found if path.suffix == ".safetensors"}
 
 
+def presets(found: list[PurePosixPath], package: str) -> set[str]:
+    return {path.name for path in found if path.match(f"{package}/configs/*.yaml")}
+
+
 def packages(found: list[PurePosixPath]) -> set[str]:
     return {path.parts[0] for path in found if not path.parts[0].endswith(".dist-info")}
 
@@ -35,6 +39,8 @@ def test_the_products_wheel_is_small_and_has_the_default_model_alone(tmp_path: P
     assert packages(found) == PRODUCT
     assert weights(found) == {"edit-rrm-tiny"}
     assert {f"{package}/py.typed" for package in PRODUCT} <= {str(path) for path in found}
+    for package, folder in (("edit_rrm_training", "rrm_training"), ("edit_grpo", "edit_training")):
+        assert presets(found, package) == {file.name for file in (ROOT / folder / "configs").glob("*.yaml")}
 
 
 def test_the_miniatures_wheel_has_the_other_checkpoints_and_its_settings(tmp_path: Path) -> None:
@@ -42,6 +48,7 @@ def test_the_miniatures_wheel_has_the_other_checkpoints_and_its_settings(tmp_pat
     assert packages(found) == {"edit_rrm_shapes"}
     shipped = {"edit-rrm-tiny-sft", "edit-rrm-tiny-gcpo", "edit-rrm-tiny-base-m", "edit-rrm-tiny-base-s"}
     assert weights(found) == shipped | {"shapes-editor"}
+    assert presets(found, "edit_rrm_shapes") == {"sft_tiny.yaml", "gcpo_tiny.yaml", "tiny_editor.yaml"}
 
 
 def test_the_products_commands_work_without_the_miniature() -> None:

@@ -26,6 +26,7 @@ NOT_OURS = {
     "shapes/edit_rrm_shapes/reproduce_rrm/reporting.py": {"table.md"},  # the same
     "shapes/edit_rrm_shapes/tiny_rrm/bundle.py": {"RESULTS.md"},  # the same, beside a checkpoint
     "docs/notes/the-shapes-editor.md": {"vx.py"},  # "in commit f6e0606"
+    "demo/photos/LICENCES.md": {"skimage/data/_fetchers.py"},  # of scikit-image
     "docs/trainers.md": {  # flow_grpo's, Edit-R1's, EditScore's and a file of the reader's own
         "reward_func.py",
         "scripts/train_flux_kontext.py",

@@ -165,6 +165,23 @@ def test_settings_are_listed_for_a_script(program: str, words: list[str], name: 
     assert all(one["description"] for one in listed)
 
 
+@pytest.mark.parametrize(
+    ("program", "path"),
+    [
+        ("edit-rrm", "compare"), ("edit-rrm", "best-of"), ("edit-rrm", "score-one"), ("edit-rrm", "models"),
+        ("edit-rrm", "guards"), ("edit-rrm", "bench tiger"), ("edit-rrm", "bench gedit"),
+        ("edit-rrm-server", "settings"),
+        ("edit-rrm-train", "evaluate"), ("edit-rrm-train", "evaluate-pairs"), ("edit-rrm-train", "sft"),
+        ("edit-grpo", "train"), ("edit-grpo", "preflight"),
+        ("edit-rrm-shapes", "evaluate"), ("edit-rrm-shapes", "labels"), ("edit-rrm-shapes", "oracle"),
+        ("edit-rrm-shapes", "judge"),
+    ],
+)  # fmt: skip
+def test_a_command_that_prints_a_table_prints_its_numbers_for_a_script(program: str, path: str) -> None:
+    commands = dict(every_command(get_command(APPS[program])))
+    assert "--json" in known_options(commands[tuple(path.split())])
+
+
 def test_judges_are_listed_for_a_script() -> None:
     listed = json.loads(CliRunner().invoke(APPS["edit-rrm"], ["judges", "list", "--json"]).stdout)
     assert {"name", "version"} == set(listed["judges"][0])

@@ -7,6 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser
+
+from browsing import out_of_sight
 
 ROOT = Path(__file__).parents[2]
 _LOADED = re.compile(
@@ -49,3 +52,11 @@ def test_the_link_of_every_alert_leads_to_its_section(site: Path) -> None:
 def test_no_page_loads_anything_from_elsewhere(site: Path) -> None:
     for page in site.rglob("*.html"):
         assert _LOADED.findall(page.read_text(encoding="utf-8")) == [], page
+
+
+def test_the_task_index_is_the_first_screen(site: Path, browser: Browser) -> None:
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.goto((site / "index.html").as_uri())
+    rows = page.locator(".md-content table").first.locator("tr")
+    assert out_of_sight(page, first=rows.first, last=rows.last) == []
+    page.close()

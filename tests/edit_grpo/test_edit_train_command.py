@@ -70,7 +70,7 @@ def test_the_help_teaches_a_first_run_and_names_the_exit_codes() -> None:
     text = CliRunner().invoke(cli.app, ["train", "--help"], env={"COLUMNS": "200"}).output
     for words in (
         "edit-rrm-server serve",
-        "tiny_editor.yaml",
+        "edit-grpo train tiny_editor",
         "accelerate launch",
         "0 finished",
         "4 stopped by a signal",

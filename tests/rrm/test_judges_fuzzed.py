@@ -1,65 +1,51 @@
 """Every judge there is (ours, of files, imported) against texts and tokens that no model should write.
 
-Whatever comes is a sample in range, or one error of ours.
+Whatever comes is a sample in range, or one error of ours. benchmarks/fuzz_judges.py reads many more.
 """
 
 import math
+import random
 from contextlib import suppress
 from typing import get_args
 
 import pytest
-from foreign_checkouts import write_checkouts
+from hostile_texts import (
+    LISTS,
+    LONGEST_TOKEN,
+    NAMES,
+    PIECES,
+    QUESTIONS,
+    WHOLE,
+    WORDS,
+    every_judge,
+    hostile_text,
+    hostile_tokens,
+    out_of_range,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from judge_contents import EACH, PRINCIPLES, TWO_ASKS
 
 from edit_rrm.checkpoint import AggregatorName
-from edit_rrm.errors import TraceError
-from edit_rrm.judges.importing import IMPORTERS, import_judge
-from edit_rrm.judges.judge import Judge, Judgement, Written
+from edit_rrm.errors import DecompositionError, TraceError
+from edit_rrm.judges.importing import IMPORTERS
+from edit_rrm.judges.judge import Judge, Written
 from edit_rrm.judges.shelf import find_judge, judge_names
-from edit_rrm.judges.spec import judge_spec
-from edit_rrm.judges.written import WrittenJudge
-from edit_rrm.principles import numbered
+from edit_rrm.judges.trained import MAX_PRINCIPLES
 from edit_rrm.tokens import Token
-from edit_rrm.traces import render_trace
 from edit_rrm.verdict_probability import met_probability
 
-IMPORTED = [name for name in IMPORTERS if not name.startswith("imgedit-") or name == "imgedit-style"]
-"""All of imgedit's have one form."""
-QUESTIONS = numbered([("follow", "Is the car blue?"), ("keep", "Is the street the same?")])
-WHOLE = [
-    render_trace([("it is blue", True), ("it is wet now", False)], 6.0),
-    '```json\n[{"principle": 1, "met": 1}, {"principle": 2, "met": 0}]\n```\n<score>6</score>',
-    '{"reasoning": "x", "score": [8, 5, 7]}',
-    '{"reasoning": "x", "score": [8]}',
-    '{"score": [3]}',
-    '{"score": [4, 4]}',
-    "1. Text Faithfulness:\n## Score: 4.0\n2. Image Faithfulness:\n## Score: 1.0\n"
-    "3. Physical and Visual Quality:\n## Score: 2.5\n4. Text Rendering:\n## Score: N/A",
-    "Style Kept: 5\nContent & Layout: 3\nLooks Right: 4",
-    "yes",
-    "5",
-]
-PIECES = [
-    '{"score": [', '"score":', "8", "-1", "1e999", "NaN", "Infinity", "11", "0.5", "９", "²", "½", "10/10",
-    "[", "]", "{", "}", ",", ":", "\n", "<score>", "</score>", "<think>", "</think>", "◁/think▷", "→ 1",
-    "→ 0", "1. ", "met", "yes", "no", "N/A", "```json", "```", '"', "\\", "\x00", "\ud800", "\u202e",
-    "<|im_end|>", "9" * 400,
-]  # fmt: skip
 texts = st.one_of(
     st.text(max_size=80),
-    st.lists(st.sampled_from([*PIECES, *WHOLE]), max_size=14).map("".join),
+    st.lists(st.sampled_from([*PIECES, *WHOLE, *LISTS]), max_size=14).map("".join),
     st.builds(
         lambda text, at, length, piece: text[: at % len(text)] + piece + text[at % len(text) + length :],
-        st.sampled_from(WHOLE),
+        st.sampled_from([*WHOLE, *LISTS]),
         st.integers(0, 200),
         st.integers(0, 6),
         st.sampled_from(["", *PIECES]),
     ),
 )
 logprobs = st.sampled_from([0.0, -0.1, -1.0, -50.0, -math.inf, math.nan, 1e-6, 800.0]) | st.floats(-20, 0)
-words = st.sampled_from(["0", "1", " 0", " 1", "5", "yes", " No", "", "é", "10"])
 
 
 @st.composite
@@ -67,8 +53,8 @@ def tokens_of(draw: st.DrawFn, text: str) -> tuple[Token, ...]:
     """Tokens that write the text, with probabilities that are none of it, or none at all."""
     tokens, at = [], 0
     while at < len(text):
-        piece = text[at : at + draw(st.integers(1, 9))]
-        shown = draw(st.dictionaries(words, logprobs, max_size=3))
+        piece = text[at : at + draw(st.integers(1, LONGEST_TOKEN))]
+        shown = draw(st.dictionaries(st.sampled_from(WORDS), logprobs, max_size=3))
         tokens.append(Token(piece, at, draw(st.none() | logprobs), shown))
         at += len(piece)
     return tuple(tokens)
@@ -76,24 +62,15 @@ def tokens_of(draw: st.DrawFn, text: str) -> tuple[Token, ...]:
 
 @pytest.fixture(scope="module")
 def judges(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Judge]:
-    root = tmp_path_factory.mktemp("checkouts")
-    write_checkouts(root)
-    found: dict[str, Judge] = {name: find_judge(name) for name in judge_names()}
-    for content in (TWO_ASKS, PRINCIPLES, EACH):
-        found[content["name"]] = WrittenJudge(judge_spec(content, "x"))
-    for name in IMPORTED:
-        found[name] = WrittenJudge(import_judge(name, root / IMPORTERS[name].repository.split("/")[1]))
-    return found
+    return every_judge(tmp_path_factory.mktemp("checkouts"))
 
 
-def assert_in_range(found: Judgement) -> None:
-    assert 0.0 <= found.reward <= 1.0
-    assert 0.0 <= found.score <= 10.0
-    assert all(value is None or 0.0 <= value <= 1.0 for value in found.subscores.values())
-    assert all(p is None or 0.0 <= p <= 1.0 for p in found.probabilities)
+def test_every_judge_that_can_be_chosen_or_imported_is_read(judges: dict[str, Judge]) -> None:
+    assert set(judges) == set(NAMES)
+    assert set(judge_names()) | set(IMPORTERS) < set(NAMES)
 
 
-@pytest.mark.parametrize("name", [*judge_names(), "two-asks", "by-principles", "each", *IMPORTED])
+@pytest.mark.parametrize("name", NAMES)
 @settings(deadline=None, max_examples=25)
 @given(data=st.data())
 def test_whatever_is_written_is_a_sample_in_range_or_an_error_of_ours(
@@ -108,7 +85,44 @@ def test_whatever_is_written_is_a_sample_in_range_or_an_error_of_ours(
             text, opened = data.draw(texts), data.draw(st.sampled_from([None, True, False]))
             written = Written(text, data.draw(tokens_of(text)), opened)
             readings.append(judge.read(ask, written, principles))
-        assert_in_range(judge.judgement(readings, principles, aggregator))
+        assert out_of_range(judge.judgement(readings, principles, aggregator)) == []
+
+
+@pytest.mark.parametrize("name", ["trained", "zero_shot"])
+@settings(deadline=None, max_examples=200)
+@given(text=texts, opened=st.sampled_from([None, True, False]), whole=st.booleans())
+def test_whatever_is_written_of_principles_is_a_list_of_them_or_an_error_of_ours(
+    name: str, text: str, opened: bool | None, whole: bool
+) -> None:
+    with suppress(DecompositionError):
+        found = find_judge(name).decomposition.parse_principles(text, opened=opened, whole=whole)
+        assert 1 <= len(found) <= MAX_PRINCIPLES
+        assert len({principle.id for principle in found}) == len(found)
+        assert all(principle.question.strip() for principle in found)
+
+
+def test_the_lists_of_principles_are_read() -> None:
+    """So that the fuzzing begins where answers are."""
+    for name in ("trained", "zero_shot"):
+        read = 0
+        for text in LISTS:
+            with suppress(DecompositionError):
+                read += len(find_judge(name).decomposition.parse_principles(text)) == 3
+        assert read, name
+
+
+def test_the_long_run_s_texts_reach_answers_too(judges: dict[str, Judge]) -> None:
+    """Of those that benchmarks/fuzz_judges.py draws some are read by each judge that reads whole texts."""
+    draw, read = random.Random(5), dict.fromkeys(("trained", "zero_shot", "three_scores", "digit"), 0)
+    for name in read:
+        principles = QUESTIONS if judges[name].needs_principles else ()
+        (ask, *_) = judges[name].asks("make it blue", principles, 1)
+        for _ in range(300):
+            text = hostile_text(draw)
+            with suppress(TraceError):
+                judges[name].read(ask, Written(text, hostile_tokens(draw, text)), principles)
+                read[name] += 1
+    assert all(read.values()), read
 
 
 def test_the_parsers_of_whole_answers_are_reached(judges: dict[str, Judge]) -> None:

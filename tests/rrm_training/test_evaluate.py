@@ -4,8 +4,10 @@ import json
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from edit_rrm.checkpoint import SamplingDefaults
 from edit_rrm.errors import TraceError
@@ -14,9 +16,12 @@ from edit_rrm.traces import parse_trace
 from edit_rrm_shapes.tiny_rrm.bundle import tiny_card
 from edit_rrm_shapes.tiny_rrm.tasks import decompose_completion, verify_completion
 from edit_rrm_shapes.world.dataset import SAME_ZONE, make_edit
+from edit_rrm_shapes.world.dataset_files import write_dataset
 from edit_rrm_shapes.world.evaluation import evaluate_on_world, gold_edit
 from edit_rrm_shapes.world.rows import shapes_pair_rows
-from edit_rrm_training.data.preferences import without_same
+from edit_rrm_training.cli import evaluate as commands
+from edit_rrm_training.cli.app import app
+from edit_rrm_training.data.preferences import read_pairs, without_same
 from edit_rrm_training.data.samples import Sample
 from edit_rrm_training.data.score_only import render_score
 from edit_rrm_training.evaluation.details import Details, details_of
@@ -26,6 +31,7 @@ from edit_rrm_training.evaluation.judging import Drawing
 from edit_rrm_training.evaluation.pairs import evaluate_pairs
 from edit_rrm_training.evaluation.plots import write_plots
 from edit_rrm_training.rollouts.offline_engine import Completion
+from shapes_rows import write_lines
 
 SEED, COUNT = 41, 12
 CARD = tiny_card("scripted", {})
@@ -232,3 +238,32 @@ def test_details_are_written_as_json_as_tables_and_as_plots(tmp_path: Path) -> N
     names = {path.name for path in write_plots(found, tmp_path)}
     assert names == {"reliability.png", "pairs_by_category.png", "samples.png"}
     assert all((tmp_path / name).stat().st_size > 5000 for name in names)
+
+
+@pytest.fixture
+def truthful(monkeypatch: pytest.MonkeyPatch) -> InProcessJudge:
+    """The judge of every command, wherever it says that one is served."""
+    judge = InProcessJudge(Script(), CARD)
+    monkeypatch.setattr(commands, "judge_of", lambda *_: judge)
+    return judge
+
+
+def numbers_of(*words: str) -> Any:
+    """What a command prints with --json; bars and remarks go elsewhere."""
+    ended = CliRunner().invoke(app, [*words, "--url", "http://nobody.invalid", "--json"])
+    assert ended.exit_code == 0, ended.output
+    return json.loads(ended.stdout)
+
+
+def test_pairs_are_measured_for_a_script(truthful: InProcessJudge, tmp_path: Path) -> None:
+    pairs = write_lines(tmp_path / "pairs.jsonl", shapes_pair_rows(SEED, COUNT, 4))
+    expected = evaluate_pairs(truthful, read_pairs(pairs), tmp_path).as_dict()
+    assert numbers_of("evaluate-pairs", "--pairs", str(pairs)) == expected
+    assert expected["overall"]["accuracy"]["n"] > 10
+
+
+def test_edits_are_measured_for_a_script(truthful: InProcessJudge, tmp_path: Path) -> None:
+    write_dataset(tmp_path, SEED, 2, 4)
+    found = numbers_of("evaluate", "--edits", str(tmp_path), "--out", str(tmp_path / "report"))
+    assert found == json.loads((tmp_path / "report" / "evaluation.json").read_text())
+    assert found["measures"]["traces that parse"]["n"] == 8

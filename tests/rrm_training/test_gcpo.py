@@ -17,16 +17,18 @@ from any_text import AnyText
 from safetensors.torch import load_file
 from transformers import AutoModelForImageTextToText
 from trl import GRPOTrainer
+from typer.testing import CliRunner
 
 from edit_rrm.checkpoint import read_card
+from edit_rrm_training.cli.app import app
 from edit_rrm_training.errors import SettingsError
 from edit_rrm_training.gcpo import run as gcpo_run
 from edit_rrm_training.gcpo.credit.win_ratio import advantages, win_ratios
 from edit_rrm_training.gcpo.run import run_gcpo
 from edit_rrm_training.gcpo.trainer import GcpoTrainer
 from edit_rrm_training.runs.cpu_bfloat16 import weights_in
+from edit_rrm_training.runs.run_directory import claim_directory, last_checkpoint
 from edit_rrm_training.runs.settings import GcpoConfig, RrmLora
-from edit_rrm_training.runs.training_run import claim_directory, last_checkpoint
 from shapes_rows import pair, write_lines
 
 BUNDLED = Path(__file__).parents[2] / "server" / "edit_rrm_server" / "models" / "edit-rrm-tiny"
@@ -291,3 +293,31 @@ def test_a_curve_whose_last_line_a_kill_cut_short_is_gone_on_with(
         lines.write('{"step": 3, "lo')
     assert run_gcpo(config) is not None
     assert [step for step, _, _ in curve(config.out)] == [1, 2, 3, 4]
+
+
+def test_a_run_in_which_nothing_parses_says_that_nothing_was_learned(config: GcpoConfig) -> None:
+    """A checkpoint of random weights writes noise: no trace has a score."""
+    given = config.model_dump(mode="json", exclude_none=True) | {"steps": 1}
+    (config.out.parent / "gcpo.json").write_text(json.dumps(given))
+    command = ["gcpo", "--config", str(config.out.parent / "gcpo.json")]
+    for _ in range(2):  # and again when it is finished
+        ended = CliRunner().invoke(app, command)
+        assert ended.exit_code == 0, ended.output
+        assert "nothing was learned" in ended.output
+        assert "finished in" not in ended.output
+    before, after = weights(config.base), weights(config.out / "final")
+    assert all(torch.equal(after[name], before[name].to(after[name].dtype)) for name in before)
+
+
+@pytest.mark.slow
+def test_steps_can_be_raised_between_whole_rollouts(
+    config: GcpoConfig, any_text: AnyText, tmp_path: Path
+) -> None:
+    straight = run_gcpo(config)
+    raised = config.model_copy(update={"out": tmp_path / "raised"})
+    assert run_gcpo(raised.model_copy(update={"steps": 2})) == raised.out / "final"
+    final = run_gcpo(raised)
+    assert final is not None
+    assert straight is not None
+    assert curve(config.out) == curve(raised.out)
+    assert all(torch.equal(weights(straight)[name], tensor) for name, tensor in weights(final).items())

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from edit_rrm.images import encode_png
 from edit_rrm_shapes.cli.app import app as shapes_app
-from edit_rrm_shapes.world.dataset import write_dataset
+from edit_rrm_shapes.world.dataset_files import write_dataset
 from edit_rrm_training.cli.app import app
 from edit_rrm_training.data.layouts import (
     ranks,
@@ -128,10 +128,23 @@ def test_tiger_lab_s_bench_refuses_a_ranking_of_other_candidates(tmp_path: Path)
         list(read_tiger_bench(path))
 
 
-def test_a_shapes_folder_reads_with_its_principles(tmp_path: Path) -> None:
-    write_dataset(tmp_path, 3, 2, 3)
+def write_gold_folder(folder: Path) -> None:
+    """Two edits of three candidates, and a pair of each: the third candidate before the first."""
+    write_dataset(folder, 3, 2, 3)
+    edits = [json.loads(line)["id"] for line in (folder / "edits.jsonl").read_text().splitlines()]
+    pairs = [
+        {"id": f"of-{edit}", "edit": edit, "preferred": 2, "non_preferred": 0, "label": "prefer"}
+        for edit in edits
+    ]
+    (folder / "pairs.jsonl").write_text("".join(json.dumps(pair) + "\n" for pair in pairs))
+
+
+def test_a_folder_of_gold_edits_reads_with_its_principles(tmp_path: Path) -> None:
+    write_gold_folder(tmp_path)
     found = list(read_gold_folder(tmp_path))
-    assert len(found) == 2 * 3
+    assert [(pair.preferred, pair.non_preferred) for pair in found] == [
+        ("images/3-0-2.png", "images/3-0-0.png"), ("images/3-1-2.png", "images/3-1-0.png"),
+    ]  # fmt: skip
     assert all(pair.principles for pair in found)
     assert load_image(found[0].preferred, tmp_path).size == (96, 96)
 
@@ -146,7 +159,7 @@ def test_imported_pairs_find_their_pictures_from_where_they_are_written(tmp_path
     assert load_image(pair.preferred, out.parent).getpixel((0, 0)) == (200, 0, 0)
     assert pair.preferred == pair.source  # equal bytes are one file
 
-    write_dataset(tmp_path / "world", 3, 1, 2)
+    write_gold_folder(tmp_path / "world")
     arguments[3:6:2] = ["gold-edits", str(tmp_path / "world")]
     assert CliRunner().invoke(app, arguments).exit_code == 0
     assert all(load_image(p.source, out.parent).size == (96, 96) for p in read_pairs(out).pairs)

@@ -58,7 +58,7 @@ def test_the_set_is_mixed_shuffled_and_in_shards_whose_pictures_are_found(
     out = tmp_path / "deep" / "sft"
     said = call("--from", mine, "--out", out, "--format", kind, "--shard-rows", 4)
     assert "10 rows in" in said
-    assert f"edit-rrm-train sft --config rrm_training/configs/sft_7b_lora.yaml --set rows=[{out}]" in said
+    assert f"edit-rrm-train sft --config sft_7b_lora --set rows=[{out}]" in said
     names = [f"rows-0000{n}-of-00003.{kind}" for n in (1, 2, 3)]
     assert sorted(path.name for path in out.iterdir()) == ["mix.json", *names]
     assert [len(list(read_rows(out / name, SftRow))) for name in names] == [4, 4, 2]

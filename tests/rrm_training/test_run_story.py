@@ -1,10 +1,12 @@
 """What a training tells: whether it goes on, the time left, and what to do with what it made."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from edit_rrm_training.cli.story import RunStory
+from edit_rrm_training.gcpo.no_gradient import no_step_had_gradient
 from edit_rrm_training.runs.settings import SftConfig
 
 SETTINGS = SftConfig(base=Path("b"), out=Path("runs/x"), rows=(Path("r.jsonl"),), steps=10)
@@ -25,7 +27,7 @@ def test_the_start_says_whether_it_goes_on() -> None:
     assert told.lines == [
         "begins in runs/x: 10 steps; after a stop the same command goes on",
         "goes on in runs/x after checkpoint-4, of 10 steps",
-        "runs/x is finished already; choose another out for another run",
+        "runs/x is finished already; choose another out, or at a constant rate more steps",
     ]
 
 
@@ -56,6 +58,36 @@ def test_the_end_says_what_was_made_how_long_it_took_and_what_is_next(took_s: fl
     assert first == f"finished in {shown}: runs/x/final"
     assert rest[0].endswith("edit-rrm-server serve --model runs/x")
     assert "evaluate-pairs --checkpoint runs/x" in rest[1]
+
+
+def test_a_run_without_a_gradient_is_not_called_finished() -> None:
+    told = Told()
+    told.story.taught_nothing()
+    (line,) = told.lines
+    assert line.startswith(
+        "nothing was learned, runs/x has its base's weights: in every step each pair's scores"
+    )
+    assert "finished" not in line
+
+
+@pytest.mark.parametrize(
+    ("steps", "untaught"),
+    [
+        ([(1.0, 0.0), (1.0, 0.0)], True),
+        ([(1.0, 0.0), (0.75, 0.2)], False),
+        ([(1.0, 0.3)], False),  # credit=all_scores learns from scores that were not drawn
+        ([], False),
+    ],
+)
+def test_the_log_says_whether_any_step_had_a_gradient(
+    tmp_path: Path, steps: list[tuple[float, float]], untaught: bool
+) -> None:
+    lines = [
+        {"step": n, "gcpo/no_gradient": share, "grad_norm": norm} for n, (share, norm) in enumerate(steps)
+    ]
+    lines.append({"step": len(steps), "train_runtime": 3.0})
+    (tmp_path / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert no_step_had_gradient(tmp_path / "log.jsonl") is untaught
 
 
 def test_of_several_processes_the_first_speaks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,7 @@ from edit_rrm_training.data.samples import Sample
 from edit_rrm_training.data.trl_rows import sft_dataset
 from edit_rrm_training.errors import SettingsError
 from edit_rrm_training.runs.checkpoints import load_base
+from edit_rrm_training.runs.run_directory import check_directory, claim_directory
 from edit_rrm_training.runs.settings import RrmLora, SftConfig
 from edit_rrm_training.runs.training_run import optimizers_of
 from edit_rrm_training.sft.run import run_sft, sft_arguments
@@ -323,3 +324,38 @@ def test_attention_is_computed_as_is_asked_for(config: SftConfig) -> None:
         assert model.model.language_model.config._attn_implementation == used
     with pytest.raises(SettingsError, match="flash_attention_2 needs a GPU and the package flash-attn"):
         load_base(config.model_copy(update={"attention": "flash_attention_2"}))
+
+
+def test_steps_can_be_raised_and_the_run_is_as_one_of_so_many_from_the_start(
+    config: SftConfig, tmp_path: Path
+) -> None:
+    straight = run_sft(config)
+    raised = config.model_copy(update={"out": tmp_path / "raised"})
+    first = run_sft(raised.model_copy(update={"steps": 2}))
+    assert first is not None
+    assert run_sft(raised.model_copy(update={"steps": 2})) == first  # nothing is left to do
+    begun = weights(first)
+    final = run_sft(raised)
+    assert final is not None
+    assert straight is not None
+    assert losses(raised.out) == losses(config.out)
+    after = weights(final)
+    assert all(torch.equal(after[name], tensor) for name, tensor in weights(straight).items())
+    assert any(not torch.equal(after[name], tensor) for name, tensor in begun.items())
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"steps": 3}, "begun with 4 steps: they can be raised, not lowered to 3"),
+        ({"steps": 5, "lr_schedule": "linear"}, "at the last of which its rate, linear, is 0"),
+        ({"steps": 5, "lr": 1.0}, "begun with other values of lr$"),
+    ],
+)
+def test_steps_are_raised_only_where_the_curve_stays_the_same(
+    config: SftConfig, changes: dict[str, Any], words: str
+) -> None:
+    begun = config.model_copy(update={"lr_schedule": changes.get("lr_schedule", "constant")})
+    claim_directory(begun)
+    with pytest.raises(SettingsError, match=words):
+        check_directory(begun.model_copy(update=changes))

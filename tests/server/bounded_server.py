@@ -1,7 +1,7 @@
 """A small application behind the protocol with bounds, on a free port: in a thread, or in its own process.
 
-GET /health answers at once, POST /refuse unread, POST /count how many bytes came, GET /large a lot, POST
-/wait when told.
+GET /health answers at once, POST /refuse unread, POST /count how many bytes came, GET /large a lot, GET
+/paused a lot while it says that it is the service that waits, POST /wait when told.
 """
 
 import asyncio
@@ -15,7 +15,12 @@ from typing import Any
 import uvicorn
 from prometheus_client import CollectorRegistry
 
-from edit_rrm_server.http.connections import ConnectionLimits, bounded_protocol, connections_for
+from edit_rrm_server.http.connections import (
+    SERVICE_WAITS,
+    ConnectionLimits,
+    bounded_protocol,
+    connections_for,
+)
 from edit_rrm_server.observe.http_metrics import HttpMetrics
 
 LARGE_BYTES = 40_000_000
@@ -82,8 +87,9 @@ class BoundedServer:
         if path == "/wait":
             while not self._answer.is_set():  # noqa: ASYNC110  # it is set in another thread
                 await asyncio.sleep(0.005)
-        if path == "/large":
+        if path in ("/large", "/paused"):
             body = bytes(LARGE_BYTES)
+        scope["state"][SERVICE_WAITS] = path == "/paused"
         status = 401 if path == "/refuse" else 200
         headers = [(b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": status, "headers": headers})

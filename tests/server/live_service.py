@@ -14,6 +14,7 @@ from scripted_engine import ScriptedEngine
 from edit_rrm.checkpoint import RRMCard
 from edit_rrm.judges.judge import Judge
 from edit_rrm_server.engines.loaded_model import LoadedModel
+from edit_rrm_server.event_loop import run_to_end
 from edit_rrm_server.life.service import Service
 from edit_rrm_server.process.serving import http_config
 from edit_rrm_server.settings.server import ServerSettings
@@ -48,7 +49,7 @@ class LiveService:
         self._server = uvicorn.Server(config)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._started = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
+        self._thread = threading.Thread(target=lambda: run_to_end(self._serve()))
 
     def __enter__(self) -> "LiveService":
         self._thread.start()

@@ -3,7 +3,8 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from itertools import cycle, islice
 
 import pytest
 from hypothesis import given, settings
@@ -276,6 +277,44 @@ async def test_a_part_is_what_was_sent_however_it_is_cut(size: int, data: bytes)
             yield body[start : start + size]
 
     assert (await read_parts(chunks(), b"X"))["a"].whole() == data
+
+
+FRAGMENTS = [
+    b"\r",
+    b"\n",
+    b"\r\n",
+    b"-",
+    b"--",
+    b"X",
+    b"\r\n--X",
+    b"\r\n--X-",
+    b"\r\n--X\r",
+    b"ab",
+    b"c" * 40,
+]
+
+
+@given(st.lists(st.integers(1, 90), min_size=1), st.lists(st.sampled_from(FRAGMENTS), max_size=40))
+@settings(max_examples=300, deadline=None)
+async def test_a_form_means_the_same_however_it_is_cut(sizes: list[int], fragments: list[bytes]) -> None:
+    """What nearly is a boundary, at the end of a chunk or the start of the next, among others."""
+    part = b'Content-Disposition: form-data; name="%s"\r\n\r\n'
+    body = b"--X\r\n" + part % b"a" + b"".join(fragments) + b"\r\n--X\r\n" + part % b"b" + b"end\r\n--X--\r\n"
+
+    async def read(cuts: Iterable[int]) -> dict[str, bytes] | str:
+        async def chunks() -> AsyncIterator[bytes]:
+            start = 0
+            for size in cuts:
+                if start < len(body):
+                    yield body[start : start + size]
+                start += size
+
+        try:
+            return {name: found.whole() for name, found in (await read_parts(chunks(), b"X")).items()}
+        except RequestRefusedError as error:
+            return error.code
+
+    assert await read(islice(cycle(sizes), len(body))) == await read([len(body)])
 
 
 @pytest.mark.parametrize(

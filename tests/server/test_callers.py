@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import httpx
@@ -141,6 +142,92 @@ async def test_tokens_of_a_decomposition_and_of_what_could_not_be_read_count_too
     while (answer := await post(running, "cccc", 0)).status_code == 502:
         assert answer.json()["code"] == "trace_unparseable"
     assert (answer.status_code, answer.json()["code"]) == (429, "rate_limited")
+
+
+def lines(count: int) -> bytes:
+    return b"".join(json.dumps({**body(n), "key": n}).encode() + b"\n" for n in range(count))
+
+
+class TestTokensOfAnOpenStream:
+    """A key's `tokens_per_minute` holds for the lines of a stream that is open."""
+
+    async def test_lines_are_slowed_and_none_is_lost(self, start: Start, tmp_path: Path) -> None:
+        running = await start(api_keys_file=keys_file(tmp_path), window=1)
+        now_ns = 0
+        allowances = clocked(running, lambda: now_ns)
+        headers = {**bearer("cccc"), "content-type": "application/x-ndjson"}
+        work = running.http.post("/v1/score/stream", content=lines(12), headers=headers)
+        stream = asyncio.create_task(work)
+        owner = Caller("evaluation", tokens_per_minute=60)
+        turns: list[int] = []
+        while not stream.done():
+            before = len(running.engine.asked)
+            await until(lambda: stream.done() or (allowances.owed_s(owner) and idle(running)))
+            turns.append(len(running.engine.asked) - before)
+            assert turns[-1] <= 3, "what was let in before the debt showed: the window, and two of them held"
+            now_ns += int(allowances.owed_s(owner) * 1e9)
+        answers = [json.loads(text) for text in (await stream).text.splitlines()]
+        assert sorted(answer["key"] for answer in answers) == list(range(12))
+        assert all("error" not in answer for answer in answers)
+        assert len(turns) >= 4
+        running.assert_idle()
+
+    async def test_a_line_s_own_deadline_is_told_and_leaving_ends_it(
+        self, start: Start, tmp_path: Path
+    ) -> None:
+        running = await start(api_keys_file=keys_file(tmp_path))
+        now_ns = 0
+        allowances = clocked(running, lambda: now_ns)
+        owner = Caller("evaluation", tokens_per_minute=60)
+        text = json.dumps({**body(1), "key": 1, "deadline_s": 0.01}) + "\n"
+        headers = {**bearer("cccc"), "content-type": "application/x-ndjson"}
+        opened = asyncio.Event()
+
+        async def content() -> AsyncIterator[bytes]:
+            opened.set()
+            allowances.charge(owner, 90)
+            yield text.encode()
+
+        post = running.http.post("/v1/score/stream", content=content(), headers=headers)
+        stream = asyncio.create_task(post)
+        await opened.wait()
+        await asyncio.sleep(0.05)
+        assert running.engine.asked == []
+        now_ns = 30 * 10**9
+        (answer,) = [json.loads(one) for one in (await stream).text.splitlines()]
+        assert answer["error"]["code"] == "deadline_exceeded"
+        running.assert_idle()
+
+    async def test_draining_does_not_wait_for_a_debt(self, start: Start, tmp_path: Path) -> None:
+        running = await start(api_keys_file=keys_file(tmp_path))
+        allowances = clocked(running, lambda: 0)
+        first, rest = lines(3).split(b"\n", 1)
+
+        async def content() -> AsyncIterator[bytes]:
+            yield first + b"\n"
+            await until(lambda: running.engine.asked)
+            allowances.charge(Caller("evaluation", tokens_per_minute=60), 10**6)
+            yield rest
+
+        headers = {**bearer("cccc"), "content-type": "application/x-ndjson"}
+        post = running.http.post("/v1/score/stream", content=content(), headers=headers)
+        stream = asyncio.create_task(post)
+        await until(lambda: allowances.owed_s(Caller("evaluation", tokens_per_minute=60)) > 10**5)
+        assert await running.service.drain(30.0)
+        answers = [json.loads(text) for text in (await stream).text.splitlines()]
+        assert [(a["line"], a.get("error", {}).get("code")) for a in answers] == [(1, None), (2, "draining")]
+
+
+def clocked(running: Running, clock_ns: Callable[[], int]) -> TokenAllowances:
+    """The service's allowances, by this clock."""
+    allowances = running.service.allowances
+    allowances._clock_ns = clock_ns
+    return allowances
+
+
+def idle(running: Running) -> bool:
+    batcher = running.service.batcher
+    return batcher.waiting_jobs == batcher.jobs_in_flight == 0 and running.engine.running == 0
 
 
 def test_an_allowance_is_a_minute_s_worth_at_once_and_then_the_rate() -> None:

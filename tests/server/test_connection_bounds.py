@@ -212,6 +212,17 @@ class TestAfterTheAnswer:
                 assert len(rest(idle)) < LARGE_BYTES
             until(lambda: server.left == ["/large"])
 
+    def test_who_sends_no_more_because_the_service_reads_no_further_is_not_left(self) -> None:
+        with (
+            BoundedServer(ConnectionLimits(8, unread_answer_s=0.1)) as server,
+            connected(server.port) as paused,
+            connected(server.port) as idle,
+        ):
+            paused.sendall(b"GET /paused HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n")
+            idle.sendall(b"GET /large HTTP/1.1\r\nHost: here\r\n\r\n")
+            until(lambda: server.ended("unread_answer") == 1)  # who came later, and is to blame
+            assert len(rest(paused)) > LARGE_BYTES
+
 
 def test_the_service_has_these_bounds() -> None:
     with LiveService(ScriptedEngine(well_behaved), header_timeout_s=0.2, max_header_bytes=2048) as live:

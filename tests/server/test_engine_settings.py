@@ -134,6 +134,7 @@ def test_upstreams_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> N
         ({"upstreams": "http://a/v1"}, "upstreams: no effect with engine=vllm"),
         ({"affinity_slack": 3, "upstream_key": "k"}, "affinity_slack, upstream_key: no effect"),
         ({**FLEET, "tensor_parallel_size": 2}, "tensor_parallel_size: no effect with engine=openai"),
+        ({**FLEET, "batch_invariant": True}, "batch_invariant: no effect with engine=openai"),
         ({**FLEET, "reload_root": "/", "admin_api_keys": "k"}, "reload_root: no effect with engine=openai"),
         ({**FLEET, "upstreams": "a:8000"}, "expected base URLs"),
         ({**FLEET, "upstreams": "http://a:99999/v1"}, "out of range"),

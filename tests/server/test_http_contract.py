@@ -3,7 +3,7 @@ one that the document knows. benchmarks/contract.py sends thousands to the real 
 """
 
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from edit_rrm_server.api.description import whole_api
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 CASES = 16
+CHAINS = 14
 
 
 @pytest.fixture(autouse=True)
@@ -36,6 +37,30 @@ def test_every_answer_is_one_that_the_document_knows() -> None:
     assert statuses.total() >= 5 * 2 * CASES
     scored = [outcome.code for outcome in outcomes if outcome.operation == "POST /v1/score" and outcome.right]
     assert scored.count("ok") >= CASES // 4
+
+
+@pytest.mark.slow
+def test_what_an_answer_gives_is_what_the_next_request_takes() -> None:
+    """Chains along the document's links: a listed model's id, and a decomposition's principles."""
+    from rig.contract_cases import Outcome
+    from rig.contract_links import START, follow_links
+
+    followed: dict[str, list[Outcome]] = defaultdict(list)
+    with LiveService(ScriptedEngine()) as live:
+        follow_links(whole_api(), live.url, CHAINS, 7, lambda link, outcome: followed[link].append(outcome))
+    assert [outcome for found in followed.values() for outcome in found if outcome.faults] == []
+    assert set(followed) == {
+        START,
+        "GET /v1/models -> [200] scoreWithModel -> POST /v1/score",
+        "GET /v1/models -> [200] streamWithModel -> POST /v1/score/stream",
+        "GET /v1/models -> [200] decomposeWithModel -> POST /v1/decompose",
+        "POST /v1/decompose -> [200] scoreByPrinciples -> POST /v1/score",
+        "POST /v1/decompose -> [200] streamByPrinciples -> POST /v1/score/stream",
+    }
+    for link, found in followed.items():
+        codes = [outcome.code for outcome in found]
+        assert "unknown_model" not in codes, link  # the id that is listed is the one that is taken
+        assert "ok" in codes, link
 
 
 def test_where_keys_are_set_their_absence_is_an_answer_that_the_document_knows() -> None:

@@ -12,9 +12,6 @@ from scripted_engine import Asked, ScriptedEngine, trace, well_behaved
 from small_calls import BLUE, RED, picture, png
 from test_reload import NEW, OLD, SCORES, Weights, reload, reloadable
 
-from edit_rrm_server.api.dialects.idempotency import IdempotentAnswers
-from edit_rrm_server.errors import RequestRefusedError
-
 DIALECT = {"dialects": "unirl"}
 VERSION = "scripted@0123456789ab"
 
@@ -263,33 +260,6 @@ class TestReloadWhileHeld:
         answer = await self.held(start, root, scorer_version=f"scripted@{OLD}")
         assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
         assert f"this service is 'scripted@{NEW}'" in answer.json()["detail"]
-
-
-class TestReplays:
-    async def test_the_oldest_keys_go_first_and_clearing_forgets_all(self) -> None:
-        answered: IdempotentAnswers[str] = IdempotentAnswers(capacity=2)
-        for key in ("a", "b", "a", "c"):
-            with answered.claim({0: (key, "payload")}) as claim:
-                claim.settle(0, key.upper(), keep=True)
-        assert len(answered) == 2
-        with answered.claim({0: ("a", "payload"), 1: ("b", "payload")}) as claim:
-            assert list(claim.others) == [0]
-            assert await claim.from_others() == {0: "A"}
-            claim.settle(1, "B", keep=True)
-        answered.clear()
-        assert len(answered) == 0
-
-    async def test_a_claim_that_ends_early_frees_its_keys(self) -> None:
-        answered: IdempotentAnswers[str] = IdempotentAnswers()
-        with pytest.raises(ZeroDivisionError), answered.claim({0: ("a", "payload")}):
-            raise ZeroDivisionError
-        assert len(answered) == 0
-
-    async def test_a_refused_claim_takes_nothing(self) -> None:
-        answered: IdempotentAnswers[str] = IdempotentAnswers()
-        with pytest.raises(RequestRefusedError, match=r"requests\.1"):
-            answered.claim({0: ("a", "one"), 1: ("a", "two")})
-        assert len(answered) == 0
 
 
 async def test_the_body_is_no_other_than_on_v1(start: Start) -> None:

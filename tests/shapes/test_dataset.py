@@ -7,7 +7,10 @@ from pathlib import Path
 from PIL import Image
 
 from edit_rrm.principles import Principle
-from edit_rrm_shapes.world.dataset import SAME_ZONE, make_edit, make_pairs, write_dataset
+from edit_rrm_client.bulk.inputs import open_input
+from edit_rrm_shapes.world.dataset import SAME_ZONE, make_edit, make_pairs
+from edit_rrm_shapes.world.dataset_files import write_dataset
+from edit_rrm_training.data.preferences import check_pairs, read_pairs
 
 
 def digest(directory: Path) -> dict[str, str]:
@@ -39,9 +42,31 @@ def test_rows_have_the_documented_fields_and_their_images(tmp_path: Path) -> Non
             assert set(candidate) == {"image", "editor", "verdicts", "evidence", "score", "utility"}
             assert len(candidate["verdicts"]) == len(candidate["evidence"]) == len(principles)
             assert (tmp_path / candidate["image"]).exists()
-    pairs = [json.loads(line) for line in (tmp_path / "pairs.jsonl").read_text().splitlines()]
-    assert len(pairs) == 3 * 6
-    assert {p["label"] for p in pairs} <= {"prefer", "same"}
+
+
+def test_pairs_are_what_gcpo_and_evaluate_pairs_read(tmp_path: Path) -> None:
+    write_dataset(tmp_path, seed=5, count=3, candidate_count=4)
+    check_pairs(tmp_path / "pairs.jsonl")  # loads every picture
+    found = read_pairs(tmp_path / "pairs.jsonl")
+    assert len(found.pairs) + found.same == 3 * 6
+    assert all(pair.principles for pair in found.pairs)
+    by_number = [pair for index in range(3) for pair in make_pairs(make_edit(5, index, 4), 5)]
+    assert [(pair.preferred, pair.non_preferred) for pair in found.pairs] == [
+        (f"images/{pair.edit}-{pair.preferred}.png", f"images/{pair.edit}-{pair.non_preferred}.png")
+        for pair in by_number if pair.label == "prefer"
+    ]  # fmt: skip
+
+
+def test_edited_images_are_what_bulk_scoring_reads(tmp_path: Path) -> None:
+    write_dataset(tmp_path, seed=5, count=3, candidate_count=5)
+    rows = list(open_input(tmp_path / "edited.jsonl", tmp_path).rows())
+    assert [row.problem for row in rows] == [None] * 15
+    assert {row.model for row in rows} == {"careful", "eager", "lazy", "sloppy"}
+    # The editors take turns: the fifth candidate is the first editor's second.
+    assert [(row.edited, row.candidate) for row in rows[:5]] == [
+        ("images/5-0-0.png", 0), ("images/5-0-1.png", 0), ("images/5-0-2.png", 0), ("images/5-0-3.png", 0),
+        ("images/5-0-4.png", 1),
+    ]  # fmt: skip
 
 
 def test_an_edit_depends_on_seed_and_index_only() -> None:

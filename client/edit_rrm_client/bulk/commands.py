@@ -17,7 +17,14 @@ from edit_rrm_client.bulk.job import Job, Work, run_job
 from edit_rrm_client.bulk.layouts import Layout
 from edit_rrm_client.bulk.local import run_here
 from edit_rrm_client.bulk.outcome import Summary
-from edit_rrm_client.bulk.progress import failure_lines, headline, scoring_bar, summary_table
+from edit_rrm_client.bulk.progress import (
+    beginning,
+    ending,
+    failure_lines,
+    headline,
+    scoring_bar,
+    summary_table,
+)
 from edit_rrm_client.bulk.services import Services
 from edit_rrm_client.errors import EditRRMClientError
 from edit_rrm_client.tables import told
@@ -165,6 +172,7 @@ def score(
         console = Console(stderr=True)
 
         def run(work: Work) -> bool:
+            typer.echo(beginning(work.rows, work.recorded), err=True)
             with scoring_bar(work.rows, work.recorded, console) as bar:
                 if ray:
                     from edit_rrm_client.bulk.cluster import run_on_ray
@@ -215,6 +223,7 @@ def _end(job: Job, summary: Summary) -> NoReturn:
     if not summary.complete:
         typer.echo("interrupted; the same command goes on from here", err=True)
         raise typer.Exit(EXIT_INTERRUPTED)
+    typer.echo(ending(job, summary), err=True)
     raise typer.Exit(EXIT_SOME_FAILED if summary.failed else 0)
 
 

@@ -14,6 +14,7 @@ from edit_rrm.wire import MAX_INSTRUCTION_CHARS, MAX_SOURCES
 from edit_rrm_client.bulk.finding import existing
 from edit_rrm_client.bulk.input_row import InputImage, InputRow, RowProblem
 from edit_rrm_client.bulk.records import Record, whole
+from edit_rrm_client.bulk.required_columns import missing_column
 from edit_rrm_client.bulk.rows import IMAGE_COLUMNS, SOURCE_COLUMNS
 
 COLUMNS = (
@@ -27,7 +28,6 @@ COLUMNS = (
     "edited",
     *IMAGE_COLUMNS,
 )
-
 _WHOLE = re.compile(r"[0-9]+(?:\.0+)?")
 
 
@@ -231,8 +231,3 @@ def _edit_of(sources: Iterable[object], instruction: str) -> str:
     images = (source if isinstance(source, bytes) else repr(source).encode() for source in sources)
     digests = b"".join(hashlib.sha256(image).digest() for image in images)
     return hashlib.sha256(digests + instruction.encode()).hexdigest()[:16]
-
-
-def missing_column(name: str, present: Iterable[object]) -> str:
-    """What to say when no column has that name."""
-    return f"there is no column {name!r} among: {', '.join(sorted(map(str, present))) or 'none'}"

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from edit_rrm_client.bulk.errors import InputError
 from edit_rrm_client.bulk.input_row import InputRow, RowProblem
-from edit_rrm_client.bulk.input_rows import COLUMNS, Places, checked_rows, missing_column
+from edit_rrm_client.bulk.input_rows import COLUMNS, Places, checked_rows
 from edit_rrm_client.bulk.keys import KeySet
 from edit_rrm_client.bulk.layouts import Layout, open_layout
 from edit_rrm_client.bulk.records import Records, open_records
+from edit_rrm_client.bulk.required_columns import SCORED, require_columns
 
 
 @dataclass(frozen=True)
@@ -76,11 +77,7 @@ def open_input(
     else:
         records = open_records(path, encoding)
     found = BulkInput(records, results_folder.absolute(), renamed)
-    present = found.records.columns
-    if present is not None:
-        for wanted in (("instruction",), ("source", "source_image"), ("edited", "edited_image")):
-            if not {renamed.get(name, name) for name in wanted} & set(present):
-                raise InputError(f"{found.file}: {missing_column(wanted[0], present)}")
+    require_columns(records, SCORED, renamed)
     return found
 
 

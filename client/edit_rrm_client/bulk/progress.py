@@ -1,5 +1,6 @@
 """A job at a terminal: the bar while it runs, the table when it has ended. Prints; decides nothing."""
 
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -17,6 +18,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from edit_rrm.time_left import duration
 from edit_rrm_client.bulk.job import Job
 from edit_rrm_client.bulk.outcome import Summary
 from edit_rrm_client.bulk.rows import ResultRow
@@ -72,6 +74,23 @@ def scoring_bar(total: int, done: int, console: Console) -> Iterator[ScoringBar]
     )
     with Progress(*columns, console=console) as progress:
         yield ScoringBar(progress, total, done)
+
+
+def beginning(rows: int, recorded: int) -> str:
+    """Whether a job goes on, before its bar, which has the time left."""
+    if recorded:
+        return f"goes on: {recorded} of {rows} rows are recorded"
+    return f"begins: {rows} rows; after a stop the same command goes on"
+
+
+def ending(job: Job, summary: Summary) -> str:
+    """How long a whole job took this time, and what to do with its results."""
+    out, page = (shlex.quote(printable(str(path))) for path in (job.out, job.out.with_suffix(".html")))
+    lines = [f"took {duration(summary.elapsed_s)}", f"look at it: edit-rrm report {out} --out {page}"]
+    names = [shlex.quote(printable(name)) for name in summary.models if name]
+    if len(names) > 1:
+        lines.append(f"compare:    edit-rrm compare {out} --model-a {names[0]} --model-b {names[1]}")
+    return "\n".join(lines)
 
 
 def summary_table(summary: Summary) -> Table:

@@ -33,7 +33,7 @@ Check the service before a run costs GPU hours:
 
 Then train; every setting is in one file:
 
-    edit-grpo train edit_training/configs/flux_kontext_recommended.yaml
+    edit-grpo train flux_kontext_recommended
 
 Then look at it, and take it elsewhere:
 

@@ -16,9 +16,10 @@ from edit_grpo.reward.settings import RewardSettings
 from edit_grpo.run.settings import TrainSettings
 from edit_grpo.run.settings_file import load_settings
 from edit_rrm.errors import SettingsFileError
+from edit_rrm.presets import settings_file
 from edit_rrm.quiet_libraries import quieten_loading
 from edit_rrm.run_directories import FINAL
-from edit_rrm.settings_files import settings_file, settings_json, settings_rows
+from edit_rrm.settings_files import settings_json, settings_rows
 from edit_rrm.time_left import duration
 from edit_rrm_client import (
     DeadlineExceededError,
@@ -32,7 +33,7 @@ from edit_rrm_client import (
 )
 from edit_rrm_client.tables import printable, told
 
-PRESETS = Path(__file__).parents[2] / "configs"
+PACKAGE = Path(__file__).parents[1]
 EXIT_NOT_FIT = 1
 EXIT_BAD_INPUT = 2
 EXIT_SERVICE_AWAY = 3
@@ -71,7 +72,7 @@ def train(
 
         edit-rrm-shapes generate --seed 7 --count 400 --candidates 1 --out runs/shapes
 
-        edit-grpo train shapes/configs/tiny_editor.yaml
+        edit-grpo train tiny_editor
 
     On several GPUs: `accelerate launch --multi_gpu -m edit_grpo.cli train CONFIG`.
 
@@ -99,7 +100,7 @@ def train(
         raise typer.BadParameter("a file as an argument or as --config, not both")
     try:
         named = config or config_option
-        file = None if named is None else settings_file(named, PRESETS)
+        file = None if named is None else settings_file(named, PACKAGE)
         given = _settings(file, set_ or [], url or [])
         quieten_loading()
         from edit_grpo.run.checkpointing import newest_checkpoint

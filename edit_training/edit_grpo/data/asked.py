@@ -18,8 +18,9 @@ from edit_rrm.errors import ImageError
 from edit_rrm.images import EditImage
 from edit_rrm_client.bulk.errors import InputError
 from edit_rrm_client.bulk.input_row import InputImage, InputRow
-from edit_rrm_client.bulk.input_rows import COLUMNS, Places, checked_rows, missing_column
+from edit_rrm_client.bulk.input_rows import COLUMNS, Places, checked_rows
 from edit_rrm_client.bulk.records import Records, open_records
+from edit_rrm_client.bulk.required_columns import ASKED, require_columns
 
 SHEET = "contact-sheet"
 """A picture of the output folder that is no edit's."""
@@ -114,10 +115,7 @@ def open_edit_list(
     if path.is_dir() and not (path / "edits.jsonl").is_file():
         raise InputError(f"{path}: a folder of edits holds edits.jsonl")
     records = open_records(path / "edits.jsonl" if path.is_dir() else path, encoding)
-    present = records.columns
-    for wanted in (("instruction",), ("source", "source_image")) if present is not None else ():
-        if not {renamed.get(name, name) for name in wanted} & set(present or ()):
-            raise InputError(f"{records.file}: {missing_column(wanted[0], present or ())}")
+    require_columns(records, ASKED, renamed)
     return EditList(records, out, renamed)
 
 

@@ -12,9 +12,12 @@ from rich.markdown import Markdown
 
 from edit_rrm.errors import EditRRMError
 from edit_rrm_training.cli.terminal import (
+    AsJson,
     console,
     failed,
     known_checkpoint,
+    notes,
+    print_json,
     progress_bars,
     writable_file,
     writable_folder,
@@ -111,7 +114,7 @@ def judge_of(checkpoint: Path | None, server: str | None, score_only: bool) -> "
     from edit_rrm_training.rollouts.offline_engine import OfflineEngine
 
     card = read_card(checkpoint)
-    console.print("loading vLLM (half a minute) …")
+    notes.print("loading vLLM (half a minute) …")
     engine = OfflineEngine(checkpoint)
     return ScoreOnlyJudge(engine, card) if score_only else InProcessJudge(engine, card)
 
@@ -131,6 +134,7 @@ def evaluate(
     temperature: Temperature = 0.7,
     out: Out = None,
     record: Annotated[bool, typer.Option(help="Write the results into the checkpoint's rrm.json.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Measure a checkpoint, by free generation through vLLM, or a service on edits with gold verdicts.
 
@@ -164,7 +168,7 @@ def evaluate(
             )  # fmt: skip
     except (TrainingError, EditRRMError, OSError) as error:
         raise failed(error) from error
-    show_evaluation(evaluation, judged, judge, same_zone, out)
+    show_evaluation(evaluation, judged, judge, same_zone, out, as_json)
     if record and directory is not None:
         from edit_rrm_training.evaluation.report import record_results
 
@@ -184,18 +188,22 @@ def show_evaluation(
     judge: "Judge",
     same_zone: float,
     out: Path | None,
+    as_json: bool,
 ) -> None:
-    """Prints the tables, and writes them and the plots to `out`."""
+    """Prints the tables, or their numbers `as_json`, and writes them and the plots to `out`."""
     from edit_rrm_training.evaluation.details import details_of
 
     details = details_of(judged, verdicts=judge.gives_verdicts, same_zone=same_zone)
-    console.print(Markdown(evaluation.markdown()))
-    console.print(Markdown(details.markdown()))
+    if as_json:
+        print_json({**evaluation.as_dict(), "details": details.as_dict()})
+    else:
+        console.print(Markdown(evaluation.markdown()))
+        console.print(Markdown(details.markdown()))
     if out is not None:
         from edit_rrm_training.evaluation.report import write_report
 
         write_report(out, evaluation, details, judged)
-        console.print(f"written to {out}")
+        notes.print(f"written to {out}")
 
 
 def evaluate_pairs(
@@ -207,8 +215,13 @@ def evaluate_pairs(
     temperature: Annotated[float | None, typer.Option(help="The checkpoint's own without it.")] = None,
     like_source: Annotated[bool, typer.Option(help="Resize candidates to the source's size first.")] = False,
     out: Annotated[Path | None, typer.Option(help="JSON file to write.", callback=writable_file)] = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Measure pairwise accuracy on preference pairs, over all and by category. Ties count as wrong."""
+    """Measure pairwise accuracy on preference pairs, over all and by category. Ties count as wrong.
+
+    edit-rrm-train evaluate-pairs --pairs held-out.jsonl --checkpoint runs/gcpo
+    edit-rrm-train evaluate-pairs --pairs held-out.jsonl --url http://127.0.0.1:8000 --json
+    """
     from edit_rrm_training.data.preferences import check_pairs, read_pairs
     from edit_rrm_training.evaluation.judging import Drawing
     from edit_rrm_training.evaluation.pairs import evaluate_pairs as run
@@ -226,8 +239,11 @@ def evaluate_pairs(
             )  # fmt: skip
     except (TrainingError, EditRRMError, OSError) as error:
         raise failed(error) from error
-    console.print(Markdown(found.markdown()))
+    if as_json:
+        print_json(found.as_dict())
+    else:
+        console.print(Markdown(found.markdown()))
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(json.dumps(found.as_dict(), indent=2) + "\n")
-        console.print(f"written to {out}")
+        notes.print(f"written to {out}")

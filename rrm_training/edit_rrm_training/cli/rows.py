@@ -137,6 +137,6 @@ def _say(report: "MixReport", out: Path) -> None:
     held_out = f" --set validation_rows=[{out / 'validation'}]" if report.validation else ""
     console.print(
         f"next ({ceil(report.rows / _ROWS_A_STEP)} steps of {_ROWS_A_STEP} rows are one epoch):\n"
-        f"  edit-rrm-train sft --config rrm_training/configs/sft_7b_lora.yaml --set rows=[{out}]{held_out}",
+        f"  edit-rrm-train sft --config sft_7b_lora --set rows=[{out}]{held_out}",
         markup=False, soft_wrap=True,
     )  # fmt: skip

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from edit_rrm.time_left import TimeLeft, duration
+from edit_rrm_training.gcpo.no_gradient import NO_GRADIENT
 from edit_rrm_training.runs.settings import RunSettings
 
 Say = Callable[[str], None]
@@ -28,7 +29,7 @@ class RunStory:
         """`checkpoint` is what the run found in its directory; `finished`, that nothing is left to do."""
         out, steps = self._settings.out, self._settings.steps
         if finished:
-            self._say(f"{out} is finished already; choose another out for another run")
+            self._say(f"{out} is finished already; choose another out, or at a constant rate more steps")
         elif checkpoint is not None:
             self._say(f"goes on in {out} after {checkpoint.name}, of {steps} steps")
         else:
@@ -48,3 +49,7 @@ class RunStory:
             f"serve it:   edit-rrm-server serve --model {run}\n"
             f"measure it: edit-rrm-train evaluate-pairs --checkpoint {run} --pairs PAIRS.jsonl"
         )
+
+    def taught_nothing(self) -> None:
+        """In place of an end: no step had a gradient."""
+        self._say(f"nothing was learned, {self._settings.out} has its base's weights: {NO_GRADIENT}")

@@ -1,6 +1,9 @@
-"""How commands speak to the terminal: one console, one progress bar, and `--out` checked before the work."""
+"""How commands speak to the terminal: results on stdout, as tables or `--json`; what is on the way on stderr;
+and `--out` checked before the work."""
 
+import json
 from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -18,13 +21,22 @@ from edit_rrm.errors import OutputError
 from edit_rrm.outputs import check_output_file, check_output_folder
 
 console = Console()
+notes = Console(stderr=True)
+"""For what is no result: it does not get into what a script reads."""
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print the numbers as JSON instead of tables.")]
+
+
+def print_json(numbers: Any) -> None:
+    """The numbers of a table, for a script."""
+    typer.echo(json.dumps(numbers, indent=2, ensure_ascii=False))
 
 
 def progress_bars() -> Progress:
     """Bars with count, time taken and time left; use as a context manager."""
     return Progress(
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-        TimeRemainingColumn(), console=console,
+        TimeRemainingColumn(), console=notes,
     )  # fmt: skip
 
 

@@ -9,8 +9,10 @@ from pydantic import BaseModel
 from rich.table import Table
 
 from edit_rrm.errors import SettingsFileError
+from edit_rrm.presets import settings_file
 from edit_rrm.quiet_libraries import quieten_loading
-from edit_rrm.settings_files import settings_file, settings_json, settings_rows
+from edit_rrm.run_log import FILE_NAME
+from edit_rrm.settings_files import settings_json, settings_rows
 from edit_rrm_training.cli.story import RunStory
 from edit_rrm_training.cli.terminal import console
 from edit_rrm_training.errors import TrainingError
@@ -24,7 +26,7 @@ from edit_rrm_training.runs.settings import (
 
 S = TypeVar("S", bound=RunSettings)
 
-PRESETS = Path(__file__).parents[2] / "configs"
+PACKAGE = Path(__file__).parents[1]
 ConfigOption = Annotated[
     str | None,
     typer.Option(
@@ -63,7 +65,7 @@ def sft(
     On several GPUs:
 
         accelerate launch --config_file rrm_training/configs/accelerate/fsdp.yaml \\
-            -m edit_rrm_training.cli sft --config rrm_training/configs/sft_7b_full.yaml
+            -m edit_rrm_training.cli sft --config sft_7b_full
     """
 
     def run(given: SftConfig, story: RunStory) -> Path | None:
@@ -114,21 +116,22 @@ def _run(
         console.print(_table(kind))
         return
     try:
-        file = None if named is None else settings_file(named, PRESETS)
+        file = None if named is None else settings_file(named, PACKAGE)
         given = load_config(kind, file, parse_assignments(assignments or []))
         quieten_loading()
-        from edit_rrm.run_directories import FINAL
-        from edit_rrm_training.runs.checkpoints import is_whole
-        from edit_rrm_training.runs.training_run import check_directory, last_checkpoint
+        from edit_rrm_training.gcpo.no_gradient import no_step_had_gradient
+        from edit_rrm_training.runs.run_directory import check_directory, is_finished, last_checkpoint
 
         check_directory(given)
         story = RunStory(given, _say)
-        finished = is_whole(given.out / FINAL)
+        finished = is_finished(given)
         story.begins(last_checkpoint(given.out), finished=finished)
         final = run(given, story)
     except (TrainingError, SettingsFileError) as error:
         raise typer.BadParameter(str(error)) from None
-    if final is not None and not finished:
+    if final is not None and no_step_had_gradient(given.out / FILE_NAME):
+        story.taught_nothing()
+    elif final is not None and not finished:
         story.ends(final)
 
 

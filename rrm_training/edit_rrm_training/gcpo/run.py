@@ -18,12 +18,11 @@ from edit_rrm_training.gcpo.trainer import GcpoTrainer
 from edit_rrm_training.gcpo.update.shared_prompts import check_model
 from edit_rrm_training.rollouts.generate_greedily import generate_greedily
 from edit_rrm_training.rollouts.vllm_prompts import check_processor
-from edit_rrm_training.runs.checkpoints import Base, is_whole, load_base, lora_config
+from edit_rrm_training.runs.checkpoints import Base, load_base, lora_config
 from edit_rrm_training.runs.logs import LogsRun, OnLog, OnSay, check_boards
+from edit_rrm_training.runs.run_directory import check_directory, claim_directory, is_finished
 from edit_rrm_training.runs.settings import GcpoConfig, VllmSettings
 from edit_rrm_training.runs.training_run import (
-    check_directory,
-    claim_directory,
     optimizers_of,
     require_files,
     train,
@@ -74,12 +73,12 @@ def run_gcpo(
 ) -> Path | None:
     """Trains, or goes on training, and returns the finished checkpoint; None when `stop_after` ended it.
 
-    A run that is finished already returns at once. Raises SettingsError, RowError.
+    A run that has done as many steps as are asked returns at once. Raises SettingsError, RowError.
     """
     final = config.out / FINAL
     arguments = grpo_arguments(config, int(os.environ.get("WORLD_SIZE", "1")))
     check_directory(config)
-    if is_whole(final):
+    if is_finished(config):
         return final
     if arguments.should_save:  # the first process, which keeps the logs
         check_boards(config)

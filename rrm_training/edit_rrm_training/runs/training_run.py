@@ -1,17 +1,13 @@
-"""What every run of a TRL trainer has here: arguments, logs, resuming, and a servable checkpoint at the end.
+"""What every run of a TRL trainer has here: arguments, logs, and a servable checkpoint at the end.
 
-A run directory holds `settings.yaml`, `log.jsonl`, `tensorboard/`, `checkpoint-N/` to resume from, and at
-last `final/`, which a server loads. It knows nothing of what is trained.
+It knows nothing of what is trained; run_directory.py knows what lies where.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from peft import PeftModel
-from pydantic import ValidationError
 from transformers import (
     AutoModelForImageTextToText,
     PrinterCallback,
@@ -27,16 +23,11 @@ from edit_rrm import plugins
 from edit_rrm.checkpoint import RRMCard
 from edit_rrm.errors import PluginError
 from edit_rrm.run_directories import FINAL
-from edit_rrm.settings_files import changed_settings
-from edit_rrm.whole_files import write_whole
 from edit_rrm_training.errors import SettingsError
 from edit_rrm_training.runs.checkpoints import save_checkpoint
 from edit_rrm_training.runs.cpu_bfloat16 import computes_in_bfloat16
+from edit_rrm_training.runs.run_directory import STATE, last_checkpoint
 from edit_rrm_training.runs.settings import RunSettings
-
-_SETTINGS = "settings.yaml"
-_STATE = "trainer_state.json"  # the last file of a checkpoint that the trainer writes
-_FREE = frozenset({"workers", "log_every", "save_every", "keep", "samples_every", "wandb"})
 
 
 def training_arguments(settings: RunSettings) -> dict[str, Any]:
@@ -88,45 +79,6 @@ def require_files(setting: str, *files: Path) -> None:
         raise SettingsError(f"{setting}: there is no file {', '.join(missing)}")
 
 
-def check_directory(settings: RunSettings) -> None:
-    """Raises SettingsError, naming them, when the run in `settings.out` was begun with other settings: its
-    curve would be neither's. Writes nothing."""
-    file = settings.out / _SETTINGS
-    if not file.exists():
-        return
-    begun = _with_defaults(type(settings), yaml.safe_load(file.read_text(encoding="utf-8")))
-    names = [name for name in changed_settings(begun, settings.model_dump(mode="json")) if name not in _FREE]
-    if names:
-        raise SettingsError(f"the run in {settings.out} was begun with other values of {', '.join(names)}")
-
-
-def claim_directory(settings: RunSettings) -> None:
-    """Begins a run in `settings.out`, or finds that it is the one begun there. Raises as `check_directory`.
-
-    To be called once all that the run reads was found, so that a slip of the pen begins nothing.
-    """
-    check_directory(settings)
-    file = settings.out / _SETTINGS
-    text = yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False)
-    if file.exists() and file.read_text(encoding="utf-8") == text:
-        return
-    write_whole(file, text)
-
-
-def _with_defaults(kind: type[RunSettings], begun: dict[str, Any]) -> dict[str, Any]:
-    """What a run was begun with; a setting that is younger than the run has its default."""
-    try:
-        return kind.model_validate(begun).model_dump(mode="json")
-    except ValidationError:  # a setting that is no more, which the comparison names
-        return begun
-
-
-def last_checkpoint(out: Path) -> Path | None:
-    """The newest whole checkpoint of a run; one that a kill left half written is passed over."""
-    whole = [path for path in out.glob("checkpoint-*") if _is_json(path / _STATE)]
-    return max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
-
-
 def require_float32_masters(trainer: Trainer) -> None:
     """Raises SettingsError where 16-bit weights would be trained themselves: an update of 1e-6 is lost in
     them. DeepSpeed keeps float32 ones of its own."""
@@ -174,7 +126,7 @@ def train(trainer: Trainer, settings: RunSettings, card: RRMCard, *, stop_after:
 def _best(last: Path, metric: str) -> tuple[Path, dict[str, float]]:
     """The checkpoint that the run's last one says was the best, with its step and `metric`. Raises
     SettingsError when it was deleted."""
-    state = TrainerState.load_from_json(str(last / _STATE))
+    state = TrainerState.load_from_json(str(last / STATE))
     best = last.parent / f"checkpoint-{state.best_global_step}"
     if not best.is_dir():
         raise SettingsError(f"keep_best: {best}, whose weights judged best, is gone")
@@ -211,11 +163,3 @@ class _StopAfter(TrainerCallback):  # type: ignore[misc]  # transformers is Any 
     ) -> None:
         if state.global_step >= self._steps:
             control.should_training_stop = control.should_save = True
-
-
-def _is_json(file: Path) -> bool:
-    try:
-        json.loads(file.read_bytes())
-    except (OSError, ValueError):
-        return False
-    return True

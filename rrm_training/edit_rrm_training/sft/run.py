@@ -21,12 +21,11 @@ from edit_rrm_training.data.row_store import counts, digest, store_rows
 from edit_rrm_training.data.shards import all_shards
 from edit_rrm_training.data.trl_rows import sft_dataset
 from edit_rrm_training.errors import RowError, SettingsError
-from edit_rrm_training.runs.checkpoints import Base, is_whole, load_base, lora_config
+from edit_rrm_training.runs.checkpoints import Base, load_base, lora_config
 from edit_rrm_training.runs.logs import LogsRun, OnLog, OnSay, check_boards
+from edit_rrm_training.runs.run_directory import check_directory, claim_directory, is_finished
 from edit_rrm_training.runs.settings import SftConfig
 from edit_rrm_training.runs.training_run import (
-    check_directory,
-    claim_directory,
     optimizers_of,
     train,
     training_arguments,
@@ -63,12 +62,12 @@ def run_sft(
 ) -> Path | None:
     """Trains, or goes on training, and returns the finished checkpoint; None when `stop_after` ended it.
 
-    A run that is finished already returns at once. Raises SettingsError, RowError.
+    A run that has done as many steps as are asked returns at once. Raises SettingsError, RowError.
     """
     final = config.out / FINAL
     arguments = sft_arguments(config)
     check_directory(config)
-    if is_whole(final):
+    if is_finished(config):
         return final
     if arguments.should_save:  # the first process, which keeps the logs
         check_boards(config)

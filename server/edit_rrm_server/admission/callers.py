@@ -45,15 +45,18 @@ class TokenAllowances:
         self._clock_ns = clock_ns
         self._full_at_ns: dict[str, int] = {}
 
+    def owed_s(self, caller: Caller) -> float:
+        """How long until the caller owes nothing."""
+        if caller.tokens_per_minute is None:
+            return 0.0
+        owed_ns = self._full_at_ns.get(caller.name, 0) - self._clock_ns() - _NS_PER_MINUTE
+        return max(0, owed_ns) / _NS_PER_S
+
     def check(self, caller: Caller) -> None:
         """Raises RateLimitedError while the caller owes tokens."""
-        if caller.tokens_per_minute is None:
-            return
-        owed_ns = self._full_at_ns.get(caller.name, 0) - self._clock_ns() - _NS_PER_MINUTE
-        if owed_ns > 0:
+        if (owed_s := self.owed_s(caller)) > 0:
             raise RateLimitedError(
-                f"{caller.name} has had more than its {caller.tokens_per_minute} tokens a minute",
-                owed_ns / _NS_PER_S,
+                f"{caller.name} has had more than its {caller.tokens_per_minute} tokens a minute", owed_s
             )
 
     def charge(self, caller: Caller, tokens: int) -> None:

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from edit_rrm.errors import EditRRMError
 from edit_rrm_server import __version__
 from edit_rrm_server.api import admin, dialects, probes, routes
+from edit_rrm_server.api.idempotent_calls import IdempotentCalls
 from edit_rrm_server.api.page_files import page_router, read_page
 from edit_rrm_server.errors import ServiceError
 from edit_rrm_server.http import openapi
@@ -44,6 +45,7 @@ def create_app(service: Service) -> FastAPI:
         redoc_url=None,
     )
     app.state.service = service
+    app.state.idempotent = IdempotentCalls(service)
     app.include_router(routes.router)
     for dialect in dialects.routers(service):  # before the probes: one of them says more in /health
         app.include_router(dialect)

@@ -1,5 +1,7 @@
 """The API's routes: envelope, room in the queue, images, reward service. No rule of scoring lives here."""
 
+import asyncio
+
 from fastapi import APIRouter, Request, Response
 
 from edit_rrm.guards import guard_modes
@@ -17,6 +19,8 @@ from edit_rrm.wire import (
 from edit_rrm_server.admission.batching import Admission
 from edit_rrm_server.admission.byte_budget import Share
 from edit_rrm_server.admission.callers import Caller
+from edit_rrm_server.api.idempotent_calls import PARAMETER, IdempotentCalls, fingerprint_of
+from edit_rrm_server.api.links import OF_DECOMPOSITION, OF_MODELS
 from edit_rrm_server.api.score_call import answer_score
 from edit_rrm_server.api.score_stream import MEDIA_TYPE, ScoreStream
 from edit_rrm_server.engines.loaded_model import LoadedModel
@@ -47,7 +51,9 @@ router = APIRouter()
 @router.post(
     "/v1/score",
     response_model=ScoreAnswer,
-    openapi_extra=operation(any_code_but(*_OF_OTHERS), body=json_or_form(ScoreRequest)),
+    openapi_extra=operation(
+        any_code_but(*_OF_OTHERS), body=json_or_form(ScoreRequest), parameters=(PARAMETER,)
+    ),
 )
 async def score(request: Request) -> ScoreAnswer:
     """Scores one or more candidates of one edit; a GRPO group is one call."""
@@ -56,7 +62,6 @@ async def score(request: Request) -> ScoreAnswer:
         service.rewards()
         envelope = await _read(request, ScoreRequest, share)
         body = envelope.body
-        rewards = service.rewards(body.model)  # once more: the weights may have been replaced meanwhile
         note(
             request,
             candidates=len(body.candidates),
@@ -65,14 +70,28 @@ async def score(request: Request) -> ScoreAnswer:
             body_bytes=envelope.body_bytes,
             priority=body.priority,
         )
-        arrived_at = request.state.arrived_at
-        deadline_at = arrived_at + (body.deadline_s or service.settings.default_deadline_s)
-        plan = rewards.plan(body)
-        caller: Caller = request.state.caller
-        lane = caller.lane_for(body.priority)
-        with service.batcher.admit(plan.jobs, lane, deadline_at, caller) as admission:
-            work = answer_score(rewards, plan, envelope, request.state.request_id, arrived_at, admission)
-            answer = await run_for_caller(request, work)
+        images = body.all_sources | {f"candidates.{i}": ref for i, ref in enumerate(body.candidates)}
+        calls: IdempotentCalls = request.app.state.idempotent
+        return await calls.once(
+            request,
+            lambda: asyncio.to_thread(fingerprint_of, request.url.path, envelope, images),
+            lambda: _score(request, service, envelope),
+            deadline_at=_deadline_at(request, service, body.deadline_s),
+            whole=lambda answer: all(result.status == "ok" for result in answer.results),
+        )
+
+
+async def _score(request: Request, service: Service, envelope: Envelope[ScoreRequest]) -> ScoreAnswer:
+    body = envelope.body
+    rewards = service.rewards(body.model)  # once more: the weights may have been replaced meanwhile
+    arrived_at = request.state.arrived_at
+    deadline_at = _deadline_at(request, service, body.deadline_s)
+    plan = rewards.plan(body)
+    caller: Caller = request.state.caller
+    lane = caller.lane_for(body.priority)
+    with service.batcher.admit(plan.jobs, lane, deadline_at, caller) as admission:
+        work = answer_score(rewards, plan, envelope, request.state.request_id, arrived_at, admission)
+        answer = await run_for_caller(request, work)
     note(
         request,
         **{name: round(value, 4) for name, value in answer.timing.model_dump(exclude={"total_s"}).items()},
@@ -111,7 +130,10 @@ async def score_stream(request: Request) -> ScoreStream:
     "/v1/decompose",
     response_model=DecomposeAnswer,
     openapi_extra=operation(
-        any_code_but(*_OF_OTHERS, "trace_unparseable", "trace_truncated"), body=json_or_form(DecomposeRequest)
+        any_code_but(*_OF_OTHERS, "trace_unparseable", "trace_truncated"),
+        body=json_or_form(DecomposeRequest),
+        parameters=(PARAMETER,),
+        feeds=OF_DECOMPOSITION,
     ),
 )
 async def decompose(request: Request) -> DecomposeAnswer:
@@ -120,17 +142,22 @@ async def decompose(request: Request) -> DecomposeAnswer:
     with service.call(), service.body_budget.share() as share:
         service.rewards()
         envelope = await _read(request, DecomposeRequest, share)
-        rewards = service.rewards(envelope.body.model)  # as above
         note(request, body_bytes=envelope.body_bytes)
-        deadline_at = request.state.arrived_at + service.settings.default_deadline_s
-        caller: Caller = request.state.caller
-        lane = caller.lane_for("interactive")
-        with service.batcher.admit(1, lane, deadline_at, caller) as admission:
-            work = _decompose(request, rewards, envelope, admission)
-            return await run_for_caller(request, work, deadline_at)
+        calls: IdempotentCalls = request.app.state.idempotent
+        images = envelope.body.all_sources
+        return await calls.once(
+            request,
+            lambda: asyncio.to_thread(fingerprint_of, request.url.path, envelope, images),
+            lambda: _decompose(request, service, envelope),
+            deadline_at=_deadline_at(request, service),
+        )
 
 
-@router.get("/v1/models", response_model=ModelsAnswer, openapi_extra=operation((*ASKED, *UNAVAILABLE)))
+@router.get(
+    "/v1/models",
+    response_model=ModelsAnswer,
+    openapi_extra=operation((*ASKED, *UNAVAILABLE), feeds=OF_MODELS),
+)
 async def models(request: Request) -> ModelsAnswer:
     """The models that are served, the one of a request that names none first."""
     service: Service = request.app.state.service
@@ -176,7 +203,24 @@ async def _read(request: Request, model: type[Body], share: Share) -> Envelope[B
     )
 
 
+def _deadline_at(request: Request, service: Service, deadline_s: float | None = None) -> float:
+    arrived_at: float = request.state.arrived_at
+    return arrived_at + (deadline_s or service.settings.default_deadline_s)
+
+
 async def _decompose(
+    request: Request, service: Service, envelope: Envelope[DecomposeRequest]
+) -> DecomposeAnswer:
+    rewards = service.rewards(envelope.body.model)  # once more, as for a score
+    deadline_at = _deadline_at(request, service)
+    caller: Caller = request.state.caller
+    lane = caller.lane_for("interactive")
+    with service.batcher.admit(1, lane, deadline_at, caller) as admission:
+        work = _principles(request, rewards, envelope, admission)
+        return await run_for_caller(request, work, deadline_at)
+
+
+async def _principles(
     request: Request,
     rewards: RewardService,
     envelope: Envelope[DecomposeRequest],

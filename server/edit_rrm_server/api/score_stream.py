@@ -1,8 +1,8 @@
 """POST /v1/score/stream: a score request a line in, an answer a line out as each finishes, in any order.
 
 Reading slows when the bulk lane is full, so a caller feels backpressure instead of errors. While a dead
-engine is being restarted or the weights are replaced reading pauses: a hundred thousand lines must not turn
-into errors meanwhile.
+engine is being restarted, the weights are replaced, or the caller has had more than its tokens a minute,
+reading pauses: a hundred thousand lines must not turn into errors meanwhile.
 """
 
 import asyncio
@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
@@ -29,6 +30,7 @@ from edit_rrm_server.errors import (
     ServiceError,
     UnavailableError,
 )
+from edit_rrm_server.http.connections import SERVICE_WAITS
 from edit_rrm_server.http.envelope import Envelope
 from edit_rrm_server.http.json_reading import key_of, read_json
 from edit_rrm_server.http.ndjson import Line, read_lines
@@ -53,6 +55,7 @@ class ScoreStream(StreamingResponse):
         super().__init__((), media_type=MEDIA_TYPE)
         self._service = service
         self._state = request.state
+        self._connection: dict[str, Any] = request.scope["state"]
         self._caller: Caller = request.state.caller
         self._id: str = request.state.request_id
         self._answers = AnswerSpool(service.settings.stream_spool_bytes, service.answer_budget)
@@ -136,7 +139,9 @@ class ScoreStream(StreamingResponse):
                 await self._fail(line, body.key, error)
                 return None
             raise
-        deadline_at = arrived_at + (body.deadline_s or self._service.settings.default_deadline_s)
+        # A line that names no deadline is not lost to a pause: what it has begins when it is let in.
+        begins_at = arrived_at if body.deadline_s else time.monotonic()
+        deadline_at = begins_at + (body.deadline_s or self._service.settings.default_deadline_s)
         admission = self._service.batcher.admit_unbounded(plan.jobs, lane, deadline_at, self._caller)
         calls.create_task(self._score(line, body, rewards, plan, admission, arrived_at))
         return None
@@ -147,17 +152,31 @@ class ScoreStream(StreamingResponse):
             rewards = await self._engine(body.model)
             plan = rewards.plan(body)
             await self._service.batcher.stream_room(plan.jobs, lane, self._caller)
-            if self._service.state == "ready" and self._service.rewards(body.model) is rewards:
-                return rewards, plan  # else the weights were replaced meanwhile
+            if not self._pause_s() and self._service.rewards(body.model) is rewards:
+                return rewards, plan  # else the weights were replaced meanwhile, or tokens are owed
 
     async def _engine(self, model: str | None) -> RewardService:
-        """A model's reward service, once the engine runs. Raises UnavailableError if it never will again.
+        """A model's reward service, once the engine runs and the caller owes no tokens.
 
-        Raises RequestRefusedError for a model that is not served.
+        Raises UnavailableError if it never will again, RequestRefusedError for a model that is not served.
         """
-        while self._service.state in ("engine_dead", "loading"):  # noqa: ASYNC110  # it has several sources
-            await asyncio.sleep(_STATE_POLL_S)
+        self._connection[SERVICE_WAITS] = True
+        try:
+            while (pause_s := self._pause_s()) > 0:  # noqa: ASYNC110  # it has several sources
+                await asyncio.sleep(min(pause_s, _STATE_POLL_S))
+        finally:
+            self._connection[SERVICE_WAITS] = False
         return self._service.rewards(model)
+
+    def _pause_s(self) -> float:
+        """How long no line is let in, as far as one can know; 0 where one is, or none ever will be."""
+        match self._service.state:
+            case "engine_dead" | "loading":
+                return _STATE_POLL_S
+            case "ready":
+                return self._service.allowances.owed_s(self._caller)
+            case _:
+                return 0.0
 
     async def _score(
         self,

@@ -26,6 +26,9 @@ _MOST_CONNECTIONS = 8192
 _FILES_KEPT_FREE = 128
 """Descriptors for everything else: logs, spools, the engine's pipes, connections not yet counted."""
 
+SERVICE_WAITS = "service_waits"
+"""In a request's state: it is the service that reads no further, so the caller's silence says nothing."""
+
 Ended = Literal[
     "silent",
     "evicted",
@@ -245,7 +248,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self.transport.abort()
 
     def _answer_unread(self) -> None:
-        if self._received:  # it sends first and reads afterwards, as most clients of a stream do
+        # It sends first and reads afterwards, as most clients of a stream do, or would if it were read.
+        if self._received or self.scope.get("state", {}).get(SERVICE_WAITS):
             self._received = False
             self._answer_timer = self.loop.call_later(self._limits.unread_answer_s, self._answer_unread)
             return

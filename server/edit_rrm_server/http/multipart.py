@@ -66,10 +66,15 @@ async def read_parts(chunks: AsyncIterator[bytes], boundary: bytes) -> dict[str,
         parser = MultipartParser(boundary, collector.callbacks())
         async for chunk in chunks:
             # Counted before they are parsed: most of a body may be boundaries that end nothing.
-            boundaries += chunk.count(delimiter)
+            found = chunk.count(delimiter)
+            boundaries += found
             if boundaries > MAX_PARTS + 1:
                 raise _too_many_parts()
-            parser.write(chunk)
+            if found or not collector.amid_data or b"\r" in chunk[-len(delimiter) :]:
+                parser.write(chunk)
+                collector.amid_data = collector.data_until(chunk)
+            else:  # the parser would look for the boundary once more, and end as it began
+                collector.add(chunk)
         parser.finalize()
     except FormParserError as error:
         raise RequestRefusedError("malformed_multipart", str(error)) from error
@@ -84,6 +89,9 @@ class _Collector:
     def __init__(self) -> None:
         self.parts: dict[str, Part] = {}
         self.complete = False
+        self.amid_data = False
+        """The last chunk ended within a part, and nothing of it waits to be told from a boundary."""
+        self._data, self._until = b"", 0
         self._field = bytearray()
         self._value = bytearray()
         self._disposition = b""
@@ -99,6 +107,14 @@ class _Collector:
             "on_header_end": self._header_end,
             "on_end": self._end,
         }
+
+    def add(self, chunk: bytes) -> None:
+        """A whole chunk of the part that is being read."""
+        self._part.add(chunk, 0, len(chunk))
+
+    def data_until(self, chunk: bytes) -> bool:
+        """Whether the last that was called back is data, to the end of this chunk."""
+        return self._data is chunk and self._until == len(chunk)
 
     def _part_begin(self) -> None:
         self._disposition = b""
@@ -118,8 +134,10 @@ class _Collector:
 
     def _part_data(self, data: bytes, start: int, end: int) -> None:
         self._part.add(data, start, end)
+        self._data, self._until = data, end
 
     def _part_end(self) -> None:
+        self._data = b""
         name = parse_options_header(self._disposition)[1].get(b"name", b"").decode("utf-8", "replace")
         if not name:
             raise RequestRefusedError("malformed_multipart", "a part has no name")

@@ -4,6 +4,7 @@ A route names the models of its body and the codes it may answer with; `describe
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import FastAPI
@@ -48,6 +49,17 @@ _HEADERS = {
 }
 
 
+@dataclass(frozen=True)
+class Link:
+    """An answer that feeds a POST to `path`: `fields` of its body are OpenAPI's runtime expressions
+    over the answer and what it answers; the rest of the body is the caller's."""
+
+    name: str
+    path: str
+    why: str
+    fields: Mapping[str, Any]
+
+
 def reference(model: type[BaseModel]) -> dict[str, str]:
     """The schema of a model that `describe` is told of."""
     return {"$ref": _REF.format(model=model.__name__)}
@@ -64,12 +76,17 @@ def operation(
     body: Mapping[str, Any] | None = None,
     security: Sequence[Mapping[str, list[str]]] = KEY,
     answer: Mapping[str, Any] | None = None,
+    parameters: Sequence[Mapping[str, Any]] = (),
+    feeds: Iterable[Link] = (),
 ) -> dict[str, Any]:
-    """A route's `openapi_extra`: its errors by status, its body and 200 by media type, who may call it."""
+    """A route's `openapi_extra`: its errors by status, its body and 200 by media type, who may call it, which
+    requests its answer feeds."""
     by_status: dict[int, list[str]] = {}
     for code in codes:
         by_status.setdefault(KINDS[code].status, []).append(code)
     ok: dict[str, Any] = {"headers": _headers()}
+    if feeds:
+        ok["links"] = _links(feeds)
     if answer is not None:
         ok["content"] = {media_type: {"schema": schema} for media_type, schema in answer.items()}
     made: dict[str, Any] = {
@@ -77,6 +94,8 @@ def operation(
         "responses": {"200": ok}
         | {str(status): _problems(status, by_status[status]) for status in sorted(by_status)},
     }
+    if parameters:
+        made["parameters"] = [dict(parameter) for parameter in parameters]
     if body is not None:
         content = {media_type: {"schema": schema} for media_type, schema in body.items()}
         made["requestBody"] = {"required": True, "content": content}
@@ -119,6 +138,17 @@ def describe(app: FastAPI, accepted: Iterable[type[BaseModel]], answered: Iterab
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _links(found: Iterable[Link]) -> dict[str, Any]:
+    return {
+        link.name: {
+            "operationRef": f"#/paths/{link.path.replace('/', '~1')}/post",
+            "description": f"{link.why}; the rest of the body is the caller's",
+            "requestBody": dict(link.fields),
+        }
+        for link in found
+    }
 
 
 def _problems(status: int, codes: Sequence[str]) -> dict[str, Any]:

@@ -166,6 +166,7 @@ class Service:
 
     def start(self) -> None:
         """Begins to load the model; from then on it is kept up."""
+        self.metrics.life.watch_tasks(asyncio.get_running_loop())
         self._running = asyncio.create_task(self._run(self._first_load))
 
     async def drain(self, timeout_s: float) -> bool:

@@ -1,5 +1,6 @@
 """What the service's life reports: its state, deaths and restarts of the engine, replaced weights."""
 
+import asyncio
 import math
 from collections.abc import Callable, Sequence
 from typing import Literal
@@ -50,6 +51,11 @@ class LifeMetrics:
             "Share of a group's common prompt tokens that came from the cache at warm-up; NaN: not looked at",
             registry=registry,
         )
+        self._tasks = Gauge(
+            "edit_rrm_tasks",
+            "Tasks of the event loop; an idle service has always the same few",
+            registry=registry,
+        )
         for outcome in ("ok", "failed"):
             self._restarts.labels(outcome)
             self._reloads.labels(outcome)
@@ -60,6 +66,10 @@ class LifeMetrics:
             self._state.labels(name).set_function(
                 lambda name=name: float(state() == name)  # type: ignore[misc]
             )
+
+    def watch_tasks(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Has the tasks of the service's loop counted whenever metrics are read."""
+        self._tasks.set_function(lambda: float(len(asyncio.all_tasks(loop))))
 
     def watch_prefix_reuse(self, share: Callable[[], float | None]) -> None:
         """Has the loaded checkpoint's reuse of prefixes read from `share` whenever metrics are."""

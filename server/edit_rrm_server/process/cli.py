@@ -19,6 +19,7 @@ from edit_rrm.program import program  # noqa: E402
 from edit_rrm.setting_problems import problems  # noqa: E402
 from edit_rrm.settings_files import settings_rows  # noqa: E402
 from edit_rrm_server.engines.ending_with_service import end_with_service  # noqa: E402
+from edit_rrm_server.errors import EngineStartError  # noqa: E402
 from edit_rrm_server.settings.server import (  # noqa: E402
     ServerSettings,
     load_settings,
@@ -122,7 +123,10 @@ def serve(
         _check_checkpoints(settings)
         from edit_rrm_server.engines.vllm.start import prepare_environment
 
-        prepare_environment(settings)  # first: what it starts works while this process goes on importing
+        try:
+            prepare_environment(settings)  # first: what it starts works while this process goes on importing
+        except EngineStartError as error:
+            raise typer.BadParameter(str(error)) from None
 
     from edit_rrm_server.process import serving
 

@@ -21,10 +21,12 @@ from edit_rrm_server.engines.loaded_model import LoadedModel
 from edit_rrm_server.engines.openai.start import load_openai_model
 from edit_rrm_server.engines.vllm.loading import load_vllm_model
 from edit_rrm_server.engines.vllm.start import end_forkserver
+from edit_rrm_server.event_loop import run_to_end
 from edit_rrm_server.http.connections import ConnectionLimits, bounded_protocol, connections_for
 from edit_rrm_server.life.service import Service
 from edit_rrm_server.observe import tracing
 from edit_rrm_server.observe.fleet_metrics import FleetMetrics
+from edit_rrm_server.observe.log_lines import LogLines
 from edit_rrm_server.process.allocation import keep_freed_memory
 from edit_rrm_server.process.progress import StartProgress
 from edit_rrm_server.scoring.warm_up import warm_up
@@ -51,7 +53,7 @@ def serve(settings: ServerSettings, started_at: float) -> int:
     progress = StartProgress(started_at)
     progress.step("starting")
     try:
-        status = asyncio.run(_serve(settings, progress)) if _traces(settings, progress) else 1
+        status = run_to_end(_serve(settings, progress)) if _traces(settings, progress) else 1
     finally:
         progress.end()
         tracing.stop()
@@ -245,13 +247,13 @@ def _url(host: str, listening: socket.socket) -> str:
 
 def _configure_logging(level: str) -> None:
     """Our own lines as they are (the access log is JSON already), others only from warnings on."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = LogLines(sys.stderr)
     handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("edit_rrm_server").setLevel(level.upper())
     quieten()
     access = logging.getLogger("edit_rrm_server.http.access")
-    lines = logging.StreamHandler(sys.stdout)
+    lines = LogLines(sys.stdout)
     lines.setFormatter(logging.Formatter("%(message)s"))
     access.addHandler(lines)
     access.propagate = False

@@ -14,7 +14,7 @@ _IN_PROCESS = frozenset(
     {
         "dtype", "max_model_len", "max_num_seqs", "tensor_parallel_size", "pipeline_parallel_size",
         "data_parallel_size", "front_end_workers", "gpu_memory_utilization", "kv_cache_gib", "enforce_eager",
-        "forkserver",
+        "forkserver", "batch_invariant",
         "engine_restart_limit", "engine_restart_backoff_s", "reload_root",
         "base", "adapter_mode", "engine_args",
     }

@@ -258,6 +258,11 @@ class ServerSettings(FleetSettings, AdminSettings):
         ge=0.0,
         description="memory for finished scores of deterministic calls (temperature 0); 0 keeps none",
     )
+    idempotent_answers_mib: float = Field(
+        default=64.0,
+        ge=0.0,
+        description="memory for answers to calls with an Idempotency-Key; 0 keeps none, and joins what runs",
+    )
     guards: GuardSettings = Field(
         default=GuardSettings(), description="thresholds of the image guards, and what they may do"
     )
@@ -301,6 +306,11 @@ class ServerSettings(FleetSettings, AdminSettings):
     )
     enforce_eager: bool | None = Field(
         default=None, description="run without compiled graphs; default: true on a CPU, false on a GPU"
+    )
+    batch_invariant: bool = Field(
+        default=False,
+        description="vLLM answers a prompt alike to the bit, whatever else it runs (VLLM_BATCH_INVARIANT): "
+        "slower, on GPUs only",
     )
     forkserver: bool | None = Field(
         default=None,

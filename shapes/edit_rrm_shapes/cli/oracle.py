@@ -9,7 +9,15 @@ from rich.markdown import Markdown
 
 from edit_rrm_shapes.cli import PROGRAM
 from edit_rrm_shapes.errors import ShapesError
-from edit_rrm_training.cli.terminal import console, failed, progress_bars, writable_file
+from edit_rrm_training.cli.terminal import (
+    AsJson,
+    console,
+    failed,
+    notes,
+    print_json,
+    progress_bars,
+    writable_file,
+)
 from edit_rrm_training.errors import TrainingError
 
 
@@ -17,6 +25,7 @@ def oracle(
     seed: Annotated[int, typer.Option(help="World seed; 2000 and above are held out.")] = 2000,
     count: Annotated[int, typer.Option(min=1, help="How many edits; each is eleven pictures.")] = 500,
     out: Annotated[Path | None, typer.Option(help="JSON file to write.", callback=writable_file)] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Measure the oracle: scenes read from clean and treated renderings, judgements of simulated editors.
 
@@ -28,11 +37,14 @@ def oracle(
     with progress_bars() as progress:
         bar = progress.add_task("edits", total=count)
         accuracy = measure(seed, count, lambda: progress.advance(bar))
-    console.print(Markdown(accuracy.markdown()))
+    if as_json:
+        print_json(accuracy.as_dict())
+    else:
+        console.print(Markdown(accuracy.markdown()))
     if out is not None:
         with whole_file(out) as file:
             file.write(json.dumps(accuracy.as_dict(), indent=2) + "\n")
-        console.print(f"written to {out}")
+        notes.print(f"written to {out}")
 
 
 def judge(
@@ -44,6 +56,7 @@ def judge(
     summary: Annotated[
         Path | None, typer.Option(help="JSON file to write the table to as well.", callback=writable_file)
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Judge an editor's pictures by the oracle: success and mean utility, over all and by category.
 
@@ -73,5 +86,8 @@ def judge(
     if summary is not None:
         with whole_file(summary) as file:
             file.write(json.dumps({name: r.as_dict() for name, r in results.items()}, indent=2) + "\n")
-    console.print(Markdown(summary_table(results)))
-    console.print(f"{len(judged)} pictures judged, written to {out}")
+    if as_json:
+        print_json({name: r.as_dict() for name, r in results.items()})
+    else:
+        console.print(Markdown(summary_table(results)))
+    notes.print(f"{len(judged)} pictures judged, written to {out}")

@@ -19,7 +19,15 @@ from edit_rrm_training.cli.evaluate import (
     show_evaluation,
     warm_drawing,
 )
-from edit_rrm_training.cli.terminal import console, failed, known_checkpoint, progress_bars, writable_folder
+from edit_rrm_training.cli.terminal import (
+    AsJson,
+    console,
+    failed,
+    known_checkpoint,
+    notes,
+    progress_bars,
+    writable_folder,
+)
 from edit_rrm_training.errors import TrainingError
 
 
@@ -167,6 +175,7 @@ def evaluate(
     record: Annotated[
         bool, typer.Option(help="Write the results into the checkpoint's rrm.json and model card.")
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Measure a checkpoint on held-out edits of the world, by free generation through vLLM, or a service.
 
@@ -189,9 +198,9 @@ def evaluate(
             )  # fmt: skip
     except (TrainingError, EditRRMError, OSError) as error:
         raise failed(error, PROGRAM) from error
-    show_evaluation(evaluation, judged, judge, SAME_ZONE, out)
+    show_evaluation(evaluation, judged, judge, SAME_ZONE, out, as_json)
     if record and directory is not None:
         from edit_rrm_shapes.tiny_rrm.bundle import record_results
 
         command = f"edit-rrm-shapes evaluate --seed {seed} --count {count}"
-        console.print(f"results are in {record_results(directory, evaluation, command)}")
+        notes.print(f"results are in {record_results(directory, evaluation, command)}")

@@ -8,7 +8,15 @@ from rich.markdown import Markdown
 
 from edit_rrm.errors import EditRRMError
 from edit_rrm_shapes.cli import PROGRAM
-from edit_rrm_training.cli.terminal import console, failed, progress_bars, writable_file, writable_folder
+from edit_rrm_training.cli.terminal import (
+    AsJson,
+    console,
+    failed,
+    print_json,
+    progress_bars,
+    writable_file,
+    writable_folder,
+)
 from edit_rrm_training.errors import RowError, TrainingError
 
 Seed = Annotated[int, typer.Option(help="World seed: below 1000 for training, 2000 and above for tests.")]
@@ -43,7 +51,8 @@ def generate(
     out: Annotated[
         Path,
         typer.Option(
-            help="Directory to write images/, edits.jsonl and pairs.jsonl to.", callback=writable_folder
+            help="Directory to write images/, edits.jsonl, edited.jsonl and pairs.jsonl to.",
+            callback=writable_folder,
         ),
     ],
     seed: Seed = 0,
@@ -52,11 +61,14 @@ def generate(
 ) -> None:
     """Write edits with candidates, gold verdicts and preference pairs; the same seed writes the same bytes.
 
-    The folder is what `edit-rrm-train evaluate --edits` and `edit-grpo train` read.
+    `edit-rrm-train evaluate --edits` reads the folder, `edit-grpo train` edits.jsonl in it, `edit-rrm score`
+    edited.jsonl, `edit-rrm-train gcpo` and `evaluate-pairs` pairs.jsonl.
 
-    Example: edit-rrm-shapes generate --seed 7 --count 200 --out runs/shapes
+        edit-rrm-shapes generate --seed 7 --count 200 --out runs/shapes
+        edit-rrm score runs/shapes/edited.jsonl --out runs/scores.jsonl
+        edit-rrm-train evaluate-pairs --pairs runs/shapes/pairs.jsonl --checkpoint edit-rrm-tiny
     """
-    from edit_rrm_shapes.world.dataset import write_dataset
+    from edit_rrm_shapes.world.dataset_files import write_dataset
 
     with progress_bars() as progress:
         bar = progress.add_task("edits", total=count)
@@ -103,6 +115,7 @@ def labels(
     rows: Annotated[
         Path, typer.Argument(help="think.jsonl, verify.jsonl or think+verify.jsonl.", exists=True)
     ],
+    as_json: AsJson = False,
 ) -> None:
     """Hold the labels of a training set against the truth: verdicts by category, order of scores.
 
@@ -116,6 +129,9 @@ def labels(
         shares = label_shares(read_sft_rows(rows))
         if not any(share.total for share in shares.values()):
             raise RowError(rows, 0, "", "holds no row")
-        console.print(Markdown(share_table(rows.stem, shares)))
+        if as_json:
+            print_json({name: share.as_dict() for name, share in shares.items()})
+        else:
+            console.print(Markdown(share_table(rows.stem, shares)))
     except (TrainingError, EditRRMError, OSError) as error:
         raise failed(error, PROGRAM) from error

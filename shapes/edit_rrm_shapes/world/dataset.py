@@ -1,10 +1,8 @@
-"""Edits of the shapes world as records and files: every one from (seed, index) alone."""
+"""Edits of the shapes world as records: every one from (seed, index) alone."""
 
-import json
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Literal
 
 from PIL import Image
@@ -96,46 +94,3 @@ def make_pairs(edit: EditRecord, seed: int) -> Iterator[LabelledPair]:
             better, worse = (i, j) if seen[i] >= seen[j] else (j, i)
             same = abs(seen[i] - seen[j]) < SAME_ZONE
             yield LabelledPair(f"{edit.id}-{i}-{j}", edit.id, better, worse, "same" if same else "prefer")
-
-
-def write_dataset(
-    directory: Path, seed: int, count: int, candidate_count: int, progress: Callable[[], None] = lambda: None
-) -> None:
-    """Writes `images/*.png`, `edits.jsonl` and `pairs.jsonl` (docs/shapes.md). Same seed, same bytes."""
-    images = directory / "images"
-    images.mkdir(parents=True, exist_ok=True)
-    with (
-        (directory / "edits.jsonl").open("w", encoding="utf-8") as edits,
-        (directory / "pairs.jsonl").open("w", encoding="utf-8") as pairs,
-    ):
-        for index in range(count):
-            edit = make_edit(seed, index, candidate_count)
-            source = f"images/{edit.id}-source.png"
-            edit.picture().save(directory / source)
-            candidates = []
-            for number, candidate in enumerate(edit.candidates):
-                name = f"images/{edit.id}-{number}.png"
-                candidate.picture().save(directory / name)
-                candidates.append({
-                    "image": name,
-                    "editor": candidate.editor,
-                    "verdicts": [int(f.met) for f in candidate.findings],
-                    "evidence": [f.evidence for f in candidate.findings],
-                    "score": candidate.score,
-                    "utility": candidate.utility,
-                })  # fmt: skip
-            row = {
-                "id": edit.id,
-                "category": edit.request.category,
-                "instruction": edit.request.instruction,
-                "source": source,
-                "principles": [
-                    {"id": f"p{n}", "question": c.question, "category": c.category.value}
-                    for n, c in enumerate(edit.checks, start=1)
-                ],
-                "candidates": candidates,
-            }
-            edits.write(json.dumps(row) + "\n")
-            for pair in make_pairs(edit, seed):
-                pairs.write(json.dumps(asdict(pair)) + "\n")
-            progress()

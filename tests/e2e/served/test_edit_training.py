@@ -10,7 +10,7 @@ from service_process import ServiceProcess
 
 from edit_grpo.run.settings import TrainSettings
 from edit_grpo.run.training_run import run_training
-from edit_rrm_shapes.world.dataset import write_dataset
+from edit_rrm_shapes.world.dataset_files import write_dataset
 from tiny_pipelines import klein_folder, kontext_folder, qwen_folder, qwen_plus_folder
 
 

@@ -9,7 +9,8 @@ from typing import Any
 from service_process import ServiceProcess
 
 from edit_rrm_server.settings.server import BUNDLED_MODEL
-from edit_rrm_shapes.world.dataset import SAME_ZONE, write_dataset
+from edit_rrm_shapes.world.dataset import SAME_ZONE
+from edit_rrm_shapes.world.dataset_files import write_dataset
 
 EDITS = 20
 

@@ -185,7 +185,7 @@ def test_an_editor_on_a_laptop(
 def test_the_reproduction_lists_its_stages(follow: Follow) -> None:
     """The whole of it, in a few steps, is run by tests/shapes/test_reproduce.py."""
     listed, _ = follow(
-        "train-the-rrm.md", 1, {"reproduce-rrm             #": "reproduce-rrm --list --quick #"}
+        "train-the-rrm.md", 3, {"reproduce-rrm             #": "reproduce-rrm --list --quick #"}
     )
     assert "gcpo-m-seed0" in listed
 
@@ -197,7 +197,7 @@ def test_the_tv_checkpoint_that_ships_is_a_stage_already_done(
     monkeypatch.setenv("COLUMNS", "200")
     root = Path(__file__).parents[3]
     places = {" shapes/": f" {root}/shapes/", " docs/": f" {root}/docs/"}
-    for words in shown("train-the-rrm.md", 2, places):
+    for words in shown("train-the-rrm.md", 4, places):
         subprocess.run(words, check=True)
     listed = CliRunner().invoke(shapes_app, ["reproduce-rrm", "--list"]).output
     rows = [[cell.strip() for cell in line.split("│")] for line in listed.splitlines()]

@@ -6,6 +6,7 @@ without a pause after any status that is no success, and raises at once for an `
 answer. So what trying again may mend is answered by its status, and everything else by an `error`.
 """
 
+import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter
@@ -17,6 +18,7 @@ from edit_rrm.errors import EditRRMError
 from edit_rrm.wire import MAX_SOURCES, CandidateFailed
 from edit_rrm_server.api.dialects.holding import Holding
 from edit_rrm_server.api.dialects.items import MAX_EDITS, Item, guards_in, may_pass
+from edit_rrm_server.api.idempotent_calls import PARAMETER, IdempotentCalls, digest_of
 from edit_rrm_server.errors import RequestRefusedError, ServiceError
 from edit_rrm_server.http.openapi import ASKED, any_code_but, operation, reference
 
@@ -66,25 +68,28 @@ def router(holding: Holding) -> APIRouter:
             (*ASKED, *filter(may_pass, any_code_but(*ASKED))),
             body={"application/json": reference(ComputeRequest)},
             answer={"application/json": {"anyOf": [reference(model) for model in ANSWERED]}},
+            parameters=(PARAMETER,),
         ),
     )
     async def compute(request: Request) -> JSONResponse:
         """Flow-Factory: scores a batch of edits, or says why it cannot."""
+        calls: IdempotentCalls = request.app.state.idempotent
         try:
             async with holding.body(request, ComputeRequest) as body:
-                held = await holding.run(request, holding.score(request, items_of(body)))
+                answer = await calls.once(
+                    request,
+                    lambda: asyncio.to_thread(_fingerprint, request.url.path, body),
+                    lambda: _answer(holding, request, body),
+                    deadline_at=holding.deadline_at(request),
+                    whole=lambda answer: isinstance(answer, ComputeAnswer),
+                )
         except (ServiceError, EditRRMError) as error:
             if may_pass(error.code):
                 raise
-            return _error(request, error.code, str(error))
-        results = held.results
-        failures = [(i, r.error) for i, r in enumerate(results) if isinstance(r, CandidateFailed)]
-        if failures:
-            place, first = failures[0]
-            detail = f"{len(failures)} of {len(results)} edits were not scored; item {place}: {first.detail}"
-            return _error(request, first.code, detail)
-        rewards = [result.reward for result in results if result.reward is not None]
-        return JSONResponse(ComputeAnswer(rewards=rewards).model_dump())
+            answer = _failure(error.code, str(error))
+        if isinstance(answer, ComputeFailure):
+            request.state.code = answer.code
+        return JSONResponse(answer.model_dump())
 
     return routes
 
@@ -118,6 +123,20 @@ def items_of(body: ComputeRequest) -> list[Item]:
     return [Item(prompt, tuple(sources), edited, guards) for prompt, sources, edited in edits]
 
 
-def _error(request: Request, code: str, detail: str) -> JSONResponse:
-    request.state.code = code
-    return JSONResponse(ComputeFailure(error=f"{code}: {detail}", code=code).model_dump())
+async def _answer(holding: Holding, request: Request, body: ComputeRequest) -> ComputeAnswer | ComputeFailure:
+    held = await holding.run(request, holding.score(request, items_of(body)))
+    results = held.results
+    failures = [(i, r.error) for i, r in enumerate(results) if isinstance(r, CandidateFailed)]
+    if failures:
+        place, first = failures[0]
+        detail = f"{len(failures)} of {len(results)} edits were not scored; item {place}: {first.detail}"
+        return _failure(first.code, detail)
+    return ComputeAnswer(rewards=[result.reward for result in results if result.reward is not None])
+
+
+def _fingerprint(path: str, body: ComputeRequest) -> str:
+    return digest_of([path.encode(), body.model_dump_json().encode()])
+
+
+def _failure(code: str, detail: str) -> ComputeFailure:
+    return ComputeFailure(error=f"{code}: {detail}", code=code)

@@ -84,7 +84,7 @@ class Holding:
 
     async def run(self, request: Request, work: Coroutine[Any, Any, T]) -> T:
         """The result of `work`, which ends with the caller's connection and at the deadline."""
-        return await run_for_caller(request, work, self._deadline_at(request))
+        return await run_for_caller(request, work, self.deadline_at(request))
 
     async def score(self, request: Request, items: Sequence[Item]) -> Held:
         """A result for each item, in order, and the model that gave them.
@@ -118,7 +118,7 @@ class Holding:
             if self.service.state not in _PASSING_STATES and self.service.rewards() is rewards:
                 break  # else the weights are being replaced, or were: others may plan otherwise
         batcher.check_room(jobs, caller)
-        deadline_at = self._deadline_at(request)
+        deadline_at = self.deadline_at(request)
         lane = caller.lane_for("training")
         admissions = [batcher.admit_unbounded(plan.jobs, lane, deadline_at, caller) for plan in plans]
         try:
@@ -179,7 +179,8 @@ class Holding:
         until: float = request.state.arrived_at + self.service.settings.dialect_wait_s
         return max(0.0, until - time.monotonic())
 
-    def _deadline_at(self, request: Request) -> float:
+    def deadline_at(self, request: Request) -> float:
+        """When a call ends, in monotonic seconds: its dialect has no deadline of its own."""
         arrived_at: float = request.state.arrived_at
         return arrived_at + self.service.settings.default_deadline_s
 

@@ -22,8 +22,8 @@ from edit_rrm.principles import Category
 from edit_rrm.wire import MAX_SOURCES, CandidateAnswer, CandidateFailed
 from edit_rrm_server.api import probes
 from edit_rrm_server.api.dialects.holding import Holding
-from edit_rrm_server.api.dialects.idempotency import IdempotentAnswers
 from edit_rrm_server.api.dialects.items import MAX_EDITS, Item, guards_in
+from edit_rrm_server.api.idempotency import IdempotentAnswers
 from edit_rrm_server.errors import RequestRefusedError
 from edit_rrm_server.http.openapi import ASKED, READING, UNAVAILABLE, operation, reference
 
@@ -119,7 +119,7 @@ class _ItemAnswer:
 def router(holding: Holding) -> APIRouter:
     """The three routes; /health takes the place of the probe's."""
     routes = APIRouter()
-    answered: IdempotentAnswers[_ItemAnswer] = IdempotentAnswers()
+    answered: IdempotentAnswers[_ItemAnswer] = IdempotentAnswers("requests.{place}.idempotency_key")
     holding.service.caches.append(answered)
 
     @routes.get("/health", include_in_schema=False)
@@ -190,14 +190,11 @@ async def _answers(
         for place, item in enumerate(items)
         if isinstance(item, str)
     }
-    caller = request.state.caller.name  # what one has asked is nothing to another who takes the same key
-    keys = {
-        place: each.idempotency_key and f"{caller} {each.idempotency_key}"
-        for place, each in enumerate(requests)
-        if place not in answers
-    }
+    caller = request.state.caller.name
+    keys = {place: each.idempotency_key for place, each in enumerate(requests) if place not in answers}
     while keys:
-        with answered.claim({place: (key, prints[place]) for place, key in keys.items() if key}) as claim:
+        keyed = {place: ((caller, key), prints[place]) for place, key in keys.items() if key}
+        with answered.claim(keyed) as claim:
             mine = [place for place in keys if place not in claim.others]
             edits = [item for place in mine if isinstance(item := items[place], Item)]
             held = await holding.score(request, edits)

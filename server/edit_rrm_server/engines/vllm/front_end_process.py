@@ -20,6 +20,7 @@ from edit_rrm_server.engines.ending_with_service import end_with_service
 from edit_rrm_server.engines.vllm.engine import VllmEngine
 from edit_rrm_server.engines.vllm.errors import service_error
 from edit_rrm_server.engines.vllm.frames import Answer, Ask, Beat, Cancel, KeptImages, PackedError
+from edit_rrm_server.event_loop import run_to_end
 
 BEAT_S = 1.0
 TITLE = "edit-rrm front end"
@@ -51,7 +52,7 @@ def run(
         pipe.send(f"{type(error).__name__}: {error}")
         return
     pipe.send("ready")
-    asyncio.run(_FrontEnd(pipe, engine).serve())
+    run_to_end(_FrontEnd(pipe, engine).serve())
     os._exit(0)  # vLLM's own end would wait for an engine that may be gone
 
 

@@ -22,6 +22,7 @@ from edit_rrm.judges.texts.thinking import thought_tokens
 from edit_rrm_server.engines.checkpoints.adapters import Adapter
 from edit_rrm_server.engines.control_text import read_added_tokens
 from edit_rrm_server.engines.ending_with_service import announce_service
+from edit_rrm_server.engines.vllm.batch_invariance import ask_for_batch_invariance
 from edit_rrm_server.engines.vllm.failed_start import log_errors_to_file
 from edit_rrm_server.engines.vllm.internals import start_processes_from_forkserver
 from edit_rrm_server.engines.vllm.precision import cpu_dtype
@@ -68,7 +69,12 @@ def is_cpu_build() -> bool:
 
 
 def prepare_environment(settings: ServerSettings) -> None:
-    """Sets what vLLM reads from the environment, keeping what the operator set. Call before importing it."""
+    """Sets what vLLM reads from the environment, keeping what the operator set. Call before importing it.
+
+    Raises EngineStartError for a setting that the vLLM that is installed has nothing for.
+    """
+    if settings.batch_invariant:
+        ask_for_batch_invariance(is_cpu_build())
     announce_service()
     for name in _ENVIRONMENT.keys() - os.environ.keys():
         os.environ[name] = _ENVIRONMENT[name]
