@@ -1,6 +1,6 @@
 """Does n-gram speculation pay on traces?
 
-    .venv/bin/python benchmarks/ngram.py [--size 24] [--groups 4] [--repetitions 5]
+    .venv/bin/python benchmarks/ngram.py [--size 6] [--groups 1] [--repetitions 3]
 
 vLLM guesses the next tokens by looking for the last ones earlier in prompt and trace, and checks the guesses
 in one step: greedy texts stay as they are. A trace names again what the principles ask, so there is something
@@ -112,9 +112,9 @@ def accepted_share(metrics: str) -> float:
 
 
 def main(
-    size: Annotated[int, typer.Option(help="Candidates of a group.")] = 24,
-    groups: Annotated[int, typer.Option(help="Groups of a repetition; as many single candidates.")] = 4,
-    repetitions: Annotated[int, typer.Option(help="Runs of each side.")] = 5,
+    size: Annotated[int, typer.Option(help="Candidates of a group.")] = 6,
+    groups: Annotated[int, typer.Option(help="Groups of a repetition; as many single candidates.")] = 1,
+    repetitions: Annotated[int, typer.Option(help="Runs of each side.")] = 3,
     guesses: Annotated[int, typer.Option(help="Tokens guessed in a step.")] = 4,
     shortest: Annotated[int, typer.Option(help="Least tokens that must match.")] = 2,
     longest: Annotated[int, typer.Option(help="Most tokens that are looked for.")] = 4,

@@ -24,20 +24,19 @@ def speculating(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServicePro
 def test_what_is_guessed_changes_no_trace_and_no_reward(
     trained: ServiceProcess, speculating: ServiceProcess
 ) -> None:
-    """Without a mapping of its own each place of a checked guess had none of the verdict's probabilities, and
-    the call ended in a 500."""
-    for index in (3, 4):
-        call = group_call(make_edit(seed=2026, index=index, candidate_count=4), 4, include=["reasoning"])
-        plain, guessed = (
-            service.http.post("/v1/score", **call).raise_for_status().json()["results"]
-            for service in (trained, speculating)
-        )
-        for one, other in zip(plain, guessed, strict=True):
-            assert other["status"] == one["status"] == "ok"
-            assert [s["reasoning"] for s in other["samples"]] == [s["reasoning"] for s in one["samples"]]
-            assert other["reward"] == pytest.approx(one["reward"], abs=1e-9)
-            for mine, theirs in zip(one["verdicts"], other["verdicts"], strict=True):
-                assert theirs["probability"] == pytest.approx(mine["probability"], abs=1e-3)
+    """Places of a checked guess once had no probabilities, and the call ended in a 500. On a CPU a guess is
+    dear: few candidates."""
+    call = group_call(make_edit(seed=2026, index=3, candidate_count=2), 2, include=["reasoning"])
+    plain, guessed = (
+        service.http.post("/v1/score", **call).raise_for_status().json()["results"]
+        for service in (trained, speculating)
+    )
+    for one, other in zip(plain, guessed, strict=True):
+        assert other["status"] == one["status"] == "ok"
+        assert [s["reasoning"] for s in other["samples"]] == [s["reasoning"] for s in one["samples"]]
+        assert other["reward"] == pytest.approx(one["reward"], abs=1e-9)
+        for mine, theirs in zip(one["verdicts"], other["verdicts"], strict=True):
+            assert theirs["probability"] == pytest.approx(mine["probability"], abs=1e-3)
     metrics = speculating.http.get("/metrics").text
     guesses = re.findall(r"^vllm:spec_decode_num_draft_tokens_total\S* (\S+)$", metrics, re.MULTILINE)
     assert sum(map(float, guesses)) > 0
