@@ -96,6 +96,15 @@ def test_a_sample_says_what_each_trace_of_a_side_earned() -> None:
     )
 
 
+def test_of_a_pair_that_processes_share_the_first_ones_part_is_shown() -> None:
+    row = {"instruction": "make it red", "images": [Image.new("RGB", (4, 4))] * 2}
+    scores = torch.tensor([[8.0, 2.0], [5.0, 1.0]])
+    (half,) = pair_samples([row, row], ["good", "bad"], scores)
+    assert [text["reward"] for text in half.texts] == [1.0, 0.5]  # above 5 and 1, above 1 alone
+    whole, begun = pair_samples([row] * 3, ["good", "bad", "worse"], scores)
+    assert (len(whole.texts), len(begun.texts)) == (2, 1)
+
+
 @pytest.mark.slow
 def test_sft_shows_what_is_taught_beside_what_is_written_and_learns_the_same(
     sft: SftConfig, tmp_path: Path

@@ -264,10 +264,13 @@ def test_services_are_given_the_settings_that_the_guides_show(
     monkeypatch.delenv("EDIT_RRM_ADMIN_API_KEYS")
     monkeypatch.setenv("EDIT_RRM_OTLP_ENDPOINT", "http://collector:4317")
     follow("fleet.md", 3, {"EDIT_RRM_OTLP_ENDPOINT=http://collector:4317 ": ""})
-    plain, several, fleet, live, traced = served
+    monkeypatch.delenv("EDIT_RRM_OTLP_ENDPOINT")
+    follow("performance.md", 0, {})
+    plain, several, fleet, live, traced, guessing = served
     assert plain.model == BUNDLED_MODEL
     assert several.tensor_parallel_size == 2
     assert fleet.engine == "openai"
     assert len(fleet.upstreams) == 2
     assert live.reload_root == tmp_path / "runs"
     assert traced.otlp_endpoint == "http://collector:4317"
+    assert guessing.engine_args["speculative_config"]["method"] == "ngram"

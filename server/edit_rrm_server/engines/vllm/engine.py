@@ -27,6 +27,7 @@ from edit_rrm_server.engines.vllm import internals
 from edit_rrm_server.engines.vllm.chat_text import ChatText
 from edit_rrm_server.engines.vllm.drawn import Drawn, drawn
 from edit_rrm_server.engines.vllm.errors import service_error
+from edit_rrm_server.engines.vllm.parameters import vllm_parameters
 from edit_rrm_server.engines.vllm.rendering import PromptRenderer, RenderedPrompt
 from edit_rrm_server.engines.watched_engine import engine_dead
 from edit_rrm_server.errors import ServiceError
@@ -55,6 +56,7 @@ class VllmEngine:
         self._reader = TokenReader(tokenizer, is_thought_tag)
         self._processes = handles_of(process.pid for process in internals.engine_processes(llm))
         self._ends_thoughts = internals.ends_thoughts(llm)
+        self._speculates = internals.speculates(llm)
         self._stopped = False
         self.sharing = internals.sharing(llm.vllm_config)
         self.architecture: str = llm.model_config.architectures[0]
@@ -119,7 +121,12 @@ class VllmEngine:
         trace_headers: Mapping[str, str] | None = None,
     ) -> tuple[RenderedPrompt, Drawn]:
         """What `run` reads a completion from."""
-        parameters = self._parameters(sampling, watched)
+        parameters = vllm_parameters(
+            sampling,
+            list(self._reader.watched_ids(watched)),
+            ends_thoughts=self._ends_thoughts,
+            speculates=self._speculates,
+        )
         lora = self._loras[adapter] if adapter else None
         with self._ranks.use(group) as rank:
             run = functools.partial(
@@ -206,26 +213,3 @@ class VllmEngine:
         llm.shutdown(_SHUTDOWN_S)
         # When the fork server has died, vLLM takes its children for dead too and leaves them running.
         kill(self._processes)
-
-    def _parameters(self, sampling: SamplingSettings, watched: tuple[str, ...]) -> Any:
-        """vLLM gives token ids, and the reader their texts.
-
-        vLLM would write the text of every watched token anew at every step, where calls are answered.
-        """
-        from vllm import SamplingParams
-        from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
-
-        schema = sampling.json_schema
-        return SamplingParams(
-            temperature=sampling.temperature,
-            top_p=sampling.top_p,
-            top_k=sampling.top_k,
-            structured_outputs=None if schema is None else StructuredOutputsParams(json=schema),
-            seed=sampling.seed,
-            max_tokens=sampling.max_tokens,
-            thinking_token_budget=sampling.thinking_tokens or None if self._ends_thoughts else None,
-            logprob_token_ids=list(self._reader.watched_ids(watched)) or None,
-            output_kind=RequestOutputKind.FINAL_ONLY,
-            detokenize=False,
-            flat_logprobs=True,
-        )

@@ -162,6 +162,11 @@ def ends_thoughts(llm: Any) -> bool:
     return config is not None and config.enabled
 
 
+def speculates(llm: Any) -> bool:
+    """Whether the engine guesses tokens and checks them (`engine_args.speculative_config`)."""
+    return llm.vllm_config.speculative_config is not None
+
+
 def sequences_of(config: Any) -> int:
     """How many sequences all its engine cores together run in one step."""
     return int(config.scheduler_config.max_num_seqs * ranks_of(config))
