@@ -1,7 +1,8 @@
 # The service on NVIDIA GPUs. See docs/operations.md; the image for CPUs is `Dockerfile.cpu`.
 #
 #   docker build -t edit-rrm:gpu .
-#   docker run --gpus all --shm-size 2g --read-only --tmpfs /tmp -v edit-rrm-cache:/cache -p 8000:8000 \
+#   docker run --gpus all --shm-size 2g --read-only --tmpfs /tmp --cap-drop ALL \
+#       --security-opt no-new-privileges -v edit-rrm-cache:/cache -p 8000:8000 \
 #       -v /path/to/checkpoint:/model:ro -e EDIT_RRM_MODEL=/model -e EDIT_RRM_API_KEYS=… edit-rrm:gpu
 #
 # Without EDIT_RRM_MODEL it serves the bundled model, which judges pictures of shapes and nothing else.

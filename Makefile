@@ -21,7 +21,7 @@ PYTEST := $(BIN)/python tests/watched.py -n $(TEST_WORKERS) --maxprocesses 8 --m
 export HF_HUB_OFFLINE := 1
 export VLLM_NO_USAGE_STATS := 1
 
-.PHONY: help install install-gpu demo demo-photos serve check test lint format bench reproduce-rrm reproduce-edit docs clean
+.PHONY: help install install-gpu demo demo-photos serve check test lint format bench audit reproduce-rrm reproduce-edit docs clean
 
 help: ## list the targets
 	@echo "edit-rrm: a reward model for image editing, served over HTTP"; echo
@@ -87,6 +87,9 @@ bench: $(INSTALLED) ## list the benchmarks; `make bench SCRIPT=name` runs one
 	elif compgen -G 'benchmarks/*.py' >/dev/null; then \
 		for script in benchmarks/*.py; do echo "  make bench SCRIPT=$$(basename "$$script" .py)"; done; \
 	else echo "there are no benchmarks yet"; fi
+
+audit: $(INSTALLED) ## known weaknesses and licences of what is installed; asks a service on the internet
+	@$(BIN)/python deploy/supply_chain/audit.py
 
 reproduce-rrm: $(INSTALLED) ## train and compare the reward models of the paper's table in miniature (hours; resumes)
 	$(BIN)/edit-rrm-shapes reproduce-rrm --out runs/reproduce

@@ -1,19 +1,20 @@
 """Faults under load, one after the other: is every accepted call answered, does the service let go of all?
 
-    .venv/bin/python benchmarks/faults.py [--only NAME] [--seed 0] [--callers 1000] [--lines 100000] [--out FILE]
+    .venv/bin/python benchmarks/faults.py [--only NAME] [--callers 1000] [--lines 100000] [--out FILE]
 
-The real service with the bundled model, started anew for each fault. Honest callers send groups all the
-while; each of their rewards is compared with what the quiet service said before. Printed for each fault:
-calls asked, answered, lost, different; seconds until ready again; seconds until no job, byte, connection,
-task or descriptor is held that was not before; tasks, descriptors and memory before and after.
+The real service with the bundled model; faults that need the same settings happen to the same service.
+Honest callers send groups all the while; each of their rewards is compared with what the quiet service said
+before. Printed for each fault: calls asked, answered, lost, different; seconds until ready again; seconds
+until no job, byte, connection, task or descriptor is held that was not before; tasks, descriptors and memory
+before and after.
 
 leave        callers that leave at random moments, a tenth of which stay
-stream       one stream of many lines, most of them refused or known, read slowly at times
-descriptors  600 silent connections, where the service may have 256 files open
 hang         the engine is stopped (SIGSTOP) under load
 kill         the engine is killed under load, three times
-disk         the disk of the spool and of the logs is full under a stream, and is freed again
 link         every call goes through a link that delays, cuts and breaks: a TCP proxy
+descriptors  600 silent connections, where the service may have 256 files open
+stream       one stream of many lines, most of them refused or known, read slowly at times
+disk         the disk of the spool and of the logs is full under a stream, and is freed again
 end          callers that leave, a stream, the bad link, the full disk at once: reload, kill, then SIGTERM
 """
 
@@ -48,7 +49,7 @@ from edit_rrm_server.settings.server import BUNDLED_MODEL
 GROUPS, SIZE = 6, 4
 HANG_S = 15
 DESCRIPTORS, SILENT = 256, 600
-DISK_MIB = 4
+DISK_MIB = 256  # an engine compiles into its temporary folder when it starts
 DEATHS = 3
 LEAVE_WITHIN_S = 40.0
 SLOW_READER_S = 0.5
@@ -134,7 +135,7 @@ class Trial:
         return Leavers(self.server.url, bodies, self.sizes.seed, within_s)
 
     def line_of(self, fresh_every: int) -> Callable[[int], bytes]:
-        """Lines of a stream: of ten, six are refused; the others are known, but for each of so many lines one."""
+        """Lines of a stream: of ten six are refused, the others known, and one in `fresh_every` new."""
         known = [{**base64_request(group), "guards": "off"} for group in self.groups]
         for body in known:
             body["candidates"] = body["candidates"][:1]
@@ -233,7 +234,7 @@ async def full_disk(trial: Trial) -> None:
         logged = len(trial.server.lines)
         disk.free()
         trial.report.tell(lines, await running)
-    trial.report.facts |= {"disk": disk.how, "warned": trial.server.log.count("is read no further")}
+    trial.report.facts["warned"] = trial.server.log.count("is read no further")
     trial.report.check("the log goes on once there is room", len(trial.server.lines) > logged)
 
 
@@ -260,11 +261,13 @@ async def end(trial: Trial) -> None:
         async with trial.load(link.url, callers=2), trial.load(callers=2):
             await asyncio.sleep(3.0)
             disk.fill()
-            await reload(server)
+            report.facts["reload_on_a_full_disk"] = await reload(server)
             report.ready_after_s.append(await ready_again(server.url))
+            disk.free()
             await asyncio.sleep(3.0)
             await kill_engine(server)
             report.ready_after_s.append(await ready_again(server.url))
+            disk.fill()
         async with trial.load(patient=False):
             await asyncio.sleep(3.0)
             started = time.monotonic()
@@ -276,44 +279,53 @@ async def end(trial: Trial) -> None:
     found = lined.result()
     report.tell(lines if found.unread is None else found.unread, found)
     report.facts |= {
-        "callers": dict(leavers.came_to), "disk": disk.how, "link": "TCP proxy",
+        "callers": dict(leavers.came_to), "link": "TCP proxy",
         "refused_at_the_end": report.tally.refused,
     }  # fmt: skip
 
 
 @dataclass(frozen=True)
-class Fault:
-    """What is done, and to which service; one that `ends` is not looked at afterwards."""
+class Needs:
+    """Which service a fault happens to."""
 
-    act: Callable[[Trial], Awaitable[None]]
-    settings: dict[str, object] = field(default_factory=dict)
+    cache_mib: float = 0.0
     prefix: tuple[str, ...] = ()
     small_disk: bool = False
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is done, and to which service; the last of its service may end it."""
+
+    act: Callable[[Trial], Awaitable[None]]
+    needs: Needs
     ends: bool = False
 
 
-UNCACHED: dict[str, object] = {"score_cache_mib": 0}
+PLAIN, CACHED = Needs(), Needs(cache_mib=64.0, small_disk=True)
+FEW_FILES = Needs(prefix=("prlimit", f"--nofile={DESCRIPTORS}:{DESCRIPTORS}"))
 FAULTS = {
-    "leave": Fault(leave, UNCACHED),
-    "stream": Fault(many_lines),
-    "descriptors": Fault(few_descriptors, UNCACHED, ("prlimit", f"--nofile={DESCRIPTORS}:{DESCRIPTORS}")),
-    "hang": Fault(hang, UNCACHED),
-    "kill": Fault(kill, UNCACHED),
-    "disk": Fault(full_disk, small_disk=True),
-    "link": Fault(bad_link, UNCACHED),
-    "end": Fault(end, small_disk=True, ends=True),
+    "leave": Fault(leave, PLAIN),
+    "hang": Fault(hang, PLAIN),
+    "kill": Fault(kill, PLAIN),
+    "link": Fault(bad_link, PLAIN),
+    "descriptors": Fault(few_descriptors, FEW_FILES),
+    "stream": Fault(many_lines, CACHED),
+    "disk": Fault(full_disk, CACHED),
+    "end": Fault(end, CACHED, ends=True),
 }
 
 
 @contextmanager
-def started(fault: Fault) -> Iterator[tuple[ServerProcess, SmallDisk | None]]:
-    """The service that a fault asks for, ready."""
+def started(needs: Needs) -> Iterator[tuple[ServerProcess, SmallDisk | None]]:
+    """Such a service, ready."""
+    settings = {**SETTINGS, "score_cache_mib": needs.cache_mib}
     with ExitStack() as stack:
-        disk = stack.enter_context(small_disk(DISK_MIB)) if fault.small_disk else None
-        where = Surroundings(fault.prefix)
+        disk = stack.enter_context(small_disk(DISK_MIB)) if needs.small_disk else None
+        where = Surroundings(needs.prefix)
         if disk is not None:
-            where = Surroundings(disk.prefix, {"TMPDIR": str(disk.directory)}, disk.directory)
-        yield stack.enter_context(reward_server(BUNDLED_MODEL, where, **SETTINGS, **fault.settings)), disk
+            where = Surroundings(needs.prefix, {"TMPDIR": str(disk.directory)}, disk.directory)
+        yield stack.enter_context(reward_server(BUNDLED_MODEL, where, **settings)), disk
 
 
 async def tried(name: str, server: ServerProcess, disk: SmallDisk | None, sizes: Sizes) -> Report:
@@ -361,6 +373,12 @@ def show(reports: list[Report]) -> None:
             console.print(f"  {example}", markup=False)
 
 
+def write(out: Path, reports: list[Report], sizes: Sizes) -> None:
+    """The figures as JSON."""
+    faults = [{**asdict(report), "kept": report.is_kept} for report in reports]
+    out.write_text(json.dumps({**asdict(sizes), "faults": faults}, indent=1) + "\n", encoding="utf-8")
+
+
 def main(
     only: Annotated[list[str] | None, typer.Option(help=f"Of {', '.join(FAULTS)}; may be repeated.")] = None,
     seed: Annotated[int, typer.Option(help="Of every moment, fate and choice.")] = 0,
@@ -368,23 +386,30 @@ def main(
     lines: Annotated[int, typer.Option(min=100, help="Lines of a stream; elsewhere a tenth.")] = 100_000,
     out: Annotated[Path | None, typer.Option(help="Where the figures go, as JSON.")] = None,
 ) -> None:
-    """See the module."""
+    """Faults under load: is every accepted call answered, does the service let go of all?
+
+    Callers that leave, an engine stopped and killed, a link that breaks, few descriptors, long streams, full
+    disks, and all at once at SIGTERM; what each does stands at the head of this file.
+    """
     end_on_sigterm()
     say_machine()
     chosen = only or list(FAULTS)
     if unknown := set(chosen) - set(FAULTS):
         raise typer.BadParameter(f"no fault is named {', '.join(unknown)}; there are {', '.join(FAULTS)}")
-    reports = []
-    for name in chosen:
-        progress.print(f"{name}: starting a service")
-        with started(FAULTS[name]) as (server, disk):
-            progress.print(f"{name}: begins")
-            reports.append(asyncio.run(tried(name, server, disk, Sizes(callers, lines, seed))))
+    reports: list[Report] = []
+    sizes = Sizes(callers, lines, seed)
+    for needs, names in itertools.groupby(
+        (name for name in FAULTS if name in chosen), key=lambda name: FAULTS[name].needs
+    ):
+        progress.print("starting a service")
+        with started(needs) as (server, disk):
+            for name in names:
+                progress.print(f"{name}: begins")
+                reports.append(asyncio.run(tried(name, server, disk, sizes)))
+                progress.print(f"{name}: {'kept' if reports[-1].is_kept else 'NOT KEPT'}", reports[-1])
+                if out is not None:  # what is known so far, should a later one not end
+                    write(out, reports, sizes)
     show(reports)
-    if out is not None:
-        faults = [{**asdict(report), "kept": report.is_kept} for report in reports]
-        written = {"callers": callers, "lines": lines, "seed": seed, "faults": faults}
-        out.write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
     Bar("faults whose promises were not kept", 0, at_least=False).judge(sum(not r.is_kept for r in reports))
 
 

@@ -37,6 +37,7 @@ HEALTH_PAUSE_S = 0.02
 LET_THROUGH = frozenset({"a score", "trace_unparseable", "trace_truncated"})
 """The image was decoded: the judge, who may never have seen the like, was asked."""
 MEMORY_EVERY = 25
+AT_ONCE = 4
 
 
 @dataclass(frozen=True)
@@ -52,17 +53,23 @@ async def send(
 ) -> tuple[list[Told], list[float]]:
     """What was told of each file, and the server's memory (MiB) before and between them."""
     told: list[Told] = []
-    memory = []
+    memory = [server.memory().server_mib]
     until = time.monotonic() + limit_s
+    files = hostile_files(count, seed)
     async with httpx.AsyncClient(base_url=server.url, timeout=600.0) as http:
         with Progress(console=progress) as shown:
-            for number, file in enumerate(shown.track(hostile_files(count, seed), total=count)):
-                words = await told_at_each_door(http, file.content)
-                told.append(Told(file.kind, tuple(words)))
-                if number % MEMORY_EVERY == 0:
-                    memory.append(server.memory().server_mib)
-                if time.monotonic() > until:
-                    break
+            task = shown.add_task("files", total=count)
+
+            async def client() -> None:
+                for file in files:
+                    told.append(Told(file.kind, tuple(await told_at_each_door(http, file.content))))
+                    shown.advance(task)
+                    if len(told) % MEMORY_EVERY == 0:
+                        memory.append(server.memory().server_mib)
+                    if time.monotonic() > until:
+                        break
+
+            await asyncio.gather(*(client() for _ in range(AT_ONCE)))
     return told, memory
 
 

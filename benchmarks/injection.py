@@ -70,6 +70,24 @@ class Gains:
     words: float
 
 
+@dataclass(frozen=True)
+class Gain:
+    """A mean with its interval, over groups of one edit each: the ways into one edit are not independent."""
+
+    mean: float
+    interval: Interval
+
+    @classmethod
+    def of(cls, groups: Sequence[Sequence[float]]) -> "Gain":
+        """Of the groups that are not empty."""
+        interval = mean_interval(Cluster(len(group), sum(group)) for group in groups if group)
+        assert interval is not None
+        return cls(mean(gain for group in groups for gain in group), interval)
+
+    def __str__(self) -> str:
+        return f"{self.mean:+.4f} [{self.interval.low:+.4f}, {self.interval.high:+.4f}]"
+
+
 def wrong_edits(count: int) -> Iterator[tuple[EditRecord, int]]:
     """Edits of a world of their own, each with the place of a candidate that is wrong."""
     index = 0
@@ -178,24 +196,6 @@ def main(
     GAIN_BAR.judge(orders.mean)
     bars = [bar_met(PAIRS_BAR, pairs), bar_met(GAIN_BAR, orders.mean)]
     write_figures(out, {"edits": edits, "ways": figures, "bars": bars})
-
-
-@dataclass(frozen=True)
-class Gain:
-    """A mean with its interval, over groups of one edit each: the ways into one edit are not independent."""
-
-    mean: float
-    interval: Interval
-
-    @classmethod
-    def of(cls, groups: Sequence[Sequence[float]]) -> "Gain":
-        """Of the groups that are not empty."""
-        interval = mean_interval(Cluster(len(group), sum(group)) for group in groups if group)
-        assert interval is not None
-        return cls(mean(gain for group in groups for gain in group), interval)
-
-    def __str__(self) -> str:
-        return f"{self.mean:+.4f} [{self.interval.low:+.4f}, {self.interval.high:+.4f}]"
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import math
 import random
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -21,7 +22,7 @@ from rich.progress import track
 from rich.table import Table
 from rig.figures import Out, write_figures
 from rig.processes import end_on_sigterm, reward_server
-from rig.report import console, say_machine
+from rig.report import console, progress, say_machine
 
 from edit_rrm.intervals import share
 from edit_rrm.principles import numbered
@@ -166,9 +167,10 @@ def main(
                 seen[name].rewards.append(reward)
                 seen[name].honest.append(found[0][0])
                 seen[name].caught[caught] += 1
-        for index in track(range(searched), "noise", console=console):
-            edit = make_edit(WORLD, index, 1)
-            searches.append(searched_noise(Judge(client, edit), edit, queries))
+        chosen = [make_edit(WORLD, index, 1) for index in range(searched)]
+        with ThreadPoolExecutor(max(1, searched)) as pool:  # all at once, which fills the engine's steps
+            running = [pool.submit(searched_noise, Judge(client, edit), edit, queries) for edit in chosen]
+            searches += [each.result() for each in track(running, "noise", console=progress)]
     table = Table("trick", "mean reward", "at least 0.5", "as the honest edit", "what caught it", "failed")
     figures: dict[str, object] = {}
     for name, one in seen.items():

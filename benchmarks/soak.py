@@ -184,10 +184,8 @@ class Soak:
             self.found.ready_after[fault.__name__.strip("_")].append(time.monotonic() - started)
 
     async def _reload(self) -> None:
-        try:
-            await reload(self._server)
-        except RuntimeError as error:
-            self.found.lose("reload", error)
+        if (code := await reload(self._server)) != "ok":
+            self.found.lose("reload", code)
 
     async def _kill(self) -> None:
         await kill_engine(self._server)

@@ -4,7 +4,9 @@
 
 One POST /v1/score/stream, its answers read while its lines are written. The lines are a few edits over and
 over, so that all but the first are answered from the score cache: what is measured is the stream, not the
-model. Every line must be answered exactly once. Printed: resident memory of the server process for each tenth of the run.
+model. Every line must be answered exactly once. Printed: resident memory of the server process for each
+tenth of the run.
+
 Bar: the median of the last tenth is at most 1.05 of that of the second (the first still fills caches).
 """
 

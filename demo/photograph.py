@@ -4,7 +4,8 @@
     .venv/bin/python demo/photograph.py --url http://127.0.0.1:8000  # one that runs with the bundled model
 
 page.png, page-phone.png, report.png and contact_sheet.png, each with a text chunk that says who judged
-(`tests/docs/test_docs_pictures.py` compares it with what ships). Needs Debian's chromium and some minutes.
+(`tests/docs/test_docs_pictures.py` compares it with what ships); frame.png, a photograph on the page and in a
+report, without a score. Needs Debian's chromium and some minutes.
 """
 
 import argparse
@@ -21,9 +22,11 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from rich.console import Console
 
 import run
+import score_photos
 from edit_rrm_client import RewardClient
 from edit_rrm_shapes.world.dataset import make_edit
 from edits import load_edits
+from photo_listing import FOLDER, LISTING, listed
 from service import Service
 
 IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
@@ -34,7 +37,7 @@ REPORT_SEED, REPORT_EDITS, CANDIDATES = 7, 8, 3
 
 
 def main() -> None:
-    """All four."""
+    """All five."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -54,7 +57,7 @@ def main() -> None:
             for number, edit in enumerate(edits)
         ]
         keep(run.write_sheet([row for row in rows if row is not None], model), "contact_sheet.png", judge)
-        report = report_of(folder, url)
+        report, photographs = report_of(folder, url), photographs_of(folder, url)
         browser = stack.enter_context(sync_playwright()).chromium.launch(
             executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu"]
         )
@@ -62,15 +65,19 @@ def main() -> None:
         keep(desk(browser, url, folder / "page.png"), "page.png", judge)
         keep(phone(browser, url, folder / "page-phone.png"), "page-phone.png", judge)
         keep(gallery(browser, report, folder / "report.png"), "report.png", judge)
+        keep(frames(browser, url, photographs, folder), "frame.png")
         browser.close()
 
 
-def keep(picture: Path, name: str, judge: str) -> None:
+def keep(picture: Path, name: str, judge: str = "") -> None:
     """Writes a picture into the docs with few colours, which keeps it small, and with its judge's name."""
     said = PngInfo()
-    said.add_text(JUDGED_BY, judge)
+    if judge:
+        said.add_text(JUDGED_BY, judge)
     with Image.open(picture) as drawn:
-        few = drawn.convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+        few = drawn.convert("RGB").quantize(
+            256, Image.Quantize.MAXCOVERAGE, kmeans=3, dither=Image.Dither.NONE
+        )
         few.save(IMAGES / name, optimize=True, pnginfo=said)
 
 
@@ -137,6 +144,48 @@ def gallery(browser: Browser, report: Path, picture: Path) -> Path:
     page.screenshot(path=picture)
     page.close()
     return picture
+
+
+def photographs_of(folder: Path, url: str) -> Path:
+    """The report of the demo's photographs, for its pictures."""
+    results, report = folder / "photos.jsonl", folder / "photos.html"
+    score_photos.edit_rrm("score", str(LISTING), "-o", str(results), "--url", url)
+    score_photos.edit_rrm("report", str(results), "-o", str(report), "--thumbnail-side", "512")
+    return report
+
+
+def frames(browser: Browser, url: str, report: Path, folder: Path) -> Path:
+    """A photograph before and after on the page, and what changed of it in a report, in the dark."""
+    edit = next(row for row in listed() if row.id == "chelsea-eyes")
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.goto(url)
+    page.get_by_label("Choose the source").set_input_files(FOLDER / edit.source)
+    page.get_by_label("Choose edited images").set_input_files(FOLDER / edit.edited)
+    page.get_by_label("Before and after:").fill("45")
+    page.locator(".compare").screenshot(path=folder / "before-and-after.png")
+    page.close()
+    dark = browser.new_page(viewport={"width": 1000, "height": 800}, color_scheme="dark")
+    dark.goto(report.as_uri())
+    dark.locator(f"[data-key='{edit.key}'] .pictures").click()
+    dark.get_by_role("button", name="Show what changed").click()
+    dark.get_by_label("Before and after:").fill("20")
+    dark.locator(".compare").screenshot(path=folder / "what-changed.png")
+    dark.close()
+    return beside(folder / "before-and-after.png", folder / "what-changed.png")
+
+
+def beside(*pictures: Path) -> Path:
+    """Pictures in a row, as high as the first; written over it."""
+    opened = [Image.open(picture).convert("RGB") for picture in pictures]
+    high = opened[0].height
+    fitted = [picture.resize((picture.width * high // picture.height, high)) for picture in opened]
+    row = Image.new("RGB", (sum(picture.width for picture in fitted), high), "white")
+    left = 0
+    for picture in fitted:
+        row.paste(picture, (left, 0))
+        left += picture.width
+    row.save(pictures[0])
+    return pictures[0]
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ def run(console: Console, edits: list[SampleEdit]) -> int:
     """Scores `edits` with a service of its own and writes the contact sheet."""
     started_s = time.monotonic()
     console.print(Rule("edit-rrm: a reward model for image editing that says why", style="blue"))
-    console.print("Starting the service with its bundled model. The engine takes about a minute to load.")
+    console.print("Starting the service with its bundled model: ten seconds, thirty the first time.")
     with (
         Service(OUTPUT / "service.log") as service,
         RewardClient(service.url, retries=RetryPolicy(attempts=3)) as client,

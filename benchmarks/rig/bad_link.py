@@ -17,8 +17,8 @@ class Weather:
 
     delay_s: float = 0.03
     piece_bytes: int = 1400
-    breaks: float = 0.3
-    breaks_within_bytes: int = 40_000
+    breaks: float = 1.0
+    breaks_within_bytes: int = 400_000
 
 
 class BadLink:

@@ -23,17 +23,12 @@ class Stream:
     failed_keys: set[int] = field(default_factory=set)
     unread: int | None = None
     """The first line that a service did not read which was told to end."""
-    unread: int | None = None
-    """The first line that a service did not read which was told to end."""
     took_s: float = 0.0
 
     def add(self, text: bytes) -> None:
         """Notes one answer line."""
         answer = json.loads(text)
         key = answer["line"] - 1
-        if answer.get("error", {}).get("code") == "draining":
-            self.unread = key
-            return
         if answer.get("error", {}).get("code") == "draining":
             self.unread = key
             return

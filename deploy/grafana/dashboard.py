@@ -12,7 +12,8 @@ from typing import Any, Literal
 from promql import Query, buckets, gauge, mean, one, quantiles, rate, share
 
 TARGET = Path(__file__).with_name("edit-rrm.json")
-DATASOURCE = {"type": "prometheus", "uid": "edit-rrm-prometheus"}
+DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
+"""Whichever the reader chooses above the graphs; Grafana begins with its default."""
 _COLUMNS, _WIDTH, _HEIGHT = 24, 8, 8  # Grafana's grid
 
 Unit = Literal["reqps", "percentunit", "s", "short", "bytes", "none", "ops"]
@@ -145,9 +146,18 @@ def dashboard() -> dict[str, Any]:
         "editable": False,
         "refresh": "30s",
         "time": {"from": "now-3h", "to": "now"},
-        "templating": {"list": [_job_variable()]},
+        "templating": {"list": [_DATASOURCE_VARIABLE, _job_variable()]},
         "panels": list(_placed(ROWS)),
     }
+
+
+_DATASOURCE_VARIABLE = {
+    "name": "datasource",
+    "label": "Prometheus",
+    "type": "datasource",
+    "query": "prometheus",
+    "current": {"text": "default", "value": "default"},
+}
 
 
 def _job_variable() -> dict[str, Any]:

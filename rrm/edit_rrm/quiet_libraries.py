@@ -5,6 +5,7 @@ To be called before they are imported. What an operator has set himself is left 
 
 import logging
 import os
+import warnings
 
 _TALKATIVE = ("vllm", "torch.utils.cpp_extension", "torch.utils.flop_counter", "transformers")
 _QUIET = {
@@ -12,6 +13,7 @@ _QUIET = {
     "TRANSFORMERS_VERBOSITY": "error",
     "DIFFUSERS_VERBOSITY": "error",
     "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
+    "TORCH_CPP_LOG_LEVEL": "ERROR",
 }
 
 
@@ -19,6 +21,7 @@ def quieten() -> None:
     """Lets only errors of those libraries through; what they warn of is as intended here."""
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"vllm\.")
 
 
 def quieten_loading() -> None:

@@ -91,6 +91,12 @@ def test_the_slider_shows_a_photograph_before_and_after(report: Opened) -> None:
     for image in (before, after):
         assert image.evaluate(shape) == pytest.approx(512 / 342, rel=0.01)
     assert before.bounding_box() == after.bounding_box()
+    frame = page.locator(".compare-frame").bounding_box()
+    assert frame is not None
+    assert frame["width"] / frame["height"] == pytest.approx(512 / 342, rel=0.02)
+    slider = page.locator(".compare input").bounding_box()
+    assert slider is not None
+    assert (slider["x"], slider["width"]) == pytest.approx((frame["x"], frame["width"]), abs=4)
     close = page.get_by_role("button", name="Close")
     assert out_of_sight(page, slider=page.locator(".compare"), close=close) == []
     page.get_by_role("button", name="Show what changed").click()

@@ -15,7 +15,7 @@ DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 FILES = ("compose.yaml", "compose.gpu.yaml")
 SERVICE_KEYS = {
     "image", "build", "init", "restart", "read_only", "tmpfs", "cap_drop", "security_opt", "volumes",
-    "environment", "ports", "stop_grace_period", "depends_on", "shm_size", "deploy",
+    "environment", "command", "ports", "stop_grace_period", "depends_on", "shm_size", "deploy",
 }  # fmt: skip
 SPARE_S = 10.0
 
@@ -75,7 +75,9 @@ def test_prometheus_and_grafana_find_what_they_read() -> None:
     (scrape,) = yaml.safe_load((DEPLOY / "prometheus/prometheus.yml").read_text())["scrape_configs"]
     assert scrape["static_configs"] == [{"targets": ["server:8000"]}]
     sources = yaml.safe_load((DEPLOY / "grafana/provisioning/datasources/prometheus.yml").read_text())
-    assert sources["datasources"][0]["url"] == "http://prometheus:9090"
+    assert sources["datasources"][0]["url"] == "$PROMETHEUS_URL"
+    assert services["grafana"]["environment"]["PROMETHEUS_URL"] == "${PROMETHEUS_URL:-http://prometheus:9090}"
+    assert "prometheus" in services
     (provider,) = yaml.safe_load((DEPLOY / "grafana/provisioning/dashboards/edit-rrm.yml").read_text())[
         "providers"
     ]
@@ -83,10 +85,37 @@ def test_prometheus_and_grafana_find_what_they_read() -> None:
     assert f"{provider['options']['path']}/edit-rrm.json" in mounted
 
 
+def test_prometheus_puts_the_address_of_the_documentation_into_its_alerts() -> None:
+    prometheus = composed()["services"]["prometheus"]
+    labels = yaml.safe_load((DEPLOY / "prometheus/prometheus.yml").read_text())["global"]["external_labels"]
+    assert labels == {"edit_rrm_docs": "${EDIT_RRM_DOCS_URL}"}
+    assert prometheus["environment"] == {"EDIT_RRM_DOCS_URL": "${EDIT_RRM_DOCS_URL:-http://127.0.0.1:8001}"}
+    assert "--enable-feature=expand-external-labels" in prometheus["command"]
+    mounted = {target for _, target in bind_mounts(prometheus)}
+    (config,) = [word for word in prometheus["command"] if word.startswith("--config.file=")]
+    assert config.removeprefix("--config.file=") in mounted
+
+
 def test_the_service_is_given_time_to_drain() -> None:
     server = composed()["services"]["server"]
     grace_s = float(server["stop_grace_period"].removesuffix("s"))
     assert grace_s >= float(server["environment"]["EDIT_RRM_DRAIN_TIMEOUT_S"]) + ENGINE_END_S + SPARE_S
+
+
+@pytest.mark.parametrize("service", ["server", "prometheus", "grafana"])
+def test_no_container_may_write_to_its_root_or_has_a_capability(service: str) -> None:
+    """Not one of them is left out: the three are all there are."""
+    services = composed()["services"]
+    assert services.keys() == {"server", "prometheus", "grafana"}
+    assert services[service]["read_only"] is True
+    assert services[service]["cap_drop"] == ["ALL"]
+    assert services[service]["security_opt"] == ["no-new-privileges:true"]
+    assert not services[service].keys() & {"cap_add", "privileged", "user", "network_mode", "pid"}
+
+
+def test_the_gpus_take_none_of_that_back() -> None:
+    (server,) = composed("compose.gpu.yaml")["services"].values()
+    assert not server.keys() & {"read_only", "cap_drop", "cap_add", "security_opt", "privileged", "user"}
 
 
 def test_the_root_file_system_is_read_only_and_what_is_written_has_a_place() -> None:

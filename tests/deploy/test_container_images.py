@@ -31,6 +31,15 @@ def test_the_service_does_not_run_as_root(image: list[Stage]) -> None:
     assert image[-1].last("USER").argument == "10001:10001"
 
 
+@pytest.mark.parametrize("name", IMAGES)
+def test_the_line_that_runs_it_gives_it_no_more_than_it_needs(name: str) -> None:
+    head = (ROOT / name).read_text().split("\nARG")[0].replace("\\\n#", " ")
+    (line,) = (line for line in head.splitlines() if "docker run" in line)
+    for option in ("--read-only", "--tmpfs /tmp", "--cap-drop ALL", "--security-opt no-new-privileges"):
+        assert option in line
+    assert "--privileged" not in line
+
+
 def test_whatever_is_cached_is_cached_under_the_one_writable_volume(image: list[Stage]) -> None:
     (volume,) = image[-1].last("VOLUME").words
     caches = {name: value for name, value in image[-1].environment.items() if value.startswith("/cache")}

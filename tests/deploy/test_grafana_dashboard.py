@@ -1,6 +1,7 @@
 """The dashboard's file is what its source writes; what it shows exists."""
 
 import json
+from typing import Any
 
 import dashboard
 import deployed_queries
@@ -46,7 +47,27 @@ def test_graphs_read_only_recorded_values_that_exist() -> None:
             assert read <= deployed_queries.recorded(), expression
 
 
-def test_the_dashboard_asks_the_data_source_that_is_provisioned() -> None:
+def asked(part: Any) -> list[dict[str, str]]:
+    """Every data source that a part of the dashboard names."""
+    if isinstance(part, list):
+        return [found for each in part for found in asked(each)]
+    if not isinstance(part, dict):
+        return []
+    own = [part["datasource"]] if "datasource" in part else []
+    return own + [found for name, each in part.items() if name != "datasource" for found in asked(each)]
+
+
+def test_everything_asks_the_prometheus_that_the_reader_chose_and_no_other() -> None:
+    board = json.loads(dashboard.text())
+    found = asked(board)
+    assert len(found) > 30
+    assert all(source == {"type": "prometheus", "uid": "${datasource}"} for source in found)
+    chosen = board["templating"]["list"][0]  # before the variables that ask it
+    assert (chosen["name"], chosen["type"], chosen["query"]) == ("datasource", "datasource", "prometheus")
+
+
+def test_the_provisioned_prometheus_is_grafana_s_default_which_the_dashboard_begins_with() -> None:
     provisioned = yaml.safe_load((GRAFANA / "provisioning/datasources/prometheus.yml").read_text())
     (source,) = provisioned["datasources"]
-    assert (source["uid"], source["type"]) == (dashboard.DATASOURCE["uid"], dashboard.DATASOURCE["type"])
+    assert (source["type"], source["isDefault"]) == ("prometheus", True)
+    assert json.loads(dashboard.text())["templating"]["list"][0]["current"]["value"] == "default"

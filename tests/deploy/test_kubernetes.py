@@ -4,6 +4,7 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
+import httpx
 import kubernetes_validate
 import pytest
 import yaml
@@ -15,9 +16,15 @@ from edit_rrm_server.settings.server import ENV_PREFIX, ServerSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 K8S = ROOT / "deploy" / "k8s"
-OVERLAYS = ("cpu", "gpu")
+OVERLAYS = ("cpu", "gpu", "fleet")
+BASE_KINDS = {
+    "Namespace", "Deployment", "Service", "HorizontalPodAutoscaler", "PodDisruptionBudget", "NetworkPolicy",
+}  # fmt: skip
+MORE_KINDS = {"gpu": {"PersistentVolumeClaim"}}
+BY_HAND = ("secret.example", "checkpoint-writer")
 # The oldest Kubernetes that has all of it (policy/v1, autoscaling/v2), and a newer one.
 VERSIONS = ("1.25", kubernetes_validate.latest_version())
+REGISTRY = "registry.example"  # which no registry is: an overlay as it stands pulls nothing
 SPARE_S = 10.0  # closing connections, and the process itself
 
 
@@ -45,9 +52,9 @@ def environment(manifests: dict[str, Manifest]) -> dict[str, str]:
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_every_manifest_is_valid(overlay: str, version: str) -> None:
     rendered = render(K8S / "overlays" / overlay)
-    rendered.append(yaml.safe_load((K8S / "secret.example.yaml").read_text()))
-    assert len(rendered) == 7
-    for manifest in rendered:
+    assert {manifest["kind"] for manifest in rendered} == BASE_KINDS | MORE_KINDS.get(overlay, set())
+    by_hand = [yaml.safe_load((K8S / f"{name}.yaml").read_text()) for name in BY_HAND]
+    for manifest in (*rendered, *by_hand):
         kubernetes_validate.validate(manifest, version, strict=True)
 
 
@@ -145,13 +152,49 @@ def test_gpus_are_asked_for_where_the_image_needs_them() -> None:
     by_overlay = {
         name: container({m["kind"]: m for m in render(K8S / "overlays" / name)}) for name in OVERLAYS
     }
-    assert by_overlay["gpu"]["image"] == "edit-rrm:gpu"
+    assert by_overlay["gpu"]["image"] == f"{REGISTRY}/edit-rrm:gpu"
     gpus = by_overlay["gpu"]["resources"]["limits"]["nvidia.com/gpu"]
     assert gpus == by_overlay["gpu"]["resources"]["requests"]["nvidia.com/gpu"]
     variables = {each["name"]: each["value"] for each in by_overlay["gpu"]["env"]}
     assert gpus == variables["EDIT_RRM_TENSOR_PARALLEL_SIZE"]
-    assert by_overlay["cpu"]["image"] == "edit-rrm:cpu"
-    assert "nvidia.com/gpu" not in by_overlay["cpu"]["resources"]["requests"]
+    for name in ("cpu", "fleet"):
+        assert by_overlay[name]["image"] == f"{REGISTRY}/edit-rrm:cpu"
+        assert "nvidia.com/gpu" not in by_overlay[name]["resources"]["requests"]
+
+
+def test_checkpoints_lie_in_a_claim_that_is_asked_for_and_can_be_filled() -> None:
+    manifests = {found["kind"]: found for found in render(K8S / "overlays" / "gpu")}
+    claim = manifests["PersistentVolumeClaim"]
+    name, where = claim["metadata"]["name"], claim["metadata"]["namespace"]
+    (read,) = [volume for volume in pod(manifests)["volumes"] if "persistentVolumeClaim" in volume]
+    assert read["persistentVolumeClaim"] == {"claimName": name, "readOnly": True}
+    (mount,) = [each for each in container(manifests)["volumeMounts"] if each["name"] == read["name"]]
+    assert environment(manifests)["EDIT_RRM_MODEL"].startswith(f"{mount['mountPath']}/")
+    writer = yaml.safe_load((K8S / "checkpoint-writer.yaml").read_text())
+    assert writer["metadata"]["namespace"] == where == manifests["Deployment"]["metadata"]["namespace"]
+    assert writer["spec"]["volumes"][0]["persistentVolumeClaim"] == {"claimName": name}
+    # replicas on several nodes read while the writer, on another, writes
+    assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
+    # what the namespace's Pod Security (restricted) asks of a pod
+    assert writer["spec"]["securityContext"] == pod(manifests)["securityContext"]
+    (only,) = writer["spec"]["containers"]
+    assert only["securityContext"] == container(manifests)["securityContext"]
+    assert only["image"] == container(manifests)["image"]
+
+
+def test_a_fleet_s_front_reaches_its_upstreams_and_nothing_else() -> None:
+    manifests = {found["kind"]: found for found in render(K8S / "overlays" / "fleet")}
+    upstream = httpx.URL(environment(manifests)["EDIT_RRM_UPSTREAMS"])
+    _, namespace, *rest = upstream.host.split(".")
+    assert rest == ["svc", "cluster", "local"]
+    fleet, dns = manifests["NetworkPolicy"]["spec"]["egress"]
+    assert fleet["to"] == [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}}]
+    assert fleet["ports"] == [{"protocol": "TCP", "port": upstream.port}]
+    assert {(each["protocol"], each["port"]) for each in dns["ports"]} == {("UDP", 53), ("TCP", 53)}
+    for name in ("cpu", "gpu"):  # which fetch nothing: all that leaves is refused
+        (policy,) = [each for each in render(K8S / "overlays" / name) if each["kind"] == "NetworkPolicy"]
+        assert "Egress" in policy["spec"]["policyTypes"]
+        assert "egress" not in policy["spec"]
 
 
 def test_prometheus_reads_every_replica() -> None:
@@ -174,3 +217,11 @@ def test_the_operator_s_rules_are_those_of_prometheus() -> None:
     prometheus_rule = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(prometheus_rule)
     assert prometheus_rule.TARGET.read_text() == prometheus_rule.text(), f"run python {source}"
+    (first, *_) = [
+        rule
+        for group in yaml.safe_load(prometheus_rule.text("https://docs.example/rrm/"))["spec"]["groups"]
+        for rule in group["rules"]
+        if "alert" in rule
+    ]
+    link = "https://docs.example/rrm/operations/#editrrmtargetdown"
+    assert first["annotations"]["runbook_url"] == link

@@ -51,7 +51,8 @@ def test_every_alert_is_shown_to_fire_and_not_to_fire(name: str) -> None:
 def test_every_alert_has_its_section_in_the_runbook() -> None:
     headings = {h.strip().lower() for h in re.findall(r"^#+ (.+)$", RUNBOOK.read_text(), re.MULTILINE)}
     for alert in deployed_queries.alerts():
-        assert alert["annotations"]["runbook"] == f"docs/operations.md#{alert['alert'].lower()}"
+        link = f"{{{{ $externalLabels.edit_rrm_docs }}}}/operations/#{alert['alert'].lower()}"
+        assert alert["annotations"]["runbook_url"] == link
         assert alert["alert"].lower() in headings
         assert alert["labels"]["severity"] in {"page", "ticket"}
 

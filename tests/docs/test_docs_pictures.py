@@ -13,7 +13,7 @@ from edit_rrm_server.engines.weights_digest import weights_digest
 from edit_rrm_server.settings.server import BUNDLED_MODEL
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
-SHOW_NO_SCORE = {"guards.png", "prometheus.png", "shapes.png"}
+SHOW_NO_SCORE = {"frame.png", "guards.png", "prometheus.png", "shapes.png"}
 SHOW_SCORES = sorted({picture.name for picture in IMAGES.glob("*.png")} - SHOW_NO_SCORE)
 MOST_BYTES = 250_000
 

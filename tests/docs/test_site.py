@@ -41,6 +41,14 @@ def test_every_page_of_docs_is_in_the_site(site: Path) -> None:
         assert (folder / "index.html").is_file(), page
 
 
+def test_the_link_of_every_alert_leads_to_its_section(site: Path) -> None:
+    alerts = (ROOT / "deploy/prometheus/rules/alerts.yml").read_text(encoding="utf-8")
+    links = re.findall(r"edit_rrm_docs \}\}/([\w-]+)/#(\w+)", alerts)
+    assert len(links) == alerts.count("- alert: ") > 10
+    for page, anchor in links:
+        assert f'id="{anchor}"' in (site / page / "index.html").read_text(encoding="utf-8"), anchor
+
+
 def test_no_page_loads_anything_from_elsewhere(site: Path) -> None:
     for page in site.rglob("*.html"):
         assert _LOADED.findall(page.read_text(encoding="utf-8")) == [], page

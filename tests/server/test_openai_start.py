@@ -13,7 +13,9 @@ from scripted_fleet import Asked, ScriptedFleet, chat_answer, well
 
 from edit_rrm.checkpoint import read_card
 from edit_rrm.errors import CheckpointError
+from edit_rrm.proxies import open_http
 from edit_rrm_server.engines.loaded_model import LoadedModel
+from edit_rrm_server.engines.openai import start as start_module
 from edit_rrm_server.engines.openai.start import fleet_digest, load_openai_model, meant_model
 from edit_rrm_server.engines.openai.upstreams import ReportedModel
 from edit_rrm_server.engines.weights_digest import weights_digest
@@ -78,6 +80,25 @@ async def test_a_directory_gives_the_card_and_the_fleet_the_model(fleet: Scripte
     assert model.engine.alive
     assert fleet.keys == {"Bearer k3y"}
     await model.engine.stop()
+
+
+async def test_idle_connections_are_ended_here_before_a_vllm_server_ends_them(
+    fleet: ScriptedFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the same moment one of the two would lose a prompt."""
+    from vllm import envs
+
+    asked: list[httpx.Limits] = []
+
+    def noted(client: Any, *args: Any, limits: httpx.Limits, **kwargs: Any) -> Any:
+        asked.append(limits)
+        return open_http(client, *args, limits=limits, **kwargs)
+
+    monkeypatch.setattr(start_module, "open_http", noted)
+    await load(fleet)
+    (limits,) = asked
+    assert limits.keepalive_expiry is not None
+    assert limits.keepalive_expiry <= 0.6 * envs.VLLM_HTTP_TIMEOUT_KEEP_ALIVE
 
 
 async def test_a_name_alone_is_served_with_the_zero_shot_profile(fleet: ScriptedFleet) -> None:

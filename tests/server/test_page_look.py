@@ -129,6 +129,7 @@ def test_on_a_phone_the_results_come_into_sight_and_nothing_is_wider_than_it(bro
         page.wait_for_selector("#results-tabs", state="visible")
         expect(heading).to_be_in_viewport()
         expect(page.get_by_role("tab").first).to_be_in_viewport(ratio=1)
+        expect(page.locator(".compare-frame")).to_be_in_viewport(ratio=1)
         assert page.evaluate("document.documentElement.scrollWidth") == LARGER_PHONE[0]
 
 

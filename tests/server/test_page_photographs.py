@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from live_service import LiveService
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 from scripted_engine import ScriptedEngine, well_behaved
 
@@ -63,6 +64,9 @@ def test_source_and_edit_lie_on_each_other_in_their_own_shape(visit: Visit) -> N
         decoded = image.evaluate("async i => { await i.decode(); return [i.naturalWidth, i.naturalHeight]; }")
         assert decoded == [*CAT_SIZE]
     assert before.bounding_box() == after.bounding_box()
+    frame = page.locator(".compare-frame").bounding_box()
+    assert frame is not None
+    assert frame["width"] / frame["height"] == pytest.approx(CAT_SIZE[0] / CAT_SIZE[1], rel=0.02)
     page.locator(".compare-frame").evaluate("part => part.scrollIntoView({block: 'center'})")
     assert out_of_sight(page, frame=page.locator(".compare-frame"), before=before) == []
 
@@ -100,3 +104,19 @@ def test_a_file_that_is_no_picture_is_refused_by_name_when_it_is_dropped_among_p
     expect(page.locator("#problem")).to_contain_text("LICENCES.md")
     expect(page.locator("#candidates-thumbnails figcaption")).to_have_text([BLUE_EYES.name, ONE_EYE.name])
     assert visit.count("/v1/score") == 0
+
+
+def test_a_tall_picture_leaves_the_tools_in_the_window(visit: Visit, tmp_path: Path) -> None:
+    for photograph in (CAT, BLUE_EYES):
+        with Image.open(photograph) as image:
+            image.crop((120, 0, 240, 300)).save(tmp_path / photograph.name)
+    page = visit.page
+    page.get_by_label("Choose the source").set_input_files(tmp_path / CAT.name)
+    page.get_by_label("Choose edited images").set_input_files(tmp_path / BLUE_EYES.name)
+    frame, tools = page.locator(".compare-frame"), page.locator(".compare-tools")
+    expect(page.locator(".layer.after img")).to_be_visible()
+    page.locator(".compare").evaluate("part => part.scrollIntoView({block: 'center'})")
+    assert out_of_sight(page, frame=frame, tools=tools) == []
+    box = frame.bounding_box()
+    assert box is not None
+    assert box["width"] == pytest.approx(box["height"], rel=0.02)

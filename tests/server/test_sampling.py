@@ -1,5 +1,8 @@
 """Seeds, temperatures and budgets of samples and attempts."""
 
+import msgspec
+import pytest
+
 from edit_rrm.checkpoint import SamplingDefaults
 from edit_rrm.judges.judge import AskKind
 from edit_rrm.wire import Sampling
@@ -26,6 +29,15 @@ def test_the_caller_goes_before_the_ask_that_before_the_judge_and_that_before_th
     judge = Sampling(temperature=0.7, top_k=5, seed=3)
     found = ask_sampling(kind, Sampling(seed=1), judge, DEFAULTS, structured=True)
     assert found == SamplingSettings(0.7, 0.9, 1, 512, top_k=20)
+
+
+@pytest.mark.parametrize("wanted", [2**31, 2**64, 10**40])
+def test_more_tokens_than_any_vocabulary_has_are_all_and_a_number_that_engines_hold(wanted: int) -> None:
+    """vLLM's messages to its engine hold 64 bits: it ended such a prompt with an OverflowError."""
+    settings = sampling_of(DEFAULTS, Sampling(top_k=wanted))
+    assert settings.top_k == 2**31 - 1
+    assert sampling_of(DEFAULTS, Sampling(top_k=2**31 - 1)) == settings
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(settings.top_k)) == settings.top_k
 
 
 def test_an_answer_of_one_token_is_greedy_whatever_is_asked_for() -> None:

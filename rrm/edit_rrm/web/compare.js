@@ -2,6 +2,7 @@
 // its page.
 
 const MOST_ZOOM = 32, ZOOM_STEP = 1.25, PAN_STEP = 40, HANDLE_REACH = 24;
+const NARROWEST = 1, WIDEST = 2; // shapes of the frame, width by height
 const IN_WORDS = "plus and minus zoom, arrows move, 0 fits the frame";
 
 /** A view {zoom, x, y} (x, y: pixels of the frame by which its middle is moved) within its bounds. */
@@ -33,6 +34,7 @@ export class Compare {
     this.frame.className = "compare-frame";
     this.frame.tabIndex = 0;
     this.frame.setAttribute("role", "group");
+    this.before.picture.addEventListener("load", () => this.shape());
     this.frame.append(this.before.part, this.after.part, this.change.part, this.line);
     this.slider = document.createElement("input");
     Object.assign(this.slider, { type: "range", min: "0", max: "100", step: "any", value: "50" });
@@ -60,6 +62,13 @@ export class Compare {
     this.frame.setAttribute("aria-label", `${beforeName} and ${afterName}; ${IN_WORDS}`);
     this.changed.hidden = change === null;
     this.showChange(change !== null && this.changed.getAttribute("aria-pressed") === "true");
+  }
+
+  /** Tells the page's style the shape of the picture before, which the frame takes unless it is extreme. */
+  shape() {
+    const { naturalWidth, naturalHeight } = this.before.picture;
+    const shape = Math.min(Math.max(naturalWidth / naturalHeight, NARROWEST), WIDEST);
+    this.element.style.setProperty("--shape", String(shape));
   }
 
   showChange(shown) {

@@ -46,6 +46,7 @@ class OfflineEngine:
             block_size=32 if on_cpu else None,
             enforce_eager=on_cpu,
             seed=0,
+            use_tqdm_on_load=False,
         )
         self._processor: Any = AutoProcessor.from_pretrained(checkpoint)
         self._reader = TokenReader(self._processor.tokenizer)

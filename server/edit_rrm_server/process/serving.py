@@ -26,6 +26,7 @@ from edit_rrm_server.http.connections import ConnectionLimits, bounded_protocol,
 from edit_rrm_server.life.service import Service
 from edit_rrm_server.observe import tracing
 from edit_rrm_server.observe.fleet_metrics import FleetMetrics
+from edit_rrm_server.observe.log_lines import LogLines
 from edit_rrm_server.process.allocation import keep_freed_memory
 from edit_rrm_server.process.progress import StartProgress
 from edit_rrm_server.scoring.warm_up import warm_up
@@ -246,13 +247,13 @@ def _url(host: str, listening: socket.socket) -> str:
 
 def _configure_logging(level: str) -> None:
     """Our own lines as they are (the access log is JSON already), others only from warnings on."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = LogLines(sys.stderr)
     handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("edit_rrm_server").setLevel(level.upper())
     quieten()
     access = logging.getLogger("edit_rrm_server.http.access")
-    lines = logging.StreamHandler(sys.stdout)
+    lines = LogLines(sys.stdout)
     lines.setFormatter(logging.Formatter("%(message)s"))
     access.addHandler(lines)
     access.propagate = False

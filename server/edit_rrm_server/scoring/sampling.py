@@ -18,6 +18,8 @@ BUDGET_GROWTH = 4
 """A text that was cut off is drawn again with that many times its budget."""
 _LARGEST_BUDGET_TOKENS = 16384
 _SEED_SPAN = 2**31
+_MOST_TOP_K = 2**31 - 1
+"""More than any vocabulary has, so all of it; an engine is sent no number that it cannot hold."""
 
 
 def sampling_of(defaults: SamplingDefaults, *wishes: Sampling) -> SamplingSettings:
@@ -33,7 +35,7 @@ def sampling_of(defaults: SamplingDefaults, *wishes: Sampling) -> SamplingSettin
         top_p=float(chosen("top_p") or 1.0),
         seed=int(chosen("seed") or 0),
         max_tokens=int(chosen("max_tokens") or 1),
-        top_k=int(chosen("top_k") or 0),
+        top_k=min(int(chosen("top_k") or 0), _MOST_TOP_K),
     )
 
 

@@ -226,6 +226,29 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[ServerSettings]:
     return found
 
 
+def test_vllm_takes_the_line_of_its_own_that_the_guide_shows() -> None:
+    """tests/e2e/served/test_fleet.py starts such servers; here vLLM's own parser reads the line."""
+    vllm, serve, model, *words = shown("fleet.md", 1, {})[0]
+    assert (vllm, serve) == ("vllm", "serve")
+    program = (
+        "import sys\n"
+        "from vllm.entrypoints.launchers import cli_args\n"
+        "parser = cli_args.make_arg_parser(cli_args.FlexibleArgumentParser())\n"
+        "read = parser.parse_args(sys.argv[1:])\n"
+        "cli_args.validate_parsed_serve_args(read)\n"
+        "print(read.model_tag, read.served_model_name, read.limit_mm_per_prompt, read.port)"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program, model, *words],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    assert ended.stdout.splitlines()[-1] == "runs/gcpo/final ['judge'] {'image': 2} 8001"
+
+
 def test_services_are_given_the_settings_that_the_guides_show(
     follow: Follow, served: list[ServerSettings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -235,7 +258,7 @@ def test_services_are_given_the_settings_that_the_guides_show(
         (tmp_path / "runs" / name).symlink_to(BUNDLED_MODEL)
     follow("train-an-editor.md", 0, {})
     follow("fleet.md", 0, {})
-    follow("fleet.md", 1, {"vllm serve": "#", "--limit-mm-per-prompt": "#"})
+    follow("fleet.md", 1, {"vllm serve": "#"})
     monkeypatch.setenv("EDIT_RRM_ADMIN_API_KEYS", "secret")
     follow("fleet.md", 2, {"EDIT_RRM_ADMIN_API_KEYS=… ": "", "$PWD": str(tmp_path), "curl": "#"})
     monkeypatch.delenv("EDIT_RRM_ADMIN_API_KEYS")

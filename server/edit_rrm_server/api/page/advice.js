@@ -1,7 +1,7 @@
 // What a person can do about a problem: by code, in words.
 
 const ADVICE = {
-  loading: "Nothing to do: scores work as soon as the model is loaded. On a CPU that takes about a minute.",
+  loading: "Nothing to do: scores work as soon as the model is loaded. On a CPU the bundled model takes some ten seconds; a large one takes longer.",
   draining: "The service is shutting down and takes no new calls. Try again once it has been started anew.",
   engine_dead: "The engine is being restarted. If this stays, the service's log says why it died.",
   queue_full: "Others are served first; nothing of yours was queued. Fewer candidates or samples need less room.",

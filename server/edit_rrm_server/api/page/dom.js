@@ -13,10 +13,10 @@ export function el(tag, attributes = {}, ...children) {
   return node;
 }
 
-/** Scrolls to an element of which nothing useful is in sight: its first 200 pixels, or all of a lower one. */
-export function reveal(node) {
-  const { top, height } = node.getBoundingClientRect();
-  if (top < 0 || top + Math.min(height, 200) > innerHeight) node.scrollIntoView({ block: "start" });
+/** Scrolls to an element unless `needed` pixels from its top on are in sight. */
+export function reveal(node, needed = Math.min(node.getBoundingClientRect().height, 200)) {
+  const { top } = node.getBoundingClientRect();
+  if (top < 0 || top + needed > innerHeight) node.scrollIntoView({ block: "start" });
 }
 
 export function byId(id) {

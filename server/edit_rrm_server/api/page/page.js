@@ -127,7 +127,7 @@ async function score(signal) {
   const answer = await answered("v1/score", request, [...before, ...edited], signal);
   const told = present({ answer, request, sources, candidates, decomposedS, origin, at: new Date() });
   history.add(scored);
-  reveal(byId("results"));
+  reveal(byId("results"), 0.6 * innerHeight); // the frame below it, too
   return [told, el("a", { href: "#results" }, "See the results")];
 }
 
@@ -151,7 +151,7 @@ function bringBack(entry) {
   pictures.replace(entry.sources, entry.candidates);
   principles.take(entry.request.principles ?? [], entry.origin);
   tell(present(entry));
-  reveal(byId("results"));
+  reveal(byId("results"), 0.6 * innerHeight); // the frame below it, too
 }
 
 /** The pictures are others: the last candidate is shown beside the source, and samples no longer need room. */
