@@ -80,7 +80,6 @@ def check(command: Any, words: list[str], shown: str) -> None:
 # Blocks that no test runs as they stand, and what is run instead.
 NOT_RUN = {
     ("../CONTRIBUTING.md", 0): "make's targets: .ci/run calls them",
-    ("../shapes/README.md", 0): "tests/shapes/test_readme_block.py runs all but the installation",
     ("../README.md", 0): "make demo and make test: a stranger's first minutes; .ci/run calls the second",
     ("../README.md", 1): "serve --model: tests/e2e/test_any_checkpoint.py starts it",
     ("../README.md", 2): "make serve, the same process as tests/e2e starts",

@@ -88,6 +88,7 @@ def test_the_log_says_whether_any_step_had_a_gradient(
     lines.append({"step": len(steps), "train_runtime": 3.0})
     (tmp_path / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     assert no_step_had_gradient(tmp_path / "log.jsonl") is untaught
+    assert not no_step_had_gradient(tmp_path / "elsewhere" / "log.jsonl")
 
 
 def test_of_several_processes_the_first_speaks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,12 @@ NO_GRADIENT = (
 
 
 def no_step_had_gradient(log: Path) -> bool:
-    """Whether all logged steps, one at least, had pairs without a gradient alone, and a gradient of 0."""
+    """Whether all logged steps, one at least, had pairs without a gradient alone, and a gradient of 0.
+
+    A run whose checkpoint came from elsewhere has no log.
+    """
+    if not log.is_file():
+        return False
     with log.open(encoding="utf-8") as lines:
         steps = [step for step in map(json.loads, lines) if "gcpo/no_gradient" in step]
     return bool(steps) and all(
