@@ -57,7 +57,7 @@ class Sent:
 
 
 def batches(first: int) -> Iterator[Batch]:
-    """Without end: operations without a body once, then chains and those with one in turn, right and wrong."""
+    """Without end: operations without a body once, then chains, and those with one right and wrong."""
     taking = [one.label for one in operations(whole_api()) if one.body]
     without = [one.label for one in operations(whole_api()) if not one.body]
     numbers = itertools.count(first)
