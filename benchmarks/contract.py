@@ -57,17 +57,17 @@ class Sent:
 
 
 def batches(first: int) -> Iterator[Batch]:
-    """Without end: operations without a body once, then those with one in turn, right and wrong; chains."""
+    """Without end: operations without a body once, then chains, and those with one right and wrong."""
     taking = [one.label for one in operations(whole_api()) if one.body]
     without = [one.label for one in operations(whole_api()) if not one.body]
     numbers = itertools.count(first)
     for label in without:
         yield Batch("right", label, 1, next(numbers))
     while True:
+        yield Batch("chains", "", BATCH // LONGEST_CHAIN, next(numbers))
         for label in taking:
             yield Batch("right", label, BATCH, next(numbers))
             yield Batch("wrong", label, BATCH, next(numbers))
-        yield Batch("chains", "", BATCH // LONGEST_CHAIN, next(numbers))
 
 
 def send(batch: Batch, url: str) -> list[Sent]:

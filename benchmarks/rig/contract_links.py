@@ -1,5 +1,6 @@
 """Chains of requests along the links of the OpenAPI document: what an answer gives goes into the next."""
 
+import base64
 import copy
 from collections.abc import Callable
 from typing import Any
@@ -12,11 +13,16 @@ from schemathesis.core.result import Ok
 from schemathesis.generation.stateful import run_state_machine_as_test
 from schemathesis.generation.stateful.state_machine import StepInput, StepOutput
 
-from rig.contract_cases import FILES, Outcome, bounded, outcome_of, whole
+from edit_rrm.images import encode_png
+from edit_rrm_shapes.world.dataset import make_edit
+from rig.contract_cases import Outcome, bounded, outcome_of, whole
 
 LONGEST_CHAIN = 6
 FORM = "multipart/form-data"
 START = "no link"
+_EDIT = make_edit(8500, 0, 1)
+_SOURCE = base64.b64encode(encode_png(_EDIT.picture())).decode()
+"""An edit that the bundled model can take apart: without principles no chain goes on."""
 
 
 def follow_links(
@@ -62,9 +68,9 @@ def _fill(case: Case[Any], given: StepInput) -> None:
         values: Any = found.ok() if isinstance(found, Ok) else {}
         body.update({name: copy.deepcopy(values[name]) for name in fed & {"principles", "source"}})
     if "instruction" in body:
-        whole(body, FILES[0], kept=fed)
-    if case.operation.path == "/v1/decompose":  # one that the bundled model can take apart
-        body["instruction"] = "paint the red circle blue"
+        whole(body, _SOURCE, kept=fed)
+    if case.operation.path == "/v1/decompose":
+        body["instruction"] = _EDIT.request.instruction
         body.pop("sampling", None)
     if body.get("source") is not None:
         body.pop("sources", None)
