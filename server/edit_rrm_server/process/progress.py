@@ -26,7 +26,7 @@ class StartProgress:
             self._live.update(f"{what}… ({self._elapsed_s():.0f} s so far)")
 
     def say(self, what: str) -> None:
-        """A line that stays. One that cannot be written, on a full disk, does not end the load it tells of."""
+        """A line that stays. One that cannot be written, on a full disk, does not end the load."""
         with suppress(OSError):
             self._console.print(f"{self._elapsed_s():6.1f} s  {what}")
 
