@@ -2,6 +2,7 @@
 
 import io
 import logging
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from running_service import Start
 
 from edit_rrm_server.observe.log_lines import LogLines
+from edit_rrm_server.process.progress import StartProgress
 
 ACCESS = logging.getLogger("edit_rrm_server.http.access")
 
@@ -41,3 +43,16 @@ async def test_a_full_disk_is_told_once_costs_no_call_and_the_log_goes_on_afterw
     lines.stream = full
     assert [(await running.score()).status_code for _ in range(3)] == [200] * 3
     assert told() == 1
+
+
+def test_a_step_of_a_load_that_cannot_be_shown_does_not_end_the_load(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An engine was not restarted, and the service did not end, for its progress found no room on disk."""
+    with Path("/dev/full").open("wb", buffering=0) as full:
+        monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(full, write_through=True))
+        progress = StartProgress(0.0)
+        progress.step("loading the model")
+        progress.say("the service ends")
+        progress.end()
+        monkeypatch.undo()

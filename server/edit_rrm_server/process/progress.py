@@ -1,6 +1,7 @@
 """What the terminal shows while the service comes up: a live line, or plain lines when nobody watches."""
 
 import time
+from contextlib import suppress
 
 from rich.console import Console
 from rich.status import Status
@@ -25,8 +26,9 @@ class StartProgress:
             self._live.update(f"{what}… ({self._elapsed_s():.0f} s so far)")
 
     def say(self, what: str) -> None:
-        """A line that stays."""
-        self._console.print(f"{self._elapsed_s():6.1f} s  {what}")
+        """A line that stays. One that cannot be written, on a full disk, does not end the load."""
+        with suppress(OSError):
+            self._console.print(f"{self._elapsed_s():6.1f} s  {what}")
 
     def end(self) -> None:
         """The start is over; takes the live line away."""
