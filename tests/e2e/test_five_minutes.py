@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edit_rrm.checkpoint import read_card
+from edit_rrm.checkpoint import checkpoint_directory, read_card
 from guide_blocks import pasted
 
 
@@ -36,4 +36,4 @@ def test_the_five_minutes_train_something_and_serve_it(tmp_path: Path) -> None:
     assert all(float(value) > 0.2 for value, _ in (before, after))  # both judge
     card = read_card(tmp_path / "runs/tiny/gcpo/final")
     assert card.name == "edit-rrm-tiny-five-minutes"
-    assert card.training["base"]["name"] == "edit-rrm-tiny-sft"
+    assert card.training["base"]["name"] == read_card(checkpoint_directory("edit-rrm-tiny-sft")).name
