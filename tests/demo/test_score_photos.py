@@ -121,6 +121,13 @@ def test_a_service_that_is_not_there_is_said_in_words(
     ],
 )
 def test_make_hands_on_what_it_is_given(given: list[str], passed: str) -> None:
-    command = ["make", "--dry-run", "--old-file=.venv/.installed", "demo-photos", *given]
+    command = [
+        "make",
+        "--no-print-directory",
+        "--dry-run",
+        "--old-file=.venv/.installed",
+        "demo-photos",
+        *given,
+    ]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert ended.stdout.strip().splitlines()[-1].rstrip().endswith(passed)

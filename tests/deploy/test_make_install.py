@@ -8,7 +8,7 @@ from installs import ROOT
 
 def test_make_install_says_what_comes_next() -> None:
     made = subprocess.run(
-        ["make", "--assume-old=.venv/.installed", "install"],
+        ["make", "--no-print-directory", "--assume-old=.venv/.installed", "install"],
         cwd=ROOT, capture_output=True, text=True, check=True, timeout=60,
     )  # fmt: skip
     heading, *lines = made.stdout.splitlines()

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from itertools import cycle, islice
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from python_multipart import MultipartParser
 from running_service import Unmetered
@@ -266,6 +266,7 @@ async def test_parts_are_counted() -> None:
 
 
 @given(st.integers(1, 700), st.binary(max_size=2000))
+@example(1, b"-")
 @settings(max_examples=60, deadline=None)
 async def test_a_part_is_what_was_sent_however_it_is_cut(size: int, data: bytes) -> None:
     body = b'--X\r\nContent-Disposition: form-data; name="a"\r\n\r\n' + data + b"\r\n--X--\r\n"

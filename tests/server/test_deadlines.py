@@ -52,10 +52,9 @@ async def test_candidates_that_were_finished_keep_their_rewards(start: Start) ->
     running = await start(engine, window=1)
     answer = await running.score(**call(4, sampling=SAMPLED))
     assert answer.status_code == 200
-    results = answer.json()["results"]
-    assert [result["status"] for result in results] == ["ok"] * 3 + ["error"]
-    assert [result["reward"] for result in results] == [0.6] * 3 + [None]
-    assert results[3]["error"]["code"] == "deadline_exceeded"
+    *finished, late = sorted(answer.json()["results"], key=lambda result: result["reward"] is None)
+    assert [result["reward"] for result in finished] == [0.6] * 3
+    assert (late["reward"], late["error"]["code"]) == (None, "deadline_exceeded")
     assert answer.json()["usage"]["prompt_tokens"] == 3 * PROMPT_TOKENS
     assert await metric(running, 'edit_rrm_jobs_dropped_total{place="engine",reason="expired"}') == 1
     assert await metric(running, 'edit_rrm_candidates_total{outcome="deadline_exceeded"}') == 1
@@ -65,7 +64,8 @@ async def test_candidates_that_were_finished_keep_their_rewards(start: Start) ->
 async def test_jobs_that_never_started_are_dropped_as_expired(start: Start) -> None:
     running = await start(Stalling(answers=1), window=1)
     answer = await running.score(**call(4, sampling=SAMPLED))
-    assert [result["status"] for result in answer.json()["results"]] == ["ok"] + ["error"] * 3
+    statuses = sorted(result["status"] for result in answer.json()["results"])
+    assert statuses == ["error"] * 3 + ["ok"]  # which came first is for the decoder to say
     assert await metric(running, 'edit_rrm_jobs_dropped_total{place="queue",reason="expired"}') == 2
     running.assert_idle()
 
@@ -73,8 +73,8 @@ async def test_jobs_that_never_started_are_dropped_as_expired(start: Start) -> N
 async def test_a_candidate_of_whose_samples_only_some_were_finished_is_late(start: Start) -> None:
     running = await start(Stalling(answers=3), window=1)
     answer = await running.score(**call(2, samples=2, sampling=SAMPLED))
-    codes = [result.get("error", {}).get("code") for result in answer.json()["results"]]
-    assert codes == [None, "deadline_exceeded"]
+    codes = {result.get("error", {}).get("code") for result in answer.json()["results"]}
+    assert codes == {None, "deadline_exceeded"}
     assert answer.json()["usage"]["prompt_tokens"] == 2 * PROMPT_TOKENS
     assert await tokens(running, "prompt") == 3 * PROMPT_TOKENS
     running.assert_idle()

@@ -16,14 +16,16 @@ ACCESS = logging.getLogger("edit_rrm_server.http.access")
 
 
 @pytest.fixture
-def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[LogLines]:
+def lines() -> Iterator[LogLines]:
     """The access log on a disk that is full."""
     with Path("/dev/full").open("wb", buffering=0) as full:
         handler = LogLines(io.TextIOWrapper(full, write_through=True))
-        monkeypatch.setattr(ACCESS, "level", logging.INFO)
+        level = ACCESS.level
+        ACCESS.setLevel(logging.INFO)
         ACCESS.addHandler(handler)
         yield handler
         ACCESS.removeHandler(handler)
+        ACCESS.setLevel(level)
 
 
 async def test_a_full_disk_is_told_once_costs_no_call_and_the_log_goes_on_afterwards(

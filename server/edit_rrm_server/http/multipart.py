@@ -113,8 +113,11 @@ class _Collector:
         self._part.add(chunk, 0, len(chunk))
 
     def data_until(self, chunk: bytes) -> bool:
-        """Whether the last that was called back is data, to the end of this chunk."""
-        return self._data is chunk and self._until == len(chunk)
+        """Whether the last that this chunk called back is data, to its end. To be asked once a chunk: a byte
+        alone is the same object whenever it comes."""
+        whole = self._data is chunk and self._until == len(chunk)
+        self._data = b""
+        return whole
 
     def _part_begin(self) -> None:
         self._disposition = b""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from service_process import ServiceProcess
 
-from edit_rrm_shapes.world.dataset import write_dataset
+from edit_rrm_shapes.world.dataset_files import write_dataset
 
 ROOT = Path(__file__).parents[3]
 SERVICE = re.compile(r" *\d+\.\d s  |INFO edit_rrm_server\.")
