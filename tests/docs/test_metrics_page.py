@@ -1,24 +1,18 @@
 """docs/reference/metrics.md as the code has it; docs/metrics.md speaks of every metric, with its labels."""
 
-import importlib.util
 import re
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from hook_script import hook_script
 
 DOCS = Path(__file__).parents[2] / "docs"
-SCRIPT = DOCS / "hooks" / "metrics_page.py"
 
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("metrics_page", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return hook_script("metrics_page")
 
 
 def test_the_page_is_what_the_code_says(script: ModuleType) -> None:

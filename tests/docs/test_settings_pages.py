@@ -1,6 +1,5 @@
 """docs/reference/: every setting as the code has it; the guides name none that is gone."""
 
-import importlib.util
 import re
 import subprocess
 import sys
@@ -8,6 +7,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from hook_script import HOOKS, hook_script
 from pydantic import BaseModel
 
 from edit_grpo.run.settings import TrainSettings
@@ -16,7 +16,7 @@ from edit_rrm_server.settings.server import ServerSettings
 from edit_rrm_training.runs.settings import GcpoConfig, SftConfig
 
 DOCS = Path(__file__).parents[2] / "docs"
-SCRIPT = DOCS / "hooks" / "settings_pages.py"
+SCRIPT = HOOKS / "settings_pages.py"
 MODELS = {
     "reference/edit-grpo-settings.md": [TrainSettings],
     "reference/edit-rrm-train-settings.md": [SftConfig, GcpoConfig],
@@ -26,12 +26,7 @@ MODELS = {
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("settings_pages", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return hook_script("settings_pages")
 
 
 def test_the_pages_are_what_the_code_says(script: ModuleType) -> None:
