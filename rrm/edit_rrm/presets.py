@@ -33,11 +33,13 @@ def settings_file(named: str, package: Path) -> Path:
         preset_folder(package),
         *(plugins.load(_GROUP, name) for name in plugins.names(_GROUP)),
     ]
-    presets = {preset.stem: preset for folder in folders for preset in sorted(folder.glob("*.yaml"))}
+    presets = {
+        preset.stem: preset for folder in reversed(folders) for preset in sorted(folder.glob("*.yaml"))
+    }
     found = presets.get(named.removesuffix(".yaml"))
     if found is not None:
         return found
     raise SettingsFileError(
         f"cannot read the settings file {named}: there is no such file, and no preset of that name "
-        f"(presets: {', '.join(presets) or 'none'}){did_you_mean(file.stem, list(presets))}"
+        f"(presets: {', '.join(sorted(presets)) or 'none'}){did_you_mean(file.stem, list(presets))}"
     )

@@ -111,7 +111,7 @@ def run_training(
         if accelerator.is_main_process:
             boards = _boards(settings)
             log = UpdateLog(settings.out, progress.update, settings.updates, boards=boards)
-            stack.callback(log.close)
+            stack.push(_closing(log))  # before the scorer, whose thread may have something to tell to its end
             for board in boards:
                 log.event("board", board.where)
             if checkpoint is not None:
@@ -148,7 +148,6 @@ def run_training(
         except Exception as error:
             if log is not None:
                 log.event("failed", str(error))
-                log.close(failed=True)
             raise
         if log is not None:
             log.event(ending, f"{trainer.progress.update} of {settings.updates} updates are done")
@@ -196,6 +195,13 @@ def _kept_apart(edits: list[Edit], held_out: Path | int | None) -> tuple[list[Ed
             f"data.held_out keeps {held_out} of {len(edits)} edits apart: none is left to train on"
         )
     return edits[:-held_out], edits[-held_out:]
+
+
+def _closing(log: UpdateLog) -> Callable[..., None]:
+    def close(kind: type[BaseException] | None, *_: object) -> None:
+        log.close(failed=kind is not None)
+
+    return close
 
 
 def _check_boards(settings: TrainSettings) -> None:

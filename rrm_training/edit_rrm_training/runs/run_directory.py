@@ -35,6 +35,9 @@ def check_directory(settings: RunSettings) -> None:
     if "steps" in names:
         names.remove("steps")
         _check_more_steps(begun["steps"], settings)
+        last = settings.out / f"checkpoint-{begun['steps']}"
+        if is_whole(settings.out / FINAL) and last_checkpoint(settings.out) != last:
+            raise SettingsError(f"steps: {last}, from which the run would go on, is gone")
     if names:
         raise SettingsError(f"the run in {settings.out} was begun with other values of {', '.join(names)}")
 

@@ -4,7 +4,7 @@ The header is that of the IETF's draft (httpapi-idempotency-key-header), its val
 """
 
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
 from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel
@@ -44,7 +44,7 @@ class IdempotentCalls:
     async def once(
         self,
         request: Request,
-        fingerprint: Callable[[], Awaitable[str]],
+        fingerprint: Callable[[], Coroutine[Any, Any, str]],
         work: Callable[[], Awaitable[AnswerT]],
         *,
         deadline_at: float,
@@ -61,13 +61,15 @@ class IdempotentCalls:
         key = _key(request)
         if key is None:
             return await work()
-        keyed = {0: ((request.state.caller.name, key), await fingerprint())}
+        print_ = await run_for_caller(request, fingerprint(), deadline_at)
+        keyed = {0: ((request.state.caller.name, key), print_)}
         while True:
             with self._answered.claim(keyed) as claim:
                 if not claim.others:
                     answer = await work()
-                    size_bytes = len(answer.model_dump_json())
-                    claim.settle(0, answer, keep=whole(answer), size_bytes=size_bytes)
+                    kept = whole(answer)
+                    size_bytes = len(answer.model_dump_json()) if kept else 0
+                    claim.settle(0, answer, keep=kept, size_bytes=size_bytes)
                     return answer
             found = await run_for_caller(request, claim.from_others(), deadline_at)
             if found:
@@ -82,14 +84,18 @@ def fingerprint_of(path: str, envelope: Envelope[Any], images: Mapping[str, Imag
     """
     body: RequestModel = envelope.body
     text = body.model_dump_json(exclude=_OF_THE_WAITING | {"source", "sources", "candidates"})
-    encoded = envelope.encoded_images(images)
-    files = [(field, one.encode() if isinstance(one, str) else one.whole()) for field, one in encoded.items()]
-    return digest_of(
-        [path.encode(), text.encode(), *(part for field, file in files for part in (field.encode(), file))]
-    )
+
+    def parts() -> Iterator[bytes]:  # one file's copy at a time
+        yield path.encode()
+        yield text.encode()
+        for field, one in envelope.encoded_images(images).items():
+            yield field.encode()
+            yield one.encode() if isinstance(one, str) else one.whole()
+
+    return digest_of(parts())
 
 
-def digest_of(parts: list[bytes]) -> str:
+def digest_of(parts: Iterable[bytes]) -> str:
     """A digest of a list, which no other list has."""
     digest = hashlib.sha256()
     for part in parts:

@@ -5,8 +5,8 @@ No image is decoded here: room in the queue is asked for first.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -81,7 +81,8 @@ async def read_envelope(
             json_bytes = b"".join([chunk async for chunk in counter.chunks()])
             parts: dict[str, Part] = {}
         elif media_type == "multipart/form-data":
-            parts = await read_parts(counter.chunks(), boundary_of(content_type))
+            async with aclosing(counter.chunks()) as chunks:  # a form that is refused frees what it holds
+                parts = await read_parts(chunks, boundary_of(content_type))
             if REQUEST_PART not in parts:
                 raise RequestRefusedError("malformed_multipart", f"there is no part named {REQUEST_PART!r}")
             json_bytes = parts.pop(REQUEST_PART).whole()
@@ -129,7 +130,7 @@ class _Counter:
         self._overdraws = False
         self.read_bytes = 0
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
         needed = declared_bytes(self._request)
         if needed > self._limit_bytes:
             raise self._refusal()
